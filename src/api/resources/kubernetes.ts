@@ -1,0 +1,42 @@
+import type { Resource } from "../meta.ts";
+
+/** The parts of `networking.k8s.io/v1` NetworkPolicy and `v1` Namespace that we read. */
+export interface LabelSelector {
+  readonly matchLabels?: Readonly<Record<string, string>>;
+  readonly matchExpressions?: readonly {
+    readonly key: string;
+    readonly operator: "In" | "NotIn" | "Exists" | "DoesNotExist";
+    readonly values?: readonly string[];
+  }[];
+}
+
+export interface KubernetesPolicyPeer {
+  readonly podSelector?: LabelSelector;
+  readonly namespaceSelector?: LabelSelector;
+  readonly ipBlock?: { readonly cidr: string; readonly except?: readonly string[] };
+}
+
+export interface KubernetesPolicyPort {
+  readonly protocol?: "TCP" | "UDP" | "SCTP";
+  readonly port?: number | string;
+  readonly endPort?: number;
+}
+
+export interface KubernetesNetworkPolicySpec {
+  readonly podSelector?: LabelSelector;
+  readonly policyTypes?: readonly ("Ingress" | "Egress")[];
+  readonly ingress?: readonly {
+    readonly from?: readonly KubernetesPolicyPeer[];
+    readonly ports?: readonly KubernetesPolicyPort[];
+  }[];
+  readonly egress?: readonly {
+    readonly to?: readonly KubernetesPolicyPeer[];
+    readonly ports?: readonly KubernetesPolicyPort[];
+  }[];
+}
+
+/** As the user writes it: apiVersion "networking.k8s.io/v1". Stored as NetworkPolicy "knp.default.<name>". */
+export type KubernetesNetworkPolicy = Resource<"NetworkPolicy", KubernetesNetworkPolicySpec>;
+
+/** As the user writes it: apiVersion "v1". Stored as Profile "kns.<name>". */
+export type KubernetesNamespace = Resource<"Namespace", unknown>;

@@ -1,0 +1,97 @@
+import type { Asn } from "../../lib/asn.ts";
+import type { IpAddr, IpFamily } from "../../lib/ip-addr.ts";
+
+/** BGP messages as values (RFC 4271 section 4). Prefixes stay packed: see PackedPrefixes. */
+export type Message =
+  | OpenMessage
+  | UpdateMessage
+  | NotificationMessage
+  | { readonly kind: "keepalive" }
+  | RouteRefreshMessage;
+
+export interface OpenMessage {
+  readonly kind: "open";
+  /** The sender's AS; its 4-octet value when the capability is there (RFC 6793). */
+  readonly asn: Asn;
+  readonly holdSeconds: number;
+  /** As an unsigned 32-bit number. */
+  readonly routerId: number;
+  readonly capabilities: readonly Capability[];
+}
+
+/** RFC 5492. Unknown ones are kept to be shown. */
+export type Capability =
+  | { readonly kind: "multiprotocol"; readonly afi: number; readonly safi: number }
+  | { readonly kind: "routeRefresh" }
+  | { readonly kind: "fourOctetAs"; readonly asn: Asn }
+  | {
+      readonly kind: "gracefulRestart";
+      readonly restarting: boolean;
+      readonly restartSeconds: number;
+      readonly families: readonly { readonly afi: number; readonly safi: number; readonly forwarding: boolean }[];
+    }
+  | { readonly kind: "unknown"; readonly code: number; readonly value: Uint8Array };
+
+/**
+ * Prefixes of one family in typed arrays: no string, no object a prefix on the way to the RIB.
+ * Prefix i is words[i] (IPv4) or words[4i..4i+3] (IPv6), most significant first, host bits zero.
+ */
+export interface PackedPrefixes {
+  readonly family: IpFamily;
+  readonly count: number;
+  readonly words: Uint32Array;
+  readonly lengths: Uint8Array;
+}
+
+export interface UpdateMessage {
+  readonly kind: "update";
+  readonly withdrawn: readonly PackedPrefixes[];
+  readonly announced: readonly { readonly prefixes: PackedPrefixes; readonly nextHop: IpAddr }[];
+  /** Absent when nothing is announced. */
+  readonly attributes?: PathAttributes;
+  /** End-of-RIB markers (RFC 4724 section 2). */
+  readonly endOfRib: readonly IpFamily[];
+  /** Set when RFC 7606 asks for it: every announced prefix was moved to `withdrawn`. */
+  readonly treatedAsWithdraw?: string;
+}
+
+export interface AsPathSegment {
+  readonly kind: "sequence" | "set" | "confedSequence" | "confedSet";
+  readonly asns: readonly Asn[];
+}
+
+/** Path attributes without next hop (it is per announcement). Immutable; interned by the RIB. */
+export interface PathAttributes {
+  /** 0 IGP, 1 EGP, 2 INCOMPLETE. */
+  readonly origin: 0 | 1 | 2;
+  readonly asPath: readonly AsPathSegment[];
+  readonly med?: number;
+  readonly localPref?: number;
+  readonly atomicAggregate?: boolean;
+  readonly aggregator?: { readonly asn: Asn; readonly address: IpAddr };
+  /** 32-bit values: 0xAAAANNNN (RFC 1997). */
+  readonly communities?: readonly number[];
+  readonly largeCommunities?: readonly (readonly [number, number, number])[];
+  /** 8 octets each (RFC 4360). */
+  readonly extendedCommunities?: readonly Uint8Array[];
+  /** RFC 4456, unsigned 32-bit. */
+  readonly originatorId?: number;
+  readonly clusterList?: readonly number[];
+  /** Optional transitive attributes that we do not know, to be passed on with the Partial bit. */
+  readonly unknown?: readonly { readonly flags: number; readonly code: number; readonly value: Uint8Array }[];
+}
+
+export interface NotificationMessage {
+  readonly kind: "notification";
+  readonly code: number;
+  readonly subcode: number;
+  readonly data: Uint8Array;
+}
+
+export interface RouteRefreshMessage {
+  readonly kind: "routeRefresh";
+  readonly afi: number;
+  readonly safi: number;
+  /** 0 normal, 1 BoRR, 2 EoRR (RFC 7313). */
+  readonly subtype: number;
+}

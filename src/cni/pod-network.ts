@@ -1,0 +1,154 @@
+import type { Kernel, KernelRoute } from "../kernel/kernel.ts";
+import { type IpAddr, ipFamily, parseIpAddr } from "../lib/ip-addr.ts";
+import { type MacAddr, parseMac } from "../lib/mac.ts";
+import { hostPrefix, type Prefix, parsePrefix } from "../lib/prefix.ts";
+import { CniError, cniCodes } from "./cni-error.ts";
+
+/** MAC of the host end of every pod's veth, and the link-local address that follows from it. */
+export const hostVethMac: MacAddr = parseMac("ee:ee:ee:ee:ee:ee");
+const gatewayV4 = parseIpAddr("169.254.1.1");
+const gatewayV6 = parseIpAddr("fe80::ecee:eeff:feee:eeee");
+const mainTable = 254;
+const bootProtocol = 3;
+
+/** What a pod's interface is to be (facts 6.2 and 6.8). */
+export interface PodInterface {
+  readonly hostName: string;
+  readonly podName: string;
+  /** Descriptor of the pod's network namespace. */
+  readonly netnsFd: number;
+  /** 0: the kernel's default. */
+  readonly mtu: number;
+  readonly addresses: readonly IpAddr[];
+  readonly mac?: MacAddr;
+  readonly allowIpForwarding: boolean;
+}
+
+/** The doors to the kernel that a pod's interface is made through. */
+export interface PodNetworkPorts {
+  readonly hostKernel: Kernel;
+  openPodKernel(netnsFd: number): Kernel;
+  /** Writes a sysctl in the pod's namespace. */
+  writePodSysctl(netnsFd: number, path: readonly string[], value: string): void;
+}
+
+/**
+ * Creates the veth pair, the pod's end inside its namespace, and configures that end. The host's end
+ * is left to felix: its route, neighbor, sysctls and chains belong together.
+ *
+ * @returns the MAC of the pod's end.
+ * @throws {CniError} when the namespace has an interface of that name, or the kernel refuses.
+ */
+export async function addPodInterface(
+  wanted: PodInterface,
+  ports: PodNetworkPorts,
+): Promise<MacAddr> {
+  const pod = ports.openPodKernel(wanted.netnsFd);
+  try {
+    if ((await pod.links.get(wanted.podName)) !== undefined) {
+      throw new CniError(
+        cniCodes.network,
+        `Cannot add interface ${wanted.podName}: the pod's namespace has one of this name`,
+      );
+    }
+    await removeHostInterface(wanted.hostName, ports.hostKernel);
+    const mtu = wanted.mtu === 0 ? {} : { mtu: wanted.mtu };
+    await ports.hostKernel.links.addVeth({
+      name: wanted.hostName,
+      mac: hostVethMac,
+      ...mtu,
+      peer: {
+        name: wanted.podName,
+        netnsFd: wanted.netnsFd,
+        ...mtu,
+        ...(wanted.mac === undefined ? {} : { mac: wanted.mac }),
+      },
+    });
+    return await configurePodEnd(wanted, pod, ports);
+  } finally {
+    pod.close();
+  }
+}
+
+async function configurePodEnd(
+  wanted: PodInterface,
+  pod: Kernel,
+  ports: PodNetworkPorts,
+): Promise<MacAddr> {
+  const link = await pod.links.get(wanted.podName);
+  if (link?.mac === undefined) {
+    throw new CniError(cniCodes.network, `Cannot find interface ${wanted.podName} after adding it`);
+  }
+  const families = new Set(wanted.addresses.map(ipFamily));
+  writeSysctls(wanted, families.has(6), ports);
+  const loopback = await pod.links.get("lo");
+  if (loopback !== undefined) await pod.links.set(loopback.ifindex, { up: true });
+  await pod.links.set(link.ifindex, { up: true });
+
+  const failures = await pod.routes.replace(podRoutes(link.ifindex, families));
+  const [failure] = failures;
+  if (failure !== undefined) {
+    throw new CniError(
+      cniCodes.network,
+      `Cannot add the pod's route to ${failure.entry.destination}`,
+      failure.message,
+    );
+  }
+  for (const address of wanted.addresses) {
+    const length = ipFamily(address) === 4 ? 32 : 128;
+    await pod.addresses.add({ ifindex: link.ifindex, address, length, noDad: true });
+  }
+  return link.mac;
+}
+
+function writeSysctls(wanted: PodInterface, ipv6: boolean, ports: PodNetworkPorts): void {
+  const write = (path: readonly string[], value: string) =>
+    ports.writePodSysctl(wanted.netnsFd, ["net", ...path], value);
+  const forwarding = wanted.allowIpForwarding ? "1" : "0";
+  write(["ipv4", "ip_forward"], forwarding);
+  if (!ipv6) return;
+  for (const name of ["all", "default", "lo"]) write(["ipv6", "conf", name, "disable_ipv6"], "0");
+  write(["ipv6", "conf", wanted.podName, "accept_dad"], "0");
+  write(["ipv6", "conf", "all", "forwarding"], forwarding);
+}
+
+/** The link-local gateway, on the link by itself, and the default through it (facts 6.8 11 and 12). */
+function podRoutes(ifindex: number, families: ReadonlySet<4 | 6>): KernelRoute[] {
+  const common = { table: mainTable, kind: "unicast", protocol: bootProtocol, ifindex } as const;
+  const routes: KernelRoute[] = [];
+  if (families.has(4)) {
+    const link = {
+      ...common,
+      destination: hostPrefix(gatewayV4),
+      priority: 0,
+      scope: "link",
+    } as const;
+    routes.push(link, defaultVia(gatewayV4, parsePrefix("0.0.0.0/0"), 0));
+  }
+  if (families.has(6)) routes.push(defaultVia(gatewayV6, parsePrefix("::/0"), 1024));
+  return routes;
+
+  function defaultVia(gateway: IpAddr, destination: Prefix, priority: number): KernelRoute {
+    return { ...common, destination, priority, scope: "universe", gateway };
+  }
+}
+
+/** Removes the pod's end, and with it the host's. No interface there is success. */
+export async function removePodInterface(
+  podName: string,
+  netnsFd: number,
+  ports: Pick<PodNetworkPorts, "openPodKernel">,
+): Promise<void> {
+  const pod = ports.openPodKernel(netnsFd);
+  try {
+    const link = await pod.links.get(podName);
+    if (link?.type === "veth") await pod.links.remove(link.ifindex);
+  } finally {
+    pod.close();
+  }
+}
+
+export async function removeHostInterface(name: string, host: Kernel): Promise<void> {
+  const link = await host.links.get(name);
+  if (link !== undefined) await host.links.remove(link.ifindex);
+}

@@ -1,0 +1,77 @@
+import type { ResourceKey } from "../api/resource-key.ts";
+import type { Kind, ResourceOfKind } from "../api/resource-of-kind.ts";
+import { CodedError } from "../lib/errors.ts";
+
+/**
+ * One store of resources, the same promises from every driver (test/conformance):
+ *
+ * - every write bumps the object's `metadata.resourceVersion`; an update or delete that names an
+ *   older one fails with `conflict`: compare-and-swap is the only lock there is;
+ * - `watch` from the revision of a list gives every later change of these kinds, in order, each
+ *   object's newest last; a revision too old to resume from ends the watch with `compacted`;
+ * - every call ends within its deadline, with `unavailable` when the server did not answer;
+ * - unknown fields of an object are kept.
+ */
+export interface Datastore {
+  /** @throws {DatastoreError} not-found */
+  get<K extends Kind>(key: ResourceKey<K>): Promise<ResourceOfKind[K]>;
+  /** Objects of a kind, of one namespace if given, ordered by namespace and name. */
+  list<K extends Kind>(kind: K, options?: ListOptions): Promise<ResourceList<ResourceOfKind[K]>>;
+  /** @throws {DatastoreError} already-exists */
+  create<K extends Kind>(resource: ResourceOfKind[K]): Promise<ResourceOfKind[K]>;
+  /**
+   * Replaces the object. `metadata.resourceVersion` must be what was read.
+   *
+   * @throws {DatastoreError} conflict, not-found
+   */
+  update<K extends Kind>(resource: ResourceOfKind[K]): Promise<ResourceOfKind[K]>;
+  /**
+   * Deletes the object, at exactly `resourceVersion` if given.
+   *
+   * @throws {DatastoreError} conflict, not-found
+   */
+  delete<K extends Kind>(key: ResourceKey<K>, resourceVersion?: string): Promise<void>;
+  /**
+   * Changes after `revision` (of a list) until `signal` aborts. Ends by throwing: `compacted`
+   * (list again) or `unavailable` (try again from the last revision seen).
+   */
+  watch(kinds: readonly Kind[], revision: string, signal: AbortSignal): AsyncIterable<WatchEvent>;
+  close(): Promise<void>;
+}
+
+export interface ListOptions {
+  readonly namespace?: string;
+}
+
+export interface ResourceList<R> {
+  readonly items: readonly R[];
+  /** Where a watch that misses nothing starts. */
+  readonly revision: string;
+}
+
+export type WatchEvent =
+  | {
+      readonly kind: "set";
+      readonly key: ResourceKey;
+      readonly resource: ResourceOfKind[Kind];
+      readonly revision: string;
+    }
+  | { readonly kind: "deleted"; readonly key: ResourceKey; readonly revision: string }
+  /** Nothing changed up to `revision`: resume there. */
+  | { readonly kind: "progress"; readonly revision: string };
+
+export type DatastoreFailure =
+  | { readonly code: "not-found"; readonly key: ResourceKey }
+  | { readonly code: "already-exists"; readonly key: ResourceKey }
+  | { readonly code: "conflict"; readonly key: ResourceKey }
+  | { readonly code: "unavailable" }
+  | { readonly code: "compacted"; readonly revision: string }
+  | { readonly code: "corrupt"; readonly key: string };
+
+export class DatastoreError extends CodedError<DatastoreFailure> {
+  override readonly name = "DatastoreError";
+}
+
+export function isDatastoreError(error: unknown, code: DatastoreFailure["code"]): boolean {
+  return error instanceof DatastoreError && error.code === code;
+}

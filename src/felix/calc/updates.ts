@@ -1,0 +1,189 @@
+import type { IpAddr, IpFamily } from "../../lib/ip-addr.ts";
+import type { MacAddr } from "../../lib/mac.ts";
+import type { Prefix } from "../../lib/prefix.ts";
+
+/**
+ * Everything the calculation graph may tell the dataplane. Plain data, one pending update an object:
+ * a `set` replaces the whole object, a `remove` follows only a `set`. The event sequencer emits them
+ * in dependency order (facts 4.1): an object refers only to what was set before it.
+ */
+export type DataplaneUpdate =
+  | { readonly op: "set"; readonly kind: "ipSet"; readonly id: string; readonly value: ActiveIpSet }
+  | {
+      readonly op: "set";
+      readonly kind: "policy";
+      readonly id: string;
+      readonly value: ActivePolicy;
+    }
+  | {
+      readonly op: "set";
+      readonly kind: "profile";
+      readonly id: string;
+      readonly value: ActiveProfile;
+    }
+  | {
+      readonly op: "set";
+      readonly kind: "workloadEndpoint";
+      readonly id: string;
+      readonly value: LocalEndpoint;
+    }
+  | { readonly op: "set"; readonly kind: "vtep"; readonly id: string; readonly value: Vtep }
+  | {
+      readonly op: "set";
+      readonly kind: "route";
+      readonly id: string;
+      readonly value: ClusterRoute;
+    }
+  | {
+      readonly op: "set";
+      readonly kind: "host";
+      readonly id: string;
+      readonly value: HostAddresses;
+    }
+  | { readonly op: "set"; readonly kind: "pool"; readonly id: string; readonly value: ActivePool }
+  | { readonly op: "remove"; readonly kind: UpdateKind; readonly id: string };
+
+export type UpdateKind =
+  | "ipSet"
+  | "policy"
+  | "profile"
+  | "workloadEndpoint"
+  | "vtep"
+  | "route"
+  | "host"
+  | "pool";
+
+/** `id` as facts 4.3: "s:<hash>", "n:<hash>". */
+export interface ActiveIpSet {
+  readonly type: "hash:net" | "hash:ip,port";
+  /** Prefixes ("10.0.0.1/32"), or "10.0.0.1,tcp:80" for hash:ip,port. Both families. */
+  readonly members: ReadonlySet<string>;
+}
+
+/** Short kinds of facts 4.6. */
+export type PolicyShortKind = "np" | "gnp" | "knp";
+
+/** A rule whose selectors have become IP set ids: all that rendering needs. Absent: matches any. */
+export interface ResolvedRule {
+  readonly action: "allow" | "deny" | "log" | "pass";
+  readonly ipVersion?: IpFamily;
+  readonly protocol?: ProtocolMatch;
+  readonly notProtocol?: ProtocolMatch;
+  readonly icmp?: { readonly type?: number; readonly code?: number };
+  readonly notIcmp?: { readonly type?: number; readonly code?: number };
+  readonly source: ResolvedEntity;
+  readonly destination: ResolvedEntity;
+  readonly annotations?: Readonly<Record<string, string>>;
+}
+
+/** Lower-case name ("tcp") or number. */
+export type ProtocolMatch = string | number;
+
+export interface ResolvedEntity {
+  readonly nets: readonly Prefix[];
+  readonly notNets: readonly Prefix[];
+  /** All must match. */
+  readonly ipSets: readonly string[];
+  readonly notIpSets: readonly string[];
+  readonly ports: readonly PortRange[];
+  readonly notPorts: readonly PortRange[];
+  /** hash:ip,port sets of named ports: any of them, or any of `ports`, must match. */
+  readonly namedPortSets: readonly string[];
+  readonly notNamedPortSets: readonly string[];
+}
+
+export interface PortRange {
+  readonly first: number;
+  readonly last: number;
+}
+
+/** A policy that selects at least one local endpoint. `id` is "<shortkind>/<ns>/<name>" or "<shortkind>/<name>". */
+export interface ActivePolicy {
+  readonly tier: string;
+  readonly shortKind: PolicyShortKind;
+  readonly namespace?: string;
+  readonly name: string;
+  /** Original selector text: consecutive policies with equal ones form a group (facts 4.6). */
+  readonly selector: string;
+  readonly ingress: readonly ResolvedRule[];
+  readonly egress: readonly ResolvedRule[];
+  readonly types: readonly ("Ingress" | "Egress")[];
+}
+
+export interface ActiveProfile {
+  readonly ingress: readonly ResolvedRule[];
+  readonly egress: readonly ResolvedRule[];
+}
+
+/** Policies of one tier that apply to one endpoint, in order of evaluation. */
+export interface EndpointTier {
+  readonly name: string;
+  readonly defaultAction: "Deny" | "Pass";
+  /** Policy ids. */
+  readonly ingress: readonly string[];
+  readonly egress: readonly string[];
+}
+
+/** `id` is "<namespace>/<WorkloadEndpoint name>". */
+export interface LocalEndpoint {
+  readonly interfaceName: string;
+  readonly mac?: MacAddr;
+  readonly addresses: readonly IpAddr[];
+  readonly tiers: readonly EndpointTier[];
+  readonly profiles: readonly string[];
+  readonly allowedSourcePrefixes: readonly Prefix[];
+}
+
+/** Where a node terminates VXLAN. `id` is the node name. The local node's is included. */
+export interface Vtep {
+  readonly node: string;
+  readonly v4?: {
+    readonly tunnelAddress: IpAddr;
+    readonly mac: MacAddr;
+    readonly nodeAddress: IpAddr;
+  };
+  readonly v6?: {
+    readonly tunnelAddress: IpAddr;
+    readonly mac: MacAddr;
+    readonly nodeAddress: IpAddr;
+  };
+}
+
+/** Encapsulation class of the pool that a route lies in (facts 4.15). */
+export type PoolClass = "none" | "noEncap" | "vxlan" | "ipip";
+
+/** What one CIDR of the cluster is (facts 4.15). `id` is the CIDR. */
+export interface ClusterRoute {
+  readonly destination: Prefix;
+  readonly types: ReadonlySet<RouteType>;
+  readonly poolClass: PoolClass;
+  readonly node?: string;
+  readonly nodeAddress?: IpAddr;
+  readonly sameSubnet: boolean;
+  readonly natOutgoing: boolean;
+  /** It is the address of a local endpoint: the endpoint manager programs it. */
+  readonly localWorkload: boolean;
+  readonly borrowed: boolean;
+}
+
+export type RouteType =
+  | "localWorkload"
+  | "remoteWorkload"
+  | "localHost"
+  | "remoteHost"
+  | "localTunnel"
+  | "remoteTunnel";
+
+/** Addresses of a node. `id` is the node name. */
+export interface HostAddresses {
+  readonly v4?: { readonly address: IpAddr; readonly length: number };
+  readonly v6?: { readonly address: IpAddr; readonly length: number };
+}
+
+/** `id` is the pool's CIDR. */
+export interface ActivePool {
+  readonly cidr: Prefix;
+  readonly natOutgoing: boolean;
+  readonly poolClass: PoolClass;
+  readonly crossSubnet: boolean;
+}

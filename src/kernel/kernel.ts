@@ -1,0 +1,183 @@
+import type { IpAddr, IpFamily } from "../lib/ip-addr.ts";
+import type { MacAddr } from "../lib/mac.ts";
+import type { Prefix } from "../lib/prefix.ts";
+
+/**
+ * The port to one Linux network namespace: what the rest of tortie may ask of it. `linux-kernel.ts`
+ * is the real one. Batches are applied in order; one failure does not stop the others, each is
+ * reported: a caller keeps what failed dirty.
+ */
+export interface Kernel {
+  readonly routes: RouteTable;
+  readonly links: Links;
+  readonly addresses: Addresses;
+  readonly neighbors: Neighbors;
+  readonly fdb: ForwardingDatabase;
+  readonly rules: RoutingRules;
+  /** Changes of links, addresses, routes and neighbors, until `signal` aborts. */
+  monitor(onEvents: (events: readonly KernelEvent[]) => void, signal: AbortSignal): Promise<void>;
+  close(): void;
+}
+
+/** One failed entry of a batch. */
+export interface KernelFailure<Entry> {
+  readonly entry: Entry;
+  /** Positive errno, as in errno.h. */
+  readonly errno: number;
+  /** The kernel's own words when it gave any. */
+  readonly message: string;
+}
+
+export type RouteKind = "unicast" | "local" | "blackhole" | "unreachable" | "prohibit" | "throw";
+export type RouteScope = "universe" | "site" | "link" | "host" | "nowhere";
+
+/** The kernel indexes a route by (table, destination, priority). Main table is 254. */
+export interface KernelRoute {
+  readonly table: number;
+  readonly destination: Prefix;
+  readonly priority: number;
+  readonly kind: RouteKind;
+  readonly scope: RouteScope;
+  /** Route protocol number: 2 kernel, 3 boot, 12 bird, 80 ours. */
+  readonly protocol: number;
+  readonly gateway?: IpAddr;
+  readonly ifindex?: number;
+  readonly onlink?: boolean;
+  readonly source?: IpAddr;
+  readonly mtu?: number;
+  /** Several next hops (ECMP). Then `gateway` and `ifindex` are absent. */
+  readonly nextHops?: readonly { readonly gateway?: IpAddr; readonly ifindex: number; readonly onlink?: boolean; readonly weight?: number }[];
+}
+
+export interface RouteTable {
+  list(filter?: { readonly family?: IpFamily; readonly table?: number; readonly protocol?: number }): Promise<KernelRoute[]>;
+  /** Adds, or replaces what has the same key (NLM_F_CREATE | NLM_F_REPLACE). */
+  replace(routes: readonly KernelRoute[]): Promise<KernelFailure<KernelRoute>[]>;
+  /** Deletes by key and protocol. A route that is gone already is no failure. */
+  remove(routes: readonly KernelRoute[]): Promise<KernelFailure<KernelRoute>[]>;
+  /** What the kernel would do with a packet to `destination` (ip route get). */
+  lookup(destination: IpAddr): Promise<KernelRoute | undefined>;
+}
+
+export interface KernelLink {
+  readonly ifindex: number;
+  readonly name: string;
+  /** "veth", "vxlan", "bridge", ... ; absent for physical links. */
+  readonly type?: string;
+  readonly up: boolean;
+  /** Oper state says that packets can flow. */
+  readonly running: boolean;
+  readonly mtu: number;
+  readonly mac?: MacAddr;
+  /** ifindex of the other end or the parent. */
+  readonly linkIfindex?: number;
+  readonly vxlan?: VxlanLink;
+}
+
+export interface VxlanLink {
+  readonly vni: number;
+  readonly port: number;
+  readonly local?: IpAddr;
+  readonly parentIfindex?: number;
+  readonly learning: boolean;
+}
+
+export interface VethPair {
+  readonly name: string;
+  readonly mac?: MacAddr;
+  readonly mtu?: number;
+  readonly peer: {
+    readonly name: string;
+    readonly mac?: MacAddr;
+    readonly mtu?: number;
+    /** Descriptor of the namespace in which the peer is born. */
+    readonly netnsFd?: number;
+  };
+}
+
+export interface Links {
+  list(): Promise<KernelLink[]>;
+  get(nameOrIndex: string | number): Promise<KernelLink | undefined>;
+  /** Creates a pair: the named end here and up, the peer in its namespace and down. */
+  addVeth(pair: VethPair): Promise<void>;
+  addVxlan(link: VxlanLink & { readonly name: string; readonly mac: MacAddr; readonly mtu: number }): Promise<void>;
+  addBridge(name: string): Promise<void>;
+  /** Only the given attributes change. */
+  set(
+    ifindex: number,
+    change: {
+      readonly up?: boolean;
+      readonly mtu?: number;
+      readonly mac?: MacAddr;
+      readonly master?: number;
+      readonly netnsFd?: number;
+      readonly name?: string;
+    },
+  ): Promise<void>;
+  /** A link that is gone already is no error. Does not block the event loop while the kernel waits. */
+  remove(ifindex: number): Promise<void>;
+}
+
+export interface KernelAddress {
+  readonly ifindex: number;
+  readonly address: IpAddr;
+  readonly length: number;
+  readonly scope: RouteScope;
+}
+
+export interface Addresses {
+  list(filter?: { readonly ifindex?: number; readonly family?: IpFamily }): Promise<KernelAddress[]>;
+  /** An address that is there already is no error. */
+  add(address: Omit<KernelAddress, "scope"> & { readonly scope?: RouteScope; readonly noDad?: boolean }): Promise<void>;
+  remove(address: Omit<KernelAddress, "scope">): Promise<void>;
+}
+
+export interface KernelNeighbor {
+  readonly ifindex: number;
+  readonly address: IpAddr;
+  readonly mac?: MacAddr;
+  readonly state: "permanent" | "other";
+}
+
+export interface Neighbors {
+  list(filter?: { readonly ifindex?: number; readonly family?: IpFamily }): Promise<KernelNeighbor[]>;
+  /** Adds or replaces as permanent. */
+  replace(neighbors: readonly KernelNeighbor[]): Promise<KernelFailure<KernelNeighbor>[]>;
+  remove(neighbors: readonly KernelNeighbor[]): Promise<KernelFailure<KernelNeighbor>[]>;
+}
+
+/** One entry of a VXLAN device's forwarding database: which host has this MAC (bridge fdb ... self). */
+export interface FdbEntry {
+  readonly ifindex: number;
+  readonly mac: MacAddr;
+  readonly destination: IpAddr;
+}
+
+export interface ForwardingDatabase {
+  list(ifindex: number): Promise<FdbEntry[]>;
+  replace(entries: readonly FdbEntry[]): Promise<KernelFailure<FdbEntry>[]>;
+  remove(entries: readonly FdbEntry[]): Promise<KernelFailure<FdbEntry>[]>;
+}
+
+export interface RoutingRule {
+  readonly family: IpFamily;
+  readonly priority: number;
+  readonly table: number;
+  readonly mark?: number;
+  readonly mask?: number;
+  readonly invert?: boolean;
+}
+
+export interface RoutingRules {
+  list(family: IpFamily): Promise<RoutingRule[]>;
+  add(rule: RoutingRule): Promise<void>;
+  remove(rule: RoutingRule): Promise<void>;
+}
+
+export type KernelEvent =
+  | { readonly kind: "link"; readonly op: "set" | "removed"; readonly link: KernelLink }
+  | { readonly kind: "address"; readonly op: "set" | "removed"; readonly address: KernelAddress }
+  | { readonly kind: "route"; readonly op: "set" | "removed"; readonly route: KernelRoute }
+  | { readonly kind: "neighbor"; readonly op: "set" | "removed"; readonly neighbor: KernelNeighbor }
+  /** Events were lost (ENOBUFS): list everything again. */
+  | { readonly kind: "lost" };

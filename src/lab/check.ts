@@ -1,0 +1,185 @@
+import { setTimeout as delay } from "node:timers/promises";
+import type { Datastore } from "../datastore/datastore.ts";
+import { parseIpAddr } from "../lib/ip-addr.ts";
+import {
+  type ClusterView,
+  endpointWithAddress,
+  nodeSourceAddress,
+  readCluster,
+} from "./cluster-view.ts";
+import type { LabPlan } from "./lab-plan.ts";
+import type { LabPod } from "./lab-state.ts";
+import { judgePacket, type Verdict } from "./policy-model.ts";
+import { ProbeAgent, type ProbeProtocol } from "./probe.ts";
+
+/** One row of the matrix: what should happen, and what did. */
+export interface CheckedFlow {
+  /** "node1" or "node1/pod1" (with its Kubernetes namespace when that is not default). */
+  readonly from: string;
+  readonly to: string;
+  readonly protocol: ProbeProtocol;
+  readonly port: number;
+  readonly expected: boolean;
+  readonly because: string;
+  readonly reached: boolean;
+  /** Source address that the destination saw. */
+  readonly seenAs?: string;
+}
+
+export interface CheckReport {
+  readonly flows: readonly CheckedFlow[];
+  readonly mismatches: readonly CheckedFlow[];
+}
+
+interface Prober {
+  readonly name: string;
+  readonly netns: string;
+  readonly node: string;
+  readonly pod?: LabPod;
+}
+
+interface Flow {
+  readonly from: Prober;
+  readonly to: Prober & { readonly pod: LabPod };
+  readonly protocol: ProbeProtocol;
+  readonly port: number;
+}
+
+/** Every pod listens here while it is checked, on TCP and UDP. */
+const commonPort = 80;
+const probeTimeoutMs = 1000;
+/** A change that is still on its way to the kernel gets this many tries to arrive. */
+const attempts = 4;
+
+/**
+ * Probes every pod from every pod and every node, over ICMP, TCP and UDP, and compares with what the
+ * policies in the datastore say (architecture section 6).
+ */
+export async function checkLab(
+  lab: { readonly plan: LabPlan; readonly pods: readonly LabPod[] },
+  datastore: Datastore,
+): Promise<CheckReport> {
+  const probers = probersOf(lab);
+  const view = await readCluster(datastore);
+  const agents = new Map(probers.map(({ netns }) => [netns, new ProbeAgent(netns)]));
+  try {
+    await openListeners(probers, agents);
+    const flows = await Promise.all(
+      flowsOf(probers).map((flow) => checkFlow(flow, view, agents.get(flow.from.netns))),
+    );
+    return { flows, mismatches: flows.filter(({ expected, reached }) => expected !== reached) };
+  } finally {
+    for (const agent of agents.values()) agent.close();
+  }
+}
+
+/** Pod names as the user addresses them: "node1/pod1", "node1/shop/pod1". */
+export function podLabel(pod: LabPod): string {
+  return pod.namespace === "default"
+    ? `${pod.node}/${pod.name}`
+    : `${pod.node}/${pod.namespace}/${pod.name}`;
+}
+
+function probersOf(lab: { readonly plan: LabPlan; readonly pods: readonly LabPod[] }): Prober[] {
+  return [
+    ...lab.plan.nodes.map(({ name, netns }) => ({ name, netns, node: name })),
+    ...lab.pods.map((pod) => ({ name: podLabel(pod), netns: pod.netns, node: pod.node, pod })),
+  ];
+}
+
+async function openListeners(
+  probers: readonly Prober[],
+  agents: ReadonlyMap<string, ProbeAgent>,
+): Promise<void> {
+  await Promise.all(
+    probers.map(async ({ netns, name, pod }) => {
+      if (pod === undefined) return;
+      const ports = portsOf(pod).filter((port) => port.protocol !== "ICMP") as {
+        port: number;
+        protocol: "TCP" | "UDP";
+      }[];
+      const answer = await agents.get(netns)?.ask({ op: "listen", ports });
+      if (answer?.ok !== true) throw new Error(`Cannot listen in ${name}: ${answer?.error}`);
+    }),
+  );
+}
+
+function portsOf(pod: LabPod): { port: number; protocol: ProbeProtocol }[] {
+  const common = [
+    { port: 0, protocol: "ICMP" as const },
+    { port: commonPort, protocol: "TCP" as const },
+    { port: commonPort, protocol: "UDP" as const },
+  ];
+  const declared = pod.ports.filter(
+    (port) => !common.some((c) => c.port === port.port && c.protocol === port.protocol),
+  );
+  return [...common, ...declared.map(({ port, protocol }) => ({ port, protocol }))];
+}
+
+function flowsOf(probers: readonly Prober[]): Flow[] {
+  const targets = probers.filter(
+    (prober): prober is Prober & { pod: LabPod } => prober.pod !== undefined,
+  );
+  return probers.flatMap((from) =>
+    targets
+      .filter((to) => to !== from)
+      .flatMap((to) => portsOf(to.pod).map((port) => ({ from, to, ...port }))),
+  );
+}
+
+async function checkFlow(
+  flow: Flow,
+  view: ClusterView,
+  agent: ProbeAgent | undefined,
+): Promise<CheckedFlow> {
+  const { from, to, protocol, port } = flow;
+  const { allowed: expected, because } = expectedVerdict(flow, view);
+  const [address = ""] = to.pod.addresses;
+  let answer = { ok: false } as { ok: boolean; seenAs?: string };
+  for (let attempt = 0; attempt < attempts; attempt++) {
+    if (attempt > 0) await delay(250 * attempt);
+    const target = { protocol, address, port };
+    answer = (await agent?.ask({ op: "probe", timeoutMs: probeTimeoutMs, ...target })) ?? answer;
+    if (answer.ok === expected) break;
+  }
+  return {
+    from: from.name,
+    to: to.name,
+    protocol,
+    port,
+    expected,
+    because,
+    reached: answer.ok,
+    ...(answer.seenAs === undefined ? {} : { seenAs: answer.seenAs }),
+  };
+}
+
+function expectedVerdict(flow: Flow, view: ClusterView): Verdict {
+  const { from, to, protocol, port } = flow;
+  const [toAddress = ""] = to.pod.addresses;
+  const destination = endpointWithAddress(view, toAddress);
+  if (destination === undefined) return { allowed: false, because: "the pod has no endpoint" };
+  if (from.pod === undefined && from.node === to.node) {
+    return { allowed: true, because: "a node may always reach its own pods" };
+  }
+  const address = parseIpAddr(toAddress);
+  const source = partyOf(from, view, { node: to.node, address });
+  if (source === undefined) return { allowed: false, because: "the source has no address" };
+  const packet = { source, destination: { address, endpoint: destination }, protocol, port };
+  return judgePacket(packet, view);
+}
+
+function partyOf(
+  from: Prober,
+  view: ClusterView,
+  target: { node: string; address: ReturnType<typeof parseIpAddr> },
+) {
+  if (from.pod === undefined) {
+    const address = nodeSourceAddress(view, from.node, target);
+    return address === undefined ? undefined : { address };
+  }
+  const [text] = from.pod.addresses;
+  if (text === undefined) return undefined;
+  const endpoint = endpointWithAddress(view, text);
+  return { address: parseIpAddr(text), ...(endpoint === undefined ? {} : { endpoint }) };
+}

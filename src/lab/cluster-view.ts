@@ -1,0 +1,82 @@
+import type { IPPool } from "../api/resources/ip-pool.ts";
+import type { Node } from "../api/resources/node.ts";
+import type { WorkloadEndpoint } from "../api/resources/workload-endpoint.ts";
+import type { Datastore } from "../datastore/datastore.ts";
+import { type IpAddr, parseIpAddr } from "../lib/ip-addr.ts";
+import {
+  hostPrefix,
+  parseInterfaceAddress,
+  parsePrefix,
+  prefixHasAddress,
+  prefixOf,
+} from "../lib/prefix.ts";
+import type { PolicyResources } from "./policy-model.ts";
+
+/** Everything `lab check` reads from the datastore before it looks at reality. */
+export interface ClusterView extends PolicyResources {
+  readonly nodes: readonly Node[];
+  readonly pools: readonly IPPool[];
+  /** Blocks of each node, by its confirmed affinities. */
+  readonly blocks: ReadonlyMap<string, readonly string[]>;
+}
+
+export async function readCluster(datastore: Datastore): Promise<ClusterView> {
+  const [endpoints, networkPolicies, globalPolicies, tiers, profiles, nodes, pools, affinities] =
+    await Promise.all([
+      datastore.list("WorkloadEndpoint"),
+      datastore.list("NetworkPolicy"),
+      datastore.list("GlobalNetworkPolicy"),
+      datastore.list("Tier"),
+      datastore.list("Profile"),
+      datastore.list("Node"),
+      datastore.list("IPPool"),
+      datastore.list("BlockAffinity"),
+    ]);
+  const blocks = new Map<string, string[]>();
+  for (const { spec } of affinities.items) {
+    if (spec.state !== "confirmed" && spec.state !== "") continue;
+    blocks.set(spec.node, [...(blocks.get(spec.node) ?? []), spec.cidr]);
+  }
+  return {
+    endpoints: endpoints.items,
+    policies: [...networkPolicies.items, ...globalPolicies.items],
+    tiers: tiers.items,
+    profiles: profiles.items,
+    nodes: nodes.items,
+    pools: pools.items,
+    blocks,
+  };
+}
+
+export function endpointWithAddress(
+  view: ClusterView,
+  address: string,
+): WorkloadEndpoint | undefined {
+  const wanted = hostPrefix(parseIpAddr(address));
+  return view.endpoints.find(({ spec }) => spec.ipNetworks?.includes(wanted));
+}
+
+/**
+ * The source address that a node's own packets to a pod of another node carry: the tunnel's address
+ * where they take a tunnel, else the node's.
+ */
+export function nodeSourceAddress(
+  view: ClusterView,
+  nodeName: string,
+  target: { readonly node: string; readonly address: IpAddr },
+): IpAddr | undefined {
+  const nodeOf = (name: string) => view.nodes.find(({ metadata }) => metadata.name === name);
+  const [from, to] = [nodeOf(nodeName), nodeOf(target.node)];
+  if (from?.spec.bgp?.ipv4Address === undefined) return undefined;
+  const own = parseInterfaceAddress(from.spec.bgp.ipv4Address);
+  const mode = view.pools.find(({ spec }) =>
+    prefixHasAddress(parsePrefix(spec.cidr), target.address),
+  )?.spec.vxlanMode;
+  const peer = to?.spec.bgp?.ipv4Address;
+  const sameSubnet =
+    peer !== undefined &&
+    prefixHasAddress(prefixOf(own.address, own.length), parseInterfaceAddress(peer).address);
+  const tunneled = mode === "Always" || (mode === "CrossSubnet" && !sameSubnet);
+  const tunnelAddress = from.spec.ipv4VXLANTunnelAddr;
+  return tunneled && tunnelAddress !== undefined ? parseIpAddr(tunnelAddress) : own.address;
+}

@@ -1,0 +1,52 @@
+import type { LabNode, LabPlan, LabRequest } from "./lab-plan.ts";
+import type { LabPaths, LabState } from "./lab-state.ts";
+
+/** How the CLI and the nodes find the lab's datastore. */
+export function datastoreEnvironment(
+  state: LabState,
+  paths: LabPaths,
+  from: "host" | "node",
+): Readonly<Record<string, string>> {
+  if (state.request.datastore === "embedded") {
+    return { DATASTORE_TYPE: "embedded", TORTIE_DATASTORE_PATH: paths.datastore };
+  }
+  const endpoint =
+    from === "host" ? `http://127.0.0.1:${state.etcdPort}` : `unix://${paths.etcdSocket}`;
+  return { DATASTORE_TYPE: "etcdv3", ETCD_ENDPOINTS: endpoint };
+}
+
+const poolModes: Readonly<Record<LabRequest["encapsulation"], string>> = {
+  None: "Never",
+  VXLAN: "Always",
+  VXLANCrossSubnet: "CrossSubnet",
+};
+
+/** Environment of one `tortie node`: the variables of the calico-node container. */
+export function nodeEnvironment(
+  node: LabNode,
+  plan: LabPlan,
+  state: LabState,
+  paths: LabPaths,
+): Readonly<Record<string, string>> {
+  return {
+    ...datastoreEnvironment(state, paths, "node"),
+    NODENAME: node.name,
+    IP: "autodetect",
+    IP_AUTODETECTION_METHOD: "interface=eth0",
+    CLUSTER_TYPE: "lab,bgp",
+    CALICO_NETWORKING_BACKEND: "bird",
+    CALICO_IPV4POOL_CIDR: plan.podCidr,
+    CALICO_IPV4POOL_IPIP: "Never",
+    CALICO_IPV4POOL_VXLAN: poolModes[state.request.encapsulation],
+    CALICO_NODENAME_FILE: `${paths.nodeFolder(node.name)}/nodename`,
+    FELIX_DEFAULTENDPOINTTOHOSTACTION: "ACCEPT",
+    FELIX_HEALTHENABLED: "true",
+    FELIX_ENDPOINTSTATUSPATHPREFIX: paths.runFolder(node.name),
+    TORTIE_RUN_DIR: paths.runFolder(node.name),
+    TORTIE_CNI_SOCKET: paths.cniSocket(node.name),
+    TORTIE_MTU_FILE: `${paths.nodeFolder(node.name)}/mtu`,
+    ...(process.env["TORTIE_LOG_LEVEL"] === undefined
+      ? {}
+      : { FELIX_LOGSEVERITYSCREEN: process.env["TORTIE_LOG_LEVEL"] }),
+  };
+}

@@ -1,0 +1,81 @@
+import { errorMessage, InputError } from "./lib/errors.ts";
+
+/**
+ * The one executable: finds the subcommand and loads only what it needs. What a daemon is made of is
+ * told in wiring/.
+ */
+interface Command {
+  readonly summary: string;
+  run(argv: readonly string[]): Promise<number>;
+}
+
+const daemons: Readonly<Record<string, Command>> = {
+  node: {
+    summary: "what the calico-node container runs: start-up, then felix and bgp",
+    run: async () => (await import("./wiring/node.ts")).runNodeProcess(process.env),
+  },
+  felix: {
+    summary: "routes, policy and the CNI agent of one node",
+    run: async () => (await import("./wiring/felix.ts")).runFelixProcess(process.env),
+  },
+  bgp: {
+    summary: "the BGP speaker of one node",
+    run: async () => (await import("./wiring/bgp.ts")).runBgpProcess(process.env),
+  },
+};
+
+const tools: Readonly<Record<string, Command>> = {
+  lab: {
+    summary: "several nodes on this machine, to try things on",
+    run: async (argv) => (await import("./lab/lab-command.ts")).runLabCommand(argv),
+  },
+  demo: {
+    summary: "the lab, who reaches whom, and what two policies change (npm start)",
+    run: async () => (await import("./lab/demo.ts")).runDemo(),
+  },
+  version: {
+    summary: "this program's version",
+    run: async () => {
+      const { readFile } = await import("node:fs/promises");
+      const text = await readFile(new URL("../package.json", import.meta.url), "utf8");
+      process.stdout.write(`tortie ${(JSON.parse(text) as { version: string }).version}\n`);
+      return 0;
+    },
+  },
+};
+
+const [name = "help", ...argv] = process.argv.slice(2);
+const verbose = argv.includes("--verbose");
+
+try {
+  process.exitCode = await runCommand();
+} catch (error) {
+  const text = verbose && error instanceof Error ? error.stack : errorMessage(error);
+  process.stderr.write(`${text}\n`);
+  process.exitCode = error instanceof InputError ? 2 : 1;
+}
+
+async function runCommand(): Promise<number> {
+  const own = daemons[name] ?? tools[name];
+  if (own !== undefined) return own.run(argv.filter((word) => word !== "--verbose"));
+  const { resourceVerbs, runResourceCommand } = await import("./cli/resource-command.ts");
+  if (Object.hasOwn(resourceVerbs, name)) {
+    const { stdout, stderr, stdin, env } = process;
+    return runResourceCommand([name, ...argv], { stdout, stderr, stdin, env });
+  }
+  if (!["help", "--help", "-h"].includes(name)) {
+    throw new InputError(`Cannot run "${name}": there is no such command; see tortie help`);
+  }
+  const summaries = (commands: Readonly<Record<string, { readonly summary: string }>>) =>
+    Object.entries(commands)
+      .map(([command, { summary }]) => `  ${command.padEnd(12)}${summary}\n`)
+      .join("");
+  const verbs = Object.fromEntries(
+    Object.entries(resourceVerbs).map(([verb, summary]) => [verb, { summary }]),
+  );
+  process.stdout.write(
+    `Usage: tortie COMMAND [--help]\n\nResources:\n${summaries(verbs)}\n` +
+      `Daemons (configured by environment):\n${summaries(daemons)}\nTools:\n${summaries(tools)}`,
+  );
+  return 0;
+}

@@ -1,0 +1,91 @@
+import { spawn } from "node:child_process";
+import { readdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+
+/**
+ * Runs the tests, a group after the other, prints each group's time, and ends with the line that CI
+ * reads: "N passed, N failed[, N skipped]".
+ *
+ * Usage: node tools/run-tests.ts [unit|netns|interop|stores|long]...   (default: all but long)
+ */
+
+interface Group {
+  readonly name: string;
+  readonly folders: readonly string[];
+  readonly match: RegExp;
+  /** Test files at once: those that start servers and namespaces share the machine. */
+  readonly concurrency: number;
+}
+
+const groups: readonly Group[] = [
+  { name: "unit", folders: ["test/unit", "test/states"], match: /\.test\.ts$/, concurrency: 4 },
+  { name: "stores", folders: ["test/conformance"], match: /\.test\.ts$/, concurrency: 2 },
+  { name: "netns", folders: ["test/integration"], match: /\.test\.ts$/, concurrency: 2 },
+  { name: "interop", folders: ["test/interop"], match: /\.test\.ts$/, concurrency: 2 },
+  { name: "long", folders: ["test"], match: /\.long\.ts$/, concurrency: 1 },
+];
+
+const asked = process.argv.slice(2);
+const unknown = asked.find((name) => !groups.some((group) => group.name === name));
+if (unknown !== undefined) {
+  console.error(`There is no group "${unknown}": ${groups.map(({ name }) => name).join(", ")}`);
+  process.exit(2);
+}
+const chosen = groups.filter(({ name }) =>
+  asked.length === 0 ? name !== "long" : asked.includes(name),
+);
+
+const resultLine = /^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?\n/gm;
+
+const total = { passed: 0, failed: 0, skipped: 0 };
+for (const group of chosen) {
+  const files = group.folders.flatMap((folder) => filesIn(folder, group.match));
+  if (files.length === 0) continue;
+  const started = performance.now();
+  const counts = await runGroup(group, files);
+  const seconds = ((performance.now() - started) / 1000).toFixed(1);
+  console.log(`${group.name}: ${JSON.stringify(counts)} in ${seconds} s`);
+  total.passed += counts.passed;
+  total.failed += counts.failed;
+  total.skipped += counts.skipped;
+}
+const skipped = total.skipped > 0 ? `, ${total.skipped} skipped` : "";
+console.log(`${total.passed} passed, ${total.failed} failed${skipped}`);
+process.exitCode = total.failed > 0 || total.passed === 0 ? 1 : 0;
+
+function filesIn(folder: string, match: RegExp): string[] {
+  if (statSync(folder, { throwIfNoEntry: false }) === undefined) return [];
+  return readdirSync(folder, { recursive: true, encoding: "utf8" })
+    .filter((file) => match.test(file))
+    .map((file) => join(folder, file))
+    .sort();
+}
+
+/** The reporter's last line is the group's result; a runner that died without it counts as failed. */
+async function runGroup(group: Group, files: readonly string[]): Promise<typeof total> {
+  const child = spawn(
+    process.execPath,
+    [
+      "--test",
+      `--test-concurrency=${group.concurrency}`,
+      "--test-timeout=300000",
+      "--test-reporter=./tools/reporter.ts",
+      ...files,
+    ],
+    { stdio: ["ignore", "pipe", "inherit"] },
+  );
+  let output = "";
+  child.stdout.on("data", (chunk: Buffer) => {
+    output = (output + chunk.toString()).slice(-100_000);
+    process.stdout.write(chunk.toString().replaceAll(resultLine, ""));
+  });
+  const code = await new Promise<number | null>((resolve) => child.on("close", resolve));
+  const result = [...output.matchAll(resultLine)].at(-1);
+  const [, passed = "0", failed = "0", skips = "0"] = result ?? [];
+  const counts = { passed: Number(passed), failed: Number(failed), skipped: Number(skips) };
+  if (code !== 0 && counts.failed === 0) {
+    console.log(`FAIL the ${group.name} tests ended with exit ${code}`);
+    counts.failed = 1;
+  }
+  return counts;
+}

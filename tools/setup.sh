@@ -1,0 +1,55 @@
+#!/bin/sh
+# Everything that tortie needs on a fresh Debian or Ubuntu machine. Quick when it is all there.
+#
+#   sh tools/setup.sh          what `npm start` needs
+#   sh tools/setup.sh --test   and what `npm test` needs
+set -eu
+cd "$(dirname "$0")/.."
+
+say() { printf 'setup: %s\n' "$*" >&2; }
+die() { say "$*"; exit 1; }
+
+[ "$(id -u)" = 0 ] || die "must run as root: it makes network namespaces"
+
+packages="iproute2 iptables ipset iputils-ping util-linux procps etcd-server bird2 tcpdump conntrack"
+compiler="gcc libc6-dev"
+
+# dpkg knows a removed package too: only "install ok installed" counts.
+missing=""
+for package in $packages; do
+  status=$(dpkg-query -W -f '${Status}' "$package" 2>/dev/null || true)
+  [ "$status" = "install ok installed" ] || missing="$missing $package"
+done
+command -v cc >/dev/null 2>&1 || missing="$missing $compiler"
+if [ -n "$missing" ]; then
+  command -v apt-get >/dev/null 2>&1 || die "needs these Debian packages:$missing"
+  say "installing:$missing"
+  export DEBIAN_FRONTEND=noninteractive
+  # The daemons of these packages are started by us, in namespaces: never by the installation.
+  if [ ! -e /usr/sbin/policy-rc.d ]; then
+    trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+    printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
+    chmod 755 /usr/sbin/policy-rc.d
+  fi
+  apt-get update -qq >/dev/null || say "apt-get update failed: trying with the old lists"
+  # shellcheck disable=SC2086
+  apt-get install -y -qq --no-install-recommends $missing >/dev/null || die "cannot install:$missing"
+fi
+
+stamp=node_modules/.tortie-lock
+if ! cmp -s package-lock.json "$stamp"; then
+  say "npm ci"
+  npm ci --no-audit --no-fund --loglevel=error >&2
+  cp package-lock.json "$stamp"
+fi
+
+mkdir -p build/cni
+if command -v cc >/dev/null 2>&1; then
+  if [ ! build/cni/calico -nt src/cni/shim/shim.c ]; then
+    say "building the CNI shim"
+    cc -O2 -Wall -Wextra -static -o build/cni/calico.new src/cni/shim/shim.c
+    mv build/cni/calico.new build/cni/calico
+  fi
+else
+  say "no C compiler: the CNI plugin runs as a TypeScript program"
+fi
