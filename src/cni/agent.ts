@@ -1,3 +1,4 @@
+import { hostVethMac } from "../api/names.ts";
 import type { ResourceKey } from "../api/resource-key.ts";
 import type { WorkloadEndpoint } from "../api/resources/workload-endpoint.ts";
 import { type Datastore, DatastoreError, isDatastoreError } from "../datastore/datastore.ts";
@@ -12,7 +13,6 @@ import { CniError, cniCodes, errorObject } from "./cni-error.ts";
 import { type EndpointIdentity, endpointOf, identityOf } from "./endpoint.ts";
 import {
   addPodInterface,
-  hostVethMac,
   type PodNetworkPorts,
   removeHostInterface,
   removePodInterface,

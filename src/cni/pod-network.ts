@@ -1,13 +1,10 @@
+import { hostVethLinkLocal, hostVethMac, podGateway } from "../api/names.ts";
 import type { Kernel, KernelRoute } from "../kernel/kernel.ts";
-import { type IpAddr, ipFamily, parseIpAddr } from "../lib/ip-addr.ts";
-import { type MacAddr, parseMac } from "../lib/mac.ts";
+import { type IpAddr, ipFamily } from "../lib/ip-addr.ts";
+import type { MacAddr } from "../lib/mac.ts";
 import { hostPrefix, type Prefix, parsePrefix } from "../lib/prefix.ts";
 import { CniError, cniCodes } from "./cni-error.ts";
 
-/** MAC of the host end of every pod's veth, and the link-local address that follows from it. */
-export const hostVethMac: MacAddr = parseMac("ee:ee:ee:ee:ee:ee");
-const gatewayV4 = parseIpAddr("169.254.1.1");
-const gatewayV6 = parseIpAddr("fe80::ecee:eeff:feee:eeee");
 const mainTable = 254;
 const bootProtocol = 3;
 
@@ -119,13 +116,13 @@ function podRoutes(ifindex: number, families: ReadonlySet<4 | 6>): KernelRoute[]
   if (families.has(4)) {
     const link = {
       ...common,
-      destination: hostPrefix(gatewayV4),
+      destination: hostPrefix(podGateway),
       priority: 0,
       scope: "link",
     } as const;
-    routes.push(link, defaultVia(gatewayV4, parsePrefix("0.0.0.0/0"), 0));
+    routes.push(link, defaultVia(podGateway, parsePrefix("0.0.0.0/0"), 0));
   }
-  if (families.has(6)) routes.push(defaultVia(gatewayV6, parsePrefix("::/0"), 1024));
+  if (families.has(6)) routes.push(defaultVia(hostVethLinkLocal, parsePrefix("::/0"), 1024));
   return routes;
 
   function defaultVia(gateway: IpAddr, destination: Prefix, priority: number): KernelRoute {

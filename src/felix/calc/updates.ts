@@ -180,7 +180,7 @@ export interface HostAddresses {
   readonly v6?: { readonly address: IpAddr; readonly length: number };
 }
 
-/** `id` is the pool's CIDR. */
+/** `id` is the pool's key. */
 export interface ActivePool {
   readonly cidr: Prefix;
   readonly natOutgoing: boolean;

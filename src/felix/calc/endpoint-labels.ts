@@ -1,0 +1,49 @@
+import type { Profile } from "../../api/resources/policy.ts";
+import type { WorkloadEndpoint } from "../../api/resources/workload-endpoint.ts";
+import { getOrCreate } from "../../lib/collections.ts";
+import type { Labels } from "./label-index.ts";
+
+/**
+ * Labels of every endpoint: its own over those that its profiles apply (facts 4.2). Tells which
+ * endpoints' labels a change of an endpoint or a profile may have changed.
+ */
+export class EndpointLabels {
+  readonly #endpoints = new Map<string, WorkloadEndpoint>();
+  readonly #profileLabels = new Map<string, Readonly<Record<string, string>>>();
+  readonly #endpointsOfProfile = new Map<string, Set<string>>();
+
+  setEndpoint(id: string, endpoint: WorkloadEndpoint | null): void {
+    for (const profile of this.#endpoints.get(id)?.spec.profiles ?? []) {
+      this.#endpointsOfProfile.get(profile)?.delete(id);
+    }
+    if (endpoint === null) {
+      this.#endpoints.delete(id);
+      return;
+    }
+    this.#endpoints.set(id, endpoint);
+    for (const profile of endpoint.spec.profiles ?? []) {
+      getOrCreate(this.#endpointsOfProfile, profile, () => new Set<string>()).add(id);
+    }
+  }
+
+  /** @returns the endpoints that inherit from the profile. */
+  setProfile(name: string, profile: Profile | null): ReadonlySet<string> {
+    if (profile === null) this.#profileLabels.delete(name);
+    else this.#profileLabels.set(name, profile.spec.labelsToApply ?? {});
+    return this.#endpointsOfProfile.get(name) ?? new Set();
+  }
+
+  labelsOf(id: string): Labels {
+    const endpoint = this.#endpoints.get(id);
+    const labels = new Map<string, string>();
+    for (const profile of endpoint?.spec.profiles ?? []) {
+      for (const [label, value] of Object.entries(this.#profileLabels.get(profile) ?? {})) {
+        labels.set(label, value);
+      }
+    }
+    for (const [label, value] of Object.entries(endpoint?.metadata.labels ?? {})) {
+      labels.set(label, value);
+    }
+    return labels;
+  }
+}

@@ -1,0 +1,356 @@
+import type { IPPool } from "../../api/resources/ip-pool.ts";
+import type { IPAMBlock } from "../../api/resources/ipam.ts";
+import type { Node } from "../../api/resources/node.ts";
+import type { WorkloadEndpoint } from "../../api/resources/workload-endpoint.ts";
+import { compareText, getOrCreate } from "../../lib/collections.ts";
+import { type IpAddr, type IpFamily, isIpAddr, parseIpAddr } from "../../lib/ip-addr.ts";
+import {
+  hostPrefix,
+  type InterfaceAddress,
+  nthAddress,
+  type Prefix,
+  parseInterfaceAddress,
+  parsePrefix,
+  prefixAddress,
+  prefixContains,
+  prefixFamily,
+  prefixHasAddress,
+  prefixLength,
+  prefixOf,
+} from "../../lib/prefix.ts";
+import type { ActivePool, ClusterRoute, HostAddresses, PoolClass, RouteType } from "./updates.ts";
+
+/**
+ * What each CIDR of the cluster is: whose block, whose address, in which pool, reached how
+ * (facts 4.15). One entry a CIDR; a CIDR's answer folds the entries of all CIDRs that contain it.
+ */
+
+type RefKind = "workload" | "tunnel";
+
+interface Entry {
+  pool?: ActivePool;
+  /** Node that has affinity for the block. */
+  blockNode?: string;
+  /** Nodes whose own address this is. */
+  readonly hosts: Set<string>;
+  /** "node/kind" to how many say so. */
+  readonly refs: Map<string, { readonly node: string; readonly kind: RefKind; count: number }>;
+}
+
+export class L3Routes {
+  readonly #nodeName: string;
+  readonly #onRoute: (destination: Prefix, route: ClusterRoute | null) => void;
+  readonly #entries = new Map<Prefix, Entry>();
+  readonly #dirty = new Set<Prefix>();
+  readonly #nodes = new Map<string, HostAddresses>();
+  /** What each source object put in, so that its next version can take it out. */
+  readonly #contributions = new Map<string, () => void>();
+
+  constructor(
+    nodeName: string,
+    onRoute: (destination: Prefix, route: ClusterRoute | null) => void,
+  ) {
+    this.#nodeName = nodeName;
+    this.#onRoute = onRoute;
+  }
+
+  setPool(key: string, pool: IPPool | null): void {
+    this.#replace(key, () => {
+      if (pool === null) return [];
+      const active = activePool(pool);
+      this.#entry(active.cidr).pool = active;
+      this.#dirtyInside(active.cidr);
+      return [
+        () => {
+          delete this.#entry(active.cidr).pool;
+          this.#dirtyInside(active.cidr);
+        },
+      ];
+    });
+  }
+
+  setBlock(key: string, block: IPAMBlock | null): void {
+    this.#replace(key, () => {
+      const node = block?.spec.affinity?.startsWith("host:")
+        ? block.spec.affinity.slice("host:".length)
+        : undefined;
+      if (block === null || block.spec.deleted === true) return [];
+      const cidr = parsePrefix(block.spec.cidr);
+      const undo: (() => void)[] = [];
+      if (node !== undefined) {
+        this.#entry(cidr).blockNode = node;
+        this.#dirty.add(cidr);
+        undo.push(() => {
+          delete this.#entry(cidr).blockNode;
+          this.#dirty.add(cidr);
+        });
+      }
+      for (const [address, owner] of borrowers(block, cidr, node)) {
+        undo.push(this.#addRef(hostPrefix(address), owner, "workload"));
+      }
+      return undo;
+    });
+  }
+
+  setEndpoint(key: string, endpoint: WorkloadEndpoint | null): void {
+    this.#replace(key, () => {
+      if (endpoint?.spec.node !== this.#nodeName) return [];
+      return (endpoint.spec.ipNetworks ?? []).map((text) => {
+        const { address, length } = parseInterfaceAddress(text);
+        return this.#addRef(prefixOf(address, length), endpoint.spec.node, "workload");
+      });
+    });
+  }
+
+  setNode(name: string, node: Node | null): void {
+    const before = this.#nodes.get(name);
+    const after = node === null ? undefined : hostAddresses(node);
+    if (after === undefined) this.#nodes.delete(name);
+    else this.#nodes.set(name, after);
+    if (JSON.stringify(before) !== JSON.stringify(after)) this.#dirtyOfNode(name);
+    this.#replace(`node ${name}`, () => {
+      if (node === null) return [];
+      const undo = ownAddresses(node, after).map((address) => {
+        const cidr = hostPrefix(address);
+        this.#entry(cidr).hosts.add(name);
+        this.#dirty.add(cidr);
+        return () => {
+          this.#entry(cidr).hosts.delete(name);
+          this.#dirty.add(cidr);
+        };
+      });
+      for (const address of tunnelAddresses(node)) {
+        undo.push(this.#addRef(hostPrefix(address), name, "tunnel"));
+      }
+      return undo;
+    });
+  }
+
+  flush(): void {
+    for (const cidr of this.#dirty) {
+      const entry = this.#entries.get(cidr);
+      if (entry === undefined || isEmpty(entry)) {
+        this.#entries.delete(cidr);
+        this.#onRoute(cidr, null);
+      } else this.#onRoute(cidr, this.#routeOf(cidr));
+    }
+    this.#dirty.clear();
+  }
+
+  #routeOf(cidr: Prefix): ClusterRoute {
+    const fold = new Fold(cidr, this.#nodeName);
+    for (const [at, entry] of this.#path(cidr)) fold.add(at, entry);
+    const { node } = fold;
+    const family = prefixFamily(cidr);
+    const nodeAddress =
+      node === undefined ? undefined : addressOfNode(this.#nodes.get(node), family);
+    const mine = addressOfNode(this.#nodes.get(this.#nodeName), family);
+    const mySubnet = mine === undefined ? undefined : prefixOf(mine.address, mine.length);
+    return {
+      destination: cidr,
+      types: fold.types,
+      poolClass: fold.poolClass,
+      ...(node === undefined ? {} : { node }),
+      ...(nodeAddress === undefined ? {} : { nodeAddress: nodeAddress.address }),
+      sameSubnet:
+        fold.crossSubnet &&
+        mySubnet !== undefined &&
+        nodeAddress !== undefined &&
+        prefixHasAddress(mySubnet, nodeAddress.address),
+      natOutgoing: fold.natOutgoing,
+      localWorkload: fold.localWorkload,
+      borrowed: fold.borrowed,
+    };
+  }
+
+  /** Entries that contain the CIDR, the widest first. */
+  #path(cidr: Prefix): [Prefix, Entry][] {
+    const path: [Prefix, Entry][] = [];
+    for (let length = 0; length <= prefixLength(cidr); length++) {
+      if (!this.#lengths.has(length)) continue;
+      const at = prefixOf(prefixAddress(cidr), length);
+      const entry = this.#entries.get(at);
+      if (entry !== undefined) path.push([at, entry]);
+    }
+    return path;
+  }
+
+  /** Prefix lengths that ever occurred: few, and the others need no look. */
+  readonly #lengths = new Set<number>();
+
+  #entry(cidr: Prefix): Entry {
+    this.#lengths.add(prefixLength(cidr));
+    return getOrCreate(this.#entries, cidr, () => ({ hosts: new Set(), refs: new Map() }));
+  }
+
+  #addRef(cidr: Prefix, node: string, kind: RefKind): () => void {
+    const key = `${node}/${kind}`;
+    const ref = getOrCreate(this.#entry(cidr).refs, key, () => ({ node, kind, count: 0 }));
+    ref.count++;
+    this.#dirty.add(cidr);
+    return () => {
+      if (--ref.count === 0) this.#entry(cidr).refs.delete(key);
+      this.#dirty.add(cidr);
+    };
+  }
+
+  #replace(key: string, contribute: () => readonly (() => void)[]): void {
+    this.#contributions.get(key)?.();
+    const undo = contribute();
+    if (undo.length === 0) this.#contributions.delete(key);
+    else {
+      this.#contributions.set(key, () => {
+        for (const step of undo) step();
+      });
+    }
+  }
+
+  #dirtyInside(outer: Prefix): void {
+    for (const cidr of this.#entries.keys()) if (prefixContains(outer, cidr)) this.#dirty.add(cidr);
+  }
+
+  /** Our own address decides what is the same subnet: then every route is in question. */
+  #dirtyOfNode(name: string): void {
+    for (const [cidr, { blockNode, hosts, refs }] of this.#entries) {
+      const named = [...refs.values()].some(({ node }) => node === name);
+      if (name === this.#nodeName || blockNode === name || hosts.has(name) || named) {
+        this.#dirty.add(cidr);
+      }
+    }
+  }
+}
+
+/** Folds the entries on the way to one CIDR (facts 4.15, steps 1 to 5). */
+class Fold {
+  readonly #cidr: Prefix;
+  readonly #me: string;
+  readonly types = new Set<RouteType>();
+  poolClass: PoolClass = "none";
+  crossSubnet = false;
+  natOutgoing = false;
+  localWorkload = false;
+  borrowed = false;
+  node: string | undefined;
+  #blockNode: string | undefined;
+
+  constructor(cidr: Prefix, me: string) {
+    this.#cidr = cidr;
+    this.#me = me;
+  }
+
+  add(at: Prefix, { pool, blockNode, hosts, refs }: Entry): void {
+    if (pool !== undefined) {
+      if (pool.poolClass !== "none") this.poolClass = pool.poolClass;
+      this.natOutgoing ||= pool.natOutgoing;
+      this.crossSubnet ||= pool.crossSubnet;
+    }
+    if (blockNode !== undefined) {
+      if (this.#blockNode !== undefined && this.#blockNode !== blockNode) this.borrowed = true;
+      this.#blockNode = blockNode;
+      this.node = blockNode;
+    }
+    const [host] = [...hosts].sort(compareText);
+    if (host !== undefined) this.#addHost(host);
+    const sorted = [...refs.values()].sort(
+      (a, b) => compareText(a.node, b.node) || compareText(b.kind, a.kind),
+    );
+    this.#addRefs(sorted);
+    // A host's or a tunnel's own address inside a block is no workload (facts 4.15 step 5).
+    if (blockNode !== undefined && host === undefined && at === this.#cidr) {
+      this.types.add(blockNode === this.#me ? "localWorkload" : "remoteWorkload");
+    }
+  }
+
+  #addHost(host: string): void {
+    this.node = host;
+    this.types.add(host === this.#me ? "localHost" : "remoteHost");
+  }
+
+  #addRefs(refs: readonly { readonly node: string; readonly kind: RefKind }[]): void {
+    const [first] = refs;
+    if (first === undefined) return;
+    this.node = first.node;
+    if (this.#blockNode !== undefined && this.#blockNode !== first.node) this.borrowed = true;
+    const local = first.node === this.#me;
+    if (first.kind === "workload") {
+      this.types.add(local ? "localWorkload" : "remoteWorkload");
+      this.localWorkload = local;
+    }
+    if (refs.some(({ kind }) => kind === "tunnel")) {
+      this.types.add(local ? "localTunnel" : "remoteTunnel");
+    }
+  }
+}
+
+export function activePool({ spec }: IPPool): ActivePool {
+  const { vxlanMode = "Never", ipipMode = "Never" } = spec;
+  const loadBalancer = spec.allowedUses?.length === 1 && spec.allowedUses[0] === "LoadBalancer";
+  const encapsulated = vxlanMode !== "Never" ? "vxlan" : ipipMode !== "Never" ? "ipip" : "noEncap";
+  return {
+    cidr: parsePrefix(spec.cidr),
+    natOutgoing: spec.natOutgoing === true,
+    poolClass: loadBalancer ? "none" : encapsulated,
+    crossSubnet: vxlanMode === "CrossSubnet" || ipipMode === "CrossSubnet",
+  };
+}
+
+/** Facts 4.15: the BGP addresses, else the first InternalIP, else the first ExternalIP. */
+export function hostAddresses({ spec }: Node): HostAddresses {
+  const v4 = spec.bgp?.ipv4Address ?? firstAddress(spec, 4);
+  const v6 = spec.bgp?.ipv6Address ?? firstAddress(spec, 6);
+  return {
+    ...(v4 === undefined ? {} : { v4: parseInterfaceAddress(v4) }),
+    ...(v6 === undefined ? {} : { v6: parseInterfaceAddress(v6) }),
+  };
+}
+
+function firstAddress({ addresses = [] }: Node["spec"], family: IpFamily): string | undefined {
+  const ofFamily = addresses.filter(({ address }) => address.includes(":") === (family === 6));
+  const first = (wanted: string) => ofFamily.find(({ type }) => type === wanted)?.address;
+  return first("InternalIP") ?? first("ExternalIP");
+}
+
+function ownAddresses({ spec }: Node, hosts: HostAddresses | undefined): IpAddr[] {
+  const listed = (spec.addresses ?? [])
+    .map(({ address }) => address.split("/")[0] ?? "")
+    .filter(isIpAddr)
+    .map(parseIpAddr);
+  const own = [hosts?.v4?.address, hosts?.v6?.address].filter((address) => address !== undefined);
+  return [...new Set([...own, ...listed])];
+}
+
+function tunnelAddresses({ spec }: Node): IpAddr[] {
+  return [
+    spec.bgp?.ipv4IPIPTunnelAddr,
+    spec.ipv4VXLANTunnelAddr,
+    spec.ipv6VXLANTunnelAddr,
+    spec.wireguard?.interfaceIPv4Address,
+    spec.wireguard?.interfaceIPv6Address,
+  ]
+    .filter((text) => text !== undefined && isIpAddr(text))
+    .map((text) => parseIpAddr(text ?? ""));
+}
+
+function addressOfNode(
+  addresses: HostAddresses | undefined,
+  family: IpFamily,
+): InterfaceAddress | undefined {
+  return family === 4 ? addresses?.v4 : addresses?.v6;
+}
+
+/** Addresses of a block that another node than its own uses, by the `node` attribute. */
+function* borrowers(
+  { spec }: IPAMBlock,
+  cidr: Prefix,
+  owner: string | undefined,
+): Generator<[IpAddr, string]> {
+  for (const [ordinal, index] of spec.allocations.entries()) {
+    const attribute = index === null ? undefined : spec.attributes[index];
+    const node = attribute?.releasedAt === undefined ? attribute?.secondary?.["node"] : undefined;
+    if (node !== undefined && node !== owner) yield [nthAddress(cidr, ordinal), node];
+  }
+}
+
+function isEmpty({ pool, blockNode, hosts, refs }: Entry): boolean {
+  return pool === undefined && blockNode === undefined && hosts.size === 0 && refs.size === 0;
+}

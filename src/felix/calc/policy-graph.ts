@@ -1,0 +1,282 @@
+import { type PolicyIdentity, policyIdentity } from "../../api/policy-identity.ts";
+import type {
+  GlobalNetworkPolicy,
+  NetworkPolicy,
+  Profile,
+  Tier,
+} from "../../api/resources/policy.ts";
+import type { WorkloadEndpoint } from "../../api/resources/workload-endpoint.ts";
+import { all, not } from "../../api/selector/ast.ts";
+import { policySelector } from "../../api/selector/scope.ts";
+import { type IpAddr, parseIpAddr } from "../../lib/ip-addr.ts";
+import { type MacAddr, parseMac } from "../../lib/mac.ts";
+import { type Prefix, parseInterfaceAddress, prefixOf } from "../../lib/prefix.ts";
+import { EndpointLabels } from "./endpoint-labels.ts";
+import { IpSetMembers } from "./ip-set-members.ts";
+import { LabelIndex } from "./label-index.ts";
+import { endpointTiers, type OrderedPolicy, orderedPolicy } from "./policy-order.ts";
+import { denyAll, type ScannedRules, scanRules } from "./rule-scanner.ts";
+import type { DataplaneUpdate, UpdateKind } from "./updates.ts";
+
+export type Policy = NetworkPolicy | GlobalNetworkPolicy;
+export type Emit = (update: DataplaneUpdate) => void;
+
+interface ActiveRules {
+  /** Under which the dataplane knows it. */
+  readonly updateId: string;
+  readonly ingress: ScannedRules;
+  readonly egress: ScannedRules;
+}
+
+interface KnownPolicy {
+  readonly policy: Policy;
+  readonly identity: PolicyIdentity;
+  readonly ordered: OrderedPolicy;
+}
+
+/**
+ * Policies, profiles and endpoints, to what the local endpoints need of them.
+ *
+ * ```
+ * policies ─ selectors ─► LabelIndex ◄─ labels ─ local endpoints      which policies are active
+ * active rules ─ scanRules ─► IP set references ─► IpSetMembers ◄─ all endpoints
+ * ```
+ *
+ * Changes mark what they touch; `flush` computes it once, from what is there then: the output depends
+ * on the present state, never on how it came about.
+ */
+export class PolicyGraph {
+  readonly #nodeName: string;
+  readonly #emit: Emit;
+  readonly #labels = new EndpointLabels();
+  readonly #endpoints = new Map<string, WorkloadEndpoint>();
+  readonly #policies = new Map<string, KnownPolicy>();
+  readonly #profiles = new Map<string, Profile>();
+  readonly #tiers = new Map<string, Tier>();
+  readonly #active = new Map<string, ActiveRules>();
+  readonly #usersOfProfile = new Map<string, Set<string>>();
+  readonly #matches: LabelIndex;
+  readonly #sets: IpSetMembers;
+  readonly #dirtyEndpoints = new Set<string>();
+  readonly #dirtyPolicies = new Set<string>();
+  readonly #dirtyProfiles = new Set<string>();
+
+  constructor(nodeName: string, emit: Emit) {
+    this.#nodeName = nodeName;
+    this.#emit = emit;
+    this.#matches = new LabelIndex((policyId, endpointId) => {
+      this.#dirtyPolicies.add(policyId);
+      this.#dirtyEndpoints.add(endpointId);
+    });
+    this.#sets = new IpSetMembers((id, set) =>
+      emit(
+        set === null
+          ? { op: "remove", kind: "ipSet", id }
+          : { op: "set", kind: "ipSet", id, value: set },
+      ),
+    );
+  }
+
+  setEndpoint(id: string, endpoint: WorkloadEndpoint | null): void {
+    const before = this.#endpoints.get(id);
+    for (const profile of before?.spec.profiles ?? []) this.#dirtyProfiles.add(profile);
+    for (const profile of endpoint?.spec.profiles ?? []) this.#dirtyProfiles.add(profile);
+    if (endpoint === null) this.#endpoints.delete(id);
+    else this.#endpoints.set(id, endpoint);
+    this.#labels.setEndpoint(id, endpoint);
+    this.#countProfiles(id, before, endpoint);
+    this.#relabel(id);
+  }
+
+  setProfile(name: string, profile: Profile | null): void {
+    if (profile === null) this.#profiles.delete(name);
+    else this.#profiles.set(name, profile);
+    this.#dirtyProfiles.add(name);
+    for (const id of this.#labels.setProfile(name, profile)) this.#relabel(id);
+  }
+
+  /** `key` is the resource's: the same for every version of one policy. */
+  setPolicy(key: string, policy: Policy | null): void {
+    for (const endpoint of this.#matches.itemsOf(key)) this.#dirtyEndpoints.add(endpoint);
+    this.#dirtyPolicies.add(key);
+    if (policy === null) {
+      this.#policies.delete(key);
+      this.#matches.removeSelector(key);
+      return;
+    }
+    const identity = policyIdentity(policy);
+    this.#policies.set(key, { policy, identity, ordered: orderedPolicy(policy, identity) });
+    this.#matches.setSelector(key, selectorOf(policy));
+    for (const endpoint of this.#matches.itemsOf(key)) this.#dirtyEndpoints.add(endpoint);
+  }
+
+  setTier(name: string, tier: Tier | null): void {
+    if (tier === null) this.#tiers.delete(name);
+    else this.#tiers.set(name, tier);
+    for (const [key, { identity }] of this.#policies) {
+      if (identity.tier !== name) continue;
+      for (const endpoint of this.#matches.itemsOf(key)) this.#dirtyEndpoints.add(endpoint);
+    }
+  }
+
+  flush(): void {
+    for (const key of this.#dirtyPolicies) this.#flushPolicy(key);
+    for (const name of this.#dirtyProfiles) this.#flushProfile(name);
+    this.#sets.flush();
+    for (const id of this.#dirtyEndpoints) this.#flushEndpoint(id);
+    this.#dirtyPolicies.clear();
+    this.#dirtyProfiles.clear();
+    this.#dirtyEndpoints.clear();
+  }
+
+  #isLocal(endpoint: WorkloadEndpoint | undefined): endpoint is WorkloadEndpoint {
+    return endpoint?.spec.node === this.#nodeName;
+  }
+
+  #relabel(id: string): void {
+    const endpoint = this.#endpoints.get(id);
+    const labels = this.#labels.labelsOf(id);
+    this.#sets.setEndpoint(id, endpoint ?? null, labels);
+    if (this.#isLocal(endpoint)) this.#matches.setItem(id, labels);
+    else this.#matches.removeItem(id);
+    this.#dirtyEndpoints.add(id);
+  }
+
+  #countProfiles(
+    id: string,
+    before: WorkloadEndpoint | undefined,
+    after: WorkloadEndpoint | null,
+  ): void {
+    for (const profile of before?.spec.profiles ?? [])
+      this.#usersOfProfile.get(profile)?.delete(id);
+    if (after === null || !this.#isLocal(after)) return;
+    for (const profile of after.spec.profiles ?? []) {
+      const users = this.#usersOfProfile.get(profile) ?? new Set<string>();
+      this.#usersOfProfile.set(profile, users.add(id));
+    }
+  }
+
+  #flushPolicy(key: string): void {
+    const known = this.#policies.get(key);
+    const active = known !== undefined && this.#matches.itemsOf(key).size > 0;
+    const id = `policy ${key}`;
+    if (!active) {
+      this.#deactivate(id, "policy");
+      return;
+    }
+    const { policy, identity, ordered } = known;
+    const namespace = policy.metadata.namespace;
+    const rules = this.#activate(id, {
+      updateId: identity.id,
+      ingress: scanRules(ordered.ingress ? (policy.spec.ingress ?? []) : [], namespace),
+      egress: scanRules(ordered.egress ? (policy.spec.egress ?? []) : [], namespace),
+    });
+    this.#emit({
+      op: "set",
+      kind: "policy",
+      id: identity.id,
+      value: {
+        tier: identity.tier,
+        shortKind: identity.shortKind,
+        ...(identity.namespace === undefined ? {} : { namespace: identity.namespace }),
+        name: identity.name,
+        selector: policy.spec.selector ?? "all()",
+        types: [
+          ...(ordered.ingress ? (["Ingress"] as const) : []),
+          ...(ordered.egress ? (["Egress"] as const) : []),
+        ],
+        ...rules,
+      },
+    });
+  }
+
+  #flushProfile(name: string): void {
+    const id = `profile ${name}`;
+    if ((this.#usersOfProfile.get(name)?.size ?? 0) === 0) {
+      this.#deactivate(id, "profile");
+      return;
+    }
+    const profile = this.#profiles.get(name);
+    // A profile that is not there allows nothing (facts 4.2).
+    const value =
+      profile === undefined
+        ? this.#activate(id, { updateId: name, ingress: onlyDeny, egress: onlyDeny })
+        : this.#activate(id, {
+            updateId: name,
+            ingress: scanRules(profile.spec.ingress ?? [], undefined),
+            egress: scanRules(profile.spec.egress ?? [], undefined),
+          });
+    this.#emit({ op: "set", kind: "profile", id: name, value });
+  }
+
+  /** New references are added before old ones go: a set that both use stays as it is. */
+  #activate(id: string, rules: ActiveRules) {
+    const before = this.#active.get(id);
+    this.#active.set(id, rules);
+    for (const { sets } of [rules.ingress, rules.egress]) {
+      for (const [set, source] of sets) this.#sets.addReference(set, source);
+    }
+    this.#release(before);
+    return { ingress: rules.ingress.rules, egress: rules.egress.rules };
+  }
+
+  #deactivate(id: string, kind: UpdateKind): void {
+    const before = this.#active.get(id);
+    if (before === undefined) return;
+    this.#active.delete(id);
+    this.#release(before);
+    this.#emit({ op: "remove", kind, id: before.updateId });
+  }
+
+  #release(rules: ActiveRules | undefined): void {
+    if (rules === undefined) return;
+    for (const { sets } of [rules.ingress, rules.egress]) {
+      for (const set of sets.keys()) this.#sets.removeReference(set);
+    }
+  }
+
+  #flushEndpoint(id: string): void {
+    const endpoint = this.#endpoints.get(id);
+    if (!this.#isLocal(endpoint)) {
+      this.#emit({ op: "remove", kind: "workloadEndpoint", id });
+      return;
+    }
+    const policies = [...this.#matches.selectorsOf(id)].flatMap(
+      (key) => this.#policies.get(key)?.ordered ?? [],
+    );
+    const { spec } = endpoint;
+    this.#emit({
+      op: "set",
+      kind: "workloadEndpoint",
+      id,
+      value: {
+        interfaceName: spec.interfaceName,
+        ...(spec.mac === undefined ? {} : { mac: parseMac(spec.mac) as MacAddr }),
+        addresses: (spec.ipNetworks ?? []).map(addressOfNetwork),
+        tiers: endpointTiers(policies, this.#tiers),
+        profiles: spec.profiles ?? [],
+        allowedSourcePrefixes: (spec.allowSpoofedSourcePrefixes ?? []).map(networkOf),
+      },
+    });
+  }
+}
+
+const onlyDeny: ScannedRules = { rules: [denyAll], sets: new Map() };
+
+/** A selector that cannot be parsed selects nothing: validation told its author. */
+function selectorOf(policy: Policy) {
+  try {
+    return policySelector(policy);
+  } catch {
+    return not(all);
+  }
+}
+
+function addressOfNetwork(text: string): IpAddr {
+  return parseIpAddr(text.split("/")[0] ?? "");
+}
+
+function networkOf(text: string): Prefix {
+  const { address, length } = parseInterfaceAddress(text);
+  return prefixOf(address, length);
+}

@@ -1,0 +1,69 @@
+import type { GlobalNetworkPolicy, NetworkPolicy, Tier } from "../../api/resources/policy.ts";
+import { compareText } from "../../lib/collections.ts";
+import type { EndpointTier } from "./updates.ts";
+
+/** An active policy as ordering needs it. */
+export interface OrderedPolicy {
+  readonly id: string;
+  readonly tier: string;
+  readonly order: number | undefined;
+  /** "name/namespace/kind": breaks ties (facts 4.2). */
+  readonly sortText: string;
+  readonly ingress: boolean;
+  readonly egress: boolean;
+}
+
+export function orderedPolicy(
+  policy: NetworkPolicy | GlobalNetworkPolicy,
+  identity: { readonly id: string; readonly tier: string; readonly name: string },
+): OrderedPolicy {
+  const { spec, metadata } = policy;
+  const types = spec.types ?? [];
+  const hasEgress = (spec.egress ?? []).length > 0;
+  const hasIngress = (spec.ingress ?? []).length > 0;
+  return {
+    id: identity.id,
+    tier: identity.tier,
+    order: spec.order,
+    sortText: `${identity.name}/${metadata.namespace ?? ""}/${policy.kind}`,
+    ingress: types.length > 0 ? types.includes("Ingress") : hasIngress || !hasEgress,
+    egress: types.length > 0 ? types.includes("Egress") : hasEgress,
+  };
+}
+
+/**
+ * Tiers that apply to one endpoint, with its policies in order of evaluation: tiers that exist before
+ * those that do not, then by order (none is last), then by name. A tier that does not exist drops what
+ * its policies let through: fail closed (facts 4.2).
+ */
+export function endpointTiers(
+  policies: readonly OrderedPolicy[],
+  tiers: ReadonlyMap<string, Tier>,
+): EndpointTier[] {
+  const names = [...new Set(policies.map(({ tier }) => tier))].sort((a, b) => {
+    const [left, right] = [tiers.get(a), tiers.get(b)];
+    return (
+      Number(left === undefined) - Number(right === undefined) ||
+      compareOrder(left?.spec.order, right?.spec.order) ||
+      compareText(a, b)
+    );
+  });
+  const sorted = policies.toSorted(
+    (a, b) => compareOrder(a.order, b.order) || compareText(a.sortText, b.sortText),
+  );
+  return names.map((name) => {
+    const ofTier = sorted.filter(({ tier }) => tier === name);
+    return {
+      name,
+      defaultAction: tiers.get(name)?.spec.defaultAction ?? "Deny",
+      ingress: ofTier.filter(({ ingress }) => ingress).map(({ id }) => id),
+      egress: ofTier.filter(({ egress }) => egress).map(({ id }) => id),
+    };
+  });
+}
+
+function compareOrder(a: number | undefined, b: number | undefined): number {
+  if (a === b) return 0;
+  if (a === undefined) return 1;
+  return b === undefined || a < b ? -1 : 1;
+}

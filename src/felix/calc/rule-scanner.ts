@@ -1,0 +1,160 @@
+import { ipSetId } from "../../api/names.ts";
+import type { EntityRule, Rule, RulePort } from "../../api/resources/rule.ts";
+import type { Selector } from "../../api/selector/ast.ts";
+import { all } from "../../api/selector/ast.ts";
+import { canonicalText } from "../../api/selector/canonical.ts";
+import { parseSelector } from "../../api/selector/parser.ts";
+import { entitySelector } from "../../api/selector/scope.ts";
+import { parsePrefix } from "../../lib/prefix.ts";
+import type { PortRange, ProtocolMatch, ResolvedEntity, ResolvedRule } from "./updates.ts";
+
+/** An IP set that rules refer to. Its id follows from what it holds (facts 4.3). */
+export type SetSource =
+  | { readonly kind: "selector"; readonly selector: Selector }
+  | {
+      readonly kind: "namedPort";
+      readonly selector: Selector;
+      readonly protocol: "tcp" | "udp" | "sctp";
+      readonly port: string;
+    };
+
+export interface ScannedRules {
+  readonly rules: readonly ResolvedRule[];
+  readonly sets: ReadonlyMap<string, SetSource>;
+}
+
+/**
+ * Turns a policy's rules into what rendering needs, with selectors and named ports as IP sets.
+ * `namespace` is that of a NetworkPolicy.
+ *
+ * A rule that cannot be resolved matches nothing if it would allow, and everything if it would deny or
+ * pass: it fails closed.
+ */
+export function scanRules(rules: readonly Rule[], namespace: string | undefined): ScannedRules {
+  const sets = new Map<string, SetSource>();
+  const resolved = rules.flatMap((rule) => {
+    try {
+      const own = new Map<string, SetSource>();
+      const result = resolveRule(rule, namespace, own);
+      for (const [id, source] of own) sets.set(id, source);
+      return [result];
+    } catch {
+      return rule.action === "Deny" || rule.action === "Pass" ? [denyAll] : [];
+    }
+  });
+  return { rules: resolved, sets };
+}
+
+const anyEntity: ResolvedEntity = {
+  nets: [],
+  notNets: [],
+  ipSets: [],
+  notIpSets: [],
+  ports: [],
+  notPorts: [],
+  namedPortSets: [],
+  notNamedPortSets: [],
+};
+
+export const denyAll: ResolvedRule = { action: "deny", source: anyEntity, destination: anyEntity };
+
+const actions = { Allow: "allow", Deny: "deny", Log: "log", Pass: "pass" } as const;
+
+function resolveRule(
+  rule: Rule,
+  namespace: string | undefined,
+  sets: Map<string, SetSource>,
+): ResolvedRule {
+  if (rule.source?.services !== undefined || rule.destination?.services !== undefined) {
+    throw new RangeError("rules of services need the Kubernetes datastore");
+  }
+  const protocol = protocolOf(rule.protocol);
+  const entity = (side: EntityRule | undefined) =>
+    resolveEntity(side ?? {}, { namespace, protocol, sets });
+  const notProtocol = protocolOf(rule.notProtocol);
+  return {
+    action: actions[rule.action],
+    ...(rule.ipVersion === undefined ? {} : { ipVersion: rule.ipVersion }),
+    ...(protocol === undefined ? {} : { protocol }),
+    ...(notProtocol === undefined ? {} : { notProtocol }),
+    ...(rule.icmp === undefined ? {} : { icmp: rule.icmp }),
+    ...(rule.notICMP === undefined ? {} : { notIcmp: rule.notICMP }),
+    source: entity(rule.source),
+    destination: entity(rule.destination),
+    ...(rule.metadata?.annotations === undefined ? {} : { annotations: rule.metadata.annotations }),
+  };
+}
+
+function protocolOf(protocol: string | number | undefined): ProtocolMatch | undefined {
+  if (typeof protocol !== "string") return protocol;
+  return /^\d+$/.test(protocol) ? Number(protocol) : protocol.toLowerCase();
+}
+
+interface EntityContext {
+  readonly namespace: string | undefined;
+  readonly protocol: ProtocolMatch | undefined;
+  readonly sets: Map<string, SetSource>;
+}
+
+function resolveEntity(entity: EntityRule, context: EntityContext): ResolvedEntity {
+  const selector = entitySelector(entity, context.namespace);
+  const ports = splitPorts(entity.ports ?? []);
+  const notPorts = splitPorts(entity.notPorts ?? []);
+  // With named ports alone, the sets of ports hold only what the selector selects (facts 4.6).
+  const folded = ports.named.length > 0 && ports.ranges.length === 0;
+  const named = (names: readonly string[], of: Selector | undefined) =>
+    names.flatMap((port) => namedPortSets(port, of ?? all, context));
+  return {
+    nets: (entity.nets ?? []).map(parsePrefix),
+    notNets: (entity.notNets ?? []).map(parsePrefix),
+    ipSets: selector === undefined || folded ? [] : [selectorSet(selector, context.sets)],
+    notIpSets:
+      entity.notSelector === undefined || entity.notSelector === ""
+        ? []
+        : [selectorSet(parseSelector(entity.notSelector), context.sets)],
+    ports: ports.ranges,
+    notPorts: notPorts.ranges,
+    namedPortSets: named(ports.named, folded ? selector : undefined),
+    notNamedPortSets: named(notPorts.named, undefined),
+  };
+}
+
+function selectorSet(selector: Selector, sets: Map<string, SetSource>): string {
+  const id = ipSetId("s", canonicalText(selector));
+  sets.set(id, { kind: "selector", selector });
+  return id;
+}
+
+const portProtocols: Readonly<Record<string, "tcp" | "udp" | "sctp">> = {
+  tcp: "tcp",
+  udp: "udp",
+  sctp: "sctp",
+  6: "tcp",
+  17: "udp",
+  132: "sctp",
+};
+
+/** Without a protocol in the rule, a named port may be of any: one set each. */
+function namedPortSets(port: string, selector: Selector, context: EntityContext): string[] {
+  const protocols =
+    context.protocol === undefined
+      ? (["tcp", "udp", "sctp"] as const)
+      : [portProtocols[String(context.protocol)]].filter((name) => name !== undefined);
+  return protocols.map((protocol) => {
+    const base = ipSetId("s", canonicalText(selector));
+    const id = ipSetId("n", `${base},${protocol},${port}`);
+    context.sets.set(id, { kind: "namedPort", selector, protocol, port });
+    return id;
+  });
+}
+
+function splitPorts(ports: readonly RulePort[]): { ranges: PortRange[]; named: string[] } {
+  const ranges: PortRange[] = [];
+  const named: string[] = [];
+  for (const port of ports) {
+    const range = /^(\d+)(?::(\d+))?$/.exec(String(port));
+    if (range === null) named.push(String(port));
+    else ranges.push({ first: Number(range[1]), last: Number(range[2] ?? range[1]) });
+  }
+  return { ranges, named };
+}

@@ -1,0 +1,112 @@
+import type { Action, Chain, Match, Ports, Rule } from "../../kernel/iptables/model.ts";
+import { compareText } from "../../lib/collections.ts";
+import type { IpFamily } from "../../lib/ip-addr.ts";
+import { type Prefix, prefixFamily } from "../../lib/prefix.ts";
+import { interfaceIs, interfacePrefix, ipSet, jump, net, protocol, returns } from "./match.ts";
+import { chains, setName, staticSets } from "./names.ts";
+import type { RulesConfig } from "./rules-config.ts";
+
+/** The nat table's chains, and cali-cidr-block of the filter table (facts 4.5). */
+
+export function staticNatChains(config: RulesConfig, family: IpFamily): Chain[] {
+  return [
+    { name: chains.prerouting, rules: [{ match: [], action: jump(chains.floatingDnat) }] },
+    {
+      name: chains.postrouting,
+      rules: [
+        { match: [], action: jump(chains.floatingSnat) },
+        { match: [], action: jump(chains.natOutgoing) },
+        ...tunnelMasquerade(config, family),
+      ],
+    },
+    { name: chains.output, rules: [{ match: [], action: jump(chains.floatingDnat) }] },
+    { name: chains.floatingDnat, rules: [] },
+    { name: chains.floatingSnat, rules: [] },
+  ];
+}
+
+/** `active`: some pool asks for outgoing NAT. Otherwise the chain is there and empty. */
+export function natOutgoingChain(active: boolean, config: RulesConfig, family: IpFamily): Chain {
+  if (!active) return { name: chains.natOutgoing, rules: [] };
+  const rules: Rule[] = [];
+  if (config.natPortRange !== undefined) {
+    const action = natAction(config, family, config.natPortRange);
+    for (const name of ["tcp", "udp"]) {
+      const match = outgoingMatch(config, family, [protocol(name)]);
+      rules.push({ match, action }, { match, action: returns });
+    }
+  }
+  const action = natAction(config, family, undefined);
+  rules.push({ match: outgoingMatch(config, family, []), action });
+  return { name: chains.natOutgoing, rules };
+}
+
+/** Drops what is for a service or load balancer CIDR and no service took (facts 4.5). */
+export function cidrBlockChain(
+  cidrs: Iterable<Prefix>,
+  config: RulesConfig,
+  family: IpFamily,
+): Chain {
+  const { serviceLoopPrevention } = config;
+  if (serviceLoopPrevention === "Disabled") return { name: chains.cidrBlock, rules: [] };
+  const action: Action = serviceLoopPrevention === "Drop" ? { kind: "drop" } : { kind: "reject" };
+  const rules = [...cidrs]
+    .filter((cidr) => prefixFamily(cidr) === family)
+    .sort(compareText)
+    .map((cidr) => ({ match: [net("destination", cidr)], action }));
+  return { name: chains.cidrBlock, rules };
+}
+
+function outgoingMatch(config: RulesConfig, family: IpFamily, extra: readonly Match[]): Match[] {
+  const match = [
+    ipSet("source", setName(staticSets.masqueradedPools, family)),
+    ipSet("destination", setName(staticSets.allPools, family), true),
+  ];
+  if (config.natOutgoingExclusions === "IPPoolsAndHostIPs") {
+    match.push(ipSet("destination", setName(staticSets.allHosts, family), true));
+  }
+  match.push(...extra);
+  const device = config.natOutgoingInterface;
+  if (device?.endsWith("+")) match.push(interfacePrefix("out", device.slice(0, -1)));
+  else if (device !== undefined) match.push(interfaceIs("out", device));
+  return match;
+}
+
+/** NATOutgoingAddress is an IPv4 address: IPv6 is masqueraded whatever it says. */
+function natAction(config: RulesConfig, family: IpFamily, toPorts: Ports | undefined): Action {
+  const range = toPorts === undefined ? {} : { toPorts };
+  const address = family === 4 ? config.natOutgoingAddress : undefined;
+  return address === undefined
+    ? { kind: "masquerade", ...range }
+    : { kind: "snat", address, ...range };
+}
+
+/**
+ * What the host sends into a tunnel from another of its addresses (a service's NAT can make that)
+ * leaves with the tunnel's own.
+ */
+function tunnelMasquerade(config: RulesConfig, family: IpFamily): Rule[] {
+  const devices: string[] = [];
+  if (family === 4 && config.ipipEnabled && config.ipipDevice) devices.push(config.ipipDevice);
+  const vxlanDevice = config.vxlanDevice[family];
+  if (config.vxlanEnabled[family] && vxlanDevice) devices.push(vxlanDevice);
+  return devices.flatMap((device) => {
+    const match: Match[] = [
+      interfaceIs("out", device),
+      { kind: "localAddress", side: "source", limitInterfaceOut: true, not: true },
+      { kind: "localAddress", side: "source" },
+    ];
+    const plain: Rule = { match, action: { kind: "masquerade" } };
+    if (!config.vxlanEnabled[family]) return [plain];
+    // A source port equal to the VXLAN port would make the reply look like VXLAN, untracked.
+    const toPorts = portsWithout(config.vxlanPort);
+    return [{ match: [protocol("udp"), ...match], action: { kind: "masquerade", toPorts } }, plain];
+  });
+}
+
+/** The larger of the two ranges that lie below and above `port` among unprivileged ports. */
+function portsWithout(port: number): Ports {
+  const below = { first: 1024, last: port - 1 };
+  const above = { first: Math.max(port + 1, 1024), last: 65_535 };
+  return below.last - below.first > above.last - above.first ? below : above;
+}

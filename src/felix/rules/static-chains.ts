@@ -1,0 +1,141 @@
+import type { Chain, Rule, TableName } from "../../kernel/iptables/model.ts";
+import type { IpFamily } from "../../lib/ip-addr.ts";
+import { calicoBits } from "./mark-bits.ts";
+import {
+  accepts,
+  clearMark,
+  conntrackState,
+  interfacePrefix,
+  jump,
+  markClear,
+  markSet,
+  protocol,
+  returns,
+  setMark,
+} from "./match.ts";
+import { chains } from "./names.ts";
+import { filterAllow, mangleAllow, type RulesConfig } from "./rules-config.ts";
+
+/**
+ * The raw and mangle chains that every node has, in Calico's order (facts 4.5), and the rules that
+ * lead to ours from the kernel's chains. Chains of host endpoints are there
+ * and empty: what a chain refers to must exist.
+ */
+
+/** Rules that kernel chains begin and end with, for one table. */
+export interface KernelChainRules {
+  readonly insertions: ReadonlyMap<string, readonly Rule[]>;
+  readonly appends: ReadonlyMap<string, readonly Rule[]>;
+}
+
+const established = conntrackState(["RELATED", "ESTABLISHED"]);
+/** Comment of the rules behind the chains of host endpoints. */
+export const hostAccepted = "Host endpoint policy accepted packet.";
+
+export function kernelChainRules(table: TableName, config: RulesConfig): KernelChainRules {
+  const jumps = (...names: readonly string[]): Map<string, readonly Rule[]> =>
+    new Map(names.map((name) => [name, [{ match: [], action: jump(`cali-${name}`) }]]));
+  switch (table) {
+    case "raw":
+      return { insertions: jumps("PREROUTING", "OUTPUT"), appends: new Map() };
+    case "mangle":
+      return { insertions: jumps("PREROUTING", "POSTROUTING"), appends: new Map() };
+    case "nat":
+      // Last, so that kube-proxy has cleared its own mark by then.
+      return { insertions: jumps("PREROUTING", "OUTPUT"), appends: jumps("POSTROUTING") };
+    case "filter":
+      return {
+        insertions: jumps("INPUT", "FORWARD", "OUTPUT"),
+        appends: new Map([["FORWARD", forwardAppends(config)]]),
+      };
+  }
+}
+
+/** The mark tells mangle's POSTROUTING that the packet was forwarded. */
+function forwardAppends(config: RulesConfig): Rule[] {
+  const { accept } = config.marks;
+  return [
+    {
+      match: [markSet(accept)],
+      action: filterAllow(config),
+      comments: ["Policy explicitly accepted packet."],
+    },
+    { match: [], action: setMark(accept) },
+  ];
+}
+
+export function staticRawChains(config: RulesConfig, family: IpFamily): Chain[] {
+  const { accept } = config.marks;
+  const untrackVxlan: Rule[] = config.vxlanEnabled[family]
+    ? [
+        {
+          match: [protocol("udp"), { kind: "destinationPort", port: config.vxlanPort }],
+          action: { kind: "noTrack" },
+        },
+      ]
+    : [];
+  return [
+    ...emptyChains(chains.fromHostEndpoint, chains.toHostEndpoint),
+    rawPrerouting(config, untrackVxlan),
+    {
+      name: chains.output,
+      rules: [
+        { match: [], action: clearMark(calicoBits(config.marks)) },
+        { match: [], action: jump(chains.toHostEndpoint) },
+        ...untrackVxlan,
+        { match: [markSet(accept)], action: accepts },
+      ],
+    },
+  ];
+}
+
+/** Drops what pods send from addresses that are not theirs. This table knows no REJECT. */
+function rawPrerouting(config: RulesConfig, untrackVxlan: readonly Rule[]): Chain {
+  const { accept, scratch0: fromWorkload } = config.marks;
+  return {
+    name: chains.prerouting,
+    rules: [
+      { match: [], action: clearMark(calicoBits(config.marks)) },
+      ...untrackVxlan,
+      ...config.workloadInterfacePrefixes.map((prefix) => ({
+        match: [interfacePrefix("in", prefix)],
+        action: setMark(fromWorkload),
+      })),
+      { match: [markSet(fromWorkload)], action: jump(chains.rpfSkip) },
+      { match: [markSet(fromWorkload), { kind: "reversePathFailed" }], action: { kind: "drop" } },
+      { match: [markClear(fromWorkload)], action: jump(chains.fromHostEndpoint) },
+      { match: [markSet(accept)], action: accepts },
+    ],
+  };
+}
+
+export function staticMangleChains(config: RulesConfig): Chain[] {
+  const { accept } = config.marks;
+  const allow = mangleAllow(config);
+  return [
+    ...emptyChains(chains.fromHostEndpoint, chains.toHostEndpoint),
+    {
+      name: chains.prerouting,
+      rules: [
+        { match: [established], action: allow },
+        { match: [markSet(accept)], action: allow },
+        { match: [], action: jump(chains.fromHostEndpoint) },
+        { match: [markSet(accept)], action: allow, comments: [hostAccepted] },
+      ],
+    },
+    {
+      name: chains.postrouting,
+      rules: [
+        { match: [markSet(accept)], action: returns },
+        { match: [], action: clearMark(calicoBits(config.marks)) },
+        { match: [conntrackState(["DNAT"])], action: jump(chains.toHostEndpoint) },
+        { match: [markSet(accept)], action: returns, comments: [hostAccepted] },
+      ],
+    },
+  ];
+}
+
+/** Chains that must exist because others lead to them, and have nothing to say. */
+export function emptyChains(...names: readonly string[]): Chain[] {
+  return names.map((name) => ({ name, rules: [] }));
+}

@@ -1,0 +1,187 @@
+import type { Chain, Rule } from "../../kernel/iptables/model.ts";
+import type { IpFamily } from "../../lib/ip-addr.ts";
+import { calicoBits, union } from "./mark-bits.ts";
+import {
+  accepts,
+  clearMark,
+  conntrackState,
+  goto,
+  icmp,
+  interfacePrefix,
+  ipSet,
+  jump,
+  localAddress,
+  markClear,
+  markSet,
+  port,
+  protocol,
+  protocolNumber,
+  returns,
+} from "./match.ts";
+import { chains, setName, staticSets } from "./names.ts";
+import { denyWord, filterAllow, filterDeny, type RulesConfig } from "./rules-config.ts";
+import { emptyChains, hostAccepted } from "./static-chains.ts";
+
+/** What a pod's kernel needs to find its router and neighbours (facts 4.5). */
+const neighborDiscoveryTypes = [130, 131, 132, 133, 135, 136];
+
+/** The filter table's chains that every node has, in Calico's order (facts 4.5). */
+export function staticFilterChains(config: RulesConfig, family: IpFamily): Chain[] {
+  return [
+    ...emptyChains(
+      chains.fromHostEndpoint,
+      chains.toHostEndpoint,
+      chains.fromHostEndpointForward,
+      chains.toHostEndpointForward,
+    ),
+    forwardChain(config),
+    inputChain(config, family),
+    workloadToHostChain(config, family),
+    outputChain(config, family),
+  ];
+}
+
+/** An accept of the raw table's policy is kept. */
+function forwardChain(config: RulesConfig): Chain {
+  const { pass, scratch0, scratch1, accept } = config.marks;
+  return {
+    name: chains.forward,
+    rules: [
+      { match: [], action: clearMark(union(pass, scratch0, scratch1)) },
+      { match: [markClear(accept)], action: jump(chains.fromHostEndpointForward) },
+      ...config.workloadInterfacePrefixes.flatMap((prefix): Rule[] => [
+        { match: [interfacePrefix("in", prefix)], action: jump(chains.fromWorkloadDispatch) },
+        { match: [interfacePrefix("out", prefix)], action: jump(chains.toWorkloadDispatch) },
+      ]),
+      { match: [], action: jump(chains.toHostEndpointForward) },
+      { match: [], action: jump(chains.cidrBlock) },
+    ],
+  };
+}
+
+function inputChain(config: RulesConfig, family: IpFamily): Chain {
+  const { accept } = config.marks;
+  const allow = filterAllow(config);
+  return {
+    name: chains.input,
+    rules: [
+      ...(family === 4 && config.ipipEnabled ? ipipInput(config) : []),
+      ...(config.vxlanEnabled[family] ? vxlanInput(config, family) : []),
+      ...config.workloadInterfacePrefixes.map((prefix) => ({
+        match: [interfacePrefix("in", prefix)],
+        action: goto(chains.workloadToHost),
+      })),
+      { match: [markSet(accept)], action: allow },
+      { match: [], action: clearMark(calicoBits(config.marks)) },
+      { match: [], action: jump(chains.fromHostEndpoint) },
+      { match: [markSet(accept)], action: allow, comments: [hostAccepted] },
+    ],
+  };
+}
+
+function ipipInput(config: RulesConfig): Rule[] {
+  const ipip = protocol(protocolNumber.ipip);
+  return [
+    {
+      match: [ipip, ipSet("source", setName(staticSets.allHosts, 4)), localAddress("destination")],
+      action: filterAllow(config),
+      comments: ["Allow IPIP packets from Calico hosts"],
+    },
+    {
+      match: [ipip],
+      action: filterDeny(config),
+      comments: [`${denyWord(config)} IPIP packets from non-Calico hosts`],
+    },
+  ];
+}
+
+function vxlanInput(config: RulesConfig, family: IpFamily): Rule[] {
+  const vxlan = [protocol(protocolNumber.udp), port("destination", config.vxlanPort)];
+  // Calico drops IPv4 here whatever the deny action is; so do we, or hashes would differ.
+  const [word, deny] =
+    family === 4 ? ["Drop", { kind: "drop" } as const] : [denyWord(config), filterDeny(config)];
+  return [
+    {
+      match: [
+        ...vxlan,
+        ipSet("source", setName(staticSets.allVxlan, family)),
+        localAddress("destination"),
+      ],
+      action: filterAllow(config),
+      comments: [`Allow IPv${family} VXLAN packets from allowed hosts`],
+    },
+    {
+      match: [...vxlan, localAddress("destination")],
+      action: deny,
+      comments: [`${word} IPv${family} VXLAN packets from non-allowed hosts`],
+    },
+  ];
+}
+
+function workloadToHostChain(config: RulesConfig, family: IpFamily): Chain {
+  const discovery: Rule[] = neighborDiscoveryTypes.map((type) => ({
+    match: [protocol(protocolNumber.icmpv6), icmp(6, { type })],
+    action: filterAllow(config),
+  }));
+  const toHost = {
+    ACCEPT: accepts,
+    DROP: filterDeny(config),
+    RETURN: returns,
+  }[config.defaultEndpointToHostAction];
+  return {
+    name: chains.workloadToHost,
+    rules: [
+      ...(family === 6 ? discovery : []),
+      { match: [], action: jump(chains.fromWorkloadDispatch) },
+      { match: [], action: toHost, comments: ["Configured DefaultEndpointToHostAction"] },
+    ],
+  };
+}
+
+/** What the host itself sends to its pods is let through. */
+function outputChain(config: RulesConfig, family: IpFamily): Chain {
+  const { accept } = config.marks;
+  const allow = filterAllow(config);
+  return {
+    name: chains.output,
+    rules: [
+      { match: [markSet(accept)], action: allow },
+      ...config.workloadInterfacePrefixes.map((prefix) => ({
+        match: [interfacePrefix("out", prefix)],
+        action: returns,
+      })),
+      ...tunnelOutput(config, family),
+      { match: [], action: clearMark(calicoBits(config.marks)) },
+      { match: [conntrackState(["DNAT"], true)], action: jump(chains.toHostEndpoint) },
+      { match: [markSet(accept)], action: allow, comments: [hostAccepted] },
+    ],
+  };
+}
+
+function tunnelOutput(config: RulesConfig, family: IpFamily): Rule[] {
+  const rules: Rule[] = [];
+  if (family === 4 && config.ipipEnabled) {
+    rules.push({
+      match: [
+        protocol(protocolNumber.ipip),
+        ipSet("destination", setName(staticSets.allHosts, 4)),
+        localAddress("source"),
+      ],
+      action: filterAllow(config),
+      comments: ["Allow IPIP packets to other Calico hosts"],
+    });
+  }
+  if (config.vxlanEnabled[family]) {
+    rules.push({
+      match: [
+        protocol(protocolNumber.udp),
+        port("destination", config.vxlanPort),
+        localAddress("source"),
+        ipSet("destination", setName(staticSets.allVxlan, family)),
+      ],
+      action: filterAllow(config),
+      comments: [`Allow IPv${family} VXLAN packets to other allowed hosts`],
+    });
+  }
+  return rules;
+}

@@ -1,0 +1,220 @@
+import type { IPAMConfigurationSpec } from "../api/resources/ipam.ts";
+import type { IpAddr, IpFamily } from "../lib/ip-addr.ts";
+import { type Prefix, prefixContains, prefixSize } from "../lib/prefix.ts";
+import { type AddressOwner, assign, countAddresses } from "./block.ts";
+import { affinitiesOfNode, hostAffinity } from "./block-affinity.ts";
+import { chooseBlock, nearestFirst } from "./block-choice.ts";
+import { claimBlock, ownBlock, releaseAffinity } from "./claims.ts";
+import { IpamError } from "./ipam-error.ts";
+import { type IpamRecords, isRace, maxAttempts, type StoredBlock } from "./ipam-records.ts";
+import { type Pool, selectsNode } from "./pools.ts";
+
+/** One address that was assigned, with what its release must match. */
+export interface Assigned {
+  readonly address: IpAddr;
+  readonly block: Prefix;
+  readonly handle: string;
+  readonly sequenceNumber: bigint;
+}
+
+export interface FamilyRequest {
+  readonly family: IpFamily;
+  readonly node: string;
+  readonly nodeLabels: Readonly<Record<string, string>>;
+  readonly count: number;
+  readonly owner: AddressOwner;
+  /** Pools to take from, in order. */
+  readonly pools: readonly Pool[];
+  /** All pools: to see which blocks of the node are in none that selects it. */
+  readonly allPools: readonly Pool[];
+  readonly config: IPAMConfigurationSpec;
+  readonly maxBlocks: number;
+}
+
+/** A request on its way. `assigned` grows; what is there when an error is thrown is assigned. */
+export interface AssignmentJob {
+  readonly records: IpamRecords;
+  readonly request: FamilyRequest;
+  readonly assigned: Assigned[];
+}
+
+/**
+ * Assigns addresses of one family (facts 3.2): from blocks that the node has, from blocks that it
+ * claims, and, unless affinity is strict, from blocks of others.
+ *
+ * @throws {IpamError} pool-exhausted, block-limit, blocks-fixed, too-many-conflicts
+ */
+export async function assignFamily(job: AssignmentJob): Promise<void> {
+  const { records, request } = job;
+  const owned = await assignFromOwnBlocks(job);
+  if (missing(job) > 0) await assignFromNewBlocks(job, owned);
+  if (missing(job) > 0 && request.config.strictAffinity !== true) await borrow(job);
+  if (missing(job) > 0) throw exhausted(request, await records.blocks(request.family));
+}
+
+function missing({ request, assigned }: AssignmentJob): number {
+  return request.count - assigned.length;
+}
+
+/** @returns the blocks of the chosen pools that the node has. */
+async function assignFromOwnBlocks(job: AssignmentJob): Promise<Set<Prefix>> {
+  const { records, request } = job;
+  const owned = new Set<Prefix>();
+  for (const { cidr } of affinitiesOfNode(await records.affinities(), request.node)) {
+    if (!request.pools.some((pool) => prefixContains(pool.cidr, cidr))) {
+      await releaseIfUnselected(job, cidr);
+      continue;
+    }
+    owned.add(cidr);
+    if (missing(job) === 0) continue;
+    const block = await ownBlock(records, request.node, cidr);
+    if (block === undefined) owned.delete(cidr);
+    else await assignFromBlock(job, block, { mustBeOwn: true });
+  }
+  return owned;
+}
+
+/** An empty block of a pool that no longer selects the node goes back. */
+async function releaseIfUnselected(job: AssignmentJob, cidr: Prefix): Promise<void> {
+  const { records, request } = job;
+  const pool = request.allPools.find((candidate) => prefixContains(candidate.cidr, cidr));
+  if (pool === undefined || selectsNode(pool, request.nodeLabels)) return;
+  await releaseAffinity(records, { node: request.node, cidr, mustBeEmpty: true });
+}
+
+async function assignFromNewBlocks(job: AssignmentJob, owned: Set<Prefix>): Promise<void> {
+  const { records, request } = job;
+  const { node, family, pools, maxBlocks } = request;
+  const skip = new Set<Prefix>();
+  for (let tries = 1; missing(job) > 0; tries++) {
+    if (tries > maxAttempts) throw tooManyConflicts(node);
+    const context = { node, now: records.now(), skip };
+    const choice = chooseBlock(pools, await records.blocks(family), context);
+    if (choice === undefined) return;
+    if (choice.kind !== "own") requireMayClaim(request, owned.size, maxBlocks);
+    if (choice.kind === "reclaim") {
+      const outcome = await releaseAffinity(records, { ...choice, mustBeEmpty: true });
+      if (outcome === "kept") {
+        skip.add(choice.cidr);
+        continue;
+      }
+    }
+    const present = choice.kind === "own" ? await ownBlock(records, node, choice.cidr) : undefined;
+    const block = present ?? (await claimBlock(records, node, choice.cidr));
+    if (block === undefined) continue;
+    owned.add(choice.cidr);
+    const taken = await assignFromBlock(job, block, { mustBeOwn: true });
+    if (taken === 0 && choice.kind === "own") skip.add(choice.cidr);
+  }
+}
+
+function requireMayClaim(request: FamilyRequest, owned: number, maxBlocks: number): void {
+  const { node, family } = request;
+  if (owned >= maxBlocks) {
+    throw new IpamError(
+      `Cannot assign an IPv${family} address to ${node}: its ${owned} blocks are full and it may have ${maxBlocks} (maxBlocksPerHost)`,
+      { code: "block-limit", node, limit: maxBlocks },
+    );
+  }
+  if (request.config.autoAllocateBlocks === false) {
+    throw new IpamError(
+      `Cannot assign an IPv${family} address to ${node}: its ${owned} blocks are full and autoAllocateBlocks is false`,
+      { code: "blocks-fixed", node },
+    );
+  }
+}
+
+/** Takes single addresses from blocks of other nodes, or of none. */
+async function borrow(job: AssignmentJob): Promise<void> {
+  const { records, request } = job;
+  const blocks = await records.blocks(request.family);
+  for (const pool of request.pools) {
+    const context = { node: request.node, now: records.now() };
+    for (const block of nearestFirst(pool, blocks, context)) {
+      if (missing(job) === 0) return;
+      if (block.spec.unallocated.length === 0) continue;
+      await assignFromBlock(job, block, { mustBeOwn: false });
+    }
+  }
+}
+
+/**
+ * Takes what is missing, as far as the block has it. The handle is counted up before the block is
+ * written: a crash in between leaves a count too high, never an address that no handle knows.
+ *
+ * @returns how many addresses were taken.
+ */
+async function assignFromBlock(
+  job: AssignmentJob,
+  block: StoredBlock,
+  { mustBeOwn }: { readonly mustBeOwn: boolean },
+): Promise<number> {
+  const { records, request } = job;
+  let read: StoredBlock | undefined = block;
+  return await records.retry(async () => {
+    read ??= await records.block(block.cidr);
+    if (read === undefined) return 0;
+    if (mustBeOwn && read.spec.affinity !== hostAffinity(request.node)) return 0;
+    const change = assign(read.spec, missing(job), request.owner);
+    if (change.assigned.length === 0) return 0;
+    const stale = read;
+    read = undefined;
+    await writeAssignment(records, stale, { ...change, handle: request.owner.handle });
+    for (const { address, sequenceNumber } of change.assigned) {
+      const { handle } = request.owner;
+      job.assigned.push({ address, block: block.cidr, handle, sequenceNumber });
+    }
+    return change.assigned.length;
+  });
+}
+
+/**
+ * Counts the handle up, then writes the block. When a rival was first, the handle is counted down
+ * again. When the outcome is unknown it is not: too high is repaired by the handle's release.
+ *
+ * @throws {DatastoreError} what the write gave.
+ */
+export async function writeAssignment(
+  records: IpamRecords,
+  read: StoredBlock,
+  change: {
+    readonly block: StoredBlock["spec"];
+    readonly assigned: readonly unknown[];
+    readonly handle: string;
+  },
+): Promise<void> {
+  const { handle, assigned } = change;
+  await records.incrementHandle(handle, read.cidr, assigned.length);
+  try {
+    await records.updateBlock(read, change.block);
+  } catch (error) {
+    if (isRace(error)) await records.decrementHandle(handle, read.cidr, assigned.length);
+    throw error;
+  }
+}
+
+function tooManyConflicts(node: string): IpamError {
+  return new IpamError(
+    `Cannot claim a block for ${node}: others were first at each of ${maxAttempts} tries`,
+    { code: "too-many-conflicts", attempts: maxAttempts },
+  );
+}
+
+function exhausted(request: FamilyRequest, blocks: readonly StoredBlock[]): IpamError {
+  const { family, node, config } = request;
+  const usages = request.pools.map((pool) => {
+    const counts = blocks
+      .filter(({ cidr }) => prefixContains(pool.cidr, cidr))
+      .map(({ spec }) => countAddresses(spec));
+    const inUse = counts.reduce((sum, count) => sum + count.inUse, 0);
+    const cooling = counts.reduce((sum, count) => sum + count.cooling, 0);
+    const cool = cooling === 0 ? "" : `, ${cooling} cooling down`;
+    return `${pool.name} ${pool.cidr}: ${inUse} of ${prefixSize(pool.cidr)} in use${cool}`;
+  });
+  const strict =
+    config.strictAffinity === true ? "; strictAffinity keeps it from other nodes' blocks" : "";
+  return new IpamError(
+    `Cannot assign ${request.count} IPv${family} address${request.count === 1 ? "" : "es"} to ${node}: no free address (${usages.join("; ")})${strict}`,
+    { code: "pool-exhausted", family, pools: request.pools.map(({ name }) => name) },
+  );
+}

@@ -1,0 +1,85 @@
+import type { PoolUse } from "../api/resources/ip-pool.ts";
+import { type IpAddr, ipBits } from "../lib/ip-addr.ts";
+import { prefixAddress, prefixOf } from "../lib/prefix.ts";
+import { type Assigned, writeAssignment } from "./assign-family.ts";
+import { type AddressOwner, assignSpecific, ownerOf } from "./block.ts";
+import { hostAffinity } from "./block-affinity.ts";
+import { claimBlock } from "./claims.ts";
+import { IpamError } from "./ipam-error.ts";
+import type { IpamRecords, StoredBlock } from "./ipam-records.ts";
+import { type Pool, poolOf, refusal } from "./pools.ts";
+
+export interface AssignIpRequest extends AddressOwner {
+  readonly address: IpAddr;
+  readonly node: string;
+  readonly use?: PoolUse;
+}
+
+/**
+ * Assigns one given address (facts 3.4). Its block is claimed for the node when nobody has it.
+ *
+ * @throws {IpamError} bad-pool, address-taken, not-affine
+ */
+export async function assignIp(
+  records: IpamRecords,
+  request: AssignIpRequest,
+  context: { readonly pools: readonly Pool[]; readonly strictAffinity: boolean },
+): Promise<Assigned> {
+  const pool = usablePool(context.pools, request);
+  const cidr = prefixOf(request.address, pool.blockSize);
+  return await records.retry(async () => {
+    const read = (await records.block(cidr)) ?? (await claimBlock(records, request.node, cidr));
+    if (read === undefined) return undefined;
+    if (context.strictAffinity) requireOwn(read, request);
+    return await assignOrdinal(records, read, request);
+  });
+}
+
+function usablePool(pools: readonly Pool[], request: AssignIpRequest): Pool {
+  const { address, use } = request;
+  const pool = poolOf(pools, address);
+  const reason =
+    pool === undefined
+      ? "it lies in no IPPool"
+      : refusal(pool, use ?? pool.resource.spec.allowedUses?.[0] ?? "Workload");
+  if (pool !== undefined && reason === undefined) return pool;
+  const where = pool === undefined ? "" : `pool ${pool.name}: `;
+  throw new IpamError(`Cannot assign ${address}: ${where}${reason}`, {
+    code: "bad-pool",
+    pool: pool?.name ?? "",
+  });
+}
+
+function requireOwn(read: StoredBlock, request: AssignIpRequest): void {
+  const { affinity = "nobody" } = read.spec;
+  if (affinity === hostAffinity(request.node)) return;
+  throw new IpamError(
+    `Cannot assign ${request.address} to ${request.node}: block ${read.cidr} belongs to ${affinity} and strictAffinity is true`,
+    { code: "not-affine", block: read.cidr, owner: affinity },
+  );
+}
+
+async function assignOrdinal(
+  records: IpamRecords,
+  read: StoredBlock,
+  request: AssignIpRequest,
+): Promise<Assigned> {
+  const { address, handle } = request;
+  const ordinal = Number(ipBits(address) - ipBits(prefixAddress(read.cidr)));
+  const change = assignSpecific(read.spec, ordinal, request);
+  const [first] = change?.assigned ?? [];
+  if (change === undefined || first === undefined) {
+    const owner = ownerOf(read.spec, ordinal);
+    const holder =
+      owner?.releasedAt === undefined
+        ? `handle "${owner?.handle_id ?? ""}" has it`
+        : `it cools down since ${owner.releasedAt}`;
+    throw new IpamError(`Cannot assign ${address}: ${holder}`, {
+      code: "address-taken",
+      address,
+      handle: owner?.handle_id ?? "",
+    });
+  }
+  await writeAssignment(records, read, { ...change, handle });
+  return { address, block: read.cidr, handle, sequenceNumber: first.sequenceNumber };
+}

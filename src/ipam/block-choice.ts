@@ -1,0 +1,103 @@
+import type { Prefix } from "../lib/prefix.ts";
+import { prefixContains } from "../lib/prefix.ts";
+import { isEmpty } from "./block.ts";
+import { affineNode, hostAffinity } from "./block-affinity.ts";
+import { type BlockOrder, blockDistance, blockOrder, fnv1, walkBlocks } from "./block-order.ts";
+import type { StoredBlock } from "./ipam-records.ts";
+import type { Pool } from "./pools.ts";
+
+/** Where a node may find addresses when its known blocks are full. */
+export type BlockChoice =
+  /** No block is there yet. */
+  | { readonly kind: "free"; readonly cidr: Prefix }
+  /** It is the node's already, and has free addresses. */
+  | { readonly kind: "own"; readonly cidr: Prefix }
+  /** Another node holds it, but has used none of it for a while. */
+  | {
+      readonly kind: "reclaim";
+      readonly cidr: Prefix;
+      readonly node: string;
+      readonly sequenceNumber: bigint;
+    };
+
+export interface ChoiceContext {
+  readonly node: string;
+  readonly now: Date;
+  /** Blocks that were tried in vain. */
+  readonly skip: ReadonlySet<Prefix>;
+}
+
+const reclaimAfterMs = 60_000;
+
+/**
+ * Chooses the next block for a node (facts 3.3): one of its own with free addresses, else one that
+ * nobody has, else another node's empty one that was claimed at least a minute ago.
+ */
+export function chooseBlock(
+  pools: readonly Pool[],
+  blocks: readonly StoredBlock[],
+  context: ChoiceContext,
+): BlockChoice | undefined {
+  const known = new Map(blocks.map((block) => [block.cidr, block]));
+  for (const pool of pools) {
+    const own = nearestFirst(pool, blocks, context).find(
+      ({ cidr, spec }) =>
+        spec.affinity === hostAffinity(context.node) &&
+        spec.unallocated.length > 0 &&
+        !context.skip.has(cidr),
+    );
+    if (own !== undefined) return { kind: "own", cidr: own.cidr };
+  }
+  for (const pool of pools) {
+    const overlapping = blocks.filter(({ cidr }) => prefixContains(pool.cidr, cidr));
+    for (const cidr of walkBlocks(orderOf(pool, context))) {
+      if (known.has(cidr) || context.skip.has(cidr)) continue;
+      // A pool that was made anew with another block size: old blocks hold their addresses.
+      if (overlapping.some((block) => overlaps(block.cidr, cidr))) continue;
+      return { kind: "free", cidr };
+    }
+  }
+  return pools.flatMap((pool) => reclaimable(pool, blocks, context))[0];
+}
+
+function overlaps(a: Prefix, b: Prefix): boolean {
+  return prefixContains(a, b) || prefixContains(b, a);
+}
+
+function reclaimable(
+  pool: Pool,
+  blocks: readonly StoredBlock[],
+  context: ChoiceContext,
+): BlockChoice[] {
+  return nearestFirst(pool, blocks, context).flatMap(({ cidr, spec }): BlockChoice[] => {
+    const node = affineNode(spec.affinity);
+    const since = Date.parse(spec.affinityClaimTime ?? "1970-01-01T00:00:00Z");
+    const old = context.now.getTime() - since >= reclaimAfterMs;
+    if (node === undefined || node === context.node || !old) return [];
+    if (!isEmpty(spec) || context.skip.has(cidr)) return [];
+    return [{ kind: "reclaim", cidr, node, sequenceNumber: spec.sequenceNumber }];
+  });
+}
+
+/** Blocks of the pool, in the order in which this node walks it. */
+export function nearestFirst(
+  pool: Pool,
+  blocks: readonly StoredBlock[],
+  context: Pick<ChoiceContext, "node" | "now">,
+): StoredBlock[] {
+  const order = orderOf(pool, context);
+  const distances = new Map<StoredBlock, bigint>();
+  for (const block of blocks) {
+    if (prefixContains(pool.cidr, block.cidr)) {
+      distances.set(block, blockDistance(order, block.cidr));
+    }
+  }
+  const sorted = [...distances].sort(([, a], [, b]) => (a < b ? -1 : a > b ? 1 : 0));
+  return sorted.map(([block]) => block);
+}
+
+function orderOf(pool: Pool, context: Pick<ChoiceContext, "node" | "now">): BlockOrder {
+  const single = pool.blockSize === (pool.family === 4 ? 32 : 128);
+  const seed = single ? context.now.getTime() : fnv1(context.node);
+  return blockOrder(pool.cidr, pool.blockSize, seed);
+}

@@ -1,0 +1,49 @@
+import type { IPAMHandleSpec } from "../api/resources/ipam.ts";
+import type { Prefix } from "../lib/prefix.ts";
+import { sanitizeHandle } from "./block.ts";
+
+/*
+ * A handle counts the addresses that it holds in each block, so that all can be released without a
+ * search. Its count is raised before the block is written and lowered after: a crash in between
+ * leaves it too high, never too low. Too high is repaired by the next release of the handle.
+ */
+
+/** Kinds of tunnel that have an address of their own, and how they are written (facts 2.7, 3.6). */
+export const tunnelHandles = {
+  ipip: { prefix: "ipip-tunnel-addr-", type: "ipipTunnelAddress" },
+  vxlan: { prefix: "vxlan-tunnel-addr-", type: "vxlanTunnelAddress" },
+  vxlanV6: { prefix: "vxlan-v6-tunnel-addr-", type: "vxlanV6TunnelAddress" },
+} as const;
+
+export type TunnelKind = keyof typeof tunnelHandles;
+
+/** Name of the handle's resource: Kubernetes knows no capitals. */
+export function handleName(handle: string): string {
+  return sanitizeHandle(handle).toLowerCase();
+}
+
+/** Handle of a tunnel address of a node. */
+export function tunnelHandle(kind: TunnelKind, node: string): string {
+  return `${tunnelHandles[kind].prefix}${node}`;
+}
+
+/** One handle with `count` more addresses in the block. */
+export function addToHandle(spec: IPAMHandleSpec, cidr: Prefix, count: number): IPAMHandleSpec {
+  return { ...spec, block: { ...spec.block, [cidr]: (spec.block[cidr] ?? 0) + count } };
+}
+
+/**
+ * One handle with `count` fewer addresses in the block, never below zero.
+ *
+ * @returns undefined when it then holds no address at all and is to be deleted.
+ */
+export function takeFromHandle(
+  spec: IPAMHandleSpec,
+  cidr: Prefix,
+  count: number,
+): IPAMHandleSpec | undefined {
+  const { [cidr]: held = 0, ...others } = spec.block;
+  const left = held - count;
+  if (left > 0) return { ...spec, block: { ...others, [cidr]: left } };
+  return Object.keys(others).length === 0 ? undefined : { ...spec, block: others };
+}

@@ -1,0 +1,288 @@
+import type { PoolUse } from "../api/resources/ip-pool.ts";
+import type { IPAMConfigurationSpec } from "../api/resources/ipam.ts";
+import { errorMessage } from "../lib/errors.ts";
+import type { IpAddr, IpFamily } from "../lib/ip-addr.ts";
+import { KeyedLock } from "../lib/keyed-lock.ts";
+import { type Prefix, prefixAddress, prefixContains } from "../lib/prefix.ts";
+import { type Assigned, assignFamily } from "./assign-family.ts";
+import { type AssignIpRequest, assignIp } from "./assign-ip.ts";
+import { type AddressOwner, isEmpty, ownerOf } from "./block.ts";
+import { affineNode, affinitiesOfNode, affinityLabelsMissing } from "./block-affinity.ts";
+import { releaseAffinity } from "./claims.ts";
+import { IpamRecords, type RecordPorts } from "./ipam-records.ts";
+import { choosePools, type Pool, poolOf, poolsOf, selectsNode } from "./pools.ts";
+import {
+  type BlockRelease,
+  blocksOfAddresses,
+  ordinalIn,
+  type ReleaseRequest,
+  releaseAddresses,
+  releaseHandleAddresses,
+} from "./release-addresses.ts";
+import { type PoolUtilization, utilizationOf } from "./utilization.ts";
+
+export interface AutoAssignRequest extends AddressOwner {
+  readonly node: string;
+  readonly use: PoolUse;
+  /** How many addresses of each family. */
+  readonly num4?: number;
+  readonly num6?: number;
+  /** Names or CIDRs of the pools to take from; absent or empty: all that select the node. */
+  readonly pools4?: readonly string[];
+  readonly pools6?: readonly string[];
+  readonly namespaceLabels?: Readonly<Record<string, string>>;
+  /** Lowers IPAMConfiguration's maxBlocksPerHost. */
+  readonly maxBlocksPerHost?: number;
+}
+
+export interface ReleaseResult {
+  readonly released: readonly IpAddr[];
+  /** They were free already. */
+  readonly unallocated: readonly IpAddr[];
+}
+
+/** Who has an address. */
+export interface AddressHolder {
+  readonly handle: string;
+  readonly attributes: Readonly<Record<string, string>>;
+  readonly sequenceNumber: bigint;
+}
+
+const defaultMaxBlocks = 20;
+
+/** One call's view: the configuration as it was at its start. */
+interface Session {
+  readonly records: IpamRecords;
+  readonly config: IPAMConfigurationSpec;
+}
+
+/**
+ * IPAM on a datastore (facts 3). Any number of processes may use it at once: each change is a
+ * compare-and-swap. No address is given twice; none is lost, since a crash at any step leaves what
+ * the next assignment or the handle's release repairs.
+ */
+export class Ipam {
+  readonly #ports: RecordPorts;
+  /** Spares the pods of one node the conflicts with each other. */
+  readonly #lock = new KeyedLock();
+
+  constructor(ports: RecordPorts) {
+    this.#ports = ports;
+  }
+
+  /**
+   * Assigns `num4` and `num6` addresses: all, or none.
+   *
+   * Differs from facts 3.2 step 8: a partial answer has no use for any caller, so it is an error,
+   * and what was assigned is released.
+   *
+   * @returns IPv4 first.
+   * @throws {IpamError} no-pool, bad-pool, pool-exhausted, block-limit, blocks-fixed,
+   *   too-many-conflicts
+   */
+  autoAssign(request: AutoAssignRequest): Promise<readonly Assigned[]> {
+    return this.#lock.run(request.node, async () => {
+      const session = await this.#open();
+      const assigned: Assigned[] = [];
+      try {
+        await this.#assignFamilies(session, request, assigned);
+        return assigned;
+      } catch (error) {
+        await this.#giveBack(session, assigned, error);
+        throw error;
+      }
+    });
+  }
+
+  async #assignFamilies(
+    { records, config }: Session,
+    request: AutoAssignRequest,
+    assigned: Assigned[],
+  ): Promise<void> {
+    const { node } = request;
+    const allPools = await this.#pools();
+    const nodeLabels = await nodeLabelsOf(records, node);
+    const families = familiesOf(request).map(({ family, count, requested }) => {
+      const pools = choosePools(allPools, family, { ...request, nodeLabels, requested });
+      return { family, count, pools };
+    });
+    for (const { family, count, pools } of families) {
+      const ofFamily: Assigned[] = [];
+      const wanted = {
+        family,
+        count,
+        node,
+        nodeLabels,
+        pools,
+        allPools,
+        config,
+        owner: { handle: request.handle, attributes: request.attributes },
+        maxBlocks: maxBlocks(config, request),
+      };
+      try {
+        await assignFamily({ records, request: wanted, assigned: ofFamily });
+      } finally {
+        assigned.push(...ofFamily);
+      }
+    }
+  }
+
+  async #giveBack(
+    { records }: Session,
+    assigned: readonly Assigned[],
+    reason: unknown,
+  ): Promise<void> {
+    if (assigned.length === 0) return;
+    try {
+      await releaseAddresses(records, assigned, await this.#pools());
+    } catch (error) {
+      const addresses = assigned.map(({ address }) => address).join(", ");
+      throw new AggregateError(
+        [reason, error],
+        `${errorMessage(reason)}; and cannot release ${addresses} after it`,
+        { cause: error },
+      );
+    }
+  }
+
+  /**
+   * Assigns one given address. Its block is claimed for the node when nobody has it.
+   *
+   * @throws {IpamError} bad-pool, address-taken, not-affine
+   */
+  assignIp(request: AssignIpRequest): Promise<Assigned> {
+    return this.#lock.run(request.node, async () => {
+      const { records, config } = await this.#open();
+      const strictAffinity = config.strictAffinity === true;
+      return await assignIp(records, request, { pools: await this.#pools(), strictAffinity });
+    });
+  }
+
+  /** Releases every address of a handle. An unknown handle is success. */
+  async releaseByHandle(handle: string): Promise<readonly IpAddr[]> {
+    const { records } = await this.#open();
+    const releases = await releaseHandleAddresses(records, handle);
+    await this.#returnUnselected(records, releases);
+    return releases.flatMap(({ released }) => released);
+  }
+
+  /**
+   * Releases addresses; those of one block all or none.
+   *
+   * @throws {IpamError} owner-changed
+   */
+  async releaseIps(requests: readonly ReleaseRequest[]): Promise<ReleaseResult> {
+    const { records } = await this.#open();
+    const releases = await releaseAddresses(records, requests, await this.#pools());
+    await this.#returnUnselected(records, releases);
+    return {
+      released: releases.flatMap(({ released }) => released),
+      unallocated: releases.flatMap(({ unallocated }) => unallocated),
+    };
+  }
+
+  /** An emptied block goes back when its pool no longer selects the block's node (facts 3.5). */
+  async #returnUnselected(records: IpamRecords, releases: readonly BlockRelease[]): Promise<void> {
+    for (const { left } of releases) {
+      const node = affineNode(left?.affinity);
+      if (left === undefined || node === undefined || !isEmpty(left)) continue;
+      const cidr = left.cidr as Prefix;
+      const pool = poolOf(await this.#pools(), prefixAddress(cidr));
+      if (pool === undefined || selectsNode(pool, await nodeLabelsOf(records, node))) continue;
+      await releaseAffinity(records, { node, cidr, mustBeEmpty: true });
+    }
+  }
+
+  /**
+   * Takes blocks from nodes: from one node or all, in one pool or all. A block with addresses stays,
+   * without an owner; or with `mustBeEmpty`, with its owner.
+   *
+   * @returns the blocks that their nodes keep.
+   */
+  async releaseAffinities(options: {
+    readonly node?: string;
+    readonly pool?: Prefix;
+    readonly mustBeEmpty?: boolean;
+  }): Promise<readonly Prefix[]> {
+    const { records } = await this.#open();
+    const affinities = await records.affinities();
+    const kept: Prefix[] = [];
+    for (const node of new Set(affinities.map(({ spec }) => spec.node))) {
+      if (options.node !== undefined && options.node !== node) continue;
+      for (const { cidr } of affinitiesOfNode(affinities, node)) {
+        if (options.pool !== undefined && !prefixContains(options.pool, cidr)) continue;
+        const mustBeEmpty = options.mustBeEmpty === true;
+        const outcome = await releaseAffinity(records, { node, cidr, mustBeEmpty });
+        if (outcome === "kept") kept.push(cidr);
+      }
+    }
+    return kept;
+  }
+
+  /** Gives the node's affinities of older releases the labels that lists go by (facts 1.1). */
+  async upgradeHost(node: string): Promise<void> {
+    const { records } = await this.#open();
+    for (const { cidr, affinity } of affinitiesOfNode(await records.affinities(), node)) {
+      if (!affinityLabelsMissing(affinity)) continue;
+      await records.writeAffinity(node, cidr, affinity.spec.state);
+    }
+  }
+
+  /** Undefined when the address is free, cooling, or in no block. */
+  async holderOf(address: IpAddr): Promise<AddressHolder | undefined> {
+    const { records } = await this.#open();
+    const cidr = (await blocksOfAddresses(records, [address], await this.#pools())).get(address);
+    const block = cidr === undefined ? undefined : await records.block(cidr);
+    if (block === undefined) return undefined;
+    const ordinal = ordinalIn(block.cidr, address);
+    const owner = ownerOf(block.spec, ordinal);
+    if (owner === undefined || owner.releasedAt !== undefined) return undefined;
+    return {
+      handle: owner.handle_id ?? "",
+      attributes: owner.secondary ?? {},
+      sequenceNumber: block.spec.sequenceNumberForAllocation[ordinal] ?? 0n,
+    };
+  }
+
+  /** How full each pool and block is. */
+  async utilization(): Promise<PoolUtilization[]> {
+    const { records } = await this.#open();
+    return utilizationOf(await this.#pools(), await records.blocks());
+  }
+
+  async #open(): Promise<Session> {
+    const reader = new IpamRecords({ cooldownMs: 0 }, this.#ports);
+    const stored = await reader.get({ kind: "IPAMConfiguration", name: "default" });
+    const config = stored?.spec ?? {};
+    const cooldownMs = (config.ipCooldownSeconds ?? 0) * 1000;
+    return { config, records: new IpamRecords({ cooldownMs }, this.#ports) };
+  }
+
+  async #pools(): Promise<Pool[]> {
+    return poolsOf((await this.#ports.datastore.list("IPPool")).items);
+  }
+}
+
+/** A node that the datastore does not have has no labels. */
+async function nodeLabelsOf(
+  records: IpamRecords,
+  node: string,
+): Promise<Readonly<Record<string, string>>> {
+  return (await records.get({ kind: "Node", name: node }))?.metadata.labels ?? {};
+}
+
+function familiesOf(
+  request: AutoAssignRequest,
+): { readonly family: IpFamily; readonly count: number; readonly requested: readonly string[] }[] {
+  const { num4 = 0, num6 = 0, pools4 = [], pools6 = [] } = request;
+  return [
+    { family: 4, count: num4, requested: pools4 } as const,
+    { family: 6, count: num6, requested: pools6 } as const,
+  ].filter(({ count }) => count > 0);
+}
+
+function maxBlocks(config: IPAMConfigurationSpec, request: AutoAssignRequest): number {
+  const limits = [config.maxBlocksPerHost ?? 0, request.maxBlocksPerHost ?? 0];
+  const set = limits.filter((limit) => limit > 0);
+  return set.length === 0 ? defaultMaxBlocks : Math.min(...set);
+}

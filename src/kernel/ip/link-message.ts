@@ -1,0 +1,153 @@
+import { ipBytes } from "../../lib/ip-addr.ts";
+import { macBytes, macFromBytes } from "../../lib/mac.ts";
+import type { KernelLink, VethPair, VxlanLink } from "../kernel.ts";
+import { attributesOf, type MessageWriter, textOf, u32Of } from "../netlink/message.ts";
+import { addressOf } from "./route-message.ts";
+
+/** Links as rtnetlink messages (linux/if_link.h, struct ifinfomsg). */
+
+export const linkMessage = { new: 16, delete: 17, get: 18 } as const;
+
+const attribute = {
+  address: 1,
+  ifname: 3,
+  mtu: 4,
+  link: 5,
+  master: 10,
+  operstate: 16,
+  linkinfo: 18,
+  netnsFd: 28,
+};
+const infoKind = 1;
+const infoData = 2;
+const vethPeer = 1;
+const vxlan = { id: 1, link: 3, local: 4, learning: 7, port: 15, local6: 17 };
+const flagUp = 1;
+const flagRunning = 0x40;
+
+/** struct ifinfomsg: family(1) pad(1) type(2) index(4) flags(4) change(4). */
+function header(ifindex: number, up?: boolean): Buffer {
+  const bytes = Buffer.alloc(16);
+  bytes.writeInt32LE(ifindex, 4);
+  if (up !== undefined) {
+    bytes.writeUInt32LE(up ? flagUp : 0, 8);
+    bytes.writeUInt32LE(flagUp, 12);
+  }
+  return bytes;
+}
+
+export function writeLinkRequest(writer: MessageWriter, target: number | string): void {
+  writer.header(header(typeof target === "number" ? target : 0));
+  if (typeof target === "string") writer.text(attribute.ifname, target);
+}
+
+export interface LinkChange {
+  readonly up?: boolean;
+  readonly mtu?: number;
+  readonly mac?: import("../../lib/mac.ts").MacAddr;
+  readonly master?: number;
+  readonly netnsFd?: number;
+  readonly name?: string;
+}
+
+export function writeLinkChange(writer: MessageWriter, ifindex: number, change: LinkChange): void {
+  writer.header(header(ifindex, change.up));
+  if (change.name !== undefined) writer.text(attribute.ifname, change.name);
+  if (change.mtu !== undefined) writer.u32(attribute.mtu, change.mtu);
+  if (change.mac !== undefined) writer.attribute(attribute.address, macBytes(change.mac));
+  if (change.master !== undefined) writer.u32(attribute.master, change.master);
+  if (change.netnsFd !== undefined) writer.u32(attribute.netnsFd, change.netnsFd);
+}
+
+/** The peer must not be born up: the kernel refuses it (ENOTCONN). */
+export function writeVeth(writer: MessageWriter, pair: VethPair): void {
+  writer.header(header(0, true));
+  writeEnd(writer, pair);
+  writer.nest(attribute.linkinfo, () => {
+    writer.text(infoKind, "veth");
+    writer.nest(infoData, () => {
+      writer.nest(vethPeer, () => {
+        writer.header(header(0));
+        writeEnd(writer, pair.peer);
+        if (pair.peer.netnsFd !== undefined) writer.u32(attribute.netnsFd, pair.peer.netnsFd);
+      });
+    });
+  });
+}
+
+function writeEnd(writer: MessageWriter, end: Pick<VethPair, "name" | "mac" | "mtu">): void {
+  writer.text(attribute.ifname, end.name);
+  if (end.mtu !== undefined) writer.u32(attribute.mtu, end.mtu);
+  if (end.mac !== undefined) writer.attribute(attribute.address, macBytes(end.mac));
+}
+
+export function writeBridge(writer: MessageWriter, name: string): void {
+  writer.header(header(0, true));
+  writer.text(attribute.ifname, name);
+  writer.nest(attribute.linkinfo, () => writer.text(infoKind, "bridge"));
+}
+
+export function writeVxlan(
+  writer: MessageWriter,
+  link: VxlanLink & {
+    readonly name: string;
+    readonly mtu: number;
+    readonly mac: LinkChange["mac"];
+  },
+): void {
+  writer.header(header(0, true));
+  writer.text(attribute.ifname, link.name);
+  writer.u32(attribute.mtu, link.mtu);
+  if (link.mac !== undefined) writer.attribute(attribute.address, macBytes(link.mac));
+  writer.nest(attribute.linkinfo, () => {
+    writer.text(infoKind, "vxlan");
+    writer.nest(infoData, () => {
+      writer.u32(vxlan.id, link.vni);
+      if (link.parentIfindex !== undefined) writer.u32(vxlan.link, link.parentIfindex);
+      if (link.local !== undefined) {
+        const bytes = ipBytes(link.local);
+        writer.attribute(bytes.length === 4 ? vxlan.local : vxlan.local6, bytes);
+      }
+      writer.u8(vxlan.learning, link.learning ? 1 : 0);
+      writer.u16be(vxlan.port, link.port);
+    });
+  });
+}
+
+export function readLink(body: Buffer): KernelLink | undefined {
+  if (body.length < 16) return undefined;
+  const attributes = attributesOf(body, 16);
+  const name = textOf(attributes.get(attribute.ifname));
+  if (name === undefined) return undefined;
+  const flags = body.readUInt32LE(8);
+  const address = attributes.get(attribute.address);
+  const info = attributes.get(attribute.linkinfo);
+  const infoAttributes = info === undefined ? undefined : attributesOf(info);
+  const type = textOf(infoAttributes?.get(infoKind));
+  const data = infoAttributes?.get(infoData);
+  const linkIfindex = u32Of(attributes.get(attribute.link));
+  return {
+    ifindex: body.readInt32LE(4),
+    name,
+    ...(type === undefined ? {} : { type }),
+    up: (flags & flagUp) !== 0,
+    running: (flags & flagUp) !== 0 && (flags & flagRunning) !== 0,
+    mtu: u32Of(attributes.get(attribute.mtu)) ?? 0,
+    ...(address?.length === 6 ? { mac: macFromBytes(address) } : {}),
+    ...(linkIfindex === undefined ? {} : { linkIfindex }),
+    ...(type === "vxlan" && data !== undefined ? { vxlan: readVxlan(data) } : {}),
+  };
+}
+
+function readVxlan(data: Buffer): VxlanLink {
+  const attributes = attributesOf(data);
+  const local = addressOf(attributes.get(vxlan.local) ?? attributes.get(vxlan.local6));
+  const parentIfindex = u32Of(attributes.get(vxlan.link));
+  return {
+    vni: u32Of(attributes.get(vxlan.id)) ?? 0,
+    port: attributes.get(vxlan.port)?.readUInt16BE(0) ?? 0,
+    ...(local === undefined ? {} : { local }),
+    ...(parentIfindex ? { parentIfindex } : {}),
+    learning: (attributes.get(vxlan.learning)?.[0] ?? 0) !== 0,
+  };
+}

@@ -1,0 +1,163 @@
+import { type IpAddr, type IpFamily, ipBytes, ipFromBytes } from "../../lib/ip-addr.ts";
+import {
+  type Prefix,
+  prefixAddress,
+  prefixFamily,
+  prefixLength,
+  prefixOf,
+} from "../../lib/prefix.ts";
+import type { KernelRoute, RouteKind, RouteScope } from "../kernel.ts";
+import { attributesOf, type MessageWriter, u32Of } from "../netlink/message.ts";
+
+/** Routes as rtnetlink messages (linux/rtnetlink.h, struct rtmsg). */
+
+export const routeMessage = { new: 24, delete: 25, get: 26 } as const;
+
+const attribute = {
+  dst: 1,
+  oif: 4,
+  gateway: 5,
+  priority: 6,
+  prefsrc: 7,
+  metrics: 8,
+  multipath: 9,
+  table: 15,
+};
+const metricMtu = 2;
+const onlinkFlag = 4;
+const cloned = 0x200;
+
+export const addressFamilies: Readonly<Record<IpFamily, number>> = { 4: 2, 6: 10 };
+
+export function familyOf(afi: number | undefined): IpFamily | undefined {
+  return afi === 2 ? 4 : afi === 10 ? 6 : undefined;
+}
+
+const kinds: readonly (RouteKind | undefined)[] = [
+  undefined,
+  "unicast",
+  "local",
+  undefined,
+  undefined,
+  undefined,
+  "blackhole",
+  "unreachable",
+  "prohibit",
+  "throw",
+];
+const scopes: Readonly<Record<RouteScope, number>> = {
+  universe: 0,
+  site: 200,
+  link: 253,
+  host: 254,
+  nowhere: 255,
+};
+
+export function scopeName(value: number): RouteScope {
+  const entry = Object.entries(scopes).find(([, number]) => number === value);
+  return (entry?.[0] ?? "universe") as RouteScope;
+}
+
+/** What a request for this route carries; the kernel's key is (table, destination, priority). */
+export function writeRoute(writer: MessageWriter, route: KernelRoute, forDelete = false): void {
+  const family = prefixFamily(route.destination);
+  const header = Buffer.alloc(12);
+  header[0] = addressFamilies[family];
+  header[1] = prefixLength(route.destination);
+  header[4] = route.table < 256 ? route.table : 0;
+  header[5] = route.protocol;
+  header[6] = forDelete ? 255 : scopes[route.scope];
+  header[7] = forDelete ? 0 : kinds.indexOf(route.kind);
+  header.writeUInt32LE(route.onlink === true ? onlinkFlag : 0, 8);
+  writer.header(header);
+  if (header[1] > 0) writer.attribute(attribute.dst, ipBytes(prefixAddress(route.destination)));
+  writer.u32(attribute.table, route.table);
+  writer.u32(attribute.priority, route.priority);
+  if (forDelete) return;
+  if (route.gateway !== undefined) writer.attribute(attribute.gateway, ipBytes(route.gateway));
+  if (route.ifindex !== undefined) writer.u32(attribute.oif, route.ifindex);
+  if (route.source !== undefined) writer.attribute(attribute.prefsrc, ipBytes(route.source));
+  const { mtu, nextHops } = route;
+  if (mtu !== undefined) writer.nest(attribute.metrics, () => writer.u32(metricMtu, mtu));
+  if (nextHops !== undefined) writer.attribute(attribute.multipath, multipath(nextHops));
+}
+
+/** struct rtnexthop: length(2) flags(1) hops(1) ifindex(4), then attributes. */
+function multipath(nextHops: NonNullable<KernelRoute["nextHops"]>): Buffer {
+  return Buffer.concat(
+    nextHops.map(({ gateway, ifindex, onlink, weight = 1 }) => {
+      const address = gateway === undefined ? new Uint8Array() : ipBytes(gateway);
+      const entry = Buffer.alloc(8 + (address.length === 0 ? 0 : 4 + address.length));
+      entry.writeUInt16LE(entry.length, 0);
+      entry[2] = onlink === true ? onlinkFlag : 0;
+      entry[3] = weight - 1;
+      entry.writeInt32LE(ifindex, 4);
+      if (address.length > 0) {
+        entry.writeUInt16LE(4 + address.length, 8);
+        entry.writeUInt16LE(attribute.gateway, 10);
+        entry.set(address, 12);
+      }
+      return entry;
+    }),
+  );
+}
+
+/** Undefined for what is no route of ours to see: other families, cloned cache entries, multicast. */
+export function readRoute(body: Buffer): KernelRoute | undefined {
+  const family = familyOf(body[0]);
+  const kind = kinds[body[7] ?? 0];
+  if (family === undefined || kind === undefined || body.length < 12) return undefined;
+  const flags = body.readUInt32LE(8);
+  if ((flags & cloned) !== 0) return undefined;
+  const attributes = attributesOf(body, 12);
+  const address = (type: number): IpAddr | undefined => addressOf(attributes.get(type));
+  const gateway = address(attribute.gateway);
+  const source = address(attribute.prefsrc);
+  const ifindex = u32Of(attributes.get(attribute.oif));
+  const metrics = attributes.get(attribute.metrics);
+  const mtu = metrics === undefined ? undefined : u32Of(attributesOf(metrics).get(metricMtu));
+  const hops = attributes.get(attribute.multipath);
+  const discard = kind !== "unicast" && kind !== "local";
+  return {
+    table: u32Of(attributes.get(attribute.table)) ?? body[4] ?? 0,
+    destination: destinationOf(address(attribute.dst), family, body[1] ?? 0),
+    priority: u32Of(attributes.get(attribute.priority)) ?? 0,
+    kind,
+    scope: scopeName(body[6] ?? 0),
+    protocol: body[5] ?? 0,
+    ...(gateway === undefined ? {} : { gateway }),
+    // IPv6 shows discarding routes on lo.
+    ...(ifindex === undefined || discard ? {} : { ifindex }),
+    ...((flags & onlinkFlag) !== 0 ? { onlink: true } : {}),
+    ...(source === undefined ? {} : { source }),
+    ...(mtu === undefined ? {} : { mtu }),
+    ...(hops === undefined ? {} : { nextHops: readMultipath(hops) }),
+  };
+}
+
+function readMultipath(bytes: Buffer): NonNullable<KernelRoute["nextHops"]> {
+  const nextHops: { ifindex: number; gateway?: IpAddr; onlink?: boolean; weight: number }[] = [];
+  for (let at = 0; at + 8 <= bytes.length; ) {
+    const length = bytes.readUInt16LE(at);
+    if (length < 8 || at + length > bytes.length) break;
+    const gateway = addressOf(
+      attributesOf(bytes.subarray(at + 8, at + length)).get(attribute.gateway),
+    );
+    nextHops.push({
+      ifindex: bytes.readInt32LE(at + 4),
+      weight: (bytes[at + 3] ?? 0) + 1,
+      ...(gateway === undefined ? {} : { gateway }),
+      ...(((bytes[at + 2] ?? 0) & onlinkFlag) !== 0 ? { onlink: true } : {}),
+    });
+    at += (length + 3) & ~3;
+  }
+  return nextHops;
+}
+
+export function addressOf(value: Buffer | undefined): IpAddr | undefined {
+  return value?.length === 4 || value?.length === 16 ? ipFromBytes(value) : undefined;
+}
+
+function destinationOf(address: IpAddr | undefined, family: IpFamily, length: number): Prefix {
+  return prefixOf(address ?? ((family === 4 ? "0.0.0.0" : "::") as IpAddr), length);
+}

@@ -1,0 +1,170 @@
+import type { IpFamily } from "../../lib/ip-addr.ts";
+import { ipBytes, ipFamily } from "../../lib/ip-addr.ts";
+import { parsePrefix, prefixAddress, prefixFamily, prefixLength } from "../../lib/prefix.ts";
+import { addressOf } from "../ip/route-message.ts";
+import { type Attributes, attributesOf, type MessageWriter, textOf } from "../netlink/message.ts";
+
+/** IP sets as nfnetlink messages (linux/netfilter/ipset/ip_set.h). Integers are big-endian here. */
+
+const subsystem = 6;
+type CommandName = "create" | "destroy" | "flush" | "swap" | "list" | "add" | "remove";
+
+export const ipsetCommand: Readonly<Record<CommandName, number>> = {
+  create: command(2),
+  destroy: command(3),
+  flush: command(4),
+  swap: command(6),
+  list: command(7),
+  add: command(9),
+  remove: command(10),
+};
+
+const protocol = 7;
+const attribute = {
+  protocol: 1,
+  name: 2,
+  typeName: 3,
+  name2: 3,
+  revision: 4,
+  family: 5,
+  flags: 6,
+  data: 7,
+  entries: 8,
+  lineNumber: 9,
+};
+const entry = { address: 1, cidr: 3, port: 4, protocolNumber: 7, maxElements: 19, lineNumber: 9 };
+const address = { v4: 1, v6: 2 };
+const netByteOrder = 0x4000;
+const listNamesOnly = 4;
+
+export type IpSetType = "hash:net" | "hash:ip" | "hash:ip,port";
+
+const protocolNumbers: Readonly<Record<string, number>> = { tcp: 6, udp: 17, sctp: 132 };
+
+function command(number: number): number {
+  return (subsystem << 8) | number;
+}
+
+/** struct nfgenmsg, then the attributes that every ipset request carries. */
+export function writeSetHeader(writer: MessageWriter, name?: string, family: IpFamily = 4): void {
+  writer.header(Uint8Array.of(family === 4 ? 2 : 10, 0, 0, 0));
+  writer.u8(attribute.protocol, protocol);
+  if (name !== undefined) writer.text(attribute.name, name);
+}
+
+export function writeCreate(
+  writer: MessageWriter,
+  set: {
+    readonly name: string;
+    readonly type: IpSetType;
+    readonly family: IpFamily;
+    readonly maxElements: number;
+  },
+): void {
+  writeSetHeader(writer, set.name, set.family);
+  writer.text(attribute.typeName, set.type);
+  // Revision 1 of hash:ip,port and hash:ip, 2 of hash:net: old kernels have them too.
+  writer.u8(attribute.revision, set.type === "hash:net" ? 2 : set.type === "hash:ip" ? 1 : 1);
+  writer.u8(attribute.family, set.family === 4 ? 2 : 10);
+  writer.nest(attribute.data, () => u32be(writer, entry.maxElements, set.maxElements));
+}
+
+export function writeSwap(writer: MessageWriter, from: string, to: string): void {
+  writeSetHeader(writer, from);
+  writer.text(attribute.name2, to);
+}
+
+export function writeList(writer: MessageWriter, name?: string): void {
+  writeSetHeader(writer, name);
+  if (name === undefined) u32be(writer, attribute.flags, listNamesOnly);
+}
+
+/** One message with many members: "10.0.0.0/26", "10.0.0.1,tcp:80". */
+export function writeMembers(
+  writer: MessageWriter,
+  set: { readonly name: string; readonly family: IpFamily; readonly members: readonly string[] },
+): void {
+  writeSetHeader(writer, set.name, set.family);
+  u32be(writer, attribute.lineNumber, 0);
+  writer.nest(attribute.entries, () => {
+    for (const [index, member] of set.members.entries()) {
+      writer.nest(attribute.data, () => writeMember(writer, member, index));
+    }
+  });
+}
+
+function writeMember(writer: MessageWriter, member: string, line: number): void {
+  const [addressText = "", portText] = member.split(",");
+  const prefix = parsePrefix(addressText);
+  writer.nest(entry.address, () => {
+    const type = prefixFamily(prefix) === 4 ? address.v4 : address.v6;
+    writer.attribute(type | netByteOrder, ipBytes(prefixAddress(prefix)));
+  });
+  if (portText === undefined) {
+    writer.u8(entry.cidr, prefixLength(prefix));
+  } else {
+    const [name = "", port = ""] = portText.split(":");
+    writer.attribute(
+      entry.port | netByteOrder,
+      Uint8Array.of(Number(port) >> 8, Number(port) & 0xff),
+    );
+    writer.u8(entry.protocolNumber, protocolNumbers[name] ?? Number(name));
+  }
+  u32be(writer, entry.lineNumber, line);
+}
+
+function u32be(writer: MessageWriter, type: number, value: number): void {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32BE(value);
+  writer.attribute(type | netByteOrder, bytes);
+}
+
+export interface ListedSet {
+  readonly name: string;
+  readonly type: string;
+  readonly family: IpFamily | undefined;
+  readonly members: readonly string[];
+}
+
+/** A part of a set's listing: long sets come in several messages. */
+export function readListedSet(body: Buffer): ListedSet | undefined {
+  const attributes = attributesOf(body, 4);
+  const name = textOf(attributes.get(attribute.name));
+  if (name === undefined) return undefined;
+  const type = textOf(attributes.get(attribute.typeName)) ?? "";
+  const afi = attributes.get(attribute.family)?.[0];
+  const entries = attributes.get(attribute.entries);
+  return {
+    name,
+    type,
+    family: afi === 2 ? 4 : afi === 10 ? 6 : undefined,
+    members: entries === undefined ? [] : membersOf(entries, type),
+  };
+}
+
+/** The entries are attributes of one and the same type: walked here, not put into a map. */
+function membersOf(entries: Buffer, type: string): string[] {
+  const members: string[] = [];
+  for (let at = 0; at + 4 <= entries.length; ) {
+    const length = entries.readUInt16LE(at);
+    if (length < 4 || at + length > entries.length) break;
+    const member = memberText(attributesOf(entries.subarray(at + 4, at + length)), type);
+    if (member !== undefined) members.push(member);
+    at += (length + 3) & ~3;
+  }
+  return members;
+}
+
+function memberText(attributes: Attributes, type: string): string | undefined {
+  const nested = attributes.get(entry.address);
+  if (nested === undefined) return undefined;
+  const inner = attributesOf(nested);
+  const ip = addressOf(inner.get(address.v4) ?? inner.get(address.v6));
+  if (ip === undefined) return undefined;
+  const full = ipFamily(ip) === 4 ? 32 : 128;
+  if (type === "hash:net" || type === "hash:ip")
+    return `${ip}/${attributes.get(entry.cidr)?.[0] ?? full}`;
+  const number = attributes.get(entry.protocolNumber)?.[0] ?? 0;
+  const name = Object.entries(protocolNumbers).find(([, value]) => value === number)?.[0] ?? number;
+  return `${ip},${name}:${attributes.get(entry.port)?.readUInt16BE(0) ?? 0}`;
+}

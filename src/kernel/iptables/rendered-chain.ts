@@ -1,0 +1,61 @@
+import { type Chain, type Rule, setsOf, targetOf } from "./model.ts";
+import {
+  checkedChainName,
+  hashComment,
+  hashPlaceholder,
+  type IptablesFeatures,
+  renderRule,
+} from "./render.ts";
+import { ruleHashes } from "./rule-hash.ts";
+
+/** A run of rules as it goes to iptables and as it is recognised there. */
+export interface RenderedRules {
+  /** One for each rule, in order. */
+  readonly hashes: readonly string[];
+  /** What follows "-A chain ", with the hash comment, one for each rule. */
+  readonly bodies: readonly string[];
+  /** Chains that the rules jump or go to. */
+  readonly targets: ReadonlySet<string>;
+  /** Kernel names of the IP sets that the rules match on. */
+  readonly sets: ReadonlySet<string>;
+}
+
+export interface RenderedChain extends RenderedRules {
+  readonly name: string;
+}
+
+/** Calico hashes appended rules under this name, so that they never equal inserted ones. */
+const appendsSuffix = "*appends*";
+
+export const noRules: RenderedRules = {
+  hashes: [],
+  bodies: [],
+  targets: new Set(),
+  sets: new Set(),
+};
+
+/** @throws {InputError} naming the chain and what of it cannot be written. */
+export function renderChain(chain: Chain, features: IptablesFeatures): RenderedChain {
+  const name = checkedChainName(chain.name);
+  return { name, ...renderRules(name, chain.rules, features) };
+}
+
+/** Rules that go to the head of a kernel chain, or behind all others when `appended`. */
+export function renderRules(
+  chain: string,
+  rules: readonly Rule[],
+  features: IptablesFeatures,
+  appended = false,
+): RenderedRules {
+  const hashName = appended ? `${chain}${appendsSuffix}` : chain;
+  const texts = rules.map(
+    (rule) => `-A ${hashName} ${renderRule(rule, hashPlaceholder, features)}`,
+  );
+  const hashes = ruleHashes(hashName, texts);
+  return {
+    hashes,
+    bodies: rules.map((rule, i) => renderRule(rule, hashComment(hashes[i] ?? ""), features)),
+    targets: new Set(rules.map(targetOf).filter((target) => target !== undefined)),
+    sets: setsOf(rules),
+  };
+}

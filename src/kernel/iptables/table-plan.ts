@@ -1,0 +1,166 @@
+import type { TableName } from "./model.ts";
+import type { SavedRule, SavedTable } from "./parse-save.ts";
+import { noRules, type RenderedChain, type RenderedRules } from "./rendered-chain.ts";
+
+/**
+ * What to do so that one table becomes as desired (facts 4.17, points 1 to 4).
+ *
+ * A fresh process knows what is ours by the chain's prefix and by the hash comment of a rule in a
+ * chain that is not ours. Foreign rules are never touched, nor is a chain whose hashes are right.
+ */
+
+export interface DesiredTable {
+  readonly chains: ReadonlyMap<string, RenderedChain>;
+  /** Rules at the head of kernel chains (or behind foreign rules in append mode). */
+  readonly insertions: ReadonlyMap<string, RenderedRules>;
+  /** Rules behind all others. */
+  readonly appends: ReadonlyMap<string, RenderedRules>;
+  /** What stands in for a chain of ours that a rule leads to and that is not in `chains`. */
+  readonly missing: (name: string) => RenderedChain;
+}
+
+export type InsertMode = "insert" | "append";
+
+/** Restore lines of two transactions. Both empty: the kernel is as desired. */
+export interface TablePlan {
+  readonly table: TableName;
+  readonly write: readonly string[];
+  /** Deletion of chains, apart because one that a foreign rule holds must not stop the rest. */
+  readonly remove: readonly string[];
+}
+
+/** Chains with these prefixes are ours; "felix-" is Calico's of long ago. */
+const ownPrefixes = ["cali", "felix-"];
+
+export function planTable(table: TableName, { desired, actual, insertMode }: PlanInput): TablePlan {
+  const needed = reachableChains(desired);
+  const write: string[] = [];
+  const dying = [...actual.chains.keys()].filter((name) => isOwn(name) && !needed.has(name));
+  const changed = [...needed.values()].filter(
+    (chain) => !sameRules(actual.chains.get(chain.name), chain.hashes),
+  );
+  const kernelLines = planKernelChains({ desired, actual, insertMode });
+  const removable = removableChains(dying, actual);
+  // Flushing all dying chains takes the references between them away; one that stays because
+  // somebody else jumps to it is flushed once.
+  const toFlush = dying.filter(
+    (name) => removable.has(name) || (actual.chains.get(name)?.length ?? 0) > 0,
+  );
+  for (const name of toFlush) write.push(`:${name} - [0:0]`);
+  for (const chain of changed) write.push(`:${chain.name} - [0:0]`);
+  for (const { name, bodies } of changed) {
+    for (const body of bodies) write.push(`-A ${name} ${body}`);
+  }
+  write.push(...kernelLines);
+  return { table, write, remove: [...removable].map((name) => `-X ${name}`) };
+}
+
+export interface PlanInput {
+  readonly desired: DesiredTable;
+  readonly actual: SavedTable;
+  readonly insertMode: InsertMode;
+}
+
+/** Chains that some programmed rule leads to, by name. An unused policy never reaches the kernel. */
+export function reachableChains(desired: DesiredTable): Map<string, RenderedChain> {
+  const reached = new Map<string, RenderedChain>();
+  const pending: string[] = [];
+  for (const rules of [...desired.insertions.values(), ...desired.appends.values()]) {
+    pending.push(...rules.targets);
+  }
+  for (let name = pending.pop(); name !== undefined; name = pending.pop()) {
+    if (reached.has(name) || !isOwn(name)) continue;
+    const chain = desired.chains.get(name) ?? desired.missing(name);
+    reached.set(name, chain);
+    pending.push(...chain.targets);
+  }
+  return reached;
+}
+
+/** True for a name that only tortie or Calico gives to a chain. */
+export function isOwn(chain: string): boolean {
+  return ownPrefixes.some((prefix) => chain.startsWith(prefix));
+}
+
+/** The plan as the input of iptables-restore, one string a transaction. */
+export function restoreTexts(plan: TablePlan): string[] {
+  return [plan.write, plan.remove]
+    .filter((lines) => lines.length > 0)
+    .map((lines) => `*${plan.table}\n${lines.join("\n")}\nCOMMIT\n`);
+}
+
+export function isEmptyPlan(plan: TablePlan): boolean {
+  return plan.write.length === 0 && plan.remove.length === 0;
+}
+
+function sameRules(actual: readonly SavedRule[] | undefined, hashes: readonly string[]): boolean {
+  return (
+    actual !== undefined &&
+    actual.length === hashes.length &&
+    actual.every((rule, i) => rule.hash === hashes[i])
+  );
+}
+
+/** Dying chains that no rule which stays refers to: the kernel would refuse to delete the others. */
+function removableChains(dying: readonly string[], actual: SavedTable): Set<string> {
+  const removable = new Set(dying);
+  for (const [name, rules] of actual.chains) {
+    if (isOwn(name)) continue;
+    for (const rule of rules) {
+      if (!isOurs(rule) && rule.target !== undefined) removable.delete(rule.target);
+    }
+  }
+  return removable;
+}
+
+/** In a foreign chain: a rule that we, or a Calico before us, put there. */
+function isOurs(rule: SavedRule): boolean {
+  return rule.hash !== undefined;
+}
+
+function planKernelChains({ desired, actual, insertMode }: PlanInput): string[] {
+  const names = new Set([...desired.insertions.keys(), ...desired.appends.keys()]);
+  for (const [name, rules] of actual.chains) {
+    if (!isOwn(name) && rules.some(isOurs)) names.add(name);
+  }
+  return [...names].flatMap((name) => {
+    const rules = actual.chains.get(name) ?? [];
+    const inserts = desired.insertions.get(name) ?? noRules;
+    const appends = desired.appends.get(name) ?? noRules;
+    return planKernelChain({ name, rules, inserts, appends, insertMode });
+  });
+}
+
+/** Deletes by value all that is ours, then puts all of it back: positions of others may move. */
+function planKernelChain({ name, rules, inserts, appends, insertMode }: KernelChain): string[] {
+  const head = insertMode === "insert" ? inserts : noRules;
+  const tail = insertMode === "insert" ? appends : joined(inserts, appends);
+  const foreign = rules.filter((rule) => !isOurs(rule));
+  const wanted = [...head.hashes, ...foreign.map(() => undefined), ...tail.hashes];
+  if (rules.length === wanted.length && rules.every((rule, i) => rule.hash === wanted[i])) {
+    return [];
+  }
+  return [
+    ...rules.filter(isOurs).map((rule) => `-D ${name} ${rule.body}`),
+    ...head.bodies.toReversed().map((body) => `-I ${name} ${body}`),
+    ...tail.bodies.map((body) => `-A ${name} ${body}`),
+  ];
+}
+
+interface KernelChain {
+  readonly name: string;
+  readonly rules: readonly SavedRule[];
+  readonly inserts: RenderedRules;
+  readonly appends: RenderedRules;
+  readonly insertMode: InsertMode;
+}
+
+function joined(
+  first: RenderedRules,
+  second: RenderedRules,
+): Pick<RenderedRules, "hashes" | "bodies"> {
+  return {
+    hashes: [...first.hashes, ...second.hashes],
+    bodies: [...first.bodies, ...second.bodies],
+  };
+}

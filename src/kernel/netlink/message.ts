@@ -1,0 +1,147 @@
+/**
+ * Netlink messages (RFC 3549 section 2.2, linux/netlink.h). Integers are in host byte order, which on
+ * the machines that Node runs on is little-endian.
+ *
+ * ```
+ * message:   length(4) type(2) flags(2) sequence(4) port(4) | family header | attributes, each at 4
+ * attribute: length(2) type(2) value, padded to 4
+ * ```
+ */
+export const headerBytes = 16;
+const attributeHeaderBytes = 4;
+const nestedFlag = 0x8000;
+const typeMask = 0x3fff;
+
+/** Builds one or many messages in one buffer. */
+export class MessageWriter {
+  #buffer = Buffer.alloc(4096);
+  #length = 0;
+  #start = 0;
+
+  get length(): number {
+    return this.#length;
+  }
+
+  begin(type: number, flags: number, sequence: number): this {
+    this.#start = this.#reserve(headerBytes);
+    this.#buffer.writeUInt16LE(type, this.#start + 4);
+    this.#buffer.writeUInt16LE(flags, this.#start + 6);
+    this.#buffer.writeUInt32LE(sequence, this.#start + 8);
+    return this;
+  }
+
+  end(): this {
+    this.#buffer.writeUInt32LE(this.#length - this.#start, this.#start);
+    return this;
+  }
+
+  /** The family header that follows the message's: fixed fields, host order. */
+  header(bytes: Uint8Array): this {
+    this.#buffer.set(bytes, this.#reserve(bytes.length));
+    return this;
+  }
+
+  attribute(type: number, value: Uint8Array): this {
+    const length = attributeHeaderBytes + value.length;
+    const at = this.#reserve(align(length));
+    this.#buffer.writeUInt16LE(length, at);
+    this.#buffer.writeUInt16LE(type, at + 2);
+    this.#buffer.set(value, at + attributeHeaderBytes);
+    return this;
+  }
+
+  u8(type: number, value: number): this {
+    return this.attribute(type, Uint8Array.of(value));
+  }
+
+  u16be(type: number, value: number): this {
+    return this.attribute(type, Uint8Array.of(value >> 8, value & 0xff));
+  }
+
+  u32(type: number, value: number): this {
+    const bytes = Buffer.alloc(4);
+    bytes.writeUInt32LE(value >>> 0);
+    return this.attribute(type, bytes);
+  }
+
+  text(type: number, value: string): this {
+    return this.attribute(type, Buffer.from(`${value}\0`));
+  }
+
+  /** Attributes written by `fill` become the value of one. */
+  nest(type: number, fill: () => void): this {
+    const at = this.#reserve(attributeHeaderBytes);
+    this.#buffer.writeUInt16LE(type | nestedFlag, at + 2);
+    fill();
+    this.#buffer.writeUInt16LE(this.#length - at, at);
+    return this;
+  }
+
+  /** The bytes so far: a view, good until the next write. */
+  bytes(): Buffer {
+    return this.#buffer.subarray(0, this.#length);
+  }
+
+  #reserve(count: number): number {
+    const at = this.#length;
+    this.#length += count;
+    if (this.#length > this.#buffer.length) {
+      const grown = Buffer.alloc(Math.max(this.#length, this.#buffer.length * 2));
+      this.#buffer.copy(grown, 0, 0, at);
+      this.#buffer = grown;
+    }
+    return at;
+  }
+}
+
+export interface NetlinkMessage {
+  readonly type: number;
+  readonly flags: number;
+  readonly sequence: number;
+  /** What follows the message's header. A view of the receive buffer: copy what outlives it. */
+  readonly body: Buffer;
+}
+
+/** The messages of one datagram. A length that does not fit ends it: the rest is not ours to guess. */
+export function* messagesOf(datagram: Buffer): Generator<NetlinkMessage> {
+  for (let at = 0; at + headerBytes <= datagram.length; ) {
+    const length = datagram.readUInt32LE(at);
+    if (length < headerBytes || at + length > datagram.length) return;
+    yield {
+      type: datagram.readUInt16LE(at + 4),
+      flags: datagram.readUInt16LE(at + 6),
+      sequence: datagram.readUInt32LE(at + 8),
+      body: datagram.subarray(at + headerBytes, at + length),
+    };
+    at += align(length);
+  }
+}
+
+export type Attributes = ReadonlyMap<number, Buffer>;
+
+/** Attributes from `offset` on, by type without its flags. Values are views. */
+export function attributesOf(bytes: Buffer, offset = 0): Attributes {
+  const attributes = new Map<number, Buffer>();
+  for (let at = offset; at + attributeHeaderBytes <= bytes.length; ) {
+    const length = bytes.readUInt16LE(at);
+    if (length < attributeHeaderBytes || at + length > bytes.length) break;
+    const type = bytes.readUInt16LE(at + 2) & typeMask;
+    attributes.set(type, bytes.subarray(at + attributeHeaderBytes, at + length));
+    at += align(length);
+  }
+  return attributes;
+}
+
+export function textOf(value: Buffer | undefined): string | undefined {
+  if (value === undefined) return undefined;
+  const end = value.indexOf(0);
+  return value.toString("utf8", 0, end < 0 ? value.length : end);
+}
+
+export function u32Of(value: Buffer | undefined): number | undefined {
+  return value !== undefined && value.length >= 4 ? value.readUInt32LE(0) : undefined;
+}
+
+function align(length: number): number {
+  return (length + 3) & ~3;
+}

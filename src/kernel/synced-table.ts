@@ -1,0 +1,84 @@
+import { type Plan, plan } from "./reconcile.ts";
+
+/** How one kind of kernel state is listed and changed. */
+export interface TableDriver<Key, Value> {
+  /** All entries that are ours. */
+  list(): Promise<ReadonlyMap<Key, Value>>;
+  /** Adds or replaces. Gives the keys that failed, with the reason. */
+  set(entries: ReadonlyMap<Key, Value>): Promise<ReadonlyMap<Key, string>>;
+  /** Removes. An entry that is gone already has not failed. */
+  remove(entries: ReadonlyMap<Key, Value>): Promise<ReadonlyMap<Key, string>>;
+  equal(a: Value, b: Value): boolean;
+}
+
+export interface ApplyReport<Key> {
+  readonly set: number;
+  readonly removed: number;
+  /** Stay dirty: the next apply tries them again. */
+  readonly failed: ReadonlyMap<Key, string>;
+}
+
+/**
+ * One kind of kernel state with what is wanted and what is there. Lists the kernel at the first
+ * apply, after a failure, and whenever `resync` asked for it; between, it trusts what it did.
+ */
+export class SyncedTable<Key, Value> {
+  readonly #driver: TableDriver<Key, Value>;
+  readonly #desired = new Map<Key, Value>();
+  #actual = new Map<Key, Value>();
+  #mustList = true;
+
+  constructor(driver: TableDriver<Key, Value>) {
+    this.#driver = driver;
+  }
+
+  get desired(): ReadonlyMap<Key, Value> {
+    return this.#desired;
+  }
+
+  set(key: Key, value: Value): void {
+    this.#desired.set(key, value);
+  }
+
+  delete(key: Key): void {
+    this.#desired.delete(key);
+  }
+
+  /** Replaces everything that is wanted. */
+  replaceAll(desired: ReadonlyMap<Key, Value>): void {
+    this.#desired.clear();
+    for (const [key, value] of desired) this.#desired.set(key, value);
+  }
+
+  /** The next apply lists the kernel first. */
+  resync(): void {
+    this.#mustList = true;
+  }
+
+  /** What an apply would do by what is known now. */
+  plan(): Plan<Key, Value> {
+    return plan(this.#desired, this.#actual, (a, b) => this.#driver.equal(a, b));
+  }
+
+  /** Makes the kernel what is wanted, removals first. Throws only when listing fails. */
+  async apply(): Promise<ApplyReport<Key>> {
+    if (this.#mustList) {
+      this.#actual = new Map(await this.#driver.list());
+      this.#mustList = false;
+    }
+    const { set, remove } = this.plan();
+    const failed = new Map<Key, string>();
+    if (remove.size > 0) {
+      const failures = await this.#driver.remove(remove);
+      for (const key of remove.keys()) if (!failures.has(key)) this.#actual.delete(key);
+      for (const [key, reason] of failures) failed.set(key, reason);
+    }
+    if (set.size > 0) {
+      const failures = await this.#driver.set(set);
+      for (const [key, value] of set) if (!failures.has(key)) this.#actual.set(key, value);
+      for (const [key, reason] of failures) failed.set(key, reason);
+    }
+    if (failed.size > 0) this.#mustList = true;
+    return { set: set.size, removed: remove.size, failed };
+  }
+}

@@ -1,0 +1,237 @@
+import { chmodSync, rmSync } from "node:fs";
+import { constants } from "node:os";
+import { bufferAddress, errno, libc } from "./netlink/libc.ts";
+import { poller } from "./netlink/poller.ts";
+import { systemError } from "./netlink/socket.ts";
+
+/**
+ * Unix stream sockets that carry descriptors (SCM_RIGHTS) and tell who is at the other end
+ * (SO_PEERCRED): what node:net cannot do.
+ */
+
+const AF_UNIX = 1;
+const SOCK_STREAM = 1;
+const SOCK_NONBLOCK = 0x800;
+const SOCK_CLOEXEC = 0x80000;
+const SOL_SOCKET = 1;
+const SO_PEERCRED = 17;
+const SCM_RIGHTS = 1;
+const MSG_DONTWAIT = 0x40;
+const MSG_NOSIGNAL = 0x4000;
+const MSG_CMSG_CLOEXEC = 0x40000000;
+const POLLOUT = 4;
+const SHUT_WR = 1;
+const backlog = 128;
+const maxPathBytes = 107;
+const receiveBytes = 1 << 16;
+/** Room for a few descriptors: what is beyond is dropped and closed by the kernel. */
+const controlBytes = 64;
+const { EAGAIN, EINTR } = constants.errno;
+
+export interface PeerCredentials {
+  readonly pid: number;
+  readonly uid: number;
+  readonly gid: number;
+}
+
+export interface Received {
+  /** Empty at the end of the stream. */
+  readonly bytes: Buffer;
+  /** Ours to close. */
+  readonly descriptors: readonly number[];
+}
+
+/** One end of a connection. `close` may be called at any time, and twice. */
+export class UnixConnection {
+  readonly #fd: number;
+  #closed = false;
+
+  constructor(fd: number) {
+    this.#fd = fd;
+  }
+
+  get peer(): PeerCredentials {
+    const [value, length] = [Buffer.alloc(12), Buffer.alloc(4)];
+    length.writeUInt32LE(value.length);
+    if (libc.getsockopt(this.#fd, SOL_SOCKET, SO_PEERCRED, value, length) < 0) {
+      throw systemError("Cannot tell who is connected", errno());
+    }
+    return { pid: value.readInt32LE(0), uid: value.readUInt32LE(4), gid: value.readUInt32LE(8) };
+  }
+
+  /** Waits for the next bytes, and what descriptors came with them. */
+  async read(signal: AbortSignal): Promise<Received> {
+    for (;;) {
+      const received = this.#receive();
+      if (received !== undefined) return received;
+      await ready(this.#fd, signal);
+    }
+  }
+
+  /** Writes all of `bytes`; `descriptor` travels with the first. */
+  async write(bytes: Buffer, signal: AbortSignal, descriptor?: number): Promise<void> {
+    let rest = bytes;
+    let toPass = descriptor;
+    while (rest.length > 0) {
+      const { message, keep } = messageHeader(
+        rest,
+        toPass === undefined ? undefined : rights(toPass),
+      );
+      const sent = this.#closed
+        ? -1
+        : Number(libc.sendmsg(this.#fd, message, MSG_NOSIGNAL | MSG_DONTWAIT));
+      const code = sent < 0 ? errno() : 0;
+      if (keep.length > 0 && sent > 0) {
+        rest = rest.subarray(sent);
+        toPass = undefined;
+      } else if (code === EAGAIN) await ready(this.#fd, signal, POLLOUT);
+      else if (code !== EINTR) throw systemError("Cannot write to the socket", code);
+    }
+  }
+
+  /** The other end reads to the end of what was written. */
+  endWriting(): void {
+    libc.shutdown(this.#fd, SHUT_WR);
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    libc.close(this.#fd);
+  }
+
+  #receive(): Received | undefined {
+    const bytes = Buffer.alloc(receiveBytes);
+    const control = Buffer.alloc(controlBytes);
+    const { message } = messageHeader(bytes, control);
+    const got = Number(libc.recvmsg(this.#fd, message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC));
+    if (got < 0) {
+      const code = errno();
+      if (code === EAGAIN || code === EINTR) return undefined;
+      throw systemError("Cannot read from the socket", code);
+    }
+    const length = Number(message.readBigUInt64LE(40));
+    return {
+      bytes: bytes.subarray(0, got),
+      descriptors: descriptorsOf(control.subarray(0, length)),
+    };
+  }
+}
+
+/**
+ * Listens at `path` until `signal` aborts. Who may connect is decided by the file's mode and folder.
+ * A file that an earlier process left there is replaced.
+ */
+export async function listenUnix(
+  path: string,
+  onConnection: (connection: UnixConnection) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  const fd = openSocket(path);
+  try {
+    rmSync(path, { force: true });
+    const address = socketAddress(path);
+    if (libc.bind(fd, address, address.length) < 0)
+      throw systemError(`Cannot bind ${path}`, errno());
+    chmodSync(path, 0o600);
+    if (libc.listen(fd, backlog) < 0) throw systemError(`Cannot listen at ${path}`, errno());
+    while (!signal.aborted) {
+      const accepted = libc.accept4(fd, null, null, SOCK_NONBLOCK | SOCK_CLOEXEC);
+      if (accepted >= 0) onConnection(new UnixConnection(accepted));
+      else await ready(fd, signal).catch(() => undefined);
+    }
+  } finally {
+    libc.close(fd);
+    rmSync(path, { force: true });
+  }
+}
+
+export function connectUnix(path: string): UnixConnection {
+  const fd = openSocket(path);
+  const address = socketAddress(path);
+  if (libc.connect(fd, address, address.length) < 0) {
+    const code = errno();
+    libc.close(fd);
+    throw systemError(`Cannot connect to ${path}`, code);
+  }
+  return new UnixConnection(fd);
+}
+
+function openSocket(path: string): number {
+  if (Buffer.byteLength(path) > maxPathBytes) {
+    throw new RangeError(
+      `Cannot use the socket path ${path}: it is longer than ${maxPathBytes} octets`,
+    );
+  }
+  const fd = libc.socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0) throw systemError("Cannot open a unix socket", errno());
+  return fd;
+}
+
+/** struct sockaddr_un: family(2) path. */
+function socketAddress(path: string): Buffer {
+  const family = Buffer.alloc(2);
+  family.writeUInt16LE(AF_UNIX);
+  return Buffer.concat([family, Buffer.from(`${path}\0`)]);
+}
+
+/** Until the descriptor can be read (or written): rejects when `signal` aborts. */
+function ready(fd: number, signal: AbortSignal, events?: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal.aborted) {
+      reject(signal.reason);
+      return;
+    }
+    const settle = (act: () => void) => () => {
+      unwatch();
+      signal.removeEventListener("abort", stop);
+      act();
+    };
+    const stop = settle(() => reject(signal.reason));
+    const unwatch = poller.watch(fd, settle(resolve), events);
+    signal.addEventListener("abort", stop, { once: true });
+  });
+}
+
+/**
+ * struct msghdr of one buffer: name(8) namelen(8) iov(8) iovlen(8) control(8) controllen(8) flags(8).
+ * `keep` holds what the pointers point to.
+ */
+function messageHeader(bytes: Buffer, control?: Buffer): { message: Buffer; keep: Buffer[] } {
+  const vector = Buffer.alloc(16);
+  vector.writeBigUInt64LE(bufferAddress(bytes), 0);
+  vector.writeBigUInt64LE(BigInt(bytes.length), 8);
+  const message = Buffer.alloc(56);
+  message.writeBigUInt64LE(bufferAddress(vector), 16);
+  message.writeBigUInt64LE(1n, 24);
+  if (control !== undefined) {
+    message.writeBigUInt64LE(bufferAddress(control), 32);
+    message.writeBigUInt64LE(BigInt(control.length), 40);
+  }
+  return { message, keep: [bytes, vector, ...(control === undefined ? [] : [control])] };
+}
+
+/** struct cmsghdr: length(8) level(4) type(4), then the descriptor. */
+function rights(descriptor: number): Buffer {
+  const control = Buffer.alloc(24);
+  control.writeBigUInt64LE(20n, 0);
+  control.writeInt32LE(SOL_SOCKET, 8);
+  control.writeInt32LE(SCM_RIGHTS, 12);
+  control.writeInt32LE(descriptor, 16);
+  return control;
+}
+
+function descriptorsOf(control: Buffer): number[] {
+  const descriptors: number[] = [];
+  for (let at = 0; at + 16 <= control.length; ) {
+    const length = Number(control.readBigUInt64LE(at));
+    if (length < 16 || at + length > control.length) break;
+    const isRights =
+      control.readInt32LE(at + 8) === SOL_SOCKET && control.readInt32LE(at + 12) === SCM_RIGHTS;
+    for (let item = at + 16; isRights && item + 4 <= at + length; item += 4) {
+      descriptors.push(control.readInt32LE(item));
+    }
+    at += (length + 7) & ~7;
+  }
+  return descriptors;
+}
