@@ -1,0 +1,125 @@
+import type { Kind } from "./resource-of-kind.ts";
+
+/** What a kind is called, and where it lives (facts 2.1, 7.3). */
+export interface KindInfo {
+  readonly kind: Kind;
+  /** Lower case, as in paths of the API and of etcd. */
+  readonly plural: string;
+  /** Other words for it on the command line, lower case, besides its name and plural. */
+  readonly aliases: readonly string[];
+  readonly namespaced: boolean;
+  /** Written by IPAM only: a user may look. */
+  readonly internal?: true;
+}
+
+/** Every kind that a datastore holds. A record by kind, so that none can be forgotten. */
+export const kinds: Readonly<Record<Kind, KindInfo>> = {
+  BGPConfiguration: {
+    kind: "BGPConfiguration",
+    plural: "bgpconfigurations",
+    aliases: ["bgpconfig", "bgpconfigs"],
+    namespaced: false,
+  },
+  BGPPeer: {
+    kind: "BGPPeer",
+    plural: "bgppeers",
+    aliases: ["bgpp", "bgpps", "bp", "bps"],
+    namespaced: false,
+  },
+  BlockAffinity: {
+    kind: "BlockAffinity",
+    plural: "blockaffinities",
+    aliases: ["affinity", "affinities"],
+    namespaced: false,
+    internal: true,
+  },
+  ClusterInformation: {
+    kind: "ClusterInformation",
+    plural: "clusterinformations",
+    aliases: ["clusterinfo", "clusterinfos"],
+    namespaced: false,
+  },
+  FelixConfiguration: {
+    kind: "FelixConfiguration",
+    plural: "felixconfigurations",
+    aliases: ["felixconfig", "felixconfigs"],
+    namespaced: false,
+  },
+  GlobalNetworkPolicy: {
+    kind: "GlobalNetworkPolicy",
+    plural: "globalnetworkpolicies",
+    aliases: ["gnp", "gnps", "cgnp"],
+    namespaced: false,
+  },
+  IPAMBlock: {
+    kind: "IPAMBlock",
+    plural: "ipamblocks",
+    aliases: [],
+    namespaced: false,
+    internal: true,
+  },
+  IPAMConfiguration: {
+    kind: "IPAMConfiguration",
+    plural: "ipamconfigurations",
+    aliases: ["ipamconfig", "ipamconfigs"],
+    namespaced: false,
+  },
+  IPAMHandle: {
+    kind: "IPAMHandle",
+    plural: "ipamhandles",
+    aliases: [],
+    namespaced: false,
+    internal: true,
+  },
+  IPPool: {
+    kind: "IPPool",
+    plural: "ippools",
+    aliases: ["ipp", "ipps", "pool", "pools"],
+    namespaced: false,
+  },
+  NetworkPolicy: {
+    kind: "NetworkPolicy",
+    plural: "networkpolicies",
+    aliases: ["policy", "policies", "np", "nps", "pol", "pols", "cnp", "caliconetworkpolicy"],
+    namespaced: true,
+  },
+  Node: { kind: "Node", plural: "nodes", aliases: ["no", "nos"], namespaced: false },
+  Profile: { kind: "Profile", plural: "profiles", aliases: ["pro", "pros"], namespaced: false },
+  Tier: { kind: "Tier", plural: "tiers", aliases: [], namespaced: false },
+  WorkloadEndpoint: {
+    kind: "WorkloadEndpoint",
+    plural: "workloadendpoints",
+    aliases: ["wep", "weps"],
+    namespaced: true,
+  },
+};
+
+/** Kinds of projectcalico.org/v3 that exist, but not here: an error can say so. */
+export const unsupportedKinds: ReadonlySet<string> = new Set([
+  "BGPFilter",
+  "CalicoNodeStatus",
+  "GlobalNetworkSet",
+  "HostEndpoint",
+  "IPReservation",
+  "KubeControllersConfiguration",
+  "NetworkSet",
+  "StagedGlobalNetworkPolicy",
+  "StagedKubernetesNetworkPolicy",
+  "StagedNetworkPolicy",
+]);
+
+const byWord = new Map(
+  Object.values(kinds).flatMap((info) =>
+    [info.kind.toLowerCase(), info.plural, ...info.aliases].map((word) => [word, info]),
+  ),
+);
+
+/** The kind that a user means by a word of the command line, in any case. */
+export function kindOfWord(word: string): KindInfo | undefined {
+  return byWord.get(word.toLowerCase());
+}
+
+/** The kind of exactly this name. */
+export function kindNamed(name: string): KindInfo | undefined {
+  return Object.hasOwn(kinds, name) ? kinds[name as Kind] : undefined;
+}

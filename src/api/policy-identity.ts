@@ -1,0 +1,39 @@
+import { defaultTier } from "./defaults.ts";
+import type { GlobalNetworkPolicy, NetworkPolicy } from "./resources/policy.ts";
+
+/** Short kinds of facts 4.6, of the policies that there are here. */
+export type PolicyShortKind = "np" | "gnp" | "knp";
+
+/** What a policy is called in chains, comments and metrics. */
+export interface PolicyIdentity {
+  /** "<shortkind>/<namespace>/<name>", or "<shortkind>/<name>" for a global one. Unique. */
+  readonly id: string;
+  readonly shortKind: PolicyShortKind;
+  readonly namespace?: string;
+  /** As the user wrote it: without "knp.default.". */
+  readonly name: string;
+  readonly tier: string;
+}
+
+/** A NetworkPolicy of this prefix is a Kubernetes one, stored in our form (facts 2.6). */
+export const kubernetesPolicyPrefix = "knp.default.";
+
+export function policyIdentity(policy: NetworkPolicy | GlobalNetworkPolicy): PolicyIdentity {
+  const { name } = policy.metadata;
+  const tier = policy.spec.tier || defaultTier;
+  if (policy.kind === "GlobalNetworkPolicy") {
+    return { id: `gnp/${name}`, shortKind: "gnp", name, tier };
+  }
+  const namespace = policy.metadata.namespace ?? "default";
+  if (!name.startsWith(kubernetesPolicyPrefix)) {
+    return { id: `np/${namespace}/${name}`, shortKind: "np", namespace, name, tier };
+  }
+  const original = name.slice(kubernetesPolicyPrefix.length);
+  return {
+    id: `knp/${namespace}/${original}`,
+    shortKind: "knp",
+    namespace,
+    name: original,
+    tier,
+  };
+}

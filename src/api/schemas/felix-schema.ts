@@ -1,0 +1,159 @@
+import { duration, net, port, protocol, selector } from "./fields.ts";
+import {
+  anything,
+  array,
+  boolean,
+  type Check,
+  integer,
+  numberOr,
+  object,
+  oneOf,
+  oneOfAnyCase,
+  type Report,
+  text,
+} from "./schema.ts";
+
+/**
+ * FelixConfiguration.spec: every field of facts appendix A that has a place in the resource. What a
+ * field does is felix' affair; here its name and type are known, so that a slip is not ignored.
+ */
+
+const booleans = `healthEnabled prometheusGoMetricsEnabled prometheusMetricsEnabled
+  prometheusProcessMetricsEnabled prometheusWireGuardMetricsEnabled allowIPIPPacketsFromWorkloads
+  allowVXLANPacketsFromWorkloads disableConntrackInvalidCheck ipv6Support removeExternalRoutes
+  requireMTUFile routeSyncDisabled sidecarAccelerationEnabled useInternalDataplaneDriver
+  endpointReportingEnabled genericXDPEnabled xdpEnabled vxlanEnabled ipipEnabled wireguardEnabled
+  wireguardEnabledV6 wireguardHostEncryptionEnabled wireguardThreadingEnabled
+  flowLogsCollectorDebugTrace usageReportingEnabled`;
+
+const durations = `dataplaneWatchdogTimeout interfaceRefreshInterval
+  liveMigrationRouteConvergenceTime localSubnetL2ReachabilityRefreshInterval netlinkTimeout
+  routeRefreshInterval ipsetsRefreshInterval iptablesLockProbeInterval
+  iptablesPostWriteCheckInterval iptablesRefreshInterval nftablesRefreshInterval
+  endpointReportingDelay reportingInterval reportingTTL xdpRefreshInterval wireguardKeepAlive
+  flowLogsFlushInterval usageReportingInitialDelay usageReportingInterval`;
+
+const texts = `featureDetectOverride featureGates healthHost logActionRateLimit
+  logDebugFilenameRegex logFilePath logPrefix prometheusMetricsCAFile prometheusMetricsCertFile
+  prometheusMetricsClientAuth prometheusMetricsHost prometheusMetricsKeyFile cgroupV2Path
+  dataplaneDriver deviceRouteSourceAddress deviceRouteSourceAddressIPv6 endpointStatusPathPrefix
+  interfaceExclude interfacePrefix mtuIfacePattern natOutgoingAddress
+  nftablesFlowTableDataIfacePattern policySyncPathPrefix iptablesNATOutgoingInterfaceFilter
+  metadataAddr openstackRegion wireguardInterfaceName wireguardInterfaceNameV6
+  flowLogsGoldmaneServer`;
+
+/** Names and their ranges. */
+const integers: Readonly<Record<string, readonly [min: number, max: number]>> = {
+  goGCThreshold: [-1, Number.MAX_SAFE_INTEGER],
+  goMaxProcs: [-1, Number.MAX_SAFE_INTEGER],
+  goMemoryLimitMB: [-1, Number.MAX_SAFE_INTEGER],
+  healthPort: [0, 65535],
+  logActionRateLimitBurst: [0, 9999],
+  prometheusMetricsPort: [0, 65535],
+  deviceRouteProtocol: [0, 255],
+  ipv4ElevatedRoutePriority: [1, 2147483646],
+  ipv4NormalRoutePriority: [1, 2147483646],
+  ipv6ElevatedRoutePriority: [1, 2147483646],
+  ipv6NormalRoutePriority: [1, 2147483646],
+  iptablesMarkMask: [0, 0xffffffff],
+  nftablesMarkMask: [0, 0xffffffff],
+  maxIpsetSize: [1, 0xffffffff],
+  metadataPort: [0, 65535],
+  vxlanMTU: [0, 65535],
+  vxlanMTUV6: [0, 65535],
+  vxlanPort: [0, 65535],
+  vxlanVNI: [0, 0xffffff],
+  ipipMTU: [0, 65535],
+  wireguardListeningPort: [0, 65535],
+  wireguardListeningPortV6: [0, 65535],
+  wireguardMTU: [0, 65535],
+  wireguardMTUV6: [0, 65535],
+  wireguardRoutingRulePriority: [0, 0xffffffff],
+};
+
+const severity = ["Trace", "Debug", "Info", "Warning", "Error", "Fatal", "None"];
+const enabled = ["Disabled", "Enabled"];
+const allow = ["Accept", "Return"];
+const deny = ["Drop", "Reject"];
+const routes = ["Disabled", "EnabledIPIPOnly", "EnabledNoEncapOnly", "Enabled"];
+
+const choices: Readonly<Record<string, readonly string[]>> = {
+  logSeverityFile: severity,
+  logSeverityScreen: severity,
+  logSeveritySys: severity,
+  chainInsertMode: ["Insert", "Append"],
+  defaultEndpointToHostAction: ["Drop", "Accept", "Return"],
+  floatingIPs: enabled,
+  ipForwarding: enabled,
+  istioAmbientMode: enabled,
+  localSubnetL2Reachability: ["Disabled", "PodsAndLoadBalancers"],
+  natOutgoingExclusions: ["IPPoolsOnly", "IPPoolsAndHostIPs"],
+  nftablesFlowTableOffload: ["All", "Disabled"],
+  nftablesMode: ["Auto", "Disabled", "Enabled"],
+  programClusterRoutes: routes,
+  routeSource: ["CalicoIPAM", "WorkloadIPs"],
+  serviceLoopPrevention: ["Drop", "Reject", "Disabled"],
+  workloadSourceSpoofing: ["Disabled", "Any"],
+  iptablesBackend: ["Auto", "Legacy", "NFT"],
+  iptablesFilterAllowAction: allow,
+  iptablesFilterDenyAction: deny,
+  iptablesMangleAllowAction: allow,
+  nftablesFilterAllowAction: allow,
+  nftablesFilterDenyAction: deny,
+  nftablesMangleAllowAction: allow,
+  windowsManageFirewallRules: enabled,
+  flowLogsLocalReporter: enabled,
+  flowLogsPolicyEvaluationMode: ["None", "Continuous"],
+  awsSrcDstCheck: ["DoNothing", "Enable", "Disable"],
+};
+
+const failsafePorts = array(
+  object({ protocol, port: integer(1, 65535), net }, { required: ["port"] }),
+);
+const tableRange = object(
+  { min: integer(1, 0xffffffff), max: integer(1, 0xffffffff) },
+  { required: ["min", "max"] },
+);
+
+const known = object({
+  ...Object.fromEntries([
+    ...words(booleans).map((name) => [name, boolean]),
+    ...words(durations).map((name) => [name, duration]),
+    ...words(texts).map((name) => [name, text()]),
+    ...Object.entries(integers).map(([name, [min, max]]) => [name, integer(min, max)]),
+    ...Object.entries(choices).map(([name, values]) => [name, oneOfAnyCase(...values)]),
+  ]),
+  nodeSelector: selector(),
+  externalNodesList: array(net),
+  failsafeInboundHostPorts: failsafePorts,
+  failsafeOutboundHostPorts: failsafePorts,
+  healthTimeoutOverrides: array(
+    object({ name: text(), timeout: duration }, { required: ["name", "timeout"] }),
+  ),
+  istioDSCPMark: numberOr(integer(0, 63), text()),
+  natPortRange: port,
+  kubeNodePortRanges: array(port),
+  routeTableRange: tableRange,
+  routeTableRanges: array(tableRange),
+  wireguardHostEncryption: oneOf(...enabled),
+});
+
+/** BPF and debugging fields are kept as they are: no dataplane of ours reads them. */
+const notOurs = /^(bpf|debug)[A-Z]/;
+
+export const felixConfigurationSpec: Check = (value, path, report: Report) => {
+  if (typeof value !== "object" || value === null) return known(value, path, report);
+  const entries = Object.entries(value);
+  const kept = entries.filter(([name, given]) => notOurs.test(name) && given !== null);
+  const checked = known(
+    Object.fromEntries(entries.filter(([name]) => !notOurs.test(name))),
+    path,
+    report,
+  );
+  const extra = kept.map(([name, given]) => [name, anything(given, `${path}.${name}`, report)]);
+  return { ...(checked as object), ...Object.fromEntries(extra) };
+};
+
+function words(list: string): string[] {
+  return list.split(/\s+/);
+}

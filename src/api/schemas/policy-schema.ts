@@ -1,0 +1,216 @@
+import { parsePrefix, prefixFamily } from "../../lib/prefix.ts";
+import type { EntityRule, Rule } from "../resources/rule.ts";
+import { labels, net, port, protocol, selector } from "./fields.ts";
+import {
+  array,
+  boolean,
+  type Check,
+  type Fields,
+  integer,
+  map,
+  number,
+  object,
+  oneOf,
+  type Report,
+  refuse,
+  shown,
+  text,
+} from "./schema.ts";
+
+/** Rules and policies (facts 2.5). */
+
+const maxRules = 1024;
+const maxNets = 256;
+const maxPorts = 50;
+const maxHttpItems = 20;
+
+const portProtocols = ["TCP", "UDP", "SCTP", 6, 17, 132];
+
+const entity = object({
+  nets: array(net, maxNets),
+  notNets: array(net, maxNets),
+  selector: selector(),
+  notSelector: selector(),
+  namespaceSelector: selector({ global: true }),
+  ports: array(port, maxPorts),
+  notPorts: array(port, maxPorts),
+  serviceAccounts: object({ names: array(text()), selector: selector() }),
+  services: object({ name: text(), namespace: text() }, { required: ["name"] }),
+});
+
+const icmp = object(
+  { type: integer(0, 254), code: integer(0, 255) },
+  {
+    refine: (value, path, report) => {
+      if (value["code"] === undefined || value["type"] !== undefined) return;
+      refuse(report, `${path}.code`, "may only be given with type");
+    },
+  },
+);
+
+const http = object({
+  methods: array(text(), maxHttpItems),
+  paths: array(object({ exact: text(), prefix: text() }), maxHttpItems),
+});
+
+function rule(direction: "ingress" | "egress"): Check {
+  return object(
+    {
+      action: oneOf("Allow", "Deny", "Log", "Pass"),
+      ipVersion: (value, path, report) => {
+        if (value !== 4 && value !== 6) refuse(report, path, `must be 4 or 6, got ${shown(value)}`);
+        return value;
+      },
+      protocol,
+      notProtocol: protocol,
+      icmp,
+      notICMP: icmp,
+      source: entity,
+      destination: entity,
+      http,
+      metadata: object({ annotations: map(text()) }),
+    },
+    {
+      required: ["action"],
+      refine: (value, path, report) => {
+        const given = value as unknown as Rule;
+        checkProtocols(given, path, report);
+        checkEntities(given, path, report, direction);
+        checkFamilies(given, path, report);
+      },
+    },
+  );
+}
+
+function checkProtocols(given: Rule, path: string, report: Report): void {
+  const { protocol: wanted, ipVersion } = given;
+  const isIcmp = wanted === "ICMP" || wanted === "ICMPv6" || wanted === 1 || wanted === 58;
+  for (const field of ["icmp", "notICMP"] as const) {
+    if (given[field] === undefined || isIcmp) continue;
+    refuse(report, `${path}.${field}`, "needs protocol ICMP or ICMPv6");
+  }
+  if (wanted === "ICMP" && ipVersion === 6) refuse(report, `${path}.ipVersion`, "is 6: ICMP is 4");
+  if (wanted === "ICMPv6" && ipVersion === 4) {
+    refuse(report, `${path}.ipVersion`, "is 4: ICMPv6 is 6");
+  }
+  if (given.http === undefined) return;
+  if (given.action !== "Allow") refuse(report, `${path}.http`, "needs action Allow");
+  if (wanted !== undefined && wanted !== "TCP" && wanted !== 6) {
+    refuse(report, `${path}.http`, "needs protocol TCP");
+  }
+}
+
+function checkEntities(
+  given: Rule,
+  path: string,
+  report: Report,
+  direction: "ingress" | "egress",
+): void {
+  for (const side of ["source", "destination"] as const) {
+    const party = given[side];
+    if (party === undefined) continue;
+    const partyPath = `${path}.${side}`;
+    for (const field of ["ports", "notPorts"] as const) {
+      const ports = party[field] ?? [];
+      const named = ports.every((item) => typeof item === "string" && !/^\d+(:\d+)?$/.test(item));
+      if (ports.length === 0 || (named && given.protocol === undefined)) continue;
+      if (portProtocols.includes(given.protocol ?? "")) continue;
+      refuse(report, `${partyPath}.${field}`, "needs protocol TCP, UDP or SCTP");
+    }
+    if (party.services === undefined) continue;
+    checkServices(party, partyPath, report);
+    if ((direction === "ingress") === (side === "source")) continue;
+    const place = direction === "ingress" ? "the source" : "the destination";
+    refuse(report, `${partyPath}.services`, `may only be in ${place} of ${direction} rules`);
+  }
+}
+
+function checkServices(party: EntityRule, path: string, report: Report): void {
+  const excluded = ["selector", "notSelector", "namespaceSelector", "nets", "notNets"] as const;
+  const ports = path.endsWith(".destination") ? (["ports", "notPorts"] as const) : [];
+  for (const field of [...excluded, "serviceAccounts", ...ports] as const) {
+    const value = party[field];
+    if (value === undefined || value === "" || (Array.isArray(value) && value.length === 0)) {
+      continue;
+    }
+    refuse(report, `${path}.${field}`, "may not be given together with services");
+  }
+}
+
+/** All CIDRs of a rule, and its ipVersion, are of one family; no negated match of everything. */
+function checkFamilies(given: Rule, path: string, report: Report): void {
+  let family: number | undefined = given.ipVersion;
+  for (const side of ["source", "destination"] as const) {
+    for (const field of ["nets", "notNets"] as const) {
+      for (const [index, item] of (given[side]?.[field] ?? []).entries()) {
+        const itemPath = `${path}.${side}.${field}[${index}]`;
+        const prefix = parsePrefix(item);
+        family ??= prefixFamily(prefix);
+        if (prefixFamily(prefix) !== family) {
+          refuse(report, itemPath, `is IPv${prefixFamily(prefix)}, the rule is IPv${family}`);
+        }
+        if (field === "notNets" && prefix.endsWith("/0")) {
+          refuse(report, itemPath, `excludes everything, got ${shown(item)}`);
+        }
+      }
+    }
+  }
+}
+
+const policyFields: Fields = {
+  tier: text(),
+  order: number,
+  selector: selector(),
+  types: array(oneOf("Ingress", "Egress"), 2),
+  ingress: array(rule("ingress"), maxRules),
+  egress: array(rule("egress"), maxRules),
+  serviceAccountSelector: selector(),
+  performanceHints: array(oneOf("AssumeNeededOnEveryNode")),
+};
+
+export const networkPolicySpec: Check = object(policyFields, { refine: checkTypes });
+
+export const globalNetworkPolicySpec: Check = object(
+  {
+    ...policyFields,
+    namespaceSelector: selector(),
+    doNotTrack: boolean,
+    preDNAT: boolean,
+    applyOnForward: boolean,
+  },
+  {
+    refine: (value, path, report) => {
+      checkTypes(value, path, report);
+      const { doNotTrack, preDNAT, applyOnForward, types, egress } = value;
+      if (doNotTrack === true && preDNAT === true) {
+        refuse(report, `${path}.preDNAT`, "may not be true together with doNotTrack");
+      }
+      if ((doNotTrack === true || preDNAT === true) && applyOnForward !== true) {
+        const field = preDNAT === true ? "preDNAT" : "doNotTrack";
+        refuse(report, `${path}.applyOnForward`, `must be true when ${field} is`);
+      }
+      if (preDNAT !== true) return;
+      if (((egress as unknown[] | undefined) ?? []).length > 0) {
+        refuse(report, `${path}.egress`, "may not be given when preDNAT is true");
+      }
+      if (((types as unknown[] | undefined) ?? []).includes("Egress")) {
+        refuse(report, `${path}.types`, "may not have Egress when preDNAT is true");
+      }
+    },
+  },
+);
+
+function checkTypes(value: Record<string, unknown>, path: string, report: Report): void {
+  const types = (value["types"] as string[] | undefined) ?? [];
+  if (new Set(types).size !== types.length) {
+    refuse(report, `${path}.types`, `has one twice, got ${shown(types)}`);
+  }
+}
+
+export const profileSpec: Check = object({
+  ingress: array(rule("ingress"), maxRules),
+  egress: array(rule("egress"), maxRules),
+  labelsToApply: labels,
+});
+
+export const tierSpec: Check = object({ order: number, defaultAction: oneOf("Deny", "Pass") });

@@ -1,0 +1,181 @@
+/**
+ * Schemas as functions: each looks at one value, notes what is wrong with it under its path, and
+ * returns the value with nulls dropped. Small on purpose: no library says so plainly what is wrong,
+ * and none loads in a millisecond.
+ */
+export type Check = (value: unknown, path: string, report: Report) => unknown;
+
+export interface Problem {
+  /** "spec.ingress[0].protocol". Empty: the whole value. */
+  readonly path: string;
+  /** "must be 20 to 32, got 8". */
+  readonly message: string;
+  /** A field of the wrong type or name: the text was not meant for this schema at all. */
+  readonly structural: boolean;
+}
+
+/** Where checks put their findings. */
+export interface Report {
+  readonly problems: Problem[];
+  /** "keep" for what the datastore holds: a newer version may have written it (facts D69). */
+  readonly unknownFields: "refuse" | "keep";
+}
+
+export type Fields = Readonly<Record<string, Check>>;
+
+/** Longest piece of a value that a message repeats. */
+const maxShownLength = 80;
+
+/** Notes that a value of the right type is not acceptable. */
+export function refuse(report: Report, path: string, message: string): void {
+  report.problems.push({ path, message, structural: false });
+}
+
+/** Notes that `value` is not `wanted`: "must be ..., got ...". */
+export function mustBe(report: Report, path: string, wanted: string, value: unknown): void {
+  refuse(report, path, `must be ${wanted}, got ${shown(value)}`);
+}
+
+/** The value as a message shows it. */
+export function shown(value: unknown): string {
+  const text = typeof value === "bigint" ? String(value) : (JSON.stringify(value) ?? String(value));
+  return text.length <= maxShownLength ? text : `${text.slice(0, maxShownLength)}...`;
+}
+
+/**
+ * An object with these fields and, unless unknown ones are kept, no others. A field of null is
+ * absent. `refine` sees the result when every field was of the right type.
+ */
+export function object(
+  fields: Fields,
+  options: {
+    readonly required?: readonly string[];
+    readonly refine?: (value: Record<string, unknown>, path: string, report: Report) => void;
+  } = {},
+): Check {
+  return (value, path, report) => {
+    if (!isObject(value)) return wrongType(report, path, "an object", value);
+    const before = report.problems.length;
+    const result: Record<string, unknown> = {};
+    for (const [name, given] of Object.entries(value)) {
+      if (given === null || given === undefined) continue;
+      const check = Object.hasOwn(fields, name) ? fields[name] : undefined;
+      const fieldPath = path === "" ? name : `${path}.${name}`;
+      if (check !== undefined) result[name] = check(given, fieldPath, report);
+      else if (report.unknownFields === "keep" && name !== "__proto__") result[name] = given;
+      else report.problems.push({ path: fieldPath, message: "unknown field", structural: true });
+    }
+    for (const name of options.required ?? []) {
+      if (value[name] !== undefined && value[name] !== null) continue;
+      refuse(report, path === "" ? name : `${path}.${name}`, "is required");
+    }
+    if (report.problems.length === before) options.refine?.(result, path, report);
+    return result;
+  };
+}
+
+/** An array of at most `max` items. */
+export function array(item: Check, max: number = Number.POSITIVE_INFINITY): Check {
+  return (value, path, report) => {
+    if (!Array.isArray(value)) return wrongType(report, path, "an array", value);
+    if (value.length > max) refuse(report, path, `has ${value.length} items, at most ${max} fit`);
+    return value.map((element, index) => item(element, `${path}[${index}]`, report));
+  };
+}
+
+/** A string that `parse` accepts: what it throws becomes the message. */
+export function text(parse?: (value: string) => unknown): Check {
+  return (value, path, report) => {
+    if (typeof value !== "string") return wrongType(report, path, "a string", value);
+    try {
+      parse?.(value);
+    } catch (error) {
+      if (!(error instanceof SyntaxError)) throw error;
+      refuse(report, path, error.message);
+    }
+    return value;
+  };
+}
+
+/** A string of this form; `what` says it in words. */
+export function matching(pattern: RegExp, what: string): Check {
+  return text((value) => {
+    if (!pattern.test(value)) throw new SyntaxError(`must be ${what}, got ${shown(value)}`);
+  });
+}
+
+/** One of these strings, exactly. */
+export function oneOf(...values: readonly string[]): Check {
+  return (value, path, report) => {
+    if (typeof value !== "string") return wrongType(report, path, "a string", value);
+    if (!values.includes(value)) mustBe(report, path, orList(values), value);
+    return value;
+  };
+}
+
+/** One of these strings in any case, as a field of Felix may be written. */
+export function oneOfAnyCase(...values: readonly string[]): Check {
+  return (value, path, report) => {
+    if (typeof value !== "string") return wrongType(report, path, "a string", value);
+    if (!values.some((known) => known.toLowerCase() === value.toLowerCase())) {
+      mustBe(report, path, orList(values), value);
+    }
+    return value;
+  };
+}
+
+/** An integer from `min` to `max`. */
+export function integer(min: number, max: number): Check {
+  return (value, path, report) => {
+    if (typeof value !== "number") return wrongType(report, path, "a number", value);
+    if (!Number.isInteger(value) || value < min || value > max) {
+      mustBe(report, path, `an integer from ${min} to ${max}`, value);
+    }
+    return value;
+  };
+}
+
+/** A finite number. */
+export const number: Check = (value, path, report) =>
+  typeof value === "number" && Number.isFinite(value)
+    ? value
+    : wrongType(report, path, "a number", value);
+
+export const boolean: Check = (value, path, report) =>
+  typeof value === "boolean" ? value : wrongType(report, path, "true or false", value);
+
+/** Whatever it is. */
+export const anything: Check = (value) => value;
+
+/** An object whose values are all checked alike. */
+export function map(item: Check): Check {
+  return (value, path, report) => {
+    if (!isObject(value)) return wrongType(report, path, "an object", value);
+    const entries = Object.entries(value).filter(([, given]) => given !== null);
+    return Object.fromEntries(
+      entries.map(([name, given]) => [name, item(given, `${path}[${shown(name)}]`, report)]),
+    );
+  };
+}
+
+/** A number by one check, anything else by another. */
+export function numberOr(ofNumber: Check, otherwise: Check): Check {
+  return (value, path, report) =>
+    typeof value === "number" ? ofNumber(value, path, report) : otherwise(value, path, report);
+}
+
+export function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function wrongType(report: Report, path: string, wanted: string, value: unknown): undefined {
+  const message = `must be ${wanted}, got ${shown(value)}`;
+  report.problems.push({ path, message, structural: true });
+  return undefined;
+}
+
+function orList(values: readonly string[]): string {
+  return values.length < 2
+    ? values.join("")
+    : `${values.slice(0, -1).join(", ")} or ${values.at(-1)}`;
+}

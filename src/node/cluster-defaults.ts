@@ -1,0 +1,78 @@
+import { calicoApiVersion } from "../api/meta.ts";
+import { keyOf } from "../api/resource-key.ts";
+import type { AnyResource, Kind, ResourceOfKind } from "../api/resource-of-kind.ts";
+import type { ClusterInformation } from "../api/resources/cluster-information.ts";
+import type { Tier, TierSpec } from "../api/resources/policy.ts";
+import { type Datastore, isDatastoreError } from "../datastore/datastore.ts";
+
+export interface ClusterIdentity {
+  /** 32 hexadecimal digits. */
+  readonly guid: string;
+  /** CLUSTER_TYPE: "k8s,bgp". */
+  readonly clusterType: string;
+  readonly version: string;
+}
+
+/** Objects that every cluster has (facts 1.1, "ensure initialised"). */
+export function clusterDefaults(identity: ClusterIdentity): AnyResource[] {
+  const cluster: ClusterInformation = {
+    apiVersion: calicoApiVersion,
+    kind: "ClusterInformation",
+    metadata: { name: "default" },
+    spec: {
+      clusterGUID: identity.guid,
+      clusterType: identity.clusterType,
+      calicoVersion: identity.version,
+      datastoreReady: true,
+    },
+  };
+  return [
+    cluster,
+    tier("default", { order: 1_000_000, defaultAction: "Deny" }),
+    tier("kube-admin", { order: 1_000, defaultAction: "Pass" }),
+    tier("kube-baseline", { order: 10_000_000, defaultAction: "Pass" }),
+    {
+      apiVersion: calicoApiVersion,
+      kind: "FelixConfiguration",
+      metadata: { name: "default" },
+      spec: {},
+    },
+  ];
+}
+
+function tier(name: string, spec: TierSpec): Tier {
+  return { apiVersion: calicoApiVersion, kind: "Tier", metadata: { name }, spec };
+}
+
+/**
+ * Creates what is not there. What is there, maybe changed by a person, stays.
+ *
+ * @returns the objects that were created.
+ */
+export async function createMissing(
+  datastore: Datastore,
+  resources: readonly AnyResource[],
+): Promise<AnyResource[]> {
+  const created: AnyResource[] = [];
+  for (const resource of resources) {
+    if (await exists(datastore, resource)) continue;
+    try {
+      await datastore.create<Kind>(resource);
+      created.push(resource);
+    } catch (error) {
+      // Another node was first.
+      if (!isDatastoreError(error, "already-exists")) throw error;
+    }
+  }
+  return created;
+}
+
+async function exists(datastore: Datastore, resource: ResourceOfKind[Kind]): Promise<boolean> {
+  try {
+    await datastore.get(keyOf(resource));
+    return true;
+  } catch (error) {
+    if (isDatastoreError(error, "not-found")) return false;
+    throw error;
+  }
+}

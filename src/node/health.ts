@@ -1,0 +1,88 @@
+import { createServer, type ServerResponse } from "node:http";
+import { InputError } from "../lib/errors.ts";
+import { aborted, type Service } from "../lib/service.ts";
+import { flag } from "./default-pools.ts";
+
+type Env = Readonly<Record<string, string | undefined>>;
+
+/** What one part of the node says of itself. */
+export interface HealthReport {
+  /** false: only a restart helps. */
+  readonly live: boolean;
+  readonly ready: boolean;
+  /** Why not; empty when all is well. */
+  readonly reason: string;
+}
+
+/** Latest report of each part. The node is live, or ready, when every part is. */
+export class HealthReports {
+  readonly #reports = new Map<string, HealthReport>();
+
+  report(part: string, report: HealthReport): void {
+    this.#reports.set(part, report);
+  }
+
+  summary(question: "liveness" | "readiness"): {
+    readonly ok: boolean;
+    readonly parts: Readonly<Record<string, HealthReport>>;
+  } {
+    const field = question === "liveness" ? "live" : "ready";
+    const ok = [...this.#reports.values()].every((report) => report[field]);
+    return { ok, parts: Object.fromEntries(this.#reports) };
+  }
+}
+
+export interface HealthConfig {
+  readonly host: string;
+  readonly port: number;
+}
+
+/**
+ * FELIX_HEALTHENABLED, FELIX_HEALTHHOST, FELIX_HEALTHPORT (facts 4.12).
+ *
+ * @returns undefined when it is off, as it is unless asked for.
+ * @throws {InputError}
+ */
+export function healthConfig(env: Env): HealthConfig | undefined {
+  if (!flag(env, "FELIX_HEALTHENABLED", false)) return undefined;
+  const text = env["FELIX_HEALTHPORT"]?.trim() || "9099";
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
+  if (!(port >= 0 && port <= 65535)) {
+    throw new InputError(`Cannot use FELIX_HEALTHPORT "${text}": it must be 0 to 65535`);
+  }
+  return { host: env["FELIX_HEALTHHOST"]?.trim() || "localhost", port };
+}
+
+/** Answers /liveness and /readiness: 200, or 503, with the reports as JSON. */
+export function healthServer(
+  config: HealthConfig,
+  reports: HealthReports,
+  onListening?: (port: number) => void,
+): Service {
+  return async (signal) => {
+    const server = createServer((request, response) => {
+      const path = (request.url ?? "").split("?", 1)[0];
+      if (request.method !== "GET" || (path !== "/liveness" && path !== "/readiness")) {
+        answer(response, 404, { error: "ask GET /liveness or GET /readiness" });
+        return;
+      }
+      const summary = reports.summary(path === "/liveness" ? "liveness" : "readiness");
+      answer(response, summary.ok ? 200 : 503, summary);
+    });
+    server.maxConnections = 64;
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", reject);
+      server.listen(config.port, config.host, resolve);
+    });
+    const address = server.address();
+    if (typeof address === "object" && address !== null) onListening?.(address.port);
+    await aborted(signal);
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  };
+}
+
+function answer(response: ServerResponse, status: number, body: object): void {
+  response.writeHead(status, { "content-type": "application/json" });
+  response.end(`${JSON.stringify(body)}\n`);
+}

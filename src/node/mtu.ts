@@ -1,0 +1,52 @@
+import { mkdirSync, renameSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
+import type { IPPool } from "../api/resources/ip-pool.ts";
+import { InputError } from "../lib/errors.ts";
+import type { HostInterface } from "./host-interfaces.ts";
+
+type Env = Readonly<Record<string, string | undefined>>;
+
+const usualPattern = "^((en|wl|ww|sl|ib)[Pcopsvx].*|(eth|wlan|wwan).*)";
+const overhead = { none: 0, ipip: 20, vxlan: 50, vxlanV6: 70 } as const;
+
+/** Where the CNI agent finds the MTU of pods. */
+export function mtuFile(env: Env): string {
+  return env["TORTIE_MTU_FILE"] || "/var/lib/calico/mtu";
+}
+
+/**
+ * MTU of the host: the least of its uplinks, which are the interfaces that FELIX_MTUIFACEPATTERN
+ * matches. 0 when there are none.
+ *
+ * @throws {InputError} when the pattern is none.
+ */
+export function hostMtu(env: Env, interfaces: readonly HostInterface[]): number {
+  const pattern = env["FELIX_MTUIFACEPATTERN"] || usualPattern;
+  let uplink: RegExp;
+  try {
+    uplink = new RegExp(pattern);
+  } catch (cause) {
+    throw new InputError(`Cannot use FELIX_MTUIFACEPATTERN "${pattern}"`, { cause });
+  }
+  const mtus = interfaces.filter(({ name }) => uplink.test(name)).map(({ mtu }) => mtu);
+  return mtus.length === 0 ? 0 : Math.min(...mtus);
+}
+
+/** MTU of pods: the host's, less the headers of the encapsulations that pools use (facts 4.9). */
+export function podMtu(host: number, pools: readonly IPPool[]): number {
+  if (host === 0) return 0;
+  const uses = (mode: string | undefined) => mode !== undefined && mode !== "Never";
+  const headers = pools.map(({ spec }) => {
+    if (uses(spec.ipipMode)) return overhead.ipip;
+    if (uses(spec.vxlanMode)) return spec.cidr.includes(":") ? overhead.vxlanV6 : overhead.vxlan;
+    return overhead.none;
+  });
+  return host - Math.max(0, ...headers);
+}
+
+/** Writes the file at once as a whole: readers see the old number or the new one. */
+export function writeMtu(file: string, mtu: number): void {
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(`${file}.new`, `${mtu}`, { mode: 0o644 });
+  renameSync(`${file}.new`, file);
+}

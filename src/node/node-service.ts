@@ -1,0 +1,225 @@
+import { Ipam } from "../ipam/ipam.ts";
+import { errorMessage, InputError } from "../lib/errors.ts";
+import { processIdentity } from "../lib/own-process.ts";
+import { PacedRunner } from "../lib/paced-runner.ts";
+import { runServices, type Service } from "../lib/service.ts";
+import {
+  makeRunDirectory,
+  removePidFile,
+  runDirectory,
+  runningProcess,
+  writePidFile,
+} from "./child-process-file.ts";
+import { onDatastoreChange } from "./datastore-changes.ts";
+import { HealthReports, healthConfig, healthServer } from "./health.ts";
+import { hostInterfaces } from "./host-interfaces.ts";
+import { hostMtu, mtuFile, podMtu, writeMtu } from "./mtu.ts";
+import { nodeNameOf } from "./node-name.ts";
+import {
+  type Env,
+  refreshNode,
+  runStartup,
+  type StartupPorts,
+  watchesAddresses,
+} from "./startup.ts";
+import { type ChildState, type SupervisedChild, superviseChild } from "./supervisor.ts";
+import { reconcileTunnelAddresses } from "./tunnel-addresses.ts";
+
+/** What `tortie node` is made of. */
+export interface NodePorts extends StartupPorts {
+  /** How the daemons are started: the program, and what comes before the subcommand. */
+  readonly command: { readonly program: string; readonly args: readonly string[] };
+}
+
+const reconcilePace = { minIntervalMs: 200, retryIntervalMs: 5000, maxIntervalMs: 60_000 };
+
+/**
+ * The node's first process (architecture: processes): start-up, then keeps `tortie felix` and
+ * `tortie bgp` running, the node's tunnel addresses, MTU file and address up to date, and answers
+ * health checks.
+ *
+ * @throws {InputError} for what the environment says, or when this node runs already.
+ */
+export function runNode(env: Env, ports: NodePorts): Service {
+  return async (signal) => {
+    const runDir = runDirectory(env);
+    const health = healthConfig(env);
+    const pollMs = pollInterval(env);
+    const children = childrenOf(env, nodeNameOf(env), ports.command);
+    makeRunDirectory(runDir);
+    const self = claimRunDirectory(runDir);
+    try {
+      const reports = new HealthReports();
+      reports.report("startup", { live: true, ready: false, reason: "start-up is not finished" });
+      const services: Service[] = [mainService(env, ports, { runDir, reports, pollMs, children })];
+      if (health !== undefined) services.push(persistentHealth(health, ports, reports));
+      await runServices(services, signal);
+    } finally {
+      removePidFile(runDir, "node", self);
+    }
+  };
+}
+
+function claimRunDirectory(runDir: string): NonNullable<ReturnType<typeof processIdentity>> {
+  const other = runningProcess(runDir, "node", "node");
+  if (other !== undefined && other.pid !== process.pid) {
+    throw new InputError(`Cannot start: process ${other.pid} runs this node already (${runDir})`);
+  }
+  const self = processIdentity(process.pid);
+  if (self === undefined) throw new Error("Cannot read /proc: is it mounted");
+  writePidFile(runDir, "node", self);
+  return self;
+}
+
+interface NodeState {
+  readonly runDir: string;
+  readonly reports: HealthReports;
+  readonly pollMs: number;
+  readonly children: readonly SupervisedChild[];
+}
+
+function mainService(env: Env, ports: NodePorts, state: NodeState): Service {
+  return async (signal) => {
+    const { datastore, clock, log } = ports;
+    const name = await runStartup(env, ports, signal);
+    const ipam = new Ipam({ datastore, clock, random: Math.random });
+    await ipam.upgradeHost(name);
+    const reconcile = reconciler(env, name, { ...ports, ipam });
+    // Felix and the speaker begin with the node's tunnel addresses, if they can be had.
+    await reconcile().catch((error: unknown) => logReconcileFailure(ports, error));
+    state.reports.report("startup", { live: true, ready: true, reason: "" });
+    log.info({ node: name }, "node started");
+    await runServices(
+      [
+        ...state.children.map((child) => supervised(child, ports, state)),
+        reconcileService(reconcile, name, ports),
+        ...(watchesAddresses(env) ? [addressMonitor(env, name, { ports, ...state })] : []),
+      ],
+      signal,
+    );
+  };
+}
+
+/** Which daemons this node runs (facts 1.1). */
+export function childrenOf(
+  env: Env,
+  name: string,
+  command: NodePorts["command"],
+): SupervisedChild[] {
+  const backend = env["CALICO_NETWORKING_BACKEND"]?.trim() || "bird";
+  if (!["bird", "vxlan", "none"].includes(backend)) {
+    throw new InputError(
+      `Cannot use CALICO_NETWORKING_BACKEND "${backend}": it must be bird, vxlan or none`,
+    );
+  }
+  const child = (subcommand: string): SupervisedChild => ({
+    name: subcommand,
+    subcommand,
+    program: command.program,
+    args: [...command.args, subcommand],
+    env: { ...env, NODENAME: name },
+  });
+  return [
+    ...((env["CALICO_DISABLE_FELIX"] ?? "") === "" ? [child("felix")] : []),
+    ...(backend === "bird" ? [child("bgp")] : []),
+  ];
+}
+
+function supervised(child: SupervisedChild, ports: NodePorts, state: NodeState): Service {
+  const { runDir, reports } = state;
+  const onState = (name: string, now: ChildState) =>
+    reports.report(name, {
+      live: true,
+      ready: now.kind === "running",
+      reason: now.kind === "running" ? "" : `not running: ${now.reason}`,
+    });
+  onState(child.name, { kind: "stopped", reason: "not started yet" });
+  return superviseChild(child, { runDir, clock: ports.clock, log: ports.log, onState });
+}
+
+/** Brings tunnel addresses and the MTU file in line with the pools. */
+function reconciler(
+  env: Env,
+  name: string,
+  ports: NodePorts & { readonly ipam: Ipam },
+): () => Promise<void> {
+  const { datastore, ipam, log } = ports;
+  let written: number | undefined;
+  return async () => {
+    const { items: pools } = await datastore.list("IPPool");
+    const mtu = podMtu(hostMtu(env, await hostInterfaces(ports.kernel)), pools);
+    if (mtu > 0 && mtu !== written) {
+      writeMtu(mtuFile(env), mtu);
+      written = mtu;
+      log.info({ mtu }, "pod MTU written");
+    }
+    await reconcileTunnelAddresses(name, { datastore, ipam, log });
+  };
+}
+
+function reconcileService(reconcile: () => Promise<void>, name: string, ports: NodePorts): Service {
+  return async (signal) => {
+    const runner = new PacedRunner(reconcilePace, ports.clock);
+    const changes = onDatastoreChange(["IPPool", "Node"], ports, {
+      matters: ({ key }) => key.kind === "IPPool" || key.name === name,
+      onChange: () => runner.request(),
+    });
+    const onError = (error: unknown) => logReconcileFailure(ports, error);
+    await runServices([changes, (inner) => runner.start(reconcile, onError, inner)], signal);
+  };
+}
+
+function logReconcileFailure({ log }: NodePorts, error: unknown): void {
+  log.error({ err: errorMessage(error) }, "tunnel addresses or MTU not up to date");
+}
+
+/** Looks for the node's address again from time to time. A failure leaves what is there. */
+function addressMonitor(
+  env: Env,
+  name: string,
+  state: { readonly ports: NodePorts; readonly pollMs: number },
+): Service {
+  const { ports, pollMs } = state;
+  return async (signal) => {
+    while (!signal.aborted) {
+      await ports.clock.sleep(pollMs, signal).catch(() => undefined);
+      if (signal.aborted) return;
+      try {
+        await refreshNode(env, name, ports);
+      } catch (error) {
+        ports.log.error({ err: errorMessage(error) }, "node address not refreshed");
+      }
+    }
+  };
+}
+
+/** AUTODETECT_POLL_INTERVAL: "60s", "2m", or seconds. */
+function pollInterval(env: Env): number {
+  const text = env["AUTODETECT_POLL_INTERVAL"]?.trim() || "60s";
+  const match = /^(\d{1,6})(s|m)?$/.exec(text);
+  const seconds = Number(match?.[1] ?? 0) * (match?.[2] === "m" ? 60 : 1);
+  if (seconds > 0) return seconds * 1000;
+  throw new InputError(
+    `Cannot use AUTODETECT_POLL_INTERVAL "${text}": it must be a time such as 60s or 2m`,
+  );
+}
+
+const healthRetryMs = 10_000;
+
+/** A taken port must not end the node: the answers come when it is free. */
+function persistentHealth(
+  config: NonNullable<ReturnType<typeof healthConfig>>,
+  { clock, log }: NodePorts,
+  reports: HealthReports,
+): Service {
+  return async (signal) => {
+    while (!signal.aborted) {
+      try {
+        await healthServer(config, reports)(signal);
+      } catch (error) {
+        log.error({ ...config, err: errorMessage(error) }, "cannot answer health checks");
+        await clock.sleep(healthRetryMs, signal).catch(() => undefined);
+      }
+    }
+  };
+}

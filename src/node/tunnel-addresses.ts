@@ -1,0 +1,110 @@
+import type { Node } from "../api/resources/node.ts";
+import { type Datastore, isDatastoreError } from "../datastore/datastore.ts";
+import { tunnelHandle, tunnelHandles } from "../ipam/handles.ts";
+import type { Ipam } from "../ipam/ipam.ts";
+import { type Pool, poolsOf } from "../ipam/pools.ts";
+import type { IpAddr } from "../lib/ip-addr.ts";
+import type { Logger } from "../lib/log.ts";
+import {
+  parsedAddress,
+  type TunnelRow,
+  tunnelPools,
+  tunnelRows,
+  tunnelStep,
+} from "./tunnel-plan.ts";
+
+export interface TunnelPorts {
+  readonly datastore: Datastore;
+  readonly ipam: Ipam;
+  readonly log: Logger;
+}
+
+/**
+ * Gives a node an address for each kind of tunnel that its pools call for, and takes back those that
+ * none calls for (facts 3.9). Idempotent. A crash between IPAM and the Node leaves an address that
+ * only its handle knows: the next run releases it.
+ *
+ * @throws {AggregateError} of all kinds that failed; the others are done.
+ */
+export async function reconcileTunnelAddresses(name: string, ports: TunnelPorts): Promise<void> {
+  const pools = poolsOf((await ports.datastore.list("IPPool")).items);
+  const failures: unknown[] = [];
+  for (const row of tunnelRows) {
+    try {
+      await reconcileTunnel(row, name, { ...ports, pools });
+    } catch (error) {
+      failures.push(error);
+    }
+  }
+  if (failures.length === 1) throw failures[0];
+  if (failures.length > 1) throw new AggregateError(failures, "Cannot assign tunnel addresses");
+}
+
+async function reconcileTunnel(
+  row: TunnelRow,
+  name: string,
+  ports: TunnelPorts & { readonly pools: readonly Pool[] },
+): Promise<void> {
+  const { datastore, ipam, log } = ports;
+  const node = await datastore.get({ kind: "Node", name });
+  const enabled = tunnelPools(row, ports.pools, node.metadata.labels ?? {});
+  const present = parsedAddress(row.read(node.spec) ?? "");
+  const holder = present === undefined ? undefined : await ipam.holderOf(present);
+  const step = tunnelStep(row, node, { pools: enabled, holder });
+  if (step.kind === "keep") return;
+  const handle = tunnelHandle(row.kind, name);
+  if (step.kind === "clear") {
+    // First the field: nobody may be told of an address that another may get.
+    await writeTunnelAddress(row, name, { datastore, address: undefined });
+    await ipam.releaseByHandle(handle);
+    log.info({ tunnel: row.kind, address: present }, "tunnel address released");
+    return;
+  }
+  await ipam.releaseByHandle(handle);
+  const address = await assignTunnelAddress(row, name, { ipam, pools: step.pools });
+  try {
+    await writeTunnelAddress(row, name, { datastore, address });
+  } catch (error) {
+    await ipam.releaseByHandle(handle);
+    throw error;
+  }
+  log.info({ tunnel: row.kind, address, instead: present }, "tunnel address assigned");
+}
+
+async function assignTunnelAddress(
+  row: TunnelRow,
+  node: string,
+  { ipam, pools }: { readonly ipam: Ipam; readonly pools: readonly Pool[] },
+): Promise<IpAddr> {
+  const names = pools.map((pool) => pool.name);
+  const [assigned] = await ipam.autoAssign({
+    node,
+    use: "Tunnel",
+    handle: tunnelHandle(row.kind, node),
+    attributes: { node, type: tunnelHandles[row.kind].type },
+    ...(row.family === 4 ? { num4: 1, pools4: names } : { num6: 1, pools6: names }),
+  });
+  if (assigned === undefined)
+    throw new Error(`Cannot assign a ${row.kind} address: IPAM gave none`);
+  return assigned.address;
+}
+
+const maxAttempts = 20;
+
+async function writeTunnelAddress(
+  row: TunnelRow,
+  name: string,
+  change: { readonly datastore: Datastore; readonly address: IpAddr | undefined },
+): Promise<Node> {
+  for (let attempt = 1; ; attempt++) {
+    const node = await change.datastore.get({ kind: "Node", name });
+    try {
+      return await change.datastore.update<"Node">({
+        ...node,
+        spec: row.write(node.spec, change.address),
+      });
+    } catch (error) {
+      if (!isDatastoreError(error, "conflict") || attempt >= maxAttempts) throw error;
+    }
+  }
+}

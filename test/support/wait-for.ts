@@ -1,0 +1,22 @@
+/**
+ * Waits until `condition` gives something true, asked every 20 ms.
+ *
+ * @throws {Error} after `timeoutMs`, with what the condition gave or threw last.
+ */
+export async function waitFor<Value>(
+  condition: () => Value | Promise<Value>,
+  { timeoutMs = 10_000, what = "condition" }: { timeoutMs?: number; what?: string } = {},
+): Promise<NonNullable<Value>> {
+  const end = performance.now() + timeoutMs;
+  let last: unknown;
+  while (performance.now() < end) {
+    try {
+      last = await condition();
+      if (last) return last as NonNullable<Value>;
+    } catch (error) {
+      last = error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  throw new Error(`Cannot wait longer than ${timeoutMs} ms for ${what}`, { cause: last });
+}

@@ -1,0 +1,27 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { hostMtu, podMtu } from "../../../src/node/mtu.ts";
+import { pool } from "../ipam/cluster.ts";
+
+const link = (name: string, mtu: number) => ({ name, mtu, ifindex: 1, up: true, addresses: [] });
+
+test("hostMtu() is the least of the uplinks, by name", () => {
+  const links = [link("lo", 65536), link("eth0", 9000), link("ens3", 1500), link("cali1", 1400)];
+  assert.equal(hostMtu({}, links), 1500);
+  assert.equal(hostMtu({ FELIX_MTUIFACEPATTERN: "^eth" }, links), 9000);
+  assert.equal(hostMtu({}, [link("lo", 65536)]), 0);
+  assert.throws(() => hostMtu({ FELIX_MTUIFACEPATTERN: "(" }, links), /FELIX_MTUIFACEPATTERN/);
+});
+
+test("podMtu() leaves room for the largest header that a pool uses", () => {
+  const plain = pool("a", { cidr: "10.0.0.0/16" });
+  const ipip = pool("b", { cidr: "10.1.0.0/16", ipipMode: "Always" });
+  const vxlan = pool("c", { cidr: "10.2.0.0/16", vxlanMode: "CrossSubnet" });
+  const vxlanV6 = pool("d", { cidr: "fd00::/48", vxlanMode: "Always" });
+  assert.equal(podMtu(1500, []), 1500);
+  assert.equal(podMtu(1500, [plain]), 1500);
+  assert.equal(podMtu(1500, [plain, ipip]), 1480);
+  assert.equal(podMtu(1500, [ipip, vxlan]), 1450);
+  assert.equal(podMtu(1500, [vxlanV6, vxlan]), 1430);
+  assert.equal(podMtu(0, [vxlan]), 0);
+});

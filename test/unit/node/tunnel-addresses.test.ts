@@ -1,0 +1,126 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { IPPoolSpec } from "../../../src/api/resources/ip-pool.ts";
+import { parseIpAddr } from "../../../src/lib/ip-addr.ts";
+import { createLogger } from "../../../src/lib/log.ts";
+import { reconcileTunnelAddresses } from "../../../src/node/tunnel-addresses.ts";
+import { checkInvariants, createCluster, inUse, ipamOn, pool } from "../ipam/cluster.ts";
+import { FakeDatastore } from "../ipam/fake-datastore.ts";
+
+const log = createLogger({ name: "test", level: "silent" });
+
+async function cluster(...specs: IPPoolSpec[]): Promise<FakeDatastore> {
+  const datastore = new FakeDatastore();
+  const pools = specs.map((spec, i) => pool(`pool${i}`, spec));
+  await createCluster(datastore, { pools, nodes: { node1: {}, node2: {} } });
+  return datastore;
+}
+
+async function reconcile(datastore: FakeDatastore, node = "node1"): Promise<void> {
+  await reconcileTunnelAddresses(node, { datastore, ipam: ipamOn(datastore), log });
+}
+
+async function nodeSpec(datastore: FakeDatastore, name = "node1") {
+  return (await datastore.get({ kind: "Node", name })).spec;
+}
+
+async function changePool(datastore: FakeDatastore, name: string, change: Partial<IPPoolSpec>) {
+  const present = await datastore.get({ kind: "IPPool", name });
+  await datastore.update<"IPPool">({ ...present, spec: { ...present.spec, ...change } });
+}
+
+test("each encapsulation that a pool uses has an address, from that pool", async () => {
+  const datastore = await cluster(
+    { cidr: "10.1.0.0/24", vxlanMode: "Always" },
+    { cidr: "10.2.0.0/24", ipipMode: "CrossSubnet" },
+    { cidr: "fd00::/112", vxlanMode: "Always" },
+  );
+  await reconcile(datastore);
+  const spec = await nodeSpec(datastore);
+  assert.match(spec.ipv4VXLANTunnelAddr ?? "", /^10\.1\.0\./);
+  assert.match(spec.bgp?.ipv4IPIPTunnelAddr ?? "", /^10\.2\.0\./);
+  assert.match(spec.ipv6VXLANTunnelAddr ?? "", /^fd00::/);
+  const holder = await ipamOn(datastore).holderOf(parseIpAddr(spec.ipv4VXLANTunnelAddr ?? ""));
+  assert.equal(holder?.handle, "vxlan-tunnel-addr-node1");
+  assert.deepEqual(holder?.attributes, { node: "node1", type: "vxlanTunnelAddress" });
+});
+
+test("a second run keeps the addresses and writes nothing", async () => {
+  const datastore = await cluster({ cidr: "10.1.0.0/24", vxlanMode: "Always" });
+  await reconcile(datastore);
+  const { writes } = datastore;
+  await reconcile(datastore);
+  assert.equal(datastore.writes, writes);
+});
+
+test("without encapsulation the address is released and its field is removed", async () => {
+  const datastore = await cluster({ cidr: "10.1.0.0/24", vxlanMode: "Always" });
+  await reconcile(datastore);
+  await changePool(datastore, "pool0", { vxlanMode: "Never" });
+  await reconcile(datastore);
+  assert.ok(!("ipv4VXLANTunnelAddr" in (await nodeSpec(datastore))));
+  assert.equal((await inUse(datastore)).size, 0);
+  await checkInvariants(datastore, { exact: true });
+});
+
+test("an address of a pool that no longer counts is replaced", async () => {
+  const datastore = await cluster(
+    { cidr: "10.1.0.0/24", vxlanMode: "Always" },
+    { cidr: "10.2.0.0/24", vxlanMode: "Always" },
+  );
+  await reconcile(datastore);
+  await changePool(datastore, "pool0", { disabled: true });
+  await reconcile(datastore);
+  assert.match((await nodeSpec(datastore)).ipv4VXLANTunnelAddr ?? "", /^10\.2\.0\./);
+  assert.equal((await inUse(datastore)).size, 1);
+});
+
+test("an address that somebody else has, or nobody, is replaced", async () => {
+  const datastore = await cluster({ cidr: "10.1.0.0/24", vxlanMode: "Always" });
+  const ipam = ipamOn(datastore);
+  await ipam.assignIp({
+    address: parseIpAddr("10.1.0.9"),
+    node: "node2",
+    handle: "pod",
+    attributes: {},
+  });
+  for (const address of ["10.1.0.9", "10.1.0.77", "nonsense"]) {
+    const node = await datastore.get({ kind: "Node", name: "node1" });
+    const spec = { ...node.spec, ipv4VXLANTunnelAddr: address };
+    await datastore.update<"Node">({ ...node, spec });
+    await reconcile(datastore);
+    const after = (await nodeSpec(datastore)).ipv4VXLANTunnelAddr ?? "";
+    assert.notEqual(after, address);
+    assert.equal((await ipam.holderOf(parseIpAddr(after)))?.handle, "vxlan-tunnel-addr-node1");
+  }
+  assert.equal((await inUse(datastore)).size, 2);
+});
+
+test("an address that a crash left without a Node field is released at the next run", async () => {
+  const datastore = await cluster({ cidr: "10.1.0.0/24", vxlanMode: "Always" });
+  let crashed = false;
+  const dying = new FakeDatastore(
+    {
+      before: (_op, key) => {
+        if (key.kind === "Node") crashed = true;
+        if (crashed) throw new Error("crash");
+      },
+    },
+    datastore,
+  );
+  await assert.rejects(reconcile(dying), /crash/);
+  assert.equal((await inUse(datastore)).size, 1);
+  await reconcile(datastore);
+  assert.equal((await inUse(datastore)).size, 1);
+  await checkInvariants(datastore, { exact: true });
+});
+
+test("one kind that fails does not keep the others from their address", async () => {
+  const datastore = await cluster(
+    { cidr: "10.1.0.0/32", blockSize: 32, ipipMode: "Always", nodeSelector: "all()" },
+    { cidr: "10.2.0.0/24", vxlanMode: "Always" },
+  );
+  await reconcile(datastore, "node2");
+  await assert.rejects(reconcile(datastore), /Cannot assign 1 IPv4 address to node1/);
+  assert.match((await nodeSpec(datastore)).ipv4VXLANTunnelAddr ?? "", /^10\.2\.0\./);
+});
