@@ -35,8 +35,8 @@ export interface ManifestItem {
 const maxListDepth = 8;
 
 /**
- * The objects of one document: a v3 resource, a Kubernetes NetworkPolicy or Namespace, or a list of
- * such. What is no manifest at all (an unknown kind or field, a field of the wrong type) is refused
+ * The objects of one document: a v3 resource, a Kubernetes NetworkPolicy or Namespace, or a list or
+ * array of such. What is no manifest at all (an unknown kind or field, a field of the wrong type) is refused
  * as a whole; an object with a value that is not acceptable is an item with a `problem`, as one item
  * does not spoil the others (facts 7.3).
  *
@@ -66,6 +66,9 @@ export function decodeManifest(
 
 /** The elements of a list, and of lists in it; elements may leave their kind to the list. */
 function itemsOf(input: unknown, depth: number): unknown[] {
+  if (Array.isArray(input) && depth < maxListDepth) {
+    return input.flatMap((item) => itemsOf(item, depth + 1));
+  }
   if (!isObject(input)) return [input];
   const { kind, apiVersion, items } = input;
   if (typeof kind !== "string" || !kind.endsWith("List")) return [input];

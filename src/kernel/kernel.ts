@@ -46,11 +46,20 @@ export interface KernelRoute {
   readonly source?: IpAddr;
   readonly mtu?: number;
   /** Several next hops (ECMP). Then `gateway` and `ifindex` are absent. */
-  readonly nextHops?: readonly { readonly gateway?: IpAddr; readonly ifindex: number; readonly onlink?: boolean; readonly weight?: number }[];
+  readonly nextHops?: readonly {
+    readonly gateway?: IpAddr;
+    readonly ifindex: number;
+    readonly onlink?: boolean;
+    readonly weight?: number;
+  }[];
 }
 
 export interface RouteTable {
-  list(filter?: { readonly family?: IpFamily; readonly table?: number; readonly protocol?: number }): Promise<KernelRoute[]>;
+  list(filter?: {
+    readonly family?: IpFamily;
+    readonly table?: number;
+    readonly protocol?: number;
+  }): Promise<KernelRoute[]>;
   /** Adds, or replaces what has the same key (NLM_F_CREATE | NLM_F_REPLACE). */
   replace(routes: readonly KernelRoute[]): Promise<KernelFailure<KernelRoute>[]>;
   /** Deletes by key and protocol. A route that is gone already is no failure. */
@@ -100,7 +109,9 @@ export interface Links {
   get(nameOrIndex: string | number): Promise<KernelLink | undefined>;
   /** Creates a pair: the named end here and up, the peer in its namespace and down. */
   addVeth(pair: VethPair): Promise<void>;
-  addVxlan(link: VxlanLink & { readonly name: string; readonly mac: MacAddr; readonly mtu: number }): Promise<void>;
+  addVxlan(
+    link: VxlanLink & { readonly name: string; readonly mac: MacAddr; readonly mtu: number },
+  ): Promise<void>;
   addBridge(name: string): Promise<void>;
   /** Only the given attributes change. */
   set(
@@ -126,9 +137,17 @@ export interface KernelAddress {
 }
 
 export interface Addresses {
-  list(filter?: { readonly ifindex?: number; readonly family?: IpFamily }): Promise<KernelAddress[]>;
+  list(filter?: {
+    readonly ifindex?: number;
+    readonly family?: IpFamily;
+  }): Promise<KernelAddress[]>;
   /** An address that is there already is no error. */
-  add(address: Omit<KernelAddress, "scope"> & { readonly scope?: RouteScope; readonly noDad?: boolean }): Promise<void>;
+  add(
+    address: Omit<KernelAddress, "scope"> & {
+      readonly scope?: RouteScope;
+      readonly noDad?: boolean;
+    },
+  ): Promise<void>;
   remove(address: Omit<KernelAddress, "scope">): Promise<void>;
 }
 
@@ -140,7 +159,10 @@ export interface KernelNeighbor {
 }
 
 export interface Neighbors {
-  list(filter?: { readonly ifindex?: number; readonly family?: IpFamily }): Promise<KernelNeighbor[]>;
+  list(filter?: {
+    readonly ifindex?: number;
+    readonly family?: IpFamily;
+  }): Promise<KernelNeighbor[]>;
   /** Adds or replaces as permanent. */
   replace(neighbors: readonly KernelNeighbor[]): Promise<KernelFailure<KernelNeighbor>[]>;
   remove(neighbors: readonly KernelNeighbor[]): Promise<KernelFailure<KernelNeighbor>[]>;

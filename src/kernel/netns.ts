@@ -1,6 +1,6 @@
 import { closeSync, constants, fstatSync, openSync, readdirSync } from "node:fs";
 import { errno, libc } from "./netlink/libc.ts";
-import { systemError } from "./netlink/socket.ts";
+import { systemError } from "./netlink/netlink-error.ts";
 
 const CLONE_NEWNET = 0x40000000;
 const NS_GET_NSTYPE = 0xb703;

@@ -1,8 +1,8 @@
 import { chmodSync, rmSync } from "node:fs";
 import { constants } from "node:os";
 import { bufferAddress, errno, libc } from "./netlink/libc.ts";
+import { systemError } from "./netlink/netlink-error.ts";
 import { poller } from "./netlink/poller.ts";
-import { systemError } from "./netlink/socket.ts";
 
 /**
  * Unix stream sockets that carry descriptors (SCM_RIGHTS) and tell who is at the other end

@@ -37,6 +37,7 @@ export function nodeEnvironment(
     CALICO_NETWORKING_BACKEND: "bird",
     CALICO_IPV4POOL_CIDR: plan.podCidr,
     CALICO_IPV4POOL_IPIP: "Never",
+    CALICO_IPV6POOL_CIDR: "none",
     CALICO_IPV4POOL_VXLAN: poolModes[state.request.encapsulation],
     CALICO_NODENAME_FILE: `${paths.nodeFolder(node.name)}/nodename`,
     FELIX_DEFAULTENDPOINTTOHOSTACTION: "ACCEPT",

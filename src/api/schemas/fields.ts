@@ -169,7 +169,7 @@ export const secretKeyRef: Check = object({
   ),
 });
 
-/** The names that a configuration may have (facts 2.8). */
+/** How much a part logs. */
 export const logSeverity: Check = oneOf(
   "None",
   "Trace",

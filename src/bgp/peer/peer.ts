@@ -50,8 +50,15 @@ export type PeerEvent =
   | { readonly kind: "established"; readonly name: string; readonly negotiated: Negotiated }
   | { readonly kind: "update"; readonly name: string; readonly update: UpdateMessage }
   | { readonly kind: "refreshRequested"; readonly name: string; readonly family: IpFamily }
+  /** The queue of a peer whose `send` gave false is empty again. */
+  | { readonly kind: "drained"; readonly name: string }
   /** `graceful`: the peer's routes may be kept as stale (RFC 4724 section 4.2). */
-  | { readonly kind: "down"; readonly name: string; readonly reason: string; readonly graceful: boolean };
+  | {
+      readonly kind: "down";
+      readonly name: string;
+      readonly reason: string;
+      readonly graceful: boolean;
+    };
 
 export interface PeerStatus {
   readonly name: string;
@@ -68,7 +75,8 @@ export interface Peers {
   configure(configs: readonly PeerConfig[]): void;
   /**
    * Sends whole messages to an established peer. The same buffer may go to many peers: never
-   * written to again. False when its queue is over the high-water mark: wait for `onDrained`.
+   * written to again. False when its queue is over the high-water mark (wait for the event
+   * "drained"; these bytes were queued), or when the peer is not Established (dropped).
    */
   send(name: string, bytes: Uint8Array): boolean;
   status(): readonly PeerStatus[];

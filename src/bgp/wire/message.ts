@@ -28,7 +28,11 @@ export type Capability =
       readonly kind: "gracefulRestart";
       readonly restarting: boolean;
       readonly restartSeconds: number;
-      readonly families: readonly { readonly afi: number; readonly safi: number; readonly forwarding: boolean }[];
+      readonly families: readonly {
+        readonly afi: number;
+        readonly safi: number;
+        readonly forwarding: boolean;
+      }[];
     }
   | { readonly kind: "unknown"; readonly code: number; readonly value: Uint8Array };
 
@@ -78,7 +82,11 @@ export interface PathAttributes {
   readonly originatorId?: number;
   readonly clusterList?: readonly number[];
   /** Optional transitive attributes that we do not know, to be passed on with the Partial bit. */
-  readonly unknown?: readonly { readonly flags: number; readonly code: number; readonly value: Uint8Array }[];
+  readonly unknown?: readonly {
+    readonly flags: number;
+    readonly code: number;
+    readonly value: Uint8Array;
+  }[];
 }
 
 export interface NotificationMessage {

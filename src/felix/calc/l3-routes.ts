@@ -28,9 +28,10 @@ import type { ActivePool, ClusterRoute, HostAddresses, PoolClass, RouteType } fr
 type RefKind = "workload" | "tunnel";
 
 interface Entry {
-  pool?: ActivePool;
-  /** Node that has affinity for the block. */
-  blockNode?: string;
+  /** By key of the pool: two pools of one CIDR are a mistake that must not depend on order. */
+  readonly pools: Map<string, ActivePool>;
+  /** Node that has affinity for the block, by key of the block. */
+  readonly blockNodes: Map<string, string>;
   /** Nodes whose own address this is. */
   readonly hosts: Set<string>;
   /** "node/kind" to how many say so. */
@@ -58,11 +59,11 @@ export class L3Routes {
     this.#replace(key, () => {
       if (pool === null) return [];
       const active = activePool(pool);
-      this.#entry(active.cidr).pool = active;
+      this.#entry(active.cidr).pools.set(key, active);
       this.#dirtyInside(active.cidr);
       return [
         () => {
-          delete this.#entry(active.cidr).pool;
+          this.#entry(active.cidr).pools.delete(key);
           this.#dirtyInside(active.cidr);
         },
       ];
@@ -78,10 +79,10 @@ export class L3Routes {
       const cidr = parsePrefix(block.spec.cidr);
       const undo: (() => void)[] = [];
       if (node !== undefined) {
-        this.#entry(cidr).blockNode = node;
+        this.#entry(cidr).blockNodes.set(key, node);
         this.#dirty.add(cidr);
         undo.push(() => {
-          delete this.#entry(cidr).blockNode;
+          this.#entry(cidr).blockNodes.delete(key);
           this.#dirty.add(cidr);
         });
       }
@@ -180,7 +181,12 @@ export class L3Routes {
 
   #entry(cidr: Prefix): Entry {
     this.#lengths.add(prefixLength(cidr));
-    return getOrCreate(this.#entries, cidr, () => ({ hosts: new Set(), refs: new Map() }));
+    return getOrCreate(this.#entries, cidr, () => ({
+      pools: new Map(),
+      blockNodes: new Map(),
+      hosts: new Set(),
+      refs: new Map(),
+    }));
   }
 
   #addRef(cidr: Prefix, node: string, kind: RefKind): () => void {
@@ -211,11 +217,12 @@ export class L3Routes {
 
   /** Our own address decides what is the same subnet: then every route is in question. */
   #dirtyOfNode(name: string): void {
-    for (const [cidr, { blockNode, hosts, refs }] of this.#entries) {
-      const named = [...refs.values()].some(({ node }) => node === name);
-      if (name === this.#nodeName || blockNode === name || hosts.has(name) || named) {
-        this.#dirty.add(cidr);
-      }
+    for (const [cidr, { blockNodes, hosts, refs }] of this.#entries) {
+      const named =
+        hosts.has(name) ||
+        blockNodes.values().some((node) => node === name) ||
+        refs.values().some(({ node }) => node === name);
+      if (name === this.#nodeName || named) this.#dirty.add(cidr);
     }
   }
 }
@@ -238,7 +245,9 @@ class Fold {
     this.#me = me;
   }
 
-  add(at: Prefix, { pool, blockNode, hosts, refs }: Entry): void {
+  add(at: Prefix, { pools, blockNodes, hosts, refs }: Entry): void {
+    const pool = firstByKey(pools);
+    const blockNode = firstByKey(blockNodes);
     if (pool !== undefined) {
       if (pool.poolClass !== "none") this.poolClass = pool.poolClass;
       this.natOutgoing ||= pool.natOutgoing;
@@ -351,6 +360,11 @@ function* borrowers(
   }
 }
 
-function isEmpty({ pool, blockNode, hosts, refs }: Entry): boolean {
-  return pool === undefined && blockNode === undefined && hosts.size === 0 && refs.size === 0;
+function isEmpty({ pools, blockNodes, hosts, refs }: Entry): boolean {
+  return pools.size === 0 && blockNodes.size === 0 && hosts.size === 0 && refs.size === 0;
+}
+
+function firstByKey<Value>(values: ReadonlyMap<string, Value>): Value | undefined {
+  if (values.size <= 1) return values.values().next().value;
+  return values.get([...values.keys()].sort(compareText)[0] ?? "");
 }

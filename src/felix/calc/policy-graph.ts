@@ -8,6 +8,7 @@ import type {
 import type { WorkloadEndpoint } from "../../api/resources/workload-endpoint.ts";
 import { all, not } from "../../api/selector/ast.ts";
 import { policySelector } from "../../api/selector/scope.ts";
+import { getOrCreate } from "../../lib/collections.ts";
 import { type IpAddr, parseIpAddr } from "../../lib/ip-addr.ts";
 import { type MacAddr, parseMac } from "../../lib/mac.ts";
 import { type Prefix, parseInterfaceAddress, prefixOf } from "../../lib/prefix.ts";
@@ -79,8 +80,6 @@ export class PolicyGraph {
 
   setEndpoint(id: string, endpoint: WorkloadEndpoint | null): void {
     const before = this.#endpoints.get(id);
-    for (const profile of before?.spec.profiles ?? []) this.#dirtyProfiles.add(profile);
-    for (const profile of endpoint?.spec.profiles ?? []) this.#dirtyProfiles.add(profile);
     if (endpoint === null) this.#endpoints.delete(id);
     else this.#endpoints.set(id, endpoint);
     this.#labels.setEndpoint(id, endpoint);
@@ -147,12 +146,17 @@ export class PolicyGraph {
     before: WorkloadEndpoint | undefined,
     after: WorkloadEndpoint | null,
   ): void {
-    for (const profile of before?.spec.profiles ?? [])
-      this.#usersOfProfile.get(profile)?.delete(id);
-    if (after === null || !this.#isLocal(after)) return;
-    for (const profile of after.spec.profiles ?? []) {
-      const users = this.#usersOfProfile.get(profile) ?? new Set<string>();
-      this.#usersOfProfile.set(profile, users.add(id));
+    const profilesOf = (endpoint: WorkloadEndpoint | undefined) =>
+      this.#isLocal(endpoint) ? (endpoint.spec.profiles ?? []) : [];
+    for (const profile of profilesOf(before)) {
+      this.#dirtyProfiles.add(profile);
+      const users = this.#usersOfProfile.get(profile);
+      users?.delete(id);
+      if (users?.size === 0) this.#usersOfProfile.delete(profile);
+    }
+    for (const profile of profilesOf(after ?? undefined)) {
+      this.#dirtyProfiles.add(profile);
+      getOrCreate(this.#usersOfProfile, profile, () => new Set<string>()).add(id);
     }
   }
 

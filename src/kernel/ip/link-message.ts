@@ -1,7 +1,7 @@
 import { ipBytes } from "../../lib/ip-addr.ts";
-import { macBytes, macFromBytes } from "../../lib/mac.ts";
+import { type MacAddr, macBytes, macFromBytes } from "../../lib/mac.ts";
 import type { KernelLink, VethPair, VxlanLink } from "../kernel.ts";
-import { attributesOf, type MessageWriter, textOf, u32Of } from "../netlink/message.ts";
+import { attributesOf, type MessageWriter, textOf, u16beOf, u32Of } from "../netlink/message.ts";
 import { addressOf } from "./route-message.ts";
 
 /** Links as rtnetlink messages (linux/if_link.h, struct ifinfomsg). */
@@ -22,6 +22,7 @@ const infoKind = 1;
 const infoData = 2;
 const vethPeer = 1;
 const vxlan = { id: 1, link: 3, local: 4, learning: 7, port: 15, local6: 17 };
+const familyUnspecified = 0;
 const flagUp = 1;
 const flagRunning = 0x40;
 
@@ -44,7 +45,7 @@ export function writeLinkRequest(writer: MessageWriter, target: number | string)
 export interface LinkChange {
   readonly up?: boolean;
   readonly mtu?: number;
-  readonly mac?: import("../../lib/mac.ts").MacAddr;
+  readonly mac?: MacAddr;
   readonly master?: number;
   readonly netnsFd?: number;
   readonly name?: string;
@@ -92,13 +93,13 @@ export function writeVxlan(
   link: VxlanLink & {
     readonly name: string;
     readonly mtu: number;
-    readonly mac: LinkChange["mac"];
+    readonly mac: MacAddr;
   },
 ): void {
   writer.header(header(0, true));
   writer.text(attribute.ifname, link.name);
   writer.u32(attribute.mtu, link.mtu);
-  if (link.mac !== undefined) writer.attribute(attribute.address, macBytes(link.mac));
+  writer.attribute(attribute.address, macBytes(link.mac));
   writer.nest(attribute.linkinfo, () => {
     writer.text(infoKind, "vxlan");
     writer.nest(infoData, () => {
@@ -114,8 +115,9 @@ export function writeVxlan(
   });
 }
 
+/** Undefined for what tells of a link's part only: a bridge's port leaving is no link that goes. */
 export function readLink(body: Buffer): KernelLink | undefined {
-  if (body.length < 16) return undefined;
+  if (body.length < 16 || body[0] !== familyUnspecified) return undefined;
   const attributes = attributesOf(body, 16);
   const name = textOf(attributes.get(attribute.ifname));
   if (name === undefined) return undefined;
@@ -145,7 +147,7 @@ function readVxlan(data: Buffer): VxlanLink {
   const parentIfindex = u32Of(attributes.get(vxlan.link));
   return {
     vni: u32Of(attributes.get(vxlan.id)) ?? 0,
-    port: attributes.get(vxlan.port)?.readUInt16BE(0) ?? 0,
+    port: u16beOf(attributes.get(vxlan.port)) ?? 0,
     ...(local === undefined ? {} : { local }),
     ...(parentIfindex ? { parentIfindex } : {}),
     learning: (attributes.get(vxlan.learning)?.[0] ?? 0) !== 0,

@@ -1,14 +1,16 @@
 import type { KernelEvent } from "../kernel.ts";
 import { errno, libc } from "../netlink/libc.ts";
 import { messagesOf, type NetlinkMessage } from "../netlink/message.ts";
+import { systemError } from "../netlink/netlink-error.ts";
 import { poller } from "../netlink/poller.ts";
-import { NetlinkSocket, setOption, systemError } from "../netlink/socket.ts";
+import { openNetlink, setOption } from "../netlink/socket.ts";
 import { inNetns } from "../netns.ts";
 import { addressMessage, readAddress } from "./address-message.ts";
 import { linkMessage, readLink } from "./link-message.ts";
 import { neighborMessage, readNeighbor } from "./neighbor-message.ts";
 import { readRoute, routeMessage } from "./route-message.ts";
 
+const NETLINK_ROUTE = 0;
 const SOL_NETLINK = 270;
 const NETLINK_ADD_MEMBERSHIP = 1;
 /** RTNLGRP_: LINK, NEIGH, IPV4_IFADDR, IPV4_ROUTE, IPV6_IFADDR, IPV6_ROUTE. */
@@ -18,40 +20,62 @@ const EINTR = 4;
 const EAGAIN = 11;
 const ENOBUFS = 105;
 const receiveBytes = 1 << 18;
+/** Datagrams read before the events are given on and the event loop gets its turn. */
+const datagramsPerTurn = 512;
 
-/** Tells of changes in the kernel until `signal` aborts. Lost events are said to be lost. */
-export function watchKernel(
+/**
+ * Tells of changes in the kernel until `signal` aborts. Lost events are said to be lost. The kernel
+ * is silent about the IPv4 routes that go with a link: the link's event stands for them.
+ *
+ * @throws {NetlinkError} when the kernel gives no events.
+ */
+export async function watchKernel(
   onEvents: (events: readonly KernelEvent[]) => void,
   { signal, netnsFd }: { readonly signal: AbortSignal; readonly netnsFd?: number },
 ): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  const open = () => new NetlinkSocket(0);
-  const socket = netnsFd === undefined ? open() : inNetns(netnsFd, open);
-  for (const group of groups) setOption(socket.fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group);
+  if (signal.aborted) return;
+  const open = () => openNetlink(NETLINK_ROUTE);
+  const fd = netnsFd === undefined ? open() : inNetns(netnsFd, open);
+  try {
+    for (const group of groups) {
+      if (!setOption(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group)) {
+        throw systemError(`Cannot join netlink group ${group}`, errno());
+      }
+    }
+    await deliver(fd, onEvents, signal);
+  } finally {
+    libc.close(fd);
+  }
+}
+
+function deliver(
+  fd: number,
+  onEvents: (events: readonly KernelEvent[]) => void,
+  signal: AbortSignal,
+): Promise<void> {
   const buffer = Buffer.alloc(receiveBytes);
   return new Promise((resolve, reject) => {
-    const finish = () => {
+    const settle = (act: () => void) => {
       unwatch();
-      signal.removeEventListener("abort", finish);
-      socket.close();
-      resolve();
+      signal.removeEventListener("abort", stop);
+      act();
     };
-    const unwatch = poller.watch(socket.fd, () => {
+    const stop = () => settle(resolve);
+    const unwatch = poller.watch(fd, () => {
       try {
-        const events = drain(socket.fd, buffer);
-        if (events.length > 0 && !signal.aborted) onEvents(events);
+        const events = drain(fd, buffer);
+        if (events.length > 0) onEvents(events);
       } catch (error) {
-        finish();
-        reject(error);
+        settle(() => reject(error));
       }
     });
-    signal.addEventListener("abort", finish, { once: true });
+    signal.addEventListener("abort", stop, { once: true });
   });
 }
 
 function drain(fd: number, buffer: Buffer): KernelEvent[] {
   const events: KernelEvent[] = [];
-  for (;;) {
+  for (let datagrams = 0; datagrams < datagramsPerTurn; datagrams++) {
     const got = Number(libc.recv(fd, buffer, buffer.length, MSG_DONTWAIT));
     if (got >= 0) {
       for (const message of messagesOf(buffer.subarray(0, got))) {
@@ -65,6 +89,7 @@ function drain(fd: number, buffer: Buffer): KernelEvent[] {
     if (code === ENOBUFS) events.push({ kind: "lost" });
     else if (code !== EINTR) throw systemError("Cannot hear of changes in the kernel", code);
   }
+  return events;
 }
 
 function eventOf({ type, body }: NetlinkMessage): KernelEvent | undefined {

@@ -25,7 +25,7 @@ const attribute = {
 };
 const metricMtu = 2;
 const onlinkFlag = 4;
-const cloned = 0x200;
+const clonedFlag = 0x200;
 
 export const addressFamilies: Readonly<Record<IpFamily, number>> = { 4: 2, 6: 10 };
 
@@ -58,11 +58,27 @@ export function scopeName(value: number): RouteScope {
   return (entry?.[0] ?? "universe") as RouteScope;
 }
 
-/** What a request for this route carries; the kernel's key is (table, destination, priority). */
-export function writeRoute(writer: MessageWriter, route: KernelRoute, forDelete = false): void {
-  const family = prefixFamily(route.destination);
+/** The priority that the kernel gives an IPv6 route without one. */
+const defaultPriorityV6 = 1024;
+
+/** As the kernel keeps it: 0 is a priority of its own for IPv4, and means 1024 for IPv6. */
+export function kernelPriority(route: Pick<KernelRoute, "destination" | "priority">): number {
+  const isV6 = prefixFamily(route.destination) === 6;
+  return isV6 && route.priority === 0 ? defaultPriorityV6 : route.priority;
+}
+
+/**
+ * What a request for this route carries; the kernel's key is (table, destination, priority). For a
+ * removal that is the key and the protocol. A removal without priority takes, of IPv4 routes that
+ * differ in priority only, the one with the lowest.
+ */
+export function writeRoute(
+  writer: MessageWriter,
+  route: KernelRoute,
+  { forDelete = false }: { readonly forDelete?: boolean } = {},
+): void {
   const header = Buffer.alloc(12);
-  header[0] = addressFamilies[family];
+  header[0] = addressFamilies[prefixFamily(route.destination)];
   header[1] = prefixLength(route.destination);
   header[4] = route.table < 256 ? route.table : 0;
   header[5] = route.protocol;
@@ -72,7 +88,7 @@ export function writeRoute(writer: MessageWriter, route: KernelRoute, forDelete 
   writer.header(header);
   if (header[1] > 0) writer.attribute(attribute.dst, ipBytes(prefixAddress(route.destination)));
   writer.u32(attribute.table, route.table);
-  writer.u32(attribute.priority, route.priority);
+  writer.u32(attribute.priority, kernelPriority(route));
   if (forDelete) return;
   if (route.gateway !== undefined) writer.attribute(attribute.gateway, ipBytes(route.gateway));
   if (route.ifindex !== undefined) writer.u32(attribute.oif, route.ifindex);
@@ -80,6 +96,27 @@ export function writeRoute(writer: MessageWriter, route: KernelRoute, forDelete 
   const { mtu, nextHops } = route;
   if (mtu !== undefined) writer.nest(attribute.metrics, () => writer.u32(metricMtu, mtu));
   if (nextHops !== undefined) writer.attribute(attribute.multipath, multipath(nextHops));
+}
+
+/** Selects what to list (since Linux 4.20: before, everything is listed). */
+export function writeRouteFilter(
+  writer: MessageWriter,
+  family: IpFamily,
+  filter: { readonly table?: number | undefined; readonly protocol?: number | undefined },
+): void {
+  const header = Buffer.alloc(12);
+  header[0] = addressFamilies[family];
+  header[5] = filter.protocol ?? 0;
+  writer.header(header);
+  if (filter.table !== undefined) writer.u32(attribute.table, filter.table);
+}
+
+/** Asks what the kernel would do with a packet. */
+export function writeLookup(writer: MessageWriter, family: IpFamily, address: Uint8Array): void {
+  const header = Buffer.alloc(12);
+  header[0] = addressFamilies[family];
+  header[1] = address.length * 8;
+  writer.header(header).attribute(attribute.dst, address);
 }
 
 /** struct rtnexthop: length(2) flags(1) hops(1) ifindex(4), then attributes. */
@@ -102,13 +139,19 @@ function multipath(nextHops: NonNullable<KernelRoute["nextHops"]>): Buffer {
   );
 }
 
-/** Undefined for what is no route of ours to see: other families, cloned cache entries, multicast. */
-export function readRoute(body: Buffer): KernelRoute | undefined {
+/**
+ * Undefined for what is no route of ours to see: other families, multicast, and cache entries cloned
+ * of a route unless `cloned` asks for them.
+ */
+export function readRoute(
+  body: Buffer,
+  options: { readonly cloned?: boolean } = {},
+): KernelRoute | undefined {
   const family = familyOf(body[0]);
   const kind = kinds[body[7] ?? 0];
   if (family === undefined || kind === undefined || body.length < 12) return undefined;
   const flags = body.readUInt32LE(8);
-  if ((flags & cloned) !== 0) return undefined;
+  if ((flags & clonedFlag) !== 0 && options.cloned !== true) return undefined;
   const attributes = attributesOf(body, 12);
   const address = (type: number): IpAddr | undefined => addressOf(attributes.get(type));
   const gateway = address(attribute.gateway);

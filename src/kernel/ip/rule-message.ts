@@ -23,9 +23,10 @@ export function writeRule(writer: MessageWriter, rule: RoutingRule): void {
   if (rule.mask !== undefined) writer.u32(attribute.mask, rule.mask);
 }
 
+/** Undefined for rules that do else than point to a table. */
 export function readRule(body: Buffer): RoutingRule | undefined {
   const family = familyOf(body[0]);
-  if (family === undefined || body.length < 12) return undefined;
+  if (family === undefined || body.length < 12 || body[7] !== actionToTable) return undefined;
   const attributes = attributesOf(body, 12);
   const mark = u32Of(attributes.get(attribute.mark));
   const mask = u32Of(attributes.get(attribute.mask));

@@ -1,183 +1,169 @@
 import type { IpFamily } from "../../lib/ip-addr.ts";
-import { type Prefix, parsePrefix, prefixFamily, prefixLength } from "../../lib/prefix.ts";
-import { attributesOf, type MessageWriter, textOf } from "../netlink/message.ts";
-import { NetlinkError, NetlinkSocket } from "../netlink/socket.ts";
-import {
-  type IpSetType,
-  ipsetCommand,
-  readListedSet,
-  writeCreate,
-  writeList,
-  writeMembers,
-  writeSetHeader,
-  writeSwap,
-} from "./ipset-message.ts";
+import { isErrno, NetlinkError } from "../netlink/netlink-error.ts";
+import { NetlinkSocket } from "../netlink/socket.ts";
+import { type IpSetType, type KernelSet, kernelMembers, sameMetadata } from "./ip-set.ts";
+import { IpSetCommands } from "./ipset-commands.ts";
+import { ipSetErrno } from "./ipset-errno.ts";
 
 export interface DesiredSet {
   readonly type: IpSetType;
   /** "10.0.0.0/26", or "10.0.0.1,tcp:80". Those of the other family are passed over. */
   readonly members: ReadonlySet<string>;
+  /** How many members the kernel lets in. Default 1048576. */
+  readonly maxElements?: number;
 }
 
 const NETLINK_NETFILTER = 12;
-const NLM_F_CREATE = 0x400;
-const ENOENT = 2;
-const IPSET_ERR_BUSY = 4100;
-const maxElements = 1_048_576;
-/** A nested attribute holds 64 KB: about 2,000 members. */
-const membersPerMessage = 1000;
+const defaultMaxElements = 1_048_576;
 
 /**
- * Our IP sets of one family (facts 4.18). Desired sets are set at any time; `apply` creates and
- * updates, `destroyUnused` removes what rules no longer use: between the two the rules are changed.
+ * Our IP sets of one family, in the network namespace of the thread that makes this object (facts
+ * 4.18). Desired sets are given at any time; `apply` creates and updates, `destroyUnused` removes
+ * what rules no longer use: between the two the rules are changed. One call at a time.
  */
 export class IpSets {
   readonly #family: IpFamily;
   readonly #prefix: string;
+  readonly #temporary: string;
   readonly #socket: NetlinkSocket;
-  readonly #desired = new Map<string, DesiredSet>();
-  /** What is in the kernel, as far as known. Undefined: to be listed. */
-  #actual: Map<string, DesiredSet> | undefined;
-  #temporary = 0;
+  readonly #commands: IpSetCommands;
+  readonly #desired = new Map<string, KernelSet>();
+  /** What is in the kernel, as far as known: no value for sets whose members were not asked for. */
+  #actual = new Map<string, KernelSet | undefined>();
+  #mustList = true;
 
   /** `prefix`: sets whose names begin so are ours ("cali40"). */
   constructor(family: IpFamily, prefix: string) {
     this.#family = family;
     this.#prefix = prefix;
+    this.#temporary = `cali${family}t`;
     this.#socket = new NetlinkSocket(NETLINK_NETFILTER);
+    this.#commands = new IpSetCommands(this.#socket, family);
   }
 
   set(name: string, desired: DesiredSet): void {
-    const members = new Set<string>();
-    for (const member of desired.members) {
-      for (const own of kernelMembers(member, this.#family)) members.add(own);
-    }
-    this.#desired.set(name, { type: desired.type, members });
+    const { type, maxElements = defaultMaxElements } = desired;
+    const members = kernelMembers(desired.members, this.#family);
+    this.#desired.set(name, { type, maxElements, members });
   }
 
   delete(name: string): void {
     this.#desired.delete(name);
   }
 
+  desiredNames(): readonly string[] {
+    return [...this.#desired.keys()];
+  }
+
   /** The next apply lists the kernel first. */
   resync(): void {
-    this.#actual = undefined;
+    this.#mustList = true;
   }
 
   /**
-   * Creates and updates the desired sets that are `needed`.
+   * Creates and updates the desired sets that are `needed` (all, when not given). A set that fails
+   * does not stop the others.
    *
-   * @throws {NetlinkError} when the kernel refuses; the next apply lists and tries again.
+   * @throws {NetlinkError} when the kernel refused something; the next apply lists and tries again.
    */
-  apply(needed: ReadonlySet<string>): void {
-    try {
-      this.#actual ??= this.#list();
-      for (const [name, desired] of this.#desired) {
-        if (needed.has(name)) this.#applySet(name, desired, this.#actual);
+  async apply(needed?: ReadonlySet<string>): Promise<void> {
+    if (this.#mustList) await this.#list();
+    const failures: NetlinkError[] = [];
+    for (const [name, desired] of this.#desired) {
+      if (needed !== undefined && !needed.has(name)) continue;
+      try {
+        await this.#applySet(name, desired);
+        this.#actual.set(name, desired);
+      } catch (error) {
+        this.#mustList = true;
+        if (!(error instanceof NetlinkError)) throw error;
+        failures.push(error);
       }
-    } catch (error) {
-      this.#actual = undefined;
-      throw error;
     }
+    const [first] = failures;
+    if (first === undefined) return;
+    const more = failures.length > 1 ? ` (and ${failures.length - 1} more sets failed)` : "";
+    throw new NetlinkError(`${first.message}${more}`, first.detail, { cause: first });
   }
 
-  /** Destroys one set that nobody wants. A set that a rule still uses stays. True: there are more. */
-  destroyUnused(needed: ReadonlySet<string>): boolean {
-    const actual = this.#actual ?? new Map<string, DesiredSet>();
-    const unused = [...actual.keys()].filter(
-      (name) => !needed.has(name) || !this.#desired.has(name),
+  /**
+   * Destroys at most one set that nobody wants; sets that a rule still uses stay. True when one went
+   * and there are more to try: so a loop over it ends.
+   */
+  async destroyUnused(needed?: ReadonlySet<string>): Promise<boolean> {
+    const unused = [...this.#actual.keys()].filter(
+      (name) => !this.#desired.has(name) || (needed !== undefined && !needed.has(name)),
     );
-    const [name] = unused;
-    if (name === undefined) return false;
-    const fill = (writer: MessageWriter) => writeSetHeader(writer, name);
-    try {
-      this.#request(ipsetCommand.destroy, 0, fill, `Cannot destroy set ${name}`);
-      actual.delete(name);
-    } catch (error) {
-      if (!(error instanceof NetlinkError)) throw error;
-      if (error.errno === ENOENT) actual.delete(name);
-      else if (error.errno !== IPSET_ERR_BUSY) throw error;
-      return unused.length > 1 || error.errno === IPSET_ERR_BUSY;
+    for (const [index, name] of unused.entries()) {
+      try {
+        await this.#commands.destroy(name);
+      } catch (error) {
+        if (isErrno(error, ipSetErrno.busy)) continue;
+        if (!isErrno(error, ipSetErrno.missing)) throw error;
+      }
+      this.#actual.delete(name);
+      return index < unused.length - 1;
     }
-    return unused.length > 1;
+    return false;
   }
 
   close(): void {
     this.#socket.close();
   }
 
-  #applySet(name: string, desired: DesiredSet, actual: Map<string, DesiredSet>): void {
-    const present = actual.get(name);
+  async #applySet(name: string, desired: KernelSet): Promise<void> {
+    const known = this.#actual.has(name);
+    const present = this.#actual.get(name) ?? (known ? await this.#commands.list(name) : undefined);
     if (present === undefined) {
-      this.#create(name, desired.type);
-      this.#change("add", name, desired.members);
-    } else if (present.type !== desired.type) {
-      this.#replace(name, desired);
+      await this.#commands.create(name, desired);
+      await this.#commands.add(name, desired.members);
+    } else if (!sameMetadata(present, desired)) {
+      await this.#replace(name, desired);
     } else {
-      this.#change("add", name, desired.members.difference(present.members));
-      this.#change("remove", name, present.members.difference(desired.members));
-    }
-    actual.set(name, desired);
-  }
-
-  /** Another type: a new set takes the name by a swap, so that rules never miss it. */
-  #replace(name: string, desired: DesiredSet): void {
-    const temporary = `cali${this.#family}t${this.#temporary++}`;
-    this.#create(temporary, desired.type);
-    this.#change("add", temporary, desired.members);
-    const swap = (writer: MessageWriter) => writeSwap(writer, temporary, name);
-    this.#request(ipsetCommand.swap, 0, swap, `Cannot replace set ${name}`);
-    const destroy = (writer: MessageWriter) => writeSetHeader(writer, temporary);
-    this.#request(ipsetCommand.destroy, 0, destroy, `Cannot destroy set ${temporary}`);
-  }
-
-  #create(name: string, type: IpSetType): void {
-    const set = { name, type, family: this.#family, maxElements };
-    const fill = (writer: MessageWriter) => writeCreate(writer, set);
-    this.#request(ipsetCommand.create, NLM_F_CREATE, fill, `Cannot create set ${name}`);
-  }
-
-  #change(command: "add" | "remove", name: string, members: ReadonlySet<string>): void {
-    const all = [...members];
-    for (let start = 0; start < all.length; start += membersPerMessage) {
-      const part = all.slice(start, start + membersPerMessage);
-      const set = { name, family: this.#family, members: part };
-      const fill = (writer: MessageWriter) => writeMembers(writer, set);
-      this.#request(ipsetCommand[command], 0, fill, `Cannot change set ${name}`);
+      await this.#commands.add(name, desired.members.difference(present.members));
+      await this.#commands.remove(name, present.members.difference(desired.members));
     }
   }
 
-  #request(type: number, flags: number, fill: (writer: MessageWriter) => void, what: string): void {
-    this.#socket.request({ type, flags, fill }, what);
+  /**
+   * A new set takes the name by a swap, so that rules never miss it. The kernel does not swap sets
+   * of different types: then the old one must go first, and it goes when no rule uses it.
+   */
+  async #replace(name: string, desired: KernelSet): Promise<void> {
+    const temporary = `${this.#temporary}0`;
+    await this.#commands.destroy(temporary).catch(unlessMissing);
+    await this.#commands.create(temporary, desired);
+    try {
+      await this.#commands.add(temporary, desired.members);
+      await this.#commands.swap(temporary, name);
+    } catch (error) {
+      if (!isErrno(error, ipSetErrno.typeMismatch)) throw error;
+      await this.#commands.destroy(name);
+      await this.#commands.rename(temporary, name);
+      return;
+    } finally {
+      await this.#commands.destroy(temporary).catch(unlessMissing);
+    }
   }
 
-  #list(): Map<string, DesiredSet> {
-    const names = this.#socket.dump(
-      { type: ipsetCommand.list, flags: 0, fill: (writer) => writeList(writer) },
-      "Cannot list sets",
-      ({ body }) => textOf(attributesOf(body, 4).get(2)),
-    );
-    const ours = names.filter((name) => name.startsWith(this.#prefix));
-    return new Map(
-      ours.map((name) => {
-        const parts = this.#socket.dump(
-          { type: ipsetCommand.list, flags: 0, fill: (writer) => writeList(writer, name) },
-          `Cannot list set ${name}`,
-          ({ body }) => readListedSet(body),
-        );
-        const members = new Set(parts.flatMap((part) => part.members));
-        return [name, { type: (parts[0]?.type ?? "") as IpSetType, members }];
-      }),
-    );
+  /** Names first, then our sets one by one: sets of others may be in a form we do not know. */
+  async #list(): Promise<void> {
+    const names = await this.#commands.listNames();
+    const actual = new Map<string, KernelSet | undefined>();
+    for (const name of names) {
+      if (name.startsWith(this.#temporary)) actual.set(name, undefined);
+      if (!name.startsWith(this.#prefix)) continue;
+      if (!this.#desired.has(name)) actual.set(name, undefined);
+      else {
+        const present = await this.#commands.list(name);
+        if (present !== undefined) actual.set(name, present);
+      }
+    }
+    this.#actual = actual;
+    this.#mustList = false;
   }
 }
 
-/** As the kernel lists it. A set of nets cannot hold /0: two /1 are the same. */
-export function kernelMembers(member: string, family: IpFamily): string[] {
-  const [addressText = "", port] = member.split(",");
-  const prefix: Prefix = parsePrefix(addressText);
-  if (prefixFamily(prefix) !== family) return [];
-  if (port !== undefined) return [member];
-  if (prefixLength(prefix) > 0) return [prefix];
-  return family === 4 ? ["0.0.0.0/1", "128.0.0.0/1"] : ["::/1", "8000::/1"];
+function unlessMissing(error: unknown): void {
+  if (!isErrno(error, ipSetErrno.missing)) throw error;
 }

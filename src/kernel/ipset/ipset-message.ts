@@ -1,18 +1,24 @@
-import type { IpFamily } from "../../lib/ip-addr.ts";
-import { ipBytes, ipFamily } from "../../lib/ip-addr.ts";
-import { parsePrefix, prefixAddress, prefixFamily, prefixLength } from "../../lib/prefix.ts";
+import { type IpAddr, type IpFamily, ipBytes, ipFamily } from "../../lib/ip-addr.ts";
 import { addressOf } from "../ip/route-message.ts";
-import { type Attributes, attributesOf, type MessageWriter, textOf } from "../netlink/message.ts";
+import {
+  type Attributes,
+  attributesOf,
+  type MessageWriter,
+  textOf,
+  u16beOf,
+} from "../netlink/message.ts";
+import type { IpSetType } from "./ip-set.ts";
 
 /** IP sets as nfnetlink messages (linux/netfilter/ipset/ip_set.h). Integers are big-endian here. */
 
 const subsystem = 6;
-type CommandName = "create" | "destroy" | "flush" | "swap" | "list" | "add" | "remove";
+type CommandName = "create" | "destroy" | "flush" | "rename" | "swap" | "list" | "add" | "remove";
 
 export const ipsetCommand: Readonly<Record<CommandName, number>> = {
   create: command(2),
   destroy: command(3),
   flush: command(4),
+  rename: command(5),
   swap: command(6),
   list: command(7),
   add: command(9),
@@ -32,12 +38,20 @@ const attribute = {
   entries: 8,
   lineNumber: 9,
 };
-const entry = { address: 1, cidr: 3, port: 4, protocolNumber: 7, maxElements: 19, lineNumber: 9 };
+const entry = { address: 1, cidr: 3, port: 4, protocolNumber: 7, lineNumber: 9 };
+const creation = { hashSize: 18, maxElements: 19 };
 const address = { v4: 1, v6: 2 };
 const netByteOrder = 0x4000;
 const listNamesOnly = 4;
+const smallestHash = 1024;
+const largestHash = 1 << 20;
 
-export type IpSetType = "hash:net" | "hash:ip" | "hash:ip,port";
+/** Since Linux 3.4 and older: what newer revisions add we do not use. */
+const revisions: Readonly<Record<IpSetType, number>> = {
+  "hash:net": 2,
+  "hash:ip": 0,
+  "hash:ip,port": 1,
+};
 
 const protocolNumbers: Readonly<Record<string, number>> = { tcp: 6, udp: 17, sctp: 132 };
 
@@ -59,17 +73,22 @@ export function writeCreate(
     readonly type: IpSetType;
     readonly family: IpFamily;
     readonly maxElements: number;
+    /** So many members will be added at once: saves the kernel from growing the set step by step. */
+    readonly expected: number;
   },
 ): void {
   writeSetHeader(writer, set.name, set.family);
   writer.text(attribute.typeName, set.type);
-  // Revision 1 of hash:ip,port and hash:ip, 2 of hash:net: old kernels have them too.
-  writer.u8(attribute.revision, set.type === "hash:net" ? 2 : set.type === "hash:ip" ? 1 : 1);
+  writer.u8(attribute.revision, revisions[set.type]);
   writer.u8(attribute.family, set.family === 4 ? 2 : 10);
-  writer.nest(attribute.data, () => u32be(writer, entry.maxElements, set.maxElements));
+  writer.nest(attribute.data, () => {
+    u32be(writer, creation.hashSize, Math.max(smallestHash, Math.min(set.expected, largestHash)));
+    u32be(writer, creation.maxElements, set.maxElements);
+  });
 }
 
-export function writeSwap(writer: MessageWriter, from: string, to: string): void {
+/** Body of swap and rename. */
+export function writeTwoNames(writer: MessageWriter, from: string, to: string): void {
   writeSetHeader(writer, from);
   writer.text(attribute.name2, to);
 }
@@ -94,20 +113,16 @@ export function writeMembers(
 }
 
 function writeMember(writer: MessageWriter, member: string, line: number): void {
-  const [addressText = "", portText] = member.split(",");
-  const prefix = parsePrefix(addressText);
+  const end = member.search(/[,/]/);
+  const bytes = ipBytes((end < 0 ? member : member.slice(0, end)) as IpAddr);
+  const rest = end < 0 ? "" : member.slice(end + 1);
   writer.nest(entry.address, () => {
-    const type = prefixFamily(prefix) === 4 ? address.v4 : address.v6;
-    writer.attribute(type | netByteOrder, ipBytes(prefixAddress(prefix)));
+    writer.attribute((bytes.length === 4 ? address.v4 : address.v6) | netByteOrder, bytes);
   });
-  if (portText === undefined) {
-    writer.u8(entry.cidr, prefixLength(prefix));
-  } else {
-    const [name = "", port = ""] = portText.split(":");
-    writer.attribute(
-      entry.port | netByteOrder,
-      Uint8Array.of(Number(port) >> 8, Number(port) & 0xff),
-    );
+  if (member[end] === "/") writer.u8(entry.cidr, Number(rest));
+  if (member[end] === ",") {
+    const [name = "", port = ""] = rest.split(":");
+    writer.u16be(entry.port | netByteOrder, Number(port));
     writer.u8(entry.protocolNumber, protocolNumbers[name] ?? Number(name));
   }
   u32be(writer, entry.lineNumber, line);
@@ -122,7 +137,7 @@ function u32be(writer: MessageWriter, type: number, value: number): void {
 export interface ListedSet {
   readonly name: string;
   readonly type: string;
-  readonly family: IpFamily | undefined;
+  readonly maxElements: number;
   readonly members: readonly string[];
 }
 
@@ -132,14 +147,19 @@ export function readListedSet(body: Buffer): ListedSet | undefined {
   const name = textOf(attributes.get(attribute.name));
   if (name === undefined) return undefined;
   const type = textOf(attributes.get(attribute.typeName)) ?? "";
-  const afi = attributes.get(attribute.family)?.[0];
+  const header = attributes.get(attribute.data);
   const entries = attributes.get(attribute.entries);
   return {
     name,
     type,
-    family: afi === 2 ? 4 : afi === 10 ? 6 : undefined,
+    maxElements: maxElementsOf(header),
     members: entries === undefined ? [] : membersOf(entries, type),
   };
+}
+
+function maxElementsOf(header: Buffer | undefined): number {
+  const value = header && attributesOf(header).get(creation.maxElements);
+  return value?.length === 4 ? value.readUInt32BE(0) : 0;
 }
 
 /** The entries are attributes of one and the same type: walked here, not put into a map. */
@@ -166,5 +186,5 @@ function memberText(attributes: Attributes, type: string): string | undefined {
     return `${ip}/${attributes.get(entry.cidr)?.[0] ?? full}`;
   const number = attributes.get(entry.protocolNumber)?.[0] ?? 0;
   const name = Object.entries(protocolNumbers).find(([, value]) => value === number)?.[0] ?? number;
-  return `${ip},${name}:${attributes.get(entry.port)?.readUInt16BE(0) ?? 0}`;
+  return `${ip},${name}:${u16beOf(attributes.get(entry.port)) ?? 0}`;
 }

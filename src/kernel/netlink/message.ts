@@ -142,6 +142,10 @@ export function u32Of(value: Buffer | undefined): number | undefined {
   return value !== undefined && value.length >= 4 ? value.readUInt32LE(0) : undefined;
 }
 
+export function u16beOf(value: Buffer | undefined): number | undefined {
+  return value !== undefined && value.length >= 2 ? value.readUInt16BE(0) : undefined;
+}
+
 function align(length: number): number {
   return (length + 3) & ~3;
 }

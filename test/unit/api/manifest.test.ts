@@ -39,6 +39,14 @@ test("decodeManifest() expands lists, of lists too, and fills in their kind", ()
   );
 });
 
+test("decodeManifest() takes an array, which is how several objects are printed", () => {
+  const entries = decodeManifest([pool("a"), [pool("b")]]);
+  assert.deepEqual(
+    entries.map(({ as }) => as.name),
+    ["a", "b"],
+  );
+});
+
 test("decodeManifest() takes a Kubernetes NetworkPolicy under its own name", () => {
   const [entry, ...rest] = decodeManifest({
     apiVersion: "networking.k8s.io/v1",

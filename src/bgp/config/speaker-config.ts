@@ -1,0 +1,221 @@
+import { hash } from "node:crypto";
+import type { BGPConfigurationSpec, ProgramClusterRoutes } from "../../api/resources/bgp.ts";
+import type { Asn } from "../../lib/asn.ts";
+import { compareText } from "../../lib/collections.ts";
+import { errorMessage } from "../../lib/errors.ts";
+import type { IpAddr, IpFamily } from "../../lib/ip-addr.ts";
+import { type Prefix, parsePrefix } from "../../lib/prefix.ts";
+import { normalRoutePriority } from "../policy/export-attributes.ts";
+import { type BgpNode, bgpNodes, defaultPort, dottedId, globalAsOf } from "./bgp-nodes.ts";
+import { type BgpResources, configurationOf } from "./bgp-resources.ts";
+import { advertisementsOf } from "./communities.ts";
+import { meshNeighbors } from "./mesh.ts";
+import { type OwnBlocks, ownBlocks } from "./originate.ts";
+import { type PeerContext, peerNeighbors } from "./peers.ts";
+import { type BgpPool, bgpPool, programsNoEncap } from "./pool-classes.ts";
+import {
+  type BlockedPeer,
+  type Neighbor,
+  type SpeakerPeer,
+  sessionName,
+  sessionWith,
+} from "./session.ts";
+
+/** All that a speaker is told to do. Plain data: two equal configs need no change. */
+export interface SpeakerConfig {
+  readonly nodeName: string;
+  readonly asn: Asn;
+  /** As an unsigned 32-bit number. */
+  readonly routerId: number;
+  readonly listenPort: number;
+  /** Empty when the node has no address. */
+  readonly listenAddresses: readonly IpAddr[];
+  readonly peers: readonly SpeakerPeer[];
+  /** Peers that are kept down. */
+  readonly blocked: readonly BlockedPeer[];
+  readonly originated: readonly Prefix[];
+  /** Blocks of ours with a confirmed affinity. */
+  readonly confirmedBlocks: readonly Prefix[];
+  readonly pools: readonly BgpPool[];
+  /** Ranges of services: never programmed into the kernel (facts 5.8). */
+  readonly serviceRanges: readonly Prefix[];
+  /** Ranges that a route reflector passes on. */
+  readonly reflectedServices: readonly Prefix[];
+  /** Read by `advertisementsOf`, which accepts them. */
+  readonly advertisements: Pick<BGPConfigurationSpec, "communities" | "prefixAdvertisements">;
+  readonly normalPriority: Readonly<Record<IpFamily, number>>;
+  /** Routes and blackholes of unencapsulated pools are ours to program (facts 5.7). */
+  readonly programsNoEncap: boolean;
+  /** Our route reflector cluster. */
+  readonly clusterId?: number;
+  /** What could not be used, and why. */
+  readonly problems: readonly string[];
+}
+
+export interface SpeakerEnv {
+  readonly CALICO_ROUTER_ID?: string;
+  readonly FELIX_PROGRAMCLUSTERROUTES?: string;
+}
+
+/**
+ * What the resources ask of the speaker on `nodeName`. Pure. Undefined while the node has no BGP
+ * identity: there is nobody to speak as.
+ *
+ * @throws {SyntaxError} when the AS number or router ID of this node cannot be read.
+ */
+export function speakerConfig(
+  resources: BgpResources,
+  nodeName: string,
+  env: SpeakerEnv = {},
+): SpeakerConfig | undefined {
+  const problems: string[] = [];
+  const nodes = bgpNodes(resources, problems);
+  const me = nodes.find(({ name }) => name === nodeName);
+  if (me === undefined) return undefined;
+  const configuration = configurationOf(resources, nodeName);
+  const routerId = routerIdOf(me, env);
+  const blocks = ownBlocks(resources.affinities.values(), nodeName);
+  return {
+    nodeName,
+    asn: me.asn,
+    routerId,
+    listenPort: me.listenPort,
+    listenAddresses: listenAddresses(me, configuration),
+    ...sessions(neighborsOf(me, nodes, { resources, configuration, problems }), me, routerId),
+    ...originatedBlocks(blocks),
+    ...routingOf(me, { resources, configuration, problems }, env),
+    problems,
+  };
+}
+
+interface Inputs {
+  readonly resources: BgpResources;
+  readonly configuration: BGPConfigurationSpec;
+  readonly problems: string[];
+}
+
+function originatedBlocks({ originated, confirmed }: OwnBlocks) {
+  return { originated, confirmedBlocks: confirmed };
+}
+
+function routingOf(me: BgpNode, { resources, configuration, problems }: Inputs, env: SpeakerEnv) {
+  const { serviceClusterIPs, serviceExternalIPs, serviceLoadBalancerIPs } = configuration;
+  const prefixes = (entries: BGPConfigurationSpec["serviceClusterIPs"]) =>
+    (entries ?? []).map(({ cidr }) => parsePrefix(cidr));
+  const reflected = [...prefixes(serviceLoadBalancerIPs), ...prefixes(serviceExternalIPs)];
+  return {
+    pools: poolsOf(resources, problems),
+    serviceRanges: [...prefixes(serviceClusterIPs), ...reflected],
+    reflectedServices: me.clusterId === undefined ? [] : reflected,
+    advertisements: readableAdvertisements(configuration, problems),
+    normalPriority: {
+      4: configuration.ipv4NormalRoutePriority ?? normalRoutePriority,
+      6: configuration.ipv6NormalRoutePriority ?? normalRoutePriority,
+    },
+    programsNoEncap:
+      programsNoEncap(configuration.programClusterRoutes ?? "EnabledNoEncapOnly") &&
+      !programsNoEncap(felixSetting(resources, me.name, env)),
+    ...(me.clusterId === undefined ? {} : { clusterId: me.clusterId }),
+  };
+}
+
+function neighborsOf(me: BgpNode, nodes: readonly BgpNode[], inputs: Inputs): Neighbor[] {
+  const { resources, configuration, problems } = inputs;
+  const context: PeerContext = {
+    me,
+    nodes,
+    globalAs: globalAsOf(resources),
+    globalPort: resources.configurations.get("default")?.spec.listenPort ?? defaultPort,
+  };
+  return [
+    ...meshNeighbors(me, nodes, configuration),
+    ...peerNeighbors(resources.peers.values(), context, problems),
+  ];
+}
+
+/** One session an address: what comes later (global, then node-specific) is kept down. */
+function sessions(
+  neighbors: readonly Neighbor[],
+  me: BgpNode,
+  routerId: number,
+): { readonly peers: readonly SpeakerPeer[]; readonly blocked: readonly BlockedPeer[] } {
+  const peers: SpeakerPeer[] = [];
+  const blocked: BlockedPeer[] = [];
+  const taken = new Map<IpAddr, string>();
+  for (const neighbor of neighbors) {
+    const { address, type } = neighbor;
+    const name = sessionName(neighbor);
+    const holder = taken.get(address);
+    if (holder !== undefined) {
+      blocked.push({ name, type, address, reason: `${holder} is with the same address` });
+      continue;
+    }
+    taken.set(address, name);
+    const session = sessionWith(neighbor, me, routerId);
+    if ("config" in session) peers.push(session);
+    else blocked.push(session);
+  }
+  peers.sort((a, b) => compareText(a.config.name, b.config.name));
+  blocked.sort((a, b) => compareText(a.name, b.name));
+  return { peers, blocked };
+}
+
+function poolsOf({ pools }: BgpResources, problems: string[]): readonly BgpPool[] {
+  const read: BgpPool[] = [];
+  for (const pool of pools.values()) {
+    try {
+      read.push(bgpPool(pool));
+    } catch (error) {
+      problems.push(`Cannot use IPPool "${pool.metadata.name}": ${errorMessage(error)}`);
+    }
+  }
+  return read.sort((a, b) => compareText(a.prefix, b.prefix));
+}
+
+function readableAdvertisements(
+  { communities = [], prefixAdvertisements = [] }: BGPConfigurationSpec,
+  problems: string[],
+): SpeakerConfig["advertisements"] {
+  const advertisements = { communities, prefixAdvertisements };
+  try {
+    advertisementsOf(advertisements);
+    return advertisements;
+  } catch (error) {
+    problems.push(`Cannot use prefixAdvertisements: ${errorMessage(error)}`);
+    return {};
+  }
+}
+
+function listenAddresses(me: BgpNode, { bindMode }: BGPConfigurationSpec): readonly IpAddr[] {
+  const { 4: v4, 6: v6 } = me.addresses;
+  if (bindMode === "NodeIP") return [v4, v6].filter((address) => address !== undefined);
+  return [
+    ...(v4 === undefined ? [] : ["0.0.0.0" as IpAddr]),
+    ...(v6 === undefined ? [] : ["::" as IpAddr]),
+  ];
+}
+
+/** CALICO_ROUTER_ID: an address, "hash" of the node's name (facts 5.17), else the node's IPv4 address. */
+function routerIdOf(me: BgpNode, env: SpeakerEnv): number {
+  const text = env.CALICO_ROUTER_ID?.trim() ?? "";
+  if (text !== "" && text !== "hash") return dottedId(text);
+  const address = me.addresses[4];
+  if (text === "" && address !== undefined) return dottedId(address);
+  const digest = hash("sha256", me.name, "buffer");
+  const first = digest[0] ?? 0;
+  digest[0] = first > 223 ? first - 32 : first;
+  return digest.readUInt32BE(0);
+}
+
+/** Facts 0.1: what felix programs. The environment comes first, then the node's, then the cluster's. */
+function felixSetting(
+  { felixConfigurations }: BgpResources,
+  nodeName: string,
+  env: SpeakerEnv,
+): ProgramClusterRoutes {
+  const setting =
+    env.FELIX_PROGRAMCLUSTERROUTES ??
+    felixConfigurations.get(`node.${nodeName}`)?.spec["programClusterRoutes"] ??
+    felixConfigurations.get("default")?.spec["programClusterRoutes"];
+  return typeof setting === "string" ? (setting as ProgramClusterRoutes) : "EnabledIPIPOnly";
+}

@@ -1,0 +1,163 @@
+import type { Kernel, KernelEvent, KernelRoute } from "../../kernel/kernel.ts";
+import { ipipDevice, mainTable, routeProtocol } from "../../kernel/ownership.ts";
+import { SyncedTable, type TableDriver } from "../../kernel/synced-table.ts";
+import type { Clock } from "../../lib/clock.ts";
+import { errorMessage } from "../../lib/errors.ts";
+import type { Logger } from "../../lib/log.ts";
+import { PacedRunner } from "../../lib/paced-runner.ts";
+import type { Prefix } from "../../lib/prefix.ts";
+import { sameRoute } from "./desired-routes.ts";
+
+const pace = { minIntervalMs: 20, retryIntervalMs: 1000, maxIntervalMs: 90_000 };
+
+export interface FibDeps {
+  readonly kernel: Pick<Kernel, "routes" | "links">;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** True for a route of an earlier run that must stay for now, although the RIB lacks it. */
+  readonly mayKeep: (route: KernelRoute) => boolean;
+}
+
+/**
+ * Keeps the kernel's routes of protocol 12 as the RIB wants them. Routes that an earlier run left are
+ * taken over: until the RIB has converged none is removed that it may still want, so a restart loses
+ * no packet. What somebody else changes is repaired at the kernel's event.
+ */
+export class FibSync {
+  readonly #deps: FibDeps;
+  readonly #table: SyncedTable<string, KernelRoute>;
+  readonly #runner: PacedRunner;
+  /** Key of the route to each destination: its metric may change. */
+  readonly #keys = new Map<Prefix, string>();
+  /** Routes of an earlier run that the RIB has not decided on, by key. */
+  readonly #adopted = new Map<string, KernelRoute>();
+  #listedMs = Number.NEGATIVE_INFINITY;
+  #isStarted = false;
+
+  constructor(deps: FibDeps) {
+    this.#deps = deps;
+    this.#table = new SyncedTable(driverOf(deps.kernel));
+    this.#runner = new PacedRunner(pace, deps.clock);
+  }
+
+  /** Number of routes that are wanted. */
+  get size(): number {
+    return this.#table.desired.size;
+  }
+
+  /** Takes over what an earlier run has left. Gives the number of routes. Nothing is written yet. */
+  async adopt(): Promise<number> {
+    const left = await driverOf(this.#deps.kernel).list();
+    for (const [key, route] of left) {
+      this.#adopted.set(key, route);
+      this.#table.set(key, route);
+    }
+    return left.size;
+  }
+
+  /** States the routes to some destinations; undefined: none. The first call allows writing. */
+  setRoutes(routes: ReadonlyMap<Prefix, KernelRoute | undefined>): void {
+    for (const [prefix, route] of routes) this.#setRoute(prefix, route);
+    this.#releaseAdopted();
+    this.#isStarted = true;
+    this.#runner.request();
+  }
+
+  /** The RIB has converged: of the routes of an earlier run nothing more is kept. */
+  converged(): void {
+    this.#releaseAdopted();
+    this.#isStarted = true;
+    this.#runner.request();
+  }
+
+  /** Repairs what others have done to our routes. */
+  onKernelEvents(events: readonly KernelEvent[]): void {
+    if (!events.some((event) => this.#concerns(event))) return;
+    this.#table.resync();
+    this.#runner.request();
+  }
+
+  /** Writes to the kernel until `signal` aborts, and then leaves it as it is. */
+  run(signal: AbortSignal): Promise<void> {
+    const { log } = this.#deps;
+    return this.#runner.start(
+      () => this.#apply(),
+      (error) => log.warn({ reason: errorMessage(error) }, "Routes not all programmed"),
+      signal,
+    );
+  }
+
+  #setRoute(prefix: Prefix, route: KernelRoute | undefined): void {
+    const before = this.#keys.get(prefix);
+    const after = route === undefined ? undefined : routeKey(route);
+    if (before !== undefined && before !== after) this.#table.delete(before);
+    if (route === undefined || after === undefined) {
+      this.#keys.delete(prefix);
+      return;
+    }
+    this.#adopted.delete(after);
+    this.#keys.set(prefix, after);
+    this.#table.set(after, route);
+  }
+
+  #releaseAdopted(): void {
+    for (const [key, route] of this.#adopted) {
+      if (this.#deps.mayKeep(route)) continue;
+      this.#adopted.delete(key);
+      this.#table.delete(key);
+    }
+  }
+
+  async #apply(): Promise<void> {
+    if (!this.#isStarted) return;
+    const now = this.#deps.clock.now();
+    if (now - this.#listedMs >= pace.maxIntervalMs) {
+      this.#table.resync();
+      this.#listedMs = now;
+    }
+    const { set, removed, failed } = await this.#table.apply();
+    if (set + removed > 0) {
+      this.#deps.log.debug({ set, removed, failed: failed.size }, "Routes programmed");
+    }
+    const [first] = failed;
+    if (first !== undefined) {
+      throw new Error(`Cannot program ${failed.size} routes: ${first[0]}: ${first[1]}`);
+    }
+  }
+
+  #concerns(event: KernelEvent): boolean {
+    if (event.kind === "lost" || event.kind === "link") return true;
+    if (event.kind !== "route" || event.route.table !== mainTable) return false;
+    const wanted = this.#table.desired.get(routeKey(event.route));
+    if (wanted === undefined) {
+      return event.op === "set" && event.route.protocol === routeProtocol.bird;
+    }
+    return event.op === "removed" || !sameRoute(wanted, event.route);
+  }
+}
+
+function driverOf({ routes, links }: FibDeps["kernel"]): TableDriver<string, KernelRoute> {
+  return {
+    list: async () => {
+      // On the IPIP device protocol 12 is felix' (facts 4.8).
+      const ipip = (await links.get(ipipDevice))?.ifindex;
+      const listed = await routes.list({ table: mainTable, protocol: routeProtocol.bird });
+      const ours = listed.filter(({ ifindex }) => ipip === undefined || ifindex !== ipip);
+      return new Map(ours.map((route) => [routeKey(route), route]));
+    },
+    set: async (entries) => failuresOf(await routes.replace([...entries.values()])),
+    remove: async (entries) => failuresOf(await routes.remove([...entries.values()])),
+    equal: sameRoute,
+  };
+}
+
+function failuresOf(
+  failures: readonly { readonly entry: KernelRoute; readonly message: string }[],
+): ReadonlyMap<string, string> {
+  return new Map(failures.map(({ entry, message }) => [routeKey(entry), message]));
+}
+
+/** What the kernel indexes a route of the main table by. */
+function routeKey({ destination, priority }: KernelRoute): string {
+  return `${destination} metric ${priority}`;
+}

@@ -1,0 +1,37 @@
+import type { KernelRoute } from "../../kernel/kernel.ts";
+import type { Prefix } from "../../lib/prefix.ts";
+import type { SpeakerConfig } from "../config/speaker-config.ts";
+import type { PeerConfig, PeerEvent } from "../peer/peer.ts";
+import type { NextHops } from "../rib/next-hop.ts";
+
+/** Everything that can happen to a speaker. */
+export type SpeakerEvent =
+  | { readonly kind: "configured"; readonly config: SpeakerConfig }
+  | { readonly kind: "nextHops"; readonly nextHops: NextHops }
+  | { readonly kind: "peer"; readonly event: PeerEvent }
+  /** `send` gave false: the peer's queue is full until its event "drained". */
+  | { readonly kind: "blocked"; readonly name: string }
+  | { readonly kind: "timerExpired"; readonly timer: SpeakerTimer }
+  /** Answer to "flushSoon". */
+  | { readonly kind: "flush" };
+
+/**
+ * "convergence": longest wait for the routes of peers that may be down. "stale NAME": stale routes of
+ * a peer go. "settle NAME": a peer that sends no End-of-RIB has told all that it has.
+ */
+export type SpeakerTimer = "convergence" | `stale ${string}` | `settle ${string}`;
+
+/** Everything a speaker may ask of the world, to be done in order. */
+export type SpeakerEffect =
+  | { readonly kind: "configurePeers"; readonly peers: readonly PeerConfig[] }
+  /** The same buffer may be in many effects. */
+  | { readonly kind: "send"; readonly name: string; readonly bytes: Uint8Array }
+  /** Routes that the kernel is to have now; undefined: none of ours to this prefix. */
+  | { readonly kind: "setRoutes"; readonly routes: ReadonlyMap<Prefix, KernelRoute | undefined> }
+  /** The RIB is complete: routes of an earlier run that are not in it may go. */
+  | { readonly kind: "converged" }
+  /** Starts the timer anew. */
+  | { readonly kind: "startTimer"; readonly timer: SpeakerTimer; readonly seconds: number }
+  | { readonly kind: "stopTimer"; readonly timer: SpeakerTimer }
+  /** Wants the event "flush" soon; routes that arrive until then are one batch. */
+  | { readonly kind: "flushSoon" };

@@ -1,0 +1,252 @@
+import { getOrCreate } from "../../lib/collections.ts";
+import { type IpAddr, ipFamily } from "../../lib/ip-addr.ts";
+import { advertisementsOf } from "../config/communities.ts";
+import type { SpeakerConfig } from "../config/speaker-config.ts";
+import {
+  type Advertisement,
+  type ExportTarget,
+  exportAttributes,
+  withCommunities,
+} from "../policy/export-attributes.ts";
+import {
+  type ExportConfig,
+  type ExportPeer,
+  type ExportVerdict,
+  exportRoute,
+} from "../policy/export-policy.ts";
+import type { OutRoute } from "../rib/adj-rib-out.ts";
+import type { AttributeStore } from "../rib/attribute-store.ts";
+import type { FamilyRib } from "../rib/family-rib.ts";
+import type { BestRoute } from "../rib/loc-rib.ts";
+import { PrefixList } from "../rib/packed-prefix.ts";
+import { type PeerBytes, UpdateGroup } from "../rib/update-group.ts";
+import { isExternal, type PeerState, type SpeakerPeers } from "./speaker-peers.ts";
+
+/** Export policy of a node, ready to be asked. */
+export interface ExportRules {
+  readonly config: ExportConfig;
+  readonly advertisements: readonly Advertisement[];
+  readonly normalPriority: SpeakerConfig["normalPriority"];
+  readonly clusterId: number;
+}
+
+interface Group {
+  readonly updates: UpdateGroup;
+  readonly peer: ExportPeer;
+  readonly target: ExportTarget;
+}
+
+/** Export policy as a configuration asks for it. */
+export function exportRules(config: SpeakerConfig): ExportRules {
+  const pools = (which: (pool: SpeakerConfig["pools"][number]) => boolean) =>
+    new PrefixList(config.pools.filter(which).map(({ prefix }) => prefix));
+  return {
+    config: {
+      ownBlocks: new PrefixList(config.confirmedBlocks),
+      exportDisabledPools: pools((pool) => pool.exportDisabled),
+      enabledPools: pools((pool) => !pool.disabled),
+      reflectedServices: new PrefixList(config.reflectedServices),
+    },
+    advertisements: advertisementsOf(config.advertisements),
+    normalPriority: config.normalPriority,
+    clusterId: config.clusterId ?? config.routerId,
+  };
+}
+
+/** The Adj-RIBs-Out of one family: peers in groups, and the policy between Loc-RIB and groups. */
+export class ExportGroups {
+  readonly #rib: FamilyRib;
+  readonly #attributes: AttributeStore;
+  readonly #peers: SpeakerPeers;
+  readonly #groups = new Map<string, Group>();
+  readonly #groupOf = new Map<number, string>();
+  #rules: ExportRules | undefined;
+  /** Attributes that a group gives to those of one source, while a batch lasts. */
+  readonly #batch = new Map<Group, Map<string, number>>();
+
+  constructor(rib: FamilyRib, attributes: AttributeStore, peers: SpeakerPeers) {
+    this.#rib = rib;
+    this.#attributes = attributes;
+    this.#peers = peers;
+  }
+
+  /** Takes effect with the next `export` of each prefix. */
+  setRules(rules: ExportRules): void {
+    this.#rules = rules;
+  }
+
+  /** Tells all groups of the route that is now the best to a prefix. */
+  export(prefixId: number, best: BestRoute | undefined): void {
+    for (const group of this.#groups.values()) {
+      group.updates.update(prefixId, this.#routeFor(group, prefixId, best));
+    }
+  }
+
+  /** What all peers are to be sent. */
+  flush(): PeerBytes[] {
+    for (const interned of this.#batch.values()) {
+      for (const attributesId of interned.values()) this.#attributes.release(attributesId);
+    }
+    this.#batch.clear();
+    return [...this.#groups.values()].flatMap(({ updates }) => updates.flush());
+  }
+
+  /** A session of this family came up: the whole table and End-of-RIB. */
+  join(state: PeerState): PeerBytes[] {
+    const key = this.#keyOf(state);
+    if (key === undefined) return [];
+    const { updates } = this.#group(key, state);
+    this.#groupOf.set(state.number, key);
+    return updates.join(state.number, state.peer.config.name);
+  }
+
+  /** Moves a peer to the group that its new configuration asks for. */
+  move(state: PeerState): PeerBytes[] {
+    const before = this.#groupOf.get(state.number);
+    const key = this.#keyOf(state);
+    const old = before === undefined ? undefined : this.#groups.get(before);
+    if (key === undefined || old === undefined || key === before) return [];
+    const { updates } = this.#group(key, state);
+    this.#groupOf.set(state.number, key);
+    const bytes = updates.takeOver(state.number, state.peer.config.name, old.updates);
+    this.#disposeIfEmpty(before);
+    return bytes;
+  }
+
+  leave(peer: number): void {
+    const key = this.#groupOf.get(peer);
+    if (key === undefined) return;
+    this.#groupOf.delete(peer);
+    this.#groups.get(key)?.updates.leave(peer);
+    this.#disposeIfEmpty(key);
+  }
+
+  block(peer: number): void {
+    this.#updatesOf(peer)?.block(peer);
+  }
+
+  drained(peer: number): PeerBytes[] {
+    return this.#updatesOf(peer)?.drained(peer) ?? [];
+  }
+
+  refresh(peer: number): PeerBytes[] {
+    return this.#updatesOf(peer)?.wholeTable(peer) ?? [];
+  }
+
+  /** What export policy says of the best route, for the group of one peer. */
+  explain(peer: number, prefixId: number, best: BestRoute): ExportVerdict | undefined {
+    const group = this.#groups.get(this.#groupOf.get(peer) ?? "");
+    return group === undefined ? undefined : this.#judge(group, prefixId, best);
+  }
+
+  /** Undefined when the peer's session does not carry this family. */
+  #keyOf(state: PeerState): string | undefined {
+    const { negotiated } = state;
+    if (negotiated === undefined || !negotiated.families.includes(this.#rib.family))
+      return undefined;
+    if (ipFamily(negotiated.localAddress) !== this.#rib.family) return undefined;
+    return JSON.stringify([
+      this.#targetOf(state, negotiated.localAddress),
+      exportPeer(state),
+      negotiated.fourOctetAs,
+    ]);
+  }
+
+  /** The group of `key`, filled with all that it announces when it is new. */
+  #group(key: string, state: PeerState): Group {
+    return getOrCreate(this.#groups, key, () => {
+      const { negotiated, peer } = state;
+      const options = { fourOctetAs: negotiated?.fourOctetAs ?? true };
+      const updates = new UpdateGroup(options, {
+        table: this.#rib.table,
+        attributes: this.#attributes,
+      });
+      const target = this.#targetOf(state, negotiated?.localAddress ?? peer.config.address);
+      const group = { updates, peer: exportPeer(state), target };
+      for (const prefixId of this.#rib.table.ids()) {
+        updates.update(prefixId, this.#routeFor(group, prefixId, this.#rib.loc.get(prefixId)));
+      }
+      updates.flush();
+      return group;
+    });
+  }
+
+  #targetOf({ peer }: PeerState, localAddress: IpAddr): ExportTarget {
+    const { config, nextHopMode } = peer;
+    return {
+      external: isExternal(config),
+      localAs: config.localAs,
+      localAddress,
+      nextHopMode,
+    };
+  }
+
+  #routeFor(group: Group, prefixId: number, best: BestRoute | undefined): OutRoute | undefined {
+    const rules = this.#rules;
+    if (best === undefined || rules === undefined) return undefined;
+    if (!this.#judge(group, prefixId, best).accepted) return undefined;
+    const attributesId = this.#exported(group, { prefixId, best, rules });
+    return { attributesId, source: best.peer };
+  }
+
+  #judge(group: Group, prefixId: number, best: BestRoute): ExportVerdict {
+    if (this.#rules === undefined) return { accepted: false, step: "no-rule" };
+    const route = {
+      prefixes: this.#rib.table.packed,
+      index: prefixId,
+      source: this.#peers.sourceOf(best.peer),
+      communities: this.#attributes.get(best.attributesId).attributes.communities ?? [],
+    };
+    return exportRoute(route, group.peer, this.#rules.config);
+  }
+
+  /** Id of the attributes that the group is told, with a reference for the caller. */
+  #exported(
+    group: Group,
+    { prefixId, best, rules }: { prefixId: number; best: BestRoute; rules: ExportRules },
+  ): number {
+    const { advertisements: all, normalPriority, clusterId } = rules;
+    const covering = (each: Advertisement) =>
+      each.prefixes.covers(this.#rib.table.packed, prefixId);
+    const advertisements = all.filter(covering);
+    const batch = getOrCreate(this.#batch, group, () => new Map<string, number>());
+    const which = advertisements.map((each) => all.indexOf(each)).join();
+    const key = `${best.attributesId} ${best.peer} ${which}`;
+    const attributesId = getOrCreate(batch, key, () => {
+      const self = { normalPriority: normalPriority[this.#rib.family], clusterId };
+      const route = this.#routeToExport(best);
+      const { attributes, nextHop } = exportAttributes(route, group.target, self);
+      return this.#attributes.intern(withCommunities(attributes, advertisements), nextHop);
+    });
+    this.#attributes.retain(attributesId);
+    return attributesId;
+  }
+
+  #routeToExport({ peer, attributesId }: BestRoute) {
+    const { attributes, nextHop } = this.#attributes.get(attributesId);
+    return {
+      attributes,
+      nextHop,
+      source: this.#peers.sourceOf(peer),
+      sourceRouterId: this.#peers.numbered(peer)?.routerId ?? 0,
+    };
+  }
+
+  #updatesOf(peer: number): UpdateGroup | undefined {
+    return this.#groups.get(this.#groupOf.get(peer) ?? "")?.updates;
+  }
+
+  #disposeIfEmpty(key: string | undefined): void {
+    const group = this.#groups.get(key ?? "");
+    if (key === undefined || group === undefined || group.updates.size > 0) return;
+    group.updates.dispose();
+    this.#groups.delete(key);
+  }
+}
+
+function exportPeer({ peer }: PeerState): ExportPeer {
+  return {
+    external: isExternal(peer.config),
+    client: peer.config.reflectorClient !== undefined,
+  };
+}

@@ -1,0 +1,168 @@
+import { assertNever } from "../../lib/brand.ts";
+import type { Clock } from "../../lib/clock.ts";
+import type { Logger } from "../../lib/log.ts";
+import type { FibSync } from "../fib/fib-sync.ts";
+import type { PeerConfig, PeerStatus } from "../peer/peer.ts";
+import { createPeers, type RunningPeers } from "../peer/peers-service.ts";
+import type { SpeakerEffect, SpeakerEvent, SpeakerTimer } from "./events.ts";
+import type { Speaker } from "./speaker.ts";
+
+/** Routes that arrive within this time are one batch to peers and kernel. */
+const flushDelayMs = 10;
+
+export interface SpeakerHostDeps {
+  readonly fib: FibSync;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly signal: AbortSignal;
+  /** Routes of an earlier run are in the kernel: to our peers this start is a restart. */
+  readonly isRestart: () => boolean;
+}
+
+/** The shell around a speaker: gives it events one at a time and does what it asks. */
+export class SpeakerHost {
+  readonly #speaker: Speaker;
+  readonly #deps: SpeakerHostDeps;
+  readonly #queue: SpeakerEvent[] = [];
+  readonly #timers = new Map<SpeakerTimer, () => void>();
+  #isBusy = false;
+  #peers: { readonly running: RunningPeers; readonly key: string; stop(): void } | undefined;
+  /** Peers that have ended or are ending: their ports are free when this settles. */
+  #ended: Promise<void> = Promise.resolve();
+  #wanted: readonly PeerConfig[] = [];
+
+  constructor(speaker: Speaker, deps: SpeakerHostDeps) {
+    this.#speaker = speaker;
+    this.#deps = deps;
+  }
+
+  /** May be called from within an effect: events are handled in order, one at a time. */
+  post(event: SpeakerEvent): void {
+    this.#queue.push(event);
+    if (this.#isBusy) return;
+    this.#isBusy = true;
+    try {
+      for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) {
+        for (const effect of this.#speaker.handle(next)) this.#perform(effect);
+      }
+    } finally {
+      this.#isBusy = false;
+    }
+  }
+
+  status(): readonly PeerStatus[] {
+    return this.#peers?.running.status() ?? [];
+  }
+
+  /** Settles when the last connection has ended, after `signal`. */
+  async ended(): Promise<void> {
+    for (const cancel of this.#timers.values()) cancel();
+    this.#timers.clear();
+    await this.#ended;
+    await this.#peers?.running.ended;
+  }
+
+  #perform(effect: SpeakerEffect): void {
+    const { fib, clock } = this.#deps;
+    switch (effect.kind) {
+      case "configurePeers":
+        this.#configurePeers(effect.peers);
+        break;
+      case "send":
+        if (this.#peers?.running.send(effect.name, effect.bytes) === false) {
+          this.post({ kind: "blocked", name: effect.name });
+        }
+        break;
+      case "setRoutes":
+        fib.setRoutes(effect.routes);
+        break;
+      case "converged":
+        this.#deps.log.info({ routes: fib.size }, "Converged");
+        fib.converged();
+        break;
+      case "startTimer":
+        this.#startTimer(effect.timer, effect.seconds);
+        break;
+      case "stopTimer":
+        this.#stopTimer(effect.timer);
+        break;
+      case "flushSoon":
+        clock.setTimer(flushDelayMs, () => this.#postLater({ kind: "flush" }));
+        break;
+      default:
+        assertNever(effect);
+    }
+  }
+
+  #configurePeers(peers: readonly PeerConfig[]): void {
+    this.#wanted = peers;
+    const { config } = this.#speaker;
+    if (config === undefined) return;
+    const { listenAddresses, listenPort } = config;
+    const key = JSON.stringify([listenAddresses, listenPort]);
+    if (this.#peers?.key === key) {
+      this.#peers.running.configure(peers);
+      return;
+    }
+    if (this.#peers === undefined) this.#startPeers(key, listenAddresses, listenPort);
+    else this.#restartPeers(key);
+  }
+
+  /** Another port or address to listen on: all sessions end, and start again when it is free. */
+  #restartPeers(key: string): void {
+    const before = this.#peers;
+    this.#peers = undefined;
+    if (before === undefined) return;
+    before.stop();
+    this.#ended = before.running.ended.then(() => {
+      const { config } = this.#speaker;
+      if (this.#peers !== undefined || config === undefined || this.#deps.signal.aborted) return;
+      this.#startPeers(key, config.listenAddresses, config.listenPort);
+    });
+  }
+
+  #startPeers(
+    key: string,
+    listenAddresses: RunningPeersConfig["listenAddresses"],
+    listenPort: number,
+  ): void {
+    const { clock, log, signal, isRestart } = this.#deps;
+    const own = new AbortController();
+    const running = createPeers(
+      { listenAddresses, listenPort, closeQuietly: true },
+      {
+        clock,
+        log,
+        signal: AbortSignal.any([signal, own.signal]),
+        onEvent: (event) => this.post({ kind: "peer", event }),
+        // What forwards is the kernel, and it has kept its routes, those to our pods at least.
+        localRestart: () => ({
+          restarting: isRestart() && !this.#speaker.converged,
+          forwardingKept: true,
+        }),
+      },
+    );
+    this.#peers = { running, key, stop: () => own.abort() };
+    running.configure(this.#wanted);
+  }
+
+  #startTimer(timer: SpeakerTimer, seconds: number): void {
+    this.#stopTimer(timer);
+    const cancel = this.#deps.clock.setTimer(seconds * 1000, () => {
+      this.#timers.delete(timer);
+      this.#postLater({ kind: "timerExpired", timer });
+    });
+    this.#timers.set(timer, cancel);
+  }
+
+  #stopTimer(timer: SpeakerTimer): void {
+    this.#timers.get(timer)?.();
+    this.#timers.delete(timer);
+  }
+
+  #postLater(event: SpeakerEvent): void {
+    if (!this.#deps.signal.aborted) this.post(event);
+  }
+}
+
+type RunningPeersConfig = Parameters<typeof createPeers>[0];

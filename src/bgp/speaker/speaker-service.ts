@@ -1,0 +1,169 @@
+import type { Datastore } from "../../datastore/datastore.ts";
+import { runSyncer, type SyncerConfig } from "../../datastore/reflector.ts";
+import type { Kernel, KernelEvent } from "../../kernel/kernel.ts";
+import type { Clock } from "../../lib/clock.ts";
+import { errorMessage, InputError } from "../../lib/errors.ts";
+import type { Logger } from "../../lib/log.ts";
+import { parsePrefix } from "../../lib/prefix.ts";
+import { runServices, type Service } from "../../lib/service.ts";
+import { type SpeakerConfig, speakerConfig } from "../config/speaker-config.ts";
+import { FibSync } from "../fib/fib-sync.ts";
+import { Reachability } from "./reachability.ts";
+import { bgpKinds, ResourceCache } from "./resource-cache.ts";
+import { Speaker } from "./speaker.ts";
+import { SpeakerHost } from "./speaker-host.ts";
+import { explainPrefix, speakerStatus } from "./status.ts";
+import { serveStatus } from "./status-server.ts";
+
+export interface BgpConfig {
+  readonly nodeName: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Default: bgp.sock in TORTIE_RUN_DIR. */
+  readonly statusPath?: string;
+}
+
+export interface BgpDeps {
+  readonly datastore: Datastore;
+  readonly kernel: Kernel;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Turns an object into what the speaker sees; null when it is invalid. */
+  readonly decode?: SyncerConfig["decode"];
+}
+
+/** Changes of the datastore that arrive within this time are one change of configuration. */
+const settleMs = 50;
+const monitorRetryMs = 1000;
+
+/**
+ * The BGP speaker of one node: follows the datastore, speaks with its peers and keeps the kernel's
+ * routes of protocol 12. When it ends, sessions are closed without a word and the kernel's routes stay.
+ */
+export function runBgp(config: BgpConfig, deps: BgpDeps): Service {
+  return async (signal) => {
+    const { clock, log, kernel } = deps;
+    const speaker = new Speaker();
+    const mayKeep = speaker.mayKeep.bind(speaker);
+    const fib = new FibSync({ kernel, clock, log, mayKeep });
+    const reachability = new Reachability(kernel, clock, log);
+    const onEvents = (events: readonly KernelEvent[]) => {
+      fib.onKernelEvents(events);
+      reachability.onKernelEvents(events);
+    };
+    const watched = watchKernel(kernel, { onEvents, clock, log }, signal);
+    const adopted = await fib.adopt();
+    if (adopted > 0) log.info({ routes: adopted }, "Routes of an earlier run kept");
+    const isRestart = () => adopted > 0;
+    const host = new SpeakerHost(speaker, { fib, clock, log, signal, isRestart });
+    host.post({ kind: "nextHops", nextHops: await reachability.read() });
+    const startedAt = clock.date().toISOString();
+    await runServices(
+      [
+        () => watched,
+        (stop) => fib.run(stop),
+        (stop) => reachability.run((nextHops) => host.post({ kind: "nextHops", nextHops }), stop),
+        (stop) => followDatastore(config, deps, { host, signal: stop }),
+        (stop) => serveStatus(statusPath(config), answers(speaker, host, startedAt), stop),
+      ],
+      signal,
+    );
+    await host.ended();
+  };
+}
+
+/** Follows the kernel's changes. After a failure they count as lost. */
+async function watchKernel(
+  kernel: Kernel,
+  deps: {
+    readonly onEvents: (events: readonly KernelEvent[]) => void;
+    readonly clock: Clock;
+    readonly log: Logger;
+  },
+  signal: AbortSignal,
+): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      await kernel.monitor(deps.onEvents, signal);
+      if (signal.aborted) return;
+    } catch (error) {
+      deps.log.warn({ reason: errorMessage(error) }, "Kernel monitor ended");
+    }
+    deps.onEvents([{ kind: "lost" }]);
+    await deps.clock.sleep(monitorRetryMs, signal).catch(() => undefined);
+  }
+}
+
+/** Turns what the datastore says into configurations, as soon as it has said all. */
+function followDatastore(
+  { nodeName, env }: BgpConfig,
+  { datastore, clock, log, decode }: BgpDeps,
+  { host, signal }: { readonly host: SpeakerHost; readonly signal: AbortSignal },
+): Promise<void> {
+  const cache = new ResourceCache();
+  let isInSync = false;
+  let isPending = false;
+  let last = "";
+  const configure = () => {
+    isPending = false;
+    if (signal.aborted) return;
+    const config = readConfig(() => speakerConfig(cache.resources, nodeName, speakerEnv(env)), log);
+    const text = JSON.stringify(config);
+    if (config === undefined || text === last) return;
+    last = text;
+    for (const problem of config.problems) log.warn({ problem }, "Configuration problem");
+    for (const { name, reason } of config.blocked)
+      log.warn({ peer: name, reason }, "Peer kept down");
+    host.post({ kind: "configured", config });
+  };
+  const callbacks = {
+    onUpdates: (updates: Parameters<ResourceCache["apply"]>[0][]) => {
+      for (const update of updates) cache.apply(update);
+      if (!isInSync || isPending) return;
+      isPending = true;
+      clock.setTimer(settleMs, configure);
+    },
+    onStatus: (status: string) => {
+      if (status !== "in-sync" || isInSync) return;
+      isInSync = true;
+      configure();
+    },
+  };
+  const syncer = { kinds: bgpKinds, ...(decode === undefined ? {} : { decode }) };
+  return runSyncer(syncer, { datastore, callbacks, clock, log }, signal);
+}
+
+/** A configuration that cannot be read leaves the one before in force. */
+function readConfig(read: () => SpeakerConfig | undefined, log: Logger): SpeakerConfig | undefined {
+  try {
+    const config = read();
+    if (config === undefined) log.info("Waiting for this node's BGP address");
+    return config;
+  } catch (error) {
+    log.error({ reason: errorMessage(error) }, "Configuration not usable");
+    return undefined;
+  }
+}
+
+function speakerEnv(env: BgpConfig["env"]): Parameters<typeof speakerConfig>[2] {
+  const { CALICO_ROUTER_ID, FELIX_PROGRAMCLUSTERROUTES } = env;
+  return {
+    ...(CALICO_ROUTER_ID === undefined ? {} : { CALICO_ROUTER_ID }),
+    ...(FELIX_PROGRAMCLUSTERROUTES === undefined ? {} : { FELIX_PROGRAMCLUSTERROUTES }),
+  };
+}
+
+function answers(speaker: Speaker, host: SpeakerHost, startedAt: string) {
+  return (request: string): unknown => {
+    const [verb, argument = ""] = request.split(" ");
+    if (verb === "status") return speakerStatus(speaker, host.status(), startedAt);
+    if (verb === "rib") {
+      const prefix = parsePrefix(argument);
+      return explainPrefix(speaker, prefix) ?? { prefix, paths: [], kernel: "none", exports: {} };
+    }
+    throw new InputError(`Cannot answer "${request}": ask for status, or rib PREFIX`);
+  };
+}
+
+function statusPath({ statusPath: path, env }: BgpConfig): string {
+  return path ?? `${env["TORTIE_RUN_DIR"] || "/var/run/calico/tortie"}/bgp.sock`;
+}

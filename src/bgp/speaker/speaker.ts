@@ -1,0 +1,350 @@
+import type { KernelRoute } from "../../kernel/kernel.ts";
+import { assertNever } from "../../lib/brand.ts";
+import type { IpFamily } from "../../lib/ip-addr.ts";
+import { type Prefix, prefixFamily } from "../../lib/prefix.ts";
+import type { SpeakerConfig } from "../config/speaker-config.ts";
+import { type Choice, FibPolicy } from "../fib/desired-routes.ts";
+import type { Negotiated, PeerEvent } from "../peer/peer.ts";
+import type { StoredPath } from "../rib/adj-rib-in.ts";
+import { AttributeStore } from "../rib/attribute-store.ts";
+import type { Decision } from "../rib/decision.ts";
+import { type Candidate, FamilyRib } from "../rib/family-rib.ts";
+import { NextHops } from "../rib/next-hop.ts";
+import { keptOnLoss, lostByRestart, staleSeconds } from "../rib/stale-paths.ts";
+import type { PeerBytes } from "../rib/update-group.ts";
+import type { UpdateMessage } from "../wire/message.ts";
+import type { SpeakerEffect, SpeakerEvent, SpeakerTimer } from "./events.ts";
+import { ExportGroups, exportRules } from "./export-groups.ts";
+import { judgePath, type PeerState, SpeakerPeers } from "./speaker-peers.ts";
+
+/** Longest wait for peers after a start (facts 5.1, restart time), and for one without End-of-RIB. */
+const convergenceSeconds = 120;
+const settleSeconds = 10;
+
+/** The RIB of one family and what is exported of it. */
+export interface FamilyState {
+  readonly rib: FamilyRib;
+  readonly groups: ExportGroups;
+}
+
+/**
+ * The core of a speaker: events in, effects out. No clock, socket or log; the RIBs behind it are
+ * changed in place. Own routes are told at once; routes of others as they come: nothing waits for
+ * End-of-RIB but the removal of what an earlier run left in the kernel.
+ */
+export class Speaker {
+  readonly attributes: AttributeStore = new AttributeStore();
+  readonly peers: SpeakerPeers = new SpeakerPeers();
+  readonly families: Readonly<Record<IpFamily, FamilyState>>;
+  config: SpeakerConfig | undefined;
+  #fib: FibPolicy | undefined;
+  converged = false;
+  #nextHops = new NextHops({ routes: [], ownAddresses: [] });
+  #flushAsked = false;
+  /** Names of peers whose first End-of-RIB has not come. */
+  readonly #awaited = new Set<string>();
+  #effects: SpeakerEffect[] = [];
+
+  constructor() {
+    const state = (family: IpFamily): FamilyState => {
+      const rib = new FamilyRib(family, this.attributes);
+      return { rib, groups: new ExportGroups(rib, this.attributes, this.peers) };
+    };
+    this.families = { 4: state(4), 6: state(6) };
+  }
+
+  handle(event: SpeakerEvent): readonly SpeakerEffect[] {
+    switch (event.kind) {
+      case "configured":
+        this.#configure(event.config);
+        break;
+      case "nextHops":
+        this.#resolveAnew(event.nextHops);
+        break;
+      case "peer":
+        this.#peerEvent(event.event);
+        break;
+      case "blocked":
+        this.#eachFamily(event.name, ({ groups }, { number }) => groups.block(number));
+        break;
+      case "timerExpired":
+        this.#timerExpired(event.timer);
+        break;
+      case "flush":
+        this.#flush();
+        break;
+      default:
+        assertNever(event);
+    }
+    return this.#takeEffects();
+  }
+
+  /** A route of an earlier run may stay in the kernel until the RIB has converged. */
+  mayKeep(route: KernelRoute): boolean {
+    return !this.converged && this.#fib?.mayKeep(route) === true;
+  }
+
+  /** What a stored path is worth now. */
+  judge(stored: StoredPath): Candidate {
+    const { config } = this;
+    if (config === undefined) return { rejected: "not-configured" };
+    const state = this.peers.numbered(stored.peer);
+    const route = this.attributes.get(stored.attributesId);
+    return judgePath(stored, route, { state, config }, this.#nextHops);
+  }
+
+  /** The kernel's route by a decision, or why it gets none of us. */
+  kernelRoute(rib: FamilyRib, prefixId: number, decision: Decision): KernelRoute | string {
+    const choice = this.#choiceOf(decision);
+    if (choice === undefined || this.#fib === undefined) return "no-route";
+    const at = { prefixes: rib.table.packed, index: prefixId };
+    return this.#fib.routeTo(rib.table.prefixAt(prefixId), at, choice);
+  }
+
+  #choiceOf({ best, equal }: Decision): Choice | undefined {
+    if (best === undefined) return undefined;
+    if (best.local) return { kind: "local" };
+    const nextHops = equal.flatMap(({ attributesId }) => {
+      const { nextHop } = this.attributes.get(attributesId);
+      const resolved = nextHop === undefined ? undefined : this.#nextHops.resolve(nextHop);
+      return resolved === undefined ? [] : [resolved];
+    });
+    return { kind: "learned", nextHops };
+  }
+
+  #configure(config: SpeakerConfig): void {
+    const first = this.config === undefined;
+    this.config = config;
+    this.#fib = new FibPolicy(config);
+    const rules = exportRules(config);
+    for (const { groups } of this.#all()) groups.setRules(rules);
+    const changed = this.#configurePeers(config, first);
+    for (const { rib } of this.#all()) {
+      rib.originate(
+        new Set(config.originated.filter((prefix) => prefixFamily(prefix) === rib.family)),
+      );
+      rib.markAll();
+    }
+    this.#flush();
+    for (const state of changed) {
+      for (const { groups } of this.#all()) this.#send(groups.move(state));
+    }
+    this.#effects.push({
+      kind: "configurePeers",
+      peers: config.peers.map((peer) => peer.config),
+    });
+    if (first) this.#startTimer("convergence", convergenceSeconds);
+    this.#checkConverged();
+  }
+
+  /** Forgets peers that are gone or get a new session. Gives those that only export differently. */
+  #configurePeers(config: SpeakerConfig, first: boolean): PeerState[] {
+    const wanted = new Map(config.peers.map((peer) => [peer.config.name, peer]));
+    const changed: PeerState[] = [];
+    for (const state of [...this.peers.all()]) {
+      const peer = wanted.get(state.peer.config.name);
+      if (peer !== undefined && sameText(peer.config, state.peer.config)) {
+        const next = { ...state, peer };
+        this.peers.set(next);
+        if (!sameText(peer, state.peer)) changed.push(next);
+      } else {
+        this.#forget(state);
+      }
+    }
+    for (const [name, peer] of wanted) {
+      if (this.peers.get(name) !== undefined) continue;
+      this.peers.add(peer);
+      if (first) this.#awaited.add(name);
+    }
+    return changed;
+  }
+
+  #forget(state: PeerState): void {
+    const { name } = state.peer.config;
+    for (const { rib, groups } of this.#all()) {
+      groups.leave(state.number);
+      rib.dropPeer(state.number, "all");
+    }
+    this.#stopTimer(`stale ${name}`);
+    this.#stopTimer(`settle ${name}`);
+    this.#awaited.delete(name);
+    this.peers.remove(state);
+  }
+
+  #resolveAnew(nextHops: NextHops): void {
+    const agree = this.#nextHops.agreesWith(nextHops);
+    this.#nextHops = nextHops;
+    if (agree) return;
+    for (const { rib } of this.#all()) rib.markAll();
+    this.#askFlush();
+  }
+
+  #peerEvent(event: PeerEvent): void {
+    const state = this.peers.get(event.name);
+    if (state === undefined) return;
+    switch (event.kind) {
+      case "established":
+        this.#established(state, event.negotiated);
+        break;
+      case "update":
+        this.#update(state, event.update);
+        break;
+      case "refreshRequested":
+        this.#flush();
+        this.#send(this.families[event.family].groups.refresh(state.number));
+        break;
+      case "drained":
+        this.#flush();
+        for (const { groups } of this.#all()) this.#send(groups.drained(state.number));
+        break;
+      case "down":
+        this.#down(state, event.graceful);
+        break;
+      default:
+        assertNever(event);
+    }
+  }
+
+  #established(before: PeerState, negotiated: Negotiated): void {
+    const state = { ...before, negotiated, routerId: negotiated.peerRouterId };
+    const { name } = state.peer.config;
+    this.peers.set(state);
+    for (const { groups } of this.#all()) groups.leave(state.number);
+    for (const family of lostByRestart(negotiated)) {
+      this.families[family].rib.dropPeer(state.number, "stale");
+    }
+    this.#startTimer(`stale ${name}`, this.#staleSeconds(state));
+    if (negotiated.gracefulRestart === undefined) this.#startTimer(`settle ${name}`, settleSeconds);
+    this.#flush();
+    for (const family of negotiated.families) {
+      this.#send(this.families[family].groups.join(state));
+    }
+  }
+
+  #update({ number, peer }: PeerState, update: UpdateMessage): void {
+    for (const prefixes of update.withdrawn) {
+      this.families[prefixes.family].rib.withdraw(number, prefixes);
+    }
+    const { attributes } = update;
+    for (const { prefixes, nextHop } of update.announced) {
+      if (attributes === undefined) continue;
+      this.families[prefixes.family].rib.announce(number, prefixes, { attributes, nextHop });
+    }
+    for (const family of update.endOfRib) {
+      this.families[family].rib.dropPeer(number, "stale");
+      this.#settled(peer.config.name);
+    }
+    this.#askFlush();
+  }
+
+  #down(before: PeerState, graceful: boolean): void {
+    const { negotiated, ...state } = before;
+    this.peers.set(state);
+    if (negotiated === undefined) return;
+    const kept = keptOnLoss(negotiated, graceful);
+    for (const { rib, groups } of this.#all()) {
+      groups.leave(state.number);
+      if (kept.includes(rib.family)) rib.adjIn.markStale(state.number);
+      else rib.dropPeer(state.number, "all");
+    }
+    const { name } = state.peer.config;
+    this.#stopTimer(`settle ${name}`);
+    if (kept.length > 0) this.#startTimer(`stale ${name}`, this.#staleSeconds(before));
+    else this.#stopTimer(`stale ${name}`);
+    this.#askFlush();
+  }
+
+  #timerExpired(timer: SpeakerTimer): void {
+    if (timer === "convergence") {
+      this.#awaited.clear();
+      this.#checkConverged();
+      return;
+    }
+    const [what = "", name = ""] = timer.split(" ");
+    if (what === "settle") this.#settled(name);
+    const state = this.peers.get(name);
+    if (state === undefined) return;
+    for (const { rib } of this.#all()) rib.dropPeer(state.number, "stale");
+    this.#askFlush();
+  }
+
+  /** A peer has told all that it has. */
+  #settled(name: string): void {
+    this.#stopTimer(`stale ${name}`);
+    this.#stopTimer(`settle ${name}`);
+    if (this.#awaited.delete(name)) this.#checkConverged();
+  }
+
+  #checkConverged(): void {
+    if (this.converged || this.config === undefined || this.#awaited.size > 0) return;
+    this.converged = true;
+    this.#flush();
+    this.#stopTimer("convergence");
+    this.#effects.push({ kind: "converged" });
+  }
+
+  /** Decides what has changed; then the peers and the kernel are told. */
+  #flush(): void {
+    this.#flushAsked = false;
+    const routes = new Map<Prefix, KernelRoute | undefined>();
+    for (const state of this.#all()) this.#flushFamily(state, routes);
+    if (routes.size > 0) this.#effects.push({ kind: "setRoutes", routes });
+  }
+
+  #flushFamily({ rib, groups }: FamilyState, routes: Map<Prefix, KernelRoute | undefined>): void {
+    const decided = rib.decideDirty(
+      (stored) => this.judge(stored),
+      (prefixId, decision) => {
+        const route = this.kernelRoute(rib, prefixId, decision);
+        routes.set(rib.table.prefixAt(prefixId), typeof route === "string" ? undefined : route);
+        groups.export(prefixId, rib.loc.get(prefixId));
+      },
+    );
+    this.#send(groups.flush());
+    rib.sweep(decided);
+  }
+
+  #askFlush(): void {
+    if (this.#flushAsked || !this.#all().some(({ rib }) => rib.isDirty)) return;
+    this.#flushAsked = true;
+    this.#effects.push({ kind: "flushSoon" });
+  }
+
+  #staleSeconds({ peer, negotiated }: PeerState): number {
+    const configured = peer.config.gracefulRestartSeconds;
+    return negotiated === undefined ? configured : staleSeconds(negotiated, configured);
+  }
+
+  #eachFamily(name: string, visit: (family: FamilyState, state: PeerState) => void): void {
+    const state = this.peers.get(name);
+    if (state === undefined) return;
+    for (const family of this.#all()) visit(family, state);
+  }
+
+  #send(bytes: readonly PeerBytes[]): void {
+    for (const each of bytes) this.#effects.push({ kind: "send", ...each });
+  }
+
+  #startTimer(timer: SpeakerTimer, seconds: number): void {
+    this.#effects.push({ kind: "startTimer", timer, seconds });
+  }
+
+  #stopTimer(timer: SpeakerTimer): void {
+    this.#effects.push({ kind: "stopTimer", timer });
+  }
+
+  #all(): readonly FamilyState[] {
+    return [this.families[4], this.families[6]];
+  }
+
+  #takeEffects(): readonly SpeakerEffect[] {
+    const effects = this.#effects;
+    this.#effects = [];
+    return effects;
+  }
+}
+
+/** Configs are built by one function, so their fields have one order. */
+function sameText(a: unknown, b: unknown): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
+}

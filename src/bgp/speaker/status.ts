@@ -1,0 +1,152 @@
+import { type Prefix, prefixFamily } from "../../lib/prefix.ts";
+import type { PeerType } from "../config/session.ts";
+import type { PeerStatus } from "../peer/peer.ts";
+import { localPeer, type StoredPath } from "../rib/adj-rib-in.ts";
+import type { Path } from "../rib/decision.ts";
+import type { Speaker } from "./speaker.ts";
+
+/** What `status` answers: the shape is a contract with `lab status` and `node status`. */
+export interface SpeakerStatus {
+  readonly asn: number | null;
+  readonly routerId: string | null;
+  readonly converged: boolean;
+  readonly peers: readonly {
+    readonly name: string;
+    readonly address: string;
+    readonly type: PeerType;
+    readonly state: string;
+    /** ISO time of the last change of state. */
+    readonly since: string;
+    readonly reason: string;
+    /** Paths that the peer has told. */
+    readonly routes: number;
+  }[];
+  readonly routes: {
+    readonly prefixes: number;
+    readonly paths: number;
+    readonly originated: readonly string[];
+  };
+  /** Objects of the datastore that cannot be used. */
+  readonly problems: readonly string[];
+}
+
+/** What `rib PREFIX` answers: all paths, why each is not the best, and to whom the best is told. */
+export interface RibAnswer {
+  readonly prefix: string;
+  readonly paths: readonly {
+    /** Session name, or "local". */
+    readonly peer: string;
+    readonly nextHop: string | null;
+    readonly asPath: string;
+    readonly localPref: number | null;
+    readonly stale: boolean;
+    /** "best", "lost: STEP" of the decision process, or "rejected: REASON". */
+    readonly verdict: string;
+  }[];
+  /** The kernel's route, or why it has none of us. */
+  readonly kernel: string;
+  /** Session name to the deciding step of export policy. */
+  readonly exports: Readonly<Record<string, string>>;
+}
+
+export function speakerStatus(
+  speaker: Speaker,
+  sessions: readonly PeerStatus[],
+  startedAt: string,
+): SpeakerStatus {
+  const { config } = speaker;
+  const ribs = [speaker.families[4].rib, speaker.families[6].rib];
+  const counts = ribs.map(({ adjIn }) => adjIn.countByPeer());
+  const running = sessions.map((session) => {
+    const state = speaker.peers.get(session.name);
+    const routes = counts.reduce((sum, count) => sum + (count.get(state?.number ?? -1) ?? 0), 0);
+    return { ...session, type: state?.peer.type ?? ("NodeMesh" as const), routes };
+  });
+  const blocked = (config?.blocked ?? []).map((peer) => ({
+    ...peer,
+    state: "Idle",
+    since: startedAt,
+    routes: 0,
+  }));
+  return {
+    asn: config?.asn ?? null,
+    routerId: config === undefined ? null : dotted(config.routerId),
+    converged: speaker.converged,
+    peers: [...running, ...blocked].map(
+      ({ name, address, type, state, since, reason, routes }) => ({
+        name,
+        address,
+        type,
+        state,
+        since,
+        reason,
+        routes,
+      }),
+    ),
+    routes: {
+      prefixes: ribs.reduce((sum, { loc }) => sum + loc.size, 0),
+      paths: ribs.reduce((sum, { adjIn }) => sum + adjIn.size, 0),
+      originated: config?.originated ?? [],
+    },
+    problems: config?.problems ?? [],
+  };
+}
+
+/** Undefined when nobody has told of the prefix. */
+export function explainPrefix(speaker: Speaker, prefix: Prefix): RibAnswer | undefined {
+  const { rib, groups } = speaker.families[prefixFamily(prefix)];
+  const prefixId = rib.table.findPrefix(prefix);
+  if (prefixId < 0) return undefined;
+  const decision = rib.decideOne(prefixId, (stored) => speaker.judge(stored));
+  const lostBy = (stored: StoredPath): string => {
+    const candidate = speaker.judge(stored);
+    if ("rejected" in candidate) return `rejected: ${candidate.rejected}`;
+    const same = (path: Path) => path.peer === stored.peer;
+    if (decision.best !== undefined && same(decision.best)) return "best";
+    const lost = [...decision.lost].find(([path]) => same(path));
+    return `lost: ${lost?.[1] ?? "unknown"}`;
+  };
+  const best = rib.loc.get(prefixId);
+  const exports: Record<string, string> = {};
+  for (const { number, peer } of speaker.peers.all()) {
+    if (best === undefined) continue;
+    const verdict = groups.explain(number, prefixId, best);
+    if (verdict === undefined) continue;
+    const { name } = peer.config;
+    exports[name] = number === best.peer ? "learned from it" : verdictText(verdict);
+  }
+  return {
+    prefix,
+    paths: rib.adjIn.paths(prefixId).map((stored) => pathText(speaker, stored, lostBy(stored))),
+    kernel: kernelText(speaker.kernelRoute(rib, prefixId, decision)),
+    exports,
+  };
+}
+
+function pathText(speaker: Speaker, stored: StoredPath, verdict: string) {
+  const { attributes, nextHop } = speaker.attributes.get(stored.attributesId);
+  const peer = speaker.peers.numbered(stored.peer)?.peer.config.name;
+  return {
+    peer: stored.peer === localPeer ? "local" : (peer ?? "unknown"),
+    nextHop: nextHop ?? null,
+    asPath: attributes.asPath.flatMap(({ asns }) => asns).join(" "),
+    localPref: attributes.localPref ?? null,
+    stale: stored.stale,
+    verdict,
+  };
+}
+
+function verdictText({ accepted, step }: { readonly accepted: boolean; readonly step: string }) {
+  return `${accepted ? "accepted" : "rejected"}: ${step}`;
+}
+
+function kernelText(route: ReturnType<Speaker["kernelRoute"]>): string {
+  if (typeof route === "string") return `none: ${route}`;
+  if (route.kind !== "unicast") return route.kind;
+  const hops = route.nextHops ?? [route];
+  return hops.map(({ gateway, ifindex }) => `via ${gateway} ifindex ${ifindex}`).join(", ");
+}
+
+function dotted(id: number): string {
+  return [24, 16, 8, 0].map((shift) => (id >>> shift) & 0xff).join(".");
+}

@@ -1,0 +1,101 @@
+import { type DecodeFailure, failure } from "./decode-error.ts";
+import { headerLength, maxMessageLength, messageType } from "./header.ts";
+import { errorCode } from "./notification.ts";
+
+/** One message without its header. `body` is a view that lives only until the next `push`. */
+export interface Frame {
+  readonly type: number;
+  readonly body: Uint8Array;
+}
+
+/** Shortest message of each type (RFC 4271 section 6.1, RFC 2918); a KEEPALIVE has this length. */
+const minLength: Readonly<Record<number, number>> = {
+  [messageType.open]: 29,
+  [messageType.update]: 23,
+  [messageType.notification]: 21,
+  [messageType.keepalive]: 19,
+  [messageType.routeRefresh]: 23,
+};
+
+const headerSubcode = { notSynchronized: 1, badLength: 2, badType: 3 } as const;
+
+/**
+ * Cuts a TCP stream into messages. Holds at most one unfinished message: less than 4096 octets.
+ * After a failure the stream is lost: give it no more bytes.
+ */
+export class FrameSplitter {
+  readonly #partial = new Uint8Array(maxMessageLength);
+  #length = 0;
+
+  /** Gives the messages that `chunk` completes to `onFrame`, in order, until one is not well formed. */
+  push(chunk: Uint8Array, onFrame: (frame: Frame) => void): DecodeFailure | undefined {
+    let at = 0;
+    while (at < chunk.length) {
+      if (this.#length === 0 && chunk.length - at >= headerLength) {
+        const length = checkedLength(chunk, at);
+        if (typeof length !== "number") return length;
+        if (chunk.length - at >= length) {
+          onFrame({
+            type: chunk[at + 18] ?? 0,
+            body: chunk.subarray(at + headerLength, at + length),
+          });
+          at += length;
+          continue;
+        }
+      }
+      const taken = this.#collect(chunk, at);
+      if (typeof taken !== "number") return taken;
+      at += taken;
+      this.#emitWhole(onFrame);
+    }
+    return undefined;
+  }
+
+  /** Adds to the unfinished message: up to the end of its header, then up to its end. */
+  #collect(chunk: Uint8Array, at: number): number | DecodeFailure {
+    const want = this.#wanted();
+    if (typeof want !== "number") return want;
+    const taken = Math.min(want - this.#length, chunk.length - at);
+    this.#partial.set(chunk.subarray(at, at + taken), this.#length);
+    this.#length += taken;
+    if (this.#length !== headerLength) return taken;
+    const whole = this.#wanted();
+    return typeof whole === "number" ? taken : whole;
+  }
+
+  #wanted(): number | DecodeFailure {
+    return this.#length < headerLength ? headerLength : checkedLength(this.#partial, 0);
+  }
+
+  #emitWhole(onFrame: (frame: Frame) => void): void {
+    const want = this.#wanted();
+    if (this.#length < headerLength || this.#length !== want) return;
+    const length = this.#length;
+    this.#length = 0;
+    onFrame({ type: this.#partial[18] ?? 0, body: this.#partial.slice(headerLength, length) });
+  }
+}
+
+/** Length field of the header at `at`, once marker, length and type are right. */
+function checkedLength(bytes: Uint8Array, at: number): number | DecodeFailure {
+  for (let i = 0; i < 16; i++) {
+    if (bytes[at + i] === 0xff) continue;
+    const reason = "The marker is not all ones";
+    return failure(errorCode.header, headerSubcode.notSynchronized, { reason });
+  }
+  const length = ((bytes[at + 16] ?? 0) << 8) | (bytes[at + 17] ?? 0);
+  const type = bytes[at + 18] ?? 0;
+  const least = minLength[type] ?? headerLength;
+  const exact = type === messageType.keepalive;
+  if (length < least || length > maxMessageLength || (exact && length !== least)) {
+    const data = bytes.slice(at + 16, at + 18);
+    const reason = `A message of type ${type} is ${length} octets long`;
+    return failure(errorCode.header, headerSubcode.badLength, { reason, data });
+  }
+  if (minLength[type] === undefined) {
+    const data = Uint8Array.of(type);
+    const reason = `The message type is ${type}`;
+    return failure(errorCode.header, headerSubcode.badType, { reason, data });
+  }
+  return length;
+}

@@ -1,0 +1,170 @@
+import type { ManifestItem } from "../api/manifest.ts";
+import type { Metadata } from "../api/meta.ts";
+import { keyOf, type ResourceKey } from "../api/resource-key.ts";
+import type { AnyResource, Kind } from "../api/resource-of-kind.ts";
+import type { IPPool } from "../api/resources/ip-pool.ts";
+import { type Datastore, isDatastoreError } from "../datastore/datastore.ts";
+import type { Clock } from "../lib/clock.ts";
+import { parsePrefix } from "../lib/prefix.ts";
+import { checkCreate, checkDelete, checkUpdate } from "./write-rules.ts";
+
+export interface StorePorts {
+  readonly datastore: Datastore;
+  readonly clock: Clock;
+  /** 0 to 1, for pauses after conflicts. */
+  random(): number;
+}
+
+/** Tries of a write that names no version, when others write too. */
+const maxAttempts = 10;
+
+/** Addresses being assigned when a pool is disabled are assigned by then (facts 2.3). */
+const poolSettleMs = 500;
+
+/**
+ * Creates the object.
+ *
+ * @throws {DatastoreError} already-exists; {InputError} when a rule between objects forbids it.
+ */
+export async function createItem(item: ManifestItem, ports: StorePorts): Promise<void> {
+  const [resource, ...companions] = item.resources;
+  if (resource === undefined) return;
+  await create(resource, ports);
+  for (const companion of companions) await createIfMissing(companion, ports);
+}
+
+/** Creates the object, or replaces what there is. */
+export async function applyItem(item: ManifestItem, ports: StorePorts): Promise<void> {
+  const [resource, ...companions] = item.resources;
+  if (resource === undefined) return;
+  for (let attempt = 1; ; attempt++) {
+    try {
+      if (await update(resource, ports)) break;
+      await create(resource, ports);
+      break;
+    } catch (error) {
+      if (!mayRetry(error, resource, attempt)) throw error;
+    }
+  }
+  for (const companion of companions) await createIfMissing(companion, ports);
+}
+
+/**
+ * Replaces the object.
+ *
+ * @throws {DatastoreError} not-found, conflict
+ */
+export async function replaceItem(item: ManifestItem, ports: StorePorts): Promise<void> {
+  const [resource] = item.resources;
+  if (resource === undefined) return;
+  for (let attempt = 1; ; attempt++) {
+    try {
+      if (await update(resource, ports)) return;
+      await ports.datastore.get(keyOf(resource));
+    } catch (error) {
+      if (!mayRetry(error, resource, attempt)) throw error;
+    }
+  }
+}
+
+/**
+ * Deletes the object and what was stored besides it. A pool is disabled first, gives back its blocks,
+ * then goes (facts 2.3).
+ *
+ * @throws {DatastoreError} not-found, conflict; {InputError} when it may not be deleted.
+ */
+export async function deleteObject(
+  key: ResourceKey,
+  companions: readonly ResourceKey[],
+  ports: StorePorts & { readonly resourceVersion?: string },
+): Promise<void> {
+  const { datastore } = ports;
+  const resource: AnyResource = await datastore.get<Kind>(key);
+  await checkDelete(resource, datastore);
+  let version = ports.resourceVersion;
+  if (resource.kind === "IPPool") {
+    await retirePool(resource, version, ports);
+    version = undefined;
+  }
+  await datastore.delete(key, version);
+  for (const companion of companions) {
+    await datastore.delete(companion).catch((error: unknown) => {
+      if (!isDatastoreError(error, "not-found")) throw error;
+    });
+  }
+}
+
+async function retirePool(
+  pool: IPPool,
+  version: string | undefined,
+  ports: StorePorts,
+): Promise<void> {
+  const { datastore, clock } = ports;
+  if (pool.spec.disabled !== true || version !== undefined) {
+    const metadata =
+      version === undefined ? pool.metadata : { ...pool.metadata, resourceVersion: version };
+    await datastore.update<"IPPool">({ ...pool, metadata, spec: { ...pool.spec, disabled: true } });
+  }
+  await clock.sleep(poolSettleMs, new AbortController().signal);
+  const { Ipam } = await import("../ipam/ipam.ts");
+  await new Ipam(ports).releaseAffinities({ pool: parsePrefix(pool.spec.cidr) });
+}
+
+async function create(resource: AnyResource, { datastore }: StorePorts): Promise<void> {
+  await checkCreate(resource, datastore);
+  const {
+    uid: _uid,
+    creationTimestamp: _time,
+    resourceVersion: _version,
+    ...metadata
+  } = resource.metadata;
+  await datastore.create<Kind>({ ...resource, metadata } as AnyResource);
+}
+
+async function createIfMissing(resource: AnyResource, ports: StorePorts): Promise<void> {
+  try {
+    await create(resource, ports);
+  } catch (error) {
+    if (!isDatastoreError(error, "already-exists")) throw error;
+  }
+}
+
+/** Replaces what there is; false when there is nothing. A version in `resource` must be the present. */
+async function update(resource: AnyResource, { datastore }: StorePorts): Promise<boolean> {
+  const previous = await getIfAny(keyOf(resource), datastore);
+  if (previous === undefined) return false;
+  await checkUpdate(resource, previous, datastore);
+  await datastore.update<Kind>(successor(resource, previous));
+  return true;
+}
+
+/** The new object with what only the datastore and daemons know of the old one. */
+function successor(resource: AnyResource, previous: AnyResource): AnyResource {
+  const { uid, creationTimestamp, resourceVersion } = previous.metadata;
+  const metadata: Metadata = {
+    ...resource.metadata,
+    ...(uid === undefined ? {} : { uid }),
+    ...(creationTimestamp === undefined ? {} : { creationTimestamp }),
+    ...(resourceVersion === undefined ? {} : { resourceVersion }),
+    ...(resource.metadata.resourceVersion === undefined
+      ? {}
+      : { resourceVersion: resource.metadata.resourceVersion }),
+  };
+  const status = resource.status ?? previous.status;
+  return { ...resource, metadata, ...(status === undefined ? {} : { status }) } as AnyResource;
+}
+
+async function getIfAny(key: ResourceKey, datastore: Datastore): Promise<AnyResource | undefined> {
+  try {
+    return await datastore.get<Kind>(key);
+  } catch (error) {
+    if (isDatastoreError(error, "not-found")) return undefined;
+    throw error;
+  }
+}
+
+/** Somebody wrote in between, and the user did not insist on a version. */
+function mayRetry(error: unknown, resource: AnyResource, attempt: number): boolean {
+  if (attempt >= maxAttempts || resource.metadata.resourceVersion !== undefined) return false;
+  return isDatastoreError(error, "conflict") || isDatastoreError(error, "already-exists");
+}

@@ -1,0 +1,95 @@
+import type { KernelRoute } from "../../kernel/kernel.ts";
+import { mainTable, routeProtocol } from "../../kernel/ownership.ts";
+import type { IpFamily } from "../../lib/ip-addr.ts";
+import { isHostPrefix, prefixFamily } from "../../lib/prefix.ts";
+import type { ClusterRoute, DataplaneUpdate, PoolClass, Vtep } from "../calc/updates.ts";
+
+/** What the route manager must know of the kernel. */
+export interface RouteContext {
+  readonly vteps: ReadonlyMap<string, Vtep>;
+  /** Interface that has the node's address. */
+  readonly parentIfindex: Readonly<Partial<Record<IpFamily, number>>>;
+  /** The VXLAN device, once it is there. */
+  readonly vxlanIfindex: Readonly<Partial<Record<IpFamily, number>>>;
+  readonly deviceRouteProtocol: number;
+}
+
+/**
+ * Routes to the rest of the cluster, for the pool classes that felix owns (facts 4.9, 4.15): same-subnet
+ * and unencapsulated routes by the node's address, the others through the tunnel device; blackholes
+ * for local blocks. A route that lacks something yet is left out until it is there.
+ */
+export class RouteManager {
+  readonly #owned: ReadonlySet<PoolClass>;
+  readonly #routes = new Map<string, ClusterRoute>();
+
+  constructor(owned: ReadonlySet<PoolClass>) {
+    this.#owned = owned;
+  }
+
+  onUpdate(update: DataplaneUpdate): void {
+    if (update.kind !== "route") return;
+    if (update.op === "set") this.#routes.set(update.id, update.value);
+    else this.#routes.delete(update.id);
+  }
+
+  routes(context: RouteContext): KernelRoute[] {
+    return [...this.#routes.values()].flatMap((route) => {
+      if (!this.#owned.has(route.poolClass)) return [];
+      if (isLocalBlock(route)) return [blackhole(route)];
+      return isRemote(route) ? (remoteRoute(route, context) ?? []) : [];
+    });
+  }
+}
+
+/** A /32 blackhole would stop the pod's own route (facts D 42). */
+function isLocalBlock(route: ClusterRoute): boolean {
+  return (
+    route.types.has("localWorkload") && !route.localWorkload && !isHostPrefix(route.destination)
+  );
+}
+
+function isRemote({ types, borrowed }: ClusterRoute): boolean {
+  return types.has("remoteWorkload") || (types.has("remoteTunnel") && borrowed);
+}
+
+function blackhole({ destination }: ClusterRoute): KernelRoute {
+  return {
+    table: mainTable,
+    destination,
+    priority: prefixFamily(destination) === 4 ? 0 : 1024,
+    kind: "blackhole",
+    scope: "universe",
+    protocol: routeProtocol.felix,
+  };
+}
+
+function remoteRoute(route: ClusterRoute, context: RouteContext): KernelRoute | undefined {
+  const family = prefixFamily(route.destination);
+  const parent = context.parentIfindex[family];
+  const direct = route.poolClass === "noEncap" || route.sameSubnet;
+  const common = {
+    table: mainTable,
+    destination: route.destination,
+    priority: family === 4 ? 0 : 1024,
+    kind: "unicast",
+    scope: "universe",
+    onlink: true,
+  } as const;
+  if (direct && parent !== undefined && route.nodeAddress !== undefined) {
+    const { nodeAddress: gateway } = route;
+    return { ...common, gateway, ifindex: parent, protocol: routeProtocol.felix };
+  }
+  if (route.poolClass !== "vxlan") return undefined;
+  const ifindex = context.vxlanIfindex[family];
+  const vtep = context.vteps.get(route.node ?? "");
+  const end = family === 4 ? vtep?.v4 : vtep?.v6;
+  if (ifindex === undefined || end === undefined) return undefined;
+  const protocol = context.deviceRouteProtocol;
+  if (route.types.has("remoteTunnel")) {
+    // The tunnel's own address: reached on the link, by its permanent neighbor.
+    const { onlink: _onlink, ...link } = common;
+    return { ...link, scope: family === 4 ? "link" : "universe", ifindex, protocol };
+  }
+  return { ...common, gateway: end.tunnelAddress, ifindex, protocol };
+}

@@ -1,0 +1,159 @@
+import type { FdbEntry, Kernel, KernelLink, KernelNeighbor } from "../../kernel/kernel.ts";
+import { vxlanDevice, vxlanDeviceV6 } from "../../kernel/ownership.ts";
+import type { IpAddr, IpFamily } from "../../lib/ip-addr.ts";
+import type { MacAddr } from "../../lib/mac.ts";
+import type { DataplaneUpdate, Vtep } from "../calc/updates.ts";
+import type { FelixConfig } from "../config.ts";
+import type { KernelLinks } from "./kernel-links.ts";
+
+const overhead: Readonly<Record<IpFamily, number>> = { 4: 50, 6: 70 };
+const deviceNames: Readonly<Record<IpFamily, string>> = { 4: vxlanDevice, 6: vxlanDeviceV6 };
+
+export interface TunnelEnd {
+  readonly tunnelAddress: IpAddr;
+  readonly mac: MacAddr;
+  readonly nodeAddress: IpAddr;
+}
+
+/**
+ * The VXLAN device of one family, its address, and who is behind it (facts 4.9). The device is wanted
+ * while some pool uses VXLAN and this node has a tunnel address.
+ */
+export class VxlanManager {
+  readonly #family: IpFamily;
+  readonly #nodeName: string;
+  readonly #config: FelixConfig;
+  readonly #vteps = new Map<string, Vtep>();
+
+  constructor(family: IpFamily, nodeName: string, config: FelixConfig) {
+    this.#family = family;
+    this.#nodeName = nodeName;
+    this.#config = config;
+  }
+
+  get deviceName(): string {
+    return deviceNames[this.#family];
+  }
+
+  get vteps(): ReadonlyMap<string, Vtep> {
+    return this.#vteps;
+  }
+
+  onUpdate(update: DataplaneUpdate): void {
+    if (update.kind !== "vtep") return;
+    if (update.op === "set") this.#vteps.set(update.id, update.value);
+    else this.#vteps.delete(update.id);
+  }
+
+  /** Our own end, once it has its address. */
+  local(): TunnelEnd | undefined {
+    return this.#end(this.#vteps.get(this.#nodeName));
+  }
+
+  remotes(): TunnelEnd[] {
+    return [...this.#vteps.values()]
+      .filter(({ node }) => node !== this.#nodeName)
+      .flatMap((vtep) => this.#end(vtep) ?? []);
+  }
+
+  #end(vtep: Vtep | undefined): TunnelEnd | undefined {
+    return this.#family === 4 ? vtep?.v4 : vtep?.v6;
+  }
+
+  neighbors(ifindex: number): KernelNeighbor[] {
+    return this.remotes().map(({ tunnelAddress, mac }) => ({
+      ifindex,
+      address: tunnelAddress,
+      mac,
+      state: "permanent",
+    }));
+  }
+
+  fdbEntries(ifindex: number): FdbEntry[] {
+    return this.remotes().map(({ mac, nodeAddress }) => ({
+      ifindex,
+      mac,
+      destination: nodeAddress,
+    }));
+  }
+
+  /**
+   * Makes the device what it must be: created, created anew when it cannot be changed, repaired, or
+   * removed.
+   *
+   * @returns the device, when it is wanted.
+   */
+  async applyDevice(
+    wanted: boolean,
+    parent: KernelLink | undefined,
+    ports: { readonly kernel: Kernel; readonly links: KernelLinks },
+  ): Promise<KernelLink | undefined> {
+    const { kernel, links } = ports;
+    const local = this.local();
+    const present = links.byName(this.deviceName);
+    if (!wanted || local === undefined || parent === undefined) {
+      if (!wanted && present?.type === "vxlan") await kernel.links.remove(present.ifindex);
+      return undefined;
+    }
+    const mtu = this.#mtu(parent);
+    if (present !== undefined && !this.#isCompatible(present, local, parent)) {
+      await kernel.links.remove(present.ifindex);
+    }
+    if (present === undefined || !this.#isCompatible(present, local, parent)) {
+      await kernel.links.addVxlan({
+        name: this.deviceName,
+        mac: local.mac,
+        mtu,
+        vni: this.#config.vxlanVni,
+        port: this.#config.vxlanPort,
+        local: local.nodeAddress,
+        parentIfindex: parent.ifindex,
+        learning: false,
+      });
+    }
+    const device = await links.look(this.deviceName);
+    if (device === undefined) throw new Error(`Cannot find ${this.deviceName} after adding it`);
+    await this.#repair(device, { local, mtu }, kernel);
+    return device;
+  }
+
+  #mtu(parent: KernelLink): number {
+    return this.#config.vxlanMtu > 0 ? this.#config.vxlanMtu : parent.mtu - overhead[this.#family];
+  }
+
+  #isCompatible({ type, vxlan }: KernelLink, local: TunnelEnd, parent: KernelLink): boolean {
+    return (
+      type === "vxlan" &&
+      vxlan !== undefined &&
+      vxlan.vni === this.#config.vxlanVni &&
+      vxlan.port === this.#config.vxlanPort &&
+      vxlan.local === local.nodeAddress &&
+      vxlan.parentIfindex === parent.ifindex &&
+      !vxlan.learning
+    );
+  }
+
+  async #repair(
+    device: KernelLink,
+    { local, mtu }: { readonly local: TunnelEnd; readonly mtu: number },
+    kernel: Kernel,
+  ): Promise<void> {
+    const change = {
+      ...(device.mac === local.mac ? {} : { mac: local.mac }),
+      ...(device.mtu === mtu ? {} : { mtu }),
+      ...(device.up ? {} : { up: true }),
+    };
+    if (Object.keys(change).length > 0) await kernel.links.set(device.ifindex, change);
+    const length = this.#family === 4 ? 32 : 128;
+    const addresses = await kernel.addresses.list({
+      ifindex: device.ifindex,
+      family: this.#family,
+    });
+    for (const { address, length: has, scope } of addresses) {
+      if (scope === "link" || (address === local.tunnelAddress && has === length)) continue;
+      await kernel.addresses.remove({ ifindex: device.ifindex, address, length: has });
+    }
+    if (addresses.some(({ address }) => address === local.tunnelAddress)) return;
+    await kernel.addresses.add({ ifindex: device.ifindex, address: local.tunnelAddress, length });
+  }
+}

@@ -1,0 +1,66 @@
+import type { KernelLink, Links } from "../kernel.ts";
+import type { MessageWriter } from "../netlink/message.ts";
+import { isErrno } from "../netlink/netlink-error.ts";
+import type { NetlinkSocket } from "../netlink/socket.ts";
+import {
+  linkMessage,
+  readLink,
+  writeBridge,
+  writeLinkChange,
+  writeLinkRequest,
+  writeVeth,
+  writeVxlan,
+} from "./link-message.ts";
+import { errnos, flag, unless } from "./requests.ts";
+
+/**
+ * The links of a socket's network namespace. `slow` is another socket of the same namespace: what
+ * waits there for a link's removal does not hold up the rest.
+ */
+export function linksOf(socket: NetlinkSocket, slow: NetlinkSocket): Links {
+  const create = (name: string, fill: (writer: MessageWriter) => void) =>
+    slow.request(
+      { type: linkMessage.new, flags: flag.create | flag.exclusive, fill },
+      `Cannot add link ${name}`,
+    );
+  return {
+    list: () =>
+      socket.dump(
+        { type: linkMessage.get, flags: 0, fill: (writer) => writeLinkRequest(writer, 0) },
+        "Cannot list links",
+        ({ body }) => readLink(body),
+      ),
+    get: (target) => getLink(socket, target),
+    addVeth: (pair) => create(pair.name, (writer) => writeVeth(writer, pair)),
+    addVxlan: (link) => create(link.name, (writer) => writeVxlan(writer, link)),
+    addBridge: (name) => create(name, (writer) => writeBridge(writer, name)),
+    set: (ifindex, change) => {
+      const fill = (writer: MessageWriter) => writeLinkChange(writer, ifindex, change);
+      return slow.request(
+        { type: linkMessage.new, flags: 0, fill },
+        `Cannot change link ${ifindex}`,
+      );
+    },
+    remove: (ifindex) => {
+      const fill = (writer: MessageWriter) => writeLinkRequest(writer, ifindex);
+      const request = { type: linkMessage.delete, flags: 0, fill };
+      return unless([errnos.ENODEV], slow.request(request, `Cannot remove link ${ifindex}`));
+    },
+  };
+}
+
+async function getLink(
+  socket: NetlinkSocket,
+  target: string | number,
+): Promise<KernelLink | undefined> {
+  try {
+    return await socket.query(
+      { type: linkMessage.get, flags: 0, fill: (writer) => writeLinkRequest(writer, target) },
+      `Cannot get link ${target}`,
+      ({ body }) => readLink(body),
+    );
+  } catch (error) {
+    if (isErrno(error, errnos.ENODEV)) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,192 @@
+import { readFileSync } from "node:fs";
+import { keyText } from "../api/resource-key.ts";
+import type { FelixConfiguration } from "../api/resources/felix-configuration.ts";
+import { CniAgent } from "../cni/agent.ts";
+import { runAgentSocket } from "../cni/agent-service.ts";
+import { defaultSocketPath } from "../cni/protocol.ts";
+import { type Datastore, isDatastoreError } from "../datastore/datastore.ts";
+import { openDatastore } from "../datastore/open-datastore.ts";
+import { runSyncer } from "../datastore/reflector.ts";
+import { type FelixConfig, felixConfig } from "../felix/config.ts";
+import { Felix } from "../felix/felix-service.ts";
+import { Ipam } from "../ipam/ipam.ts";
+import { type ExecHelper, startExecHelper } from "../kernel/exec-helper.ts";
+import { detectBackend } from "../kernel/iptables/backend.ts";
+import type { Kernel } from "../kernel/kernel.ts";
+import { openLinuxKernel } from "../kernel/linux-kernel.ts";
+import { inNetns } from "../kernel/netns.ts";
+import { writeSysctl } from "../kernel/sysctl.ts";
+import { systemClock } from "../lib/clock.ts";
+import type { Logger } from "../lib/log.ts";
+import { runServices } from "../lib/service.ts";
+import { mtuFile } from "../node/mtu.ts";
+import { nodeNameOf } from "../node/node-name.ts";
+import { ipamAddresses } from "./cni-addresses.ts";
+import { acceptStored } from "./decode.ts";
+import { type Environment, runDaemon } from "./process.ts";
+
+/** "Start me again": the configuration has changed (facts 1.1). */
+const restartCode = 129;
+const programTimeoutMs = 30_000;
+
+interface Parts {
+  readonly nodeName: string;
+  readonly env: Environment;
+  readonly datastore: Datastore;
+  readonly kernel: Kernel;
+  readonly exec: ExecHelper;
+  readonly log: Logger;
+}
+
+/** `tortie felix`: felix, and the CNI agent beside it. Gives the exit code. */
+export async function runFelixProcess(env: Environment): Promise<number> {
+  let restart = false;
+  // First of all, while this process is small (ADR 5).
+  const exec = startExecHelper();
+  const code = await runDaemon("felix", env, async (log, signal) => {
+    const datastore = await openDatastore(env);
+    const kernel = openLinuxKernel();
+    const stop = new AbortController();
+    try {
+      const parts = { nodeName: nodeNameOf(env), env, datastore, kernel, exec, log };
+      await runParts(parts, AbortSignal.any([signal, stop.signal]), () => {
+        restart = true;
+        stop.abort(new Error("the configuration has changed"));
+      });
+    } finally {
+      kernel.close();
+      await datastore.close();
+    }
+  });
+  exec.close();
+  return restart ? restartCode : code;
+}
+
+async function runParts(parts: Parts, signal: AbortSignal, onNewConfig: () => void): Promise<void> {
+  const { nodeName, datastore, kernel, exec, log, env } = parts;
+  const config = felixConfig({ ...(await storedConfig(nodeName, datastore)), env });
+  writeSysctl(["net", "ipv4", "ip_forward"], "1");
+  if (config.ipv6Support) writeSysctl(["net", "ipv6", "conf", "all", "forwarding"], "1");
+  const backend = await detectBackend(exec, config.iptablesBackend);
+  log.info({ backend: backend.kind, version: backend.version }, "iptables backend");
+  const clock = systemClock;
+  const decode = acceptStored(log);
+  const felix = new Felix(nodeName, config, {
+    datastore,
+    kernel,
+    exec,
+    backend,
+    clock,
+    log,
+    decode,
+  });
+  await runServices(
+    [
+      (stop) => felix.run(stop),
+      (stop) => runAgent(felix, parts, stop),
+      (stop) => watchConfig(config, parts, onNewConfig, stop),
+    ],
+    signal,
+  );
+}
+
+async function runAgent(felix: Felix, parts: Parts, signal: AbortSignal): Promise<void> {
+  const { nodeName, env, datastore, kernel, log } = parts;
+  await Promise.race([
+    felix.ready,
+    new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true })),
+  ]);
+  if (signal.aborted) return;
+  const ipam = new Ipam({ datastore, clock: systemClock, random: Math.random });
+  const agent = new CniAgent(
+    { nodeName, programTimeoutMs, defaultMtu: () => mtuOf(mtuFile(env)) },
+    {
+      datastore,
+      clock: systemClock,
+      hostKernel: kernel,
+      openPodKernel: (netnsFd) => openLinuxKernel({ netnsFd }),
+      writePodSysctl: (netnsFd, path, value) => inNetns(netnsFd, () => writeSysctl(path, value)),
+      addresses: ipamAddresses(ipam, { datastore, clock: systemClock }),
+      felix,
+    },
+  );
+  const path = env["TORTIE_CNI_SOCKET"] ?? defaultSocketPath;
+  log.info({ socket: path }, "CNI agent listens");
+  await runAgentSocket(path, { agent, log }, signal);
+}
+
+/** 0 when nobody wrote it: the kernel's default then. */
+function mtuOf(file: string): number {
+  try {
+    const mtu = Number.parseInt(readFileSync(file, "utf8"), 10);
+    return Number.isInteger(mtu) ? mtu : 0;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return 0;
+    throw error;
+  }
+}
+
+interface StoredConfig {
+  readonly global?: FelixConfiguration["spec"];
+  readonly node?: FelixConfiguration["spec"];
+}
+
+async function storedConfig(nodeName: string, datastore: Datastore): Promise<StoredConfig> {
+  const spec = async (name: string) => {
+    try {
+      return (await datastore.get({ kind: "FelixConfiguration", name })).spec;
+    } catch (error) {
+      if (isDatastoreError(error, "not-found")) return undefined;
+      throw error;
+    }
+  };
+  const [global, node] = [await spec("default"), await spec(`node.${nodeName}`)];
+  return { ...(global === undefined ? {} : { global }), ...(node === undefined ? {} : { node }) };
+}
+
+/** A change that matters starts felix anew; one that cannot be used is said and passed over. */
+function watchConfig(
+  present: FelixConfig,
+  parts: Parts,
+  onNewConfig: () => void,
+  signal: AbortSignal,
+): Promise<void> {
+  const { nodeName, env, datastore, log } = parts;
+  const specs = new Map<string, FelixConfiguration["spec"]>();
+  let inSync = false;
+  const judge = () => {
+    if (!inSync) return;
+    const [global, node] = [
+      specs.get("FelixConfiguration/default"),
+      specs.get(`FelixConfiguration/node.${nodeName}`),
+    ];
+    try {
+      const next = felixConfig({ ...(global ? { global } : {}), ...(node ? { node } : {}), env });
+      if (JSON.stringify(next) !== JSON.stringify(present)) onNewConfig();
+    } catch (err) {
+      log.error({ err }, "FelixConfiguration cannot be used");
+    }
+  };
+  return runSyncer(
+    { kinds: ["FelixConfiguration"] },
+    {
+      datastore,
+      clock: systemClock,
+      log,
+      callbacks: {
+        onUpdates: (updates) => {
+          for (const { key, value } of updates) {
+            if (value === null) specs.delete(keyText(key));
+            else specs.set(keyText(key), (value as FelixConfiguration).spec);
+          }
+          judge();
+        },
+        onStatus: (status) => {
+          inSync ||= status === "in-sync";
+          judge();
+        },
+      },
+    },
+    signal,
+  );
+}

@@ -1,0 +1,33 @@
+import { errorMessage } from "../lib/errors.ts";
+import { createLogger, type Logger, levelOfSeverity } from "../lib/log.ts";
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/**
+ * Runs a daemon until SIGTERM or SIGINT. Exit code 0 after a clean stop, 1 when it failed.
+ */
+export async function runDaemon(
+  name: string,
+  env: Environment,
+  run: (log: Logger, signal: AbortSignal) => Promise<void>,
+): Promise<number> {
+  const level = levelOfSeverity(env["FELIX_LOGSEVERITYSCREEN"] ?? "Info");
+  const log = createLogger({ name, level });
+  const stop = new AbortController();
+  for (const signal of ["SIGTERM", "SIGINT"] as const) {
+    process.on(signal, () => {
+      log.info({ signal }, "stopping");
+      stop.abort(new Error(`stopped by ${signal}`));
+    });
+  }
+  try {
+    log.info({ pid: process.pid }, "starting");
+    await run(log, stop.signal);
+    return 0;
+  } catch (error) {
+    if (stop.signal.aborted) return 0;
+    log.fatal({ err: error }, "failed");
+    process.stderr.write(`${name}: ${errorMessage(error)}\n`);
+    return 1;
+  }
+}

@@ -1,0 +1,230 @@
+import type { AnyResource } from "../../src/api/resource-of-kind.ts";
+import { block, globalPolicy, me, node, policy, pod, pool, profile, tier } from "./resources.ts";
+
+/** What the datastore holds. The dataplane that must follow is golden/<name>.txt. */
+export interface State {
+  readonly name: string;
+  readonly resources: readonly AnyResource[];
+}
+
+const web = { app: "web" };
+const client = { app: "client" };
+const other = "node-b";
+const far = "node-c";
+
+const pods = [
+  pod("web1", { ip: "10.0.0.1/32", labels: web }),
+  pod("web2", { ip: "10.0.0.9/32", labels: web, node: other }),
+  pod("client1", { ip: "10.0.0.10/32", labels: client, node: other }),
+];
+
+const allowFromClients = policy("allow-clients", {
+  order: 100,
+  selector: "app == 'web'",
+  types: ["Ingress"],
+  ingress: [
+    {
+      action: "Allow",
+      protocol: "TCP",
+      source: { selector: "app == 'client'" },
+      destination: { ports: [80, "8000:8010"] },
+    },
+  ],
+});
+
+const nodes = [
+  node(me, "192.168.1.11/24", { ipv4VXLANTunnelAddr: "10.0.0.0" }),
+  node(other, "192.168.1.12/24", { ipv4VXLANTunnelAddr: "10.0.0.8" }),
+  node(far, "192.168.2.13/24", {
+    ipv4VXLANTunnelAddr: "10.0.0.16",
+    vxlanTunnelMACAddr: "66:11:22:33:44:55",
+  }),
+];
+const blocks = [
+  block("10.0.0.0/29", me, { 0: me, 1: me, 2: other }),
+  block("10.0.0.8/29", other, { 0: other, 1: other, 2: other, 3: me }),
+  block("10.0.0.16/29", far, { 0: far }),
+];
+
+export const states: readonly State[] = [
+  { name: "empty", resources: [] },
+  { name: "local-pod", resources: [pods[0] as AnyResource, profile("kns.prod")] },
+  { name: "remote-pods-only", resources: [...pods.slice(1), profile("kns.prod"), allowFromClients] },
+  { name: "policy", resources: [...pods, profile("kns.prod"), allowFromClients] },
+  { name: "profile-missing", resources: pods },
+  {
+    name: "label-inheritance",
+    resources: [
+      ...pods,
+      profile("kns.prod"),
+      pod("stranger", { ip: "10.0.1.1/32", namespace: "dev", node: other }),
+      globalPolicy("from-production", {
+        selector: "pcns.env == 'production'",
+        types: ["Ingress"],
+        ingress: [{ action: "Allow", source: { selector: "pcns.env == 'production'" } }],
+      }),
+    ],
+  },
+  {
+    name: "own-label-wins",
+    resources: [
+      pod("web1", { ip: "10.0.0.1/32", labels: { "pcns.env": "own" } }),
+      profile("kns.prod"),
+      globalPolicy("a-production", { selector: "pcns.env == 'production'", types: ["Ingress"] }),
+      globalPolicy("b-own", { selector: "pcns.env == 'own'", types: ["Ingress"] }),
+    ],
+  },
+  {
+    name: "order-of-policies",
+    resources: [
+      pod("web1", { ip: "10.0.0.1/32", labels: web }),
+      profile("kns.prod"),
+      tier("default", { order: 1_000_000, defaultAction: "Deny" }),
+      tier("first", { order: 10, defaultAction: "Pass" }),
+      tier("unordered", {}),
+      globalPolicy("z-none", { selector: "all()" }),
+      globalPolicy("b", { selector: "all()", order: 10 }),
+      globalPolicy("a", { selector: "all()", order: 10 }),
+      policy("a", { selector: "all()", order: 10 }),
+      policy("knp.default.k8s", { selector: "all()", order: 1000, types: ["Ingress", "Egress"] }),
+      globalPolicy("first.pass", { tier: "first", egress: [{ action: "Pass" }] }),
+      globalPolicy("unordered.x", { tier: "unordered", types: ["Egress"] }),
+      globalPolicy("missing.deny", {
+        tier: "missing",
+        order: 1,
+        ingress: [{ action: "Allow" }],
+      }),
+    ],
+  },
+  {
+    name: "named-ports",
+    resources: [
+      pod("web1", {
+        ip: "10.0.0.1/32",
+        labels: web,
+        ipNetworks: ["10.0.0.1/32", "fd00::1/128"],
+        ports: [
+          { name: "http", protocol: "TCP", port: 8080 },
+          { name: "http", protocol: "UDP", port: 8081 },
+          { name: "metrics", protocol: "TCP", port: 9090 },
+        ],
+      }),
+      profile("kns.prod"),
+      policy("named", {
+        selector: "app == 'web'",
+        types: ["Ingress", "Egress"],
+        ingress: [{ action: "Allow", protocol: "TCP", destination: { ports: ["http", 443] } }],
+        egress: [
+          { action: "Allow", destination: { ports: ["http"], selector: "app == 'web'" } },
+          { action: "Deny", protocol: "UDP", destination: { notPorts: ["http"] } },
+        ],
+      }),
+    ],
+  },
+  {
+    name: "rules-of-all-kinds",
+    resources: [
+      pod("web1", { ip: "10.0.0.1/32", labels: web }),
+      profile("kns.prod", {
+        ingress: [{ action: "Deny", ipVersion: 4, protocol: "ICMP", icmp: { type: 8, code: 0 } }],
+        egress: [{ action: "Log" }, { action: "Allow", notProtocol: 17 }],
+      }),
+      policy("scoped", {
+        selector: "has(app)",
+        types: ["Ingress"],
+        ingress: [
+          { action: "Allow", source: { namespaceSelector: "env == 'production'" } },
+          { action: "Allow", source: { namespaceSelector: "all()", notSelector: "app == 'web'" } },
+          { action: "Pass", source: { serviceAccounts: { names: ["bob", "alice"] } } },
+          { action: "Deny", source: { nets: ["10.0.0.0/8"], notNets: ["10.1.0.0/16"] } },
+        ],
+      }),
+    ],
+  },
+  {
+    name: "unresolvable-rules",
+    resources: [
+      pod("web1", { ip: "10.0.0.1/32", labels: web }),
+      profile("kns.prod"),
+      policy("of-services", {
+        selector: "all()",
+        types: ["Egress"],
+        egress: [
+          { action: "Allow", destination: { services: { name: "dns" } } },
+          { action: "Deny", destination: { services: { name: "dns" } } },
+        ],
+      }),
+    ],
+  },
+  {
+    name: "two-claim-one-address",
+    resources: [
+      pod("web1", { ip: "10.0.0.1/32", labels: web }),
+      pod("twin", { ip: "10.0.0.1/32", labels: client }),
+      pod("elsewhere", { ip: "10.0.0.1/32", labels: client, node: other }),
+      profile("kns.prod"),
+      allowFromClients,
+    ],
+  },
+  {
+    name: "vxlan-cross-subnet",
+    resources: [
+      ...nodes,
+      ...blocks,
+      pool("default", "10.0.0.0/16", { vxlanMode: "CrossSubnet" }),
+      pod("web1", { ip: "10.0.0.1/32", labels: web }),
+      pod("borrowed", { ip: "10.0.0.11/32" }),
+      profile("kns.prod"),
+    ],
+  },
+  {
+    name: "vxlan-always",
+    resources: [...nodes, ...blocks, pool("default", "10.0.0.0/16", { vxlanMode: "Always" })],
+  },
+  {
+    name: "ipip-and-inner-pool",
+    resources: [
+      ...nodes,
+      ...blocks,
+      pool("outer", "10.0.0.0/16", { ipipMode: "CrossSubnet" }),
+      pool("inner", "10.0.0.16/28", { natOutgoing: false }),
+    ],
+  },
+  {
+    name: "pools-of-one-cidr",
+    resources: [
+      ...nodes,
+      ...blocks,
+      pool("a", "10.0.0.0/16", { vxlanMode: "Always" }),
+      pool("b", "10.0.0.0/16", { ipipMode: "Always" }),
+    ],
+  },
+  {
+    name: "no-pool",
+    resources: [...nodes, ...blocks, pod("web1", { ip: "10.0.0.1/32" }), profile("kns.prod")],
+  },
+  {
+    name: "node-address-in-pool",
+    resources: [
+      node(me, "10.0.0.2/24"),
+      node(other, "10.0.0.12/24", { addresses: [{ address: "10.0.0.13", type: "InternalIP" }] }),
+      node("kubernetes-only", "x", {
+        bgp: {},
+        addresses: [
+          { address: "203.0.113.1", type: "ExternalIP" },
+          { address: "10.0.0.20", type: "InternalIP" },
+        ],
+      }),
+      ...blocks,
+      pool("default", "10.0.0.0/16"),
+    ],
+  },
+  {
+    name: "block-without-host",
+    resources: [
+      ...nodes,
+      block("10.0.0.0/29", undefined, { 1: me, 2: other }),
+      pool("default", "10.0.0.0/16", { vxlanMode: "Always" }),
+    ],
+  },
+];

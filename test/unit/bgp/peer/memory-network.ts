@@ -1,0 +1,113 @@
+import type {
+  Connection,
+  ConnectionHandlers,
+  ListenHandlers,
+  Transport,
+} from "../../../../src/bgp/peer/transport.ts";
+import type { IpAddr } from "../../../../src/lib/ip-addr.ts";
+
+/** Hosts that speak TCP in memory. Nothing moves but in run(). */
+export class MemoryNetwork {
+  readonly listeners: Map<string, ListenHandlers> = new Map<string, ListenHandlers>();
+  readonly connections: MemoryConnection[] = [];
+  /** Bytes and ends of connections are lost while it is set. */
+  isCut: boolean = false;
+  /** Connection attempts of each address. */
+  readonly attempts: Map<IpAddr, number> = new Map<IpAddr, number>();
+  #waiting: (() => void)[] = [];
+
+  later(action: () => void): void {
+    this.#waiting.push(action);
+  }
+
+  /** Delivers all that is on its way, and what follows from it. */
+  run(): void {
+    for (let i = 0; this.#waiting.length > 0; i++) {
+      if (i > 100_000) throw new Error("The network never comes to rest");
+      this.#waiting.shift()?.();
+    }
+  }
+
+  host(address: IpAddr): Transport {
+    return {
+      connect: (target) => {
+        this.attempts.set(address, (this.attempts.get(address) ?? 0) + 1);
+        const ours = new MemoryConnection(this, { local: address, remote: target.address });
+        const theirs = new MemoryConnection(this, { local: target.address, remote: address });
+        ours.other = theirs;
+        theirs.other = ours;
+        this.connections.push(ours);
+        this.later(() => this.#arrive(ours, theirs, `${target.address}:${target.port}`));
+        return ours;
+      },
+      listen: (endpoint, handlers) => {
+        const key = `${endpoint.address}:${endpoint.port}`;
+        this.listeners.set(key, handlers);
+        this.later(() => handlers.listening(endpoint.port));
+        return () => this.listeners.delete(key);
+      },
+    };
+  }
+
+  #arrive(ours: MemoryConnection, theirs: MemoryConnection, key: string): void {
+    if (ours.isClosed || this.isCut) return;
+    const listener = this.listeners.get(key);
+    if (listener === undefined) {
+      ours.ends("Connection refused");
+      return;
+    }
+    this.later(() => {
+      if (!ours.isClosed) ours.handlers?.connected();
+    });
+    listener.accepted(theirs);
+  }
+}
+
+export class MemoryConnection implements Connection {
+  readonly localAddress: IpAddr;
+  readonly remoteAddress: IpAddr;
+  readonly #network: MemoryNetwork;
+  /** All that was written, in order. */
+  readonly written: Uint8Array[] = [];
+  queuedBytes: number = 0;
+  other: MemoryConnection | undefined;
+  handlers: ConnectionHandlers | undefined;
+  isClosed: boolean = false;
+
+  constructor(network: MemoryNetwork, ends: { readonly local: IpAddr; readonly remote: IpAddr }) {
+    this.#network = network;
+    this.localAddress = ends.local;
+    this.remoteAddress = ends.remote;
+  }
+
+  attach(handlers: ConnectionHandlers): void {
+    this.handlers = handlers;
+  }
+
+  write(bytes: Uint8Array): void {
+    this.written.push(bytes);
+    const copy = bytes.slice();
+    if (!this.#network.isCut) this.#network.later(() => this.other?.receive(copy));
+  }
+
+  close(): Promise<void> {
+    this.isClosed = true;
+    this.handlers = undefined;
+    if (!this.#network.isCut) this.#network.later(() => this.other?.ends("The peer has closed"));
+    return Promise.resolve();
+  }
+
+  afterPendingReads(callback: () => void): void {
+    this.#network.later(callback);
+  }
+
+  receive(bytes: Uint8Array): void {
+    if (!this.isClosed) this.handlers?.data(bytes);
+  }
+
+  ends(reason: string): void {
+    if (this.isClosed) return;
+    this.isClosed = true;
+    this.handlers?.closed(reason);
+  }
+}

@@ -1,0 +1,339 @@
+import assert from "node:assert/strict";
+import { suite, test } from "node:test";
+import type { PeerConfig, PeerEvent } from "../../../../src/bgp/peer/peer.ts";
+import { createPeers, type RunningPeers } from "../../../../src/bgp/peer/peers-service.ts";
+import { encodeWithdrawals } from "../../../../src/bgp/wire/encode-updates.ts";
+import { encodeRouteRefresh } from "../../../../src/bgp/wire/route-refresh.ts";
+import type { Asn } from "../../../../src/lib/asn.ts";
+import type { IpAddr } from "../../../../src/lib/ip-addr.ts";
+import { createLogger } from "../../../../src/lib/log.ts";
+import { FakeClock } from "../../../support/fake-clock.ts";
+import { pack, unpack } from "../../../support/packed-prefixes.ts";
+import { MemoryNetwork } from "./memory-network.ts";
+
+const addressA = "10.0.0.1" as IpAddr;
+const addressB = "10.0.0.2" as IpAddr;
+const highWaterBytes = 1000;
+
+/** A speaker of the test: its peers, and what it heard. */
+interface Speaker {
+  readonly address: IpAddr;
+  readonly peers: RunningPeers;
+  readonly events: PeerEvent[];
+  readonly stop: () => void;
+}
+
+class World {
+  readonly clock = new FakeClock();
+  readonly network = new MemoryNetwork();
+
+  speaker(address: IpAddr, { closeQuietly = false } = {}): Speaker {
+    const abort = new AbortController();
+    const events: PeerEvent[] = [];
+    const peers = createPeers(
+      { listenAddresses: [address], listenPort: 179, closeQuietly, highWaterBytes },
+      {
+        clock: this.clock,
+        log: createLogger({ name: "bgp", level: "silent" }),
+        onEvent: (event) => events.push(event),
+        signal: abort.signal,
+        transport: this.network.host(address),
+        random: () => 1,
+      },
+    );
+    this.network.run();
+    return { address, peers, events, stop: () => abort.abort() };
+  }
+
+  /** Lets time and the network run, by steps of a tenth of a second. */
+  pass(seconds: number): void {
+    for (let i = 0; i < seconds * 10; i++) {
+      this.network.run();
+      this.clock.advance(100);
+    }
+    this.network.run();
+  }
+
+  /** Two speakers with one peer each, Established. */
+  pair(changes: Partial<PeerConfig> = {}, options = {}): [Speaker, Speaker] {
+    const a = this.speaker(addressA, options);
+    const b = this.speaker(addressB, options);
+    a.peers.configure([peer(a, b, { ...changes, passive: false })]);
+    b.peers.configure([peer(b, a, { ...changes, passive: true })]);
+    this.pass(1);
+    assert.deepEqual([stateOf(a), stateOf(b)], ["Established", "Established"]);
+    return [a, b];
+  }
+}
+
+function peer(us: Speaker, them: Speaker, changes: Partial<PeerConfig> = {}): PeerConfig {
+  return {
+    name: `Mesh_${them.address}`,
+    address: them.address,
+    port: 179,
+    remoteAs: 64512 as Asn,
+    localAs: 64512 as Asn,
+    localRouterId: Number(us.address.at(-1)),
+    localAddress: us.address,
+    passive: false,
+    holdSeconds: 90,
+    connectRetrySeconds: 5,
+    families: [4],
+    gracefulRestartSeconds: 120,
+    ...changes,
+  };
+}
+
+const stateOf = ({ peers }: Speaker) => peers.status()[0]?.state;
+const reasonOf = ({ peers }: Speaker) => peers.status()[0]?.reason;
+const kinds = ({ events }: Speaker) => events.map(({ kind }) => kind);
+const downs = ({ events }: Speaker) =>
+  events.filter((event) => event.kind === "down").map(({ reason, graceful }) => [reason, graceful]);
+
+suite("createPeers", () => {
+  test("brings up a session and passes UPDATEs and refresh requests on", () => {
+    const world = new World();
+    const [a, b] = world.pair();
+    const [update] = encodeWithdrawals(pack("10.65.0.0/26"));
+    assert.equal(a.peers.send("Mesh_10.0.0.2", update as Uint8Array), true);
+    a.peers.send("Mesh_10.0.0.2", encodeRouteRefresh(4));
+    world.pass(1);
+    assert.deepEqual(kinds(b), ["established", "update", "refreshRequested"]);
+    const heard = b.events[1];
+    assert.ok(heard?.kind === "update");
+    assert.deepEqual(
+      heard.update.withdrawn.flatMap((each) => unpack(each)),
+      ["10.65.0.0/26"],
+    );
+  });
+
+  test("tells what both OPENs agree on", () => {
+    const world = new World();
+    const [a] = world.pair({ holdSeconds: 30, families: [4, 6] });
+    const [event] = a.events;
+    assert.deepEqual(event?.kind === "established" && event.negotiated, {
+      holdSeconds: 30,
+      keepaliveSeconds: 10,
+      families: [4, 6],
+      fourOctetAs: true,
+      routeRefresh: true,
+      peerRouterId: 2,
+      peerAs: 64512,
+      localAddress: addressA,
+      peerAddress: addressB,
+      gracefulRestart: {
+        restarting: false,
+        restartSeconds: 120,
+        families: [4, 6],
+        forwardingKept: [],
+      },
+    });
+  });
+
+  test("keeps a session for hours by KEEPALIVEs", () => {
+    const world = new World();
+    const [a, b] = world.pair({ holdSeconds: 9 });
+    world.pass(600);
+    assert.deepEqual([kinds(a), kinds(b)], [["established"], ["established"]]);
+  });
+
+  test("of two connections at once the one of the higher router id is kept, without a flap", () => {
+    for (const order of ["ab", "ba"]) {
+      const world = new World();
+      const [a, b] = [world.speaker(addressA), world.speaker(addressB)];
+      const configure = {
+        a: () => a.peers.configure([peer(a, b)]),
+        b: () => b.peers.configure([peer(b, a)]),
+      };
+      for (const who of order) configure[who as "a" | "b"]();
+      world.pass(10);
+      assert.deepEqual([kinds(a), kinds(b)], [["established"], ["established"]]);
+      const open = world.network.connections.filter(({ isClosed }) => !isClosed);
+      assert.deepEqual(
+        open.map(({ localAddress }) => localAddress),
+        [addressB],
+      );
+    }
+  });
+
+  test("a passive peer never connects", () => {
+    const world = new World();
+    const [a, b] = [world.speaker(addressA), world.speaker(addressB)];
+    a.peers.configure([peer(a, b, { passive: true })]);
+    world.pass(300);
+    assert.equal(world.network.attempts.get(addressA), undefined);
+    assert.equal(stateOf(a), "Active");
+  });
+
+  test("connects at once, then every 5 s while nobody answers", () => {
+    const world = new World();
+    const a = world.speaker(addressA);
+    const nobody = { address: addressB } as Speaker;
+    a.peers.configure([peer(a, nobody)]);
+    assert.equal(world.network.attempts.get(addressA), 1);
+    world.pass(1);
+    assert.deepEqual([stateOf(a), reasonOf(a)], ["Active", "Connection refused"]);
+    world.pass(60);
+    const attempts = world.network.attempts.get(addressA) ?? 0;
+    assert.ok(attempts >= 12 && attempts <= 14, `${attempts} attempts`);
+  });
+
+  test("a wrong AS is refused with a NOTIFICATION and tried ever more slowly", () => {
+    const world = new World();
+    const [a, b] = [world.speaker(addressA), world.speaker(addressB)];
+    a.peers.configure([peer(a, b, { remoteAs: 65000 as Asn })]);
+    b.peers.configure([peer(b, a, { passive: true })]);
+    world.pass(300);
+    assert.match(reasonOf(a) ?? "", /The peer's AS is 64512, configured is 65000/);
+    assert.match(reasonOf(b) ?? "", /OPEN Message Error\/Bad Peer AS/);
+    const attempts = world.network.attempts.get(addressA) ?? 0;
+    assert.ok(attempts >= 6 && attempts < 20, `${attempts} attempts`);
+    assert.deepEqual([kinds(a), kinds(b)], [[], []]);
+  });
+
+  test("a connection of no peer gets Cease/Connection Rejected", () => {
+    const world = new World();
+    const [a, b] = [world.speaker(addressA), world.speaker(addressB)];
+    b.peers.configure([peer(b, a)]);
+    world.pass(0.2);
+    assert.match(reasonOf(b) ?? "", /Cease\/Connection Rejected/);
+  });
+
+  test("a silent peer is given up after the hold time, with a NOTIFICATION", () => {
+    const world = new World();
+    const [a] = world.pair({ holdSeconds: 30 });
+    world.network.isCut = true;
+    world.pass(28);
+    assert.equal(stateOf(a), "Established");
+    world.pass(12);
+    assert.deepEqual(downs(a), [["Hold timer expired", false]]);
+    const last = world.network.connections[0]?.written.at(-1);
+    assert.deepEqual(last?.slice(18, 21), Uint8Array.of(3, 4, 0));
+  });
+
+  test("a process that was busy for the hold time reads before it gives up", () => {
+    const world = new World();
+    const [a, b] = world.pair({ holdSeconds: 30 });
+    const [update] = encodeWithdrawals(pack("10.65.0.0/26"));
+    b.peers.send("Mesh_10.0.0.1", update as Uint8Array);
+    world.clock.jump(31_000);
+    world.network.run();
+    assert.deepEqual([stateOf(a), downs(a)], ["Established", []]);
+    assert.deepEqual(kinds(a), ["established", "update"]);
+  });
+
+  test("configure() leaves a peer with an equal config alone", () => {
+    const world = new World();
+    const [a, b] = world.pair();
+    a.peers.configure([peer(a, b)]);
+    world.pass(5);
+    assert.deepEqual([kinds(a), kinds(b)], [["established"], ["established"]]);
+  });
+
+  test("configure() resets a changed peer and ends a removed one, each with its Cease", () => {
+    const world = new World();
+    const [a, b] = world.pair();
+    a.peers.configure([peer(a, b, { holdSeconds: 60 })]);
+    world.pass(10);
+    assert.deepEqual(kinds(a), ["established", "down", "established"]);
+    assert.match(String(downs(b)[0]), /Cease\/Other Configuration Change/);
+    a.peers.configure([]);
+    world.pass(1);
+    assert.match(String(downs(b)[1]), /Cease\/Peer De-configured/);
+    assert.deepEqual(a.peers.status(), []);
+    assert.equal(a.peers.send("Mesh_10.0.0.2", new Uint8Array(19)), false);
+  });
+
+  test("configure() from inside an event ends the session in order", () => {
+    const world = new World();
+    const [a, b] = world.pair();
+    const push = a.events.push.bind(a.events);
+    a.events.push = (event) => {
+      if (event.kind === "update") a.peers.configure([]);
+      return push(event);
+    };
+    const [update] = encodeWithdrawals(pack("10.65.0.0/26"));
+    b.peers.send("Mesh_10.0.0.1", update as Uint8Array);
+    world.pass(1);
+    assert.deepEqual(kinds(a), ["established", "update", "down"]);
+    assert.match(String(downs(b)), /Cease\/Peer De-configured/);
+  });
+
+  test("the end is a Cease, or nothing at all so that the peer keeps our routes", async () => {
+    for (const [closeQuietly, reason, graceful] of [
+      [false, "Received NOTIFICATION Cease/Administrative Shutdown", false],
+      [true, "The peer has closed", true],
+    ] as const) {
+      const world = new World();
+      const [a, b] = world.pair({}, { closeQuietly });
+      a.stop();
+      world.pass(1);
+      await a.peers.ended;
+      assert.deepEqual(downs(b), [[reason, graceful]]);
+    }
+  });
+
+  test("a peer that comes back without having said goodbye replaces its old connection", () => {
+    const world = new World();
+    const [a, b] = world.pair();
+    world.pass(10);
+    world.network.isCut = true;
+    a.stop();
+    world.pass(1);
+    world.network.isCut = false;
+    const again = world.speaker(addressA);
+    again.peers.configure([peer(again, b)]);
+    world.pass(1);
+    assert.deepEqual(downs(b), [["The peer opened a new connection", true]]);
+    assert.deepEqual([stateOf(b), stateOf(again)], ["Established", "Established"]);
+  });
+
+  test("send() is false over the high-water mark until the queue is empty", () => {
+    const world = new World();
+    const [a] = world.pair();
+    const connection = world.network.connections[0];
+    assert.ok(connection);
+    connection.queuedBytes = highWaterBytes;
+    assert.equal(a.peers.send("Mesh_10.0.0.2", encodeRouteRefresh(4)), true);
+    connection.queuedBytes = highWaterBytes + 1;
+    assert.equal(a.peers.send("Mesh_10.0.0.2", encodeRouteRefresh(4)), false);
+    connection.queuedBytes = 0;
+    connection.handlers?.drained();
+    connection.handlers?.drained();
+    assert.deepEqual(kinds(a), ["established", "drained"]);
+  });
+
+  test("a queue at its limit ends the session", () => {
+    const world = new World();
+    const [a] = world.pair();
+    const connection = world.network.connections[0];
+    assert.ok(connection);
+    connection.queuedBytes = highWaterBytes * 16;
+    a.peers.send("Mesh_10.0.0.2", encodeRouteRefresh(4));
+    assert.equal(stateOf(a), "Established");
+    connection.queuedBytes++;
+    a.peers.send("Mesh_10.0.0.2", encodeRouteRefresh(4));
+    assert.match(String(downs(a)), /The send queue has 16001 octets/);
+  });
+
+  test("a peer that takes no bytes for 8 minutes is given up, though it speaks", () => {
+    const world = new World();
+    const [a] = world.pair();
+    const connection = world.network.connections[0];
+    assert.ok(connection);
+    connection.queuedBytes = 10;
+    world.pass(470);
+    assert.equal(stateOf(a), "Established");
+    world.pass(70);
+    assert.deepEqual(downs(a)[0], ["The peer takes no bytes", false]);
+  });
+
+  test("bytes that are no BGP end the session with a header error", () => {
+    const world = new World();
+    const [a, b] = world.pair();
+    a.peers.send("Mesh_10.0.0.2", new Uint8Array(30));
+    world.pass(0.1);
+    assert.deepEqual(downs(b), [["The marker is not all ones", false]]);
+    assert.match(String(downs(a)), /Message Header Error\/Connection Not Synchronized/);
+  });
+});

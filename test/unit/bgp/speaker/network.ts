@@ -1,0 +1,235 @@
+import assert from "node:assert/strict";
+import type { BgpResources } from "../../../../src/bgp/config/bgp-resources.ts";
+import { speakerConfig } from "../../../../src/bgp/config/speaker-config.ts";
+import type { PeerConfig } from "../../../../src/bgp/peer/peer.ts";
+import { NextHops } from "../../../../src/bgp/rib/next-hop.ts";
+import type { SpeakerEffect, SpeakerEvent } from "../../../../src/bgp/speaker/events.ts";
+import { Speaker } from "../../../../src/bgp/speaker/speaker.ts";
+import { explainPrefix } from "../../../../src/bgp/speaker/status.ts";
+import { decodeMessage } from "../../../../src/bgp/wire/decode.ts";
+import { FrameSplitter } from "../../../../src/bgp/wire/frame.ts";
+import type { KernelRoute } from "../../../../src/kernel/kernel.ts";
+import type { IpAddr } from "../../../../src/lib/ip-addr.ts";
+import { type Prefix, parsePrefix } from "../../../../src/lib/prefix.ts";
+
+/** One speaker core with what it has asked of the world. */
+export class Host {
+  readonly speaker: Speaker = new Speaker();
+  readonly address: IpAddr;
+  peers: readonly PeerConfig[] = [];
+  readonly routes = new Map<Prefix, KernelRoute>();
+  readonly timers = new Map<string, number>();
+  /** Bytes of each send, to compare buffers by identity. */
+  readonly sent: { readonly name: string; readonly bytes: Uint8Array }[] = [];
+  converged = false;
+  readonly #network: Network;
+
+  constructor(network: Network, address: IpAddr) {
+    this.#network = network;
+    this.address = address;
+  }
+
+  post(event: SpeakerEvent): void {
+    for (const effect of this.speaker.handle(event)) this.#perform(effect);
+  }
+
+  /** "via GATEWAY", "blackhole", or undefined. */
+  routeTo(prefix: string): string | undefined {
+    const route = this.routes.get(parsePrefix(prefix));
+    if (route === undefined) return undefined;
+    if (route.kind !== "unicast") return route.kind;
+    const hops = route.nextHops ?? [route];
+    return `via ${hops.map(({ gateway }) => gateway).join(", ")}`;
+  }
+
+  /** Verdict of each path, by session. */
+  verdicts(prefix: string): Record<string, string> {
+    const answer = explainPrefix(this.speaker, parsePrefix(prefix));
+    return Object.fromEntries((answer?.paths ?? []).map((path) => [path.peer, path.verdict]));
+  }
+
+  #perform(effect: SpeakerEffect): void {
+    switch (effect.kind) {
+      case "configurePeers":
+        this.peers = effect.peers;
+        break;
+      case "send":
+        this.sent.push(effect);
+        this.#network.deliver(this, effect.name, effect.bytes);
+        break;
+      case "setRoutes":
+        for (const [prefix, route] of effect.routes) {
+          if (route === undefined) this.routes.delete(prefix);
+          else this.routes.set(prefix, route);
+        }
+        break;
+      case "converged":
+        this.converged = true;
+        break;
+      case "startTimer":
+        this.timers.set(effect.timer, effect.seconds);
+        break;
+      case "stopTimer":
+        this.timers.delete(effect.timer);
+        break;
+      case "flushSoon":
+        this.#network.soon(() => this.post({ kind: "flush" }));
+    }
+  }
+}
+
+interface LinkOptions {
+  /** Both sides speak graceful restart. */
+  readonly graceful?: boolean;
+  readonly forwardingKept?: boolean;
+}
+
+/** Speaker cores joined by sessions that carry real messages. Nothing happens but in `settle`. */
+export class Network {
+  readonly hosts = new Map<string, Host>();
+  readonly #sessions = new Map<string, string>();
+  readonly #pending: (() => void)[] = [];
+
+  add(name: string, address: string): Host {
+    const host = new Host(this, address as IpAddr);
+    host.post({ kind: "nextHops", nextHops: connected(host.address, "192.168.0.0/16") });
+    this.hosts.set(name, host);
+    return host;
+  }
+
+  /** Gives each host that is a node its configuration. */
+  configure(resources: BgpResources): void {
+    for (const [name, host] of this.hosts) {
+      const config = speakerConfig(resources, name);
+      if (config !== undefined) host.post({ kind: "configured", config });
+    }
+  }
+
+  /** Establishes every session that both ends have configured. */
+  connect(options: LinkOptions = {}): void {
+    const names = [...this.hosts.keys()];
+    for (const [i, one] of names.entries()) {
+      for (const two of names.slice(i + 1)) this.#establish(one, two, options);
+    }
+    this.settle();
+  }
+
+  cut(one: string, two: string, graceful: boolean): void {
+    for (const [from, to] of [
+      [one, two],
+      [two, one],
+    ] as const) {
+      const name = this.#nameOf(from, to);
+      if (name === undefined) continue;
+      this.#sessions.delete(`${from} ${name}`);
+      const event = { kind: "down" as const, name, reason: "cut", graceful };
+      this.host(from).post({ kind: "peer", event });
+    }
+    this.settle();
+  }
+
+  settle(): void {
+    for (let next = this.#pending.shift(); next !== undefined; next = this.#pending.shift()) next();
+  }
+
+  soon(action: () => void): void {
+    this.#pending.push(action);
+  }
+
+  host(name: string): Host {
+    const host = this.hosts.get(name);
+    assert.ok(host !== undefined, name);
+    return host;
+  }
+
+  deliver(from: Host, name: string, bytes: Uint8Array): void {
+    const [sender = ""] = [...this.hosts].find(([, host]) => host === from) ?? [];
+    const receiver = this.#sessions.get(`${sender} ${name}`);
+    if (receiver === undefined) return;
+    const back = this.#nameOf(receiver, sender) ?? "";
+    const config = this.host(receiver).peers.find((peer) => peer.name === back);
+    const context = {
+      fourOctetAs: true,
+      external: config?.localAs !== config?.remoteAs,
+      families: [4, 6] as const,
+    };
+    for (const message of messagesIn(bytes, context)) {
+      this.soon(() => {
+        const event = { kind: "update" as const, name: back, update: message };
+        this.host(receiver).post({ kind: "peer", event });
+      });
+    }
+  }
+
+  #establish(one: string, two: string, options: LinkOptions): void {
+    const [there, back] = [this.#nameOf(one, two), this.#nameOf(two, one)];
+    if (there === undefined || back === undefined || this.#sessions.has(`${one} ${there}`)) return;
+    this.#sessions.set(`${one} ${there}`, two);
+    this.#sessions.set(`${two} ${back}`, one);
+    this.#up(one, two, options);
+    this.#up(two, one, options);
+  }
+
+  #up(at: string, to: string, { graceful = true, forwardingKept = true }: LinkOptions): void {
+    const [name, back] = [this.#nameOf(at, to), this.#nameOf(to, at)];
+    const peer = this.host(to).peers.find((each) => each.name === back);
+    assert.ok(name !== undefined && peer !== undefined);
+    const families = [4] as const;
+    this.host(at).post({
+      kind: "peer",
+      event: {
+        kind: "established",
+        name,
+        negotiated: {
+          holdSeconds: 90,
+          keepaliveSeconds: 30,
+          families,
+          fourOctetAs: true,
+          routeRefresh: true,
+          peerRouterId: peer.localRouterId,
+          peerAs: peer.localAs,
+          localAddress: this.host(at).address,
+          peerAddress: this.host(to).address,
+          ...(graceful && {
+            gracefulRestart: {
+              restarting: false,
+              restartSeconds: 120,
+              forwardingKept: forwardingKept ? families : [],
+              families,
+            },
+          }),
+        },
+      },
+    });
+  }
+
+  #nameOf(at: string, to: string): string | undefined {
+    const { address } = this.host(to);
+    return this.host(at).peers.find((peer) => peer.address === address)?.name;
+  }
+}
+
+export function connected(own: IpAddr, network: string): NextHops {
+  const route: KernelRoute = {
+    table: 254,
+    destination: parsePrefix(network),
+    priority: 0,
+    kind: "unicast",
+    scope: "link",
+    protocol: 2,
+    ifindex: 2,
+  };
+  return new NextHops({ routes: [route], ownAddresses: [own] });
+}
+
+function* messagesIn(bytes: Uint8Array, context: Parameters<typeof decodeMessage>[1]) {
+  const splitter = new FrameSplitter();
+  splitter.push(bytes);
+  for (let frame = splitter.next(); frame !== undefined; frame = splitter.next()) {
+    assert.ok("body" in frame, "the bytes are whole messages");
+    const decoded = decodeMessage(frame, context);
+    assert.ok(decoded.ok, "the messages are well-formed");
+    assert.equal(decoded.message.kind, "update");
+    if (decoded.message.kind === "update") yield decoded.message;
+  }
+}

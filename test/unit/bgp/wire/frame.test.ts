@@ -1,0 +1,69 @@
+import assert from "node:assert/strict";
+import { suite, test } from "node:test";
+import * as fc from "fast-check";
+import { FrameSplitter } from "../../../../src/bgp/wire/frame.ts";
+import { fromHex, messageVectors, updateVectors } from "../../../vectors/bgp-messages.ts";
+
+const marker = "ff".repeat(16);
+
+suite("FrameSplitter", () => {
+  test("push() gives the same messages however the stream is cut", () => {
+    const messages = [...messageVectors, ...updateVectors].map(({ bytes }) => bytes);
+    const stream = Buffer.concat(messages);
+    const bodies = messages.map((bytes) => Buffer.from(bytes.subarray(19)).toString("hex"));
+    fc.assert(
+      fc.property(fc.array(fc.integer({ min: 1, max: 60 })), (cuts) => {
+        const splitter = new FrameSplitter();
+        const seen: string[] = [];
+        let at = 0;
+        for (const cut of [...cuts, stream.length]) {
+          const chunk = stream.subarray(at, at + cut);
+          const problem = splitter.push(chunk, ({ body }) =>
+            seen.push(Buffer.from(body).toString("hex")),
+          );
+          assert.equal(problem, undefined);
+          at += chunk.length;
+        }
+        assert.deepEqual(seen, bodies);
+      }),
+    );
+  });
+
+  test("a message of 4096 octets is taken, whole or in pieces", () => {
+    const message = new Uint8Array(4096).fill(0xff, 0, 16);
+    message.set([0x10, 0x00, 2], 16);
+    for (const size of [4096, 1000]) {
+      const splitter = new FrameSplitter();
+      const lengths: number[] = [];
+      for (let at = 0; at < message.length; at += size) {
+        splitter.push(message.subarray(at, at + size), ({ body }) => lengths.push(body.length));
+      }
+      assert.deepEqual(lengths, [4077]);
+    }
+  });
+
+  const bad: readonly (readonly [name: string, hex: string, subcode: number, data: string])[] = [
+    ["a marker that is not all ones", `${marker.slice(2)}fe 0013 04`, 1, ""],
+    ["length 18", `${marker} 0012 04`, 2, "0012"],
+    ["length 4097", `${marker} 1001 02`, 2, "1001"],
+    ["an OPEN of 28 octets", `${marker} 001c 01`, 2, "001c"],
+    ["an UPDATE of 22 octets", `${marker} 0016 02`, 2, "0016"],
+    ["a NOTIFICATION of 20 octets", `${marker} 0014 03`, 2, "0014"],
+    ["a KEEPALIVE of 20 octets", `${marker} 0014 04`, 2, "0014"],
+    ["type 6", `${marker} 0013 06`, 3, "06"],
+    ["type 0", `${marker} 0013 00`, 3, "00"],
+  ];
+  for (const [name, hex, subcode, data] of bad) {
+    test(`push() refuses ${name}, whole or octet by octet`, () => {
+      const bytes = fromHex(hex);
+      const whole = new FrameSplitter().push(bytes, () => assert.fail("no message"));
+      const splitter = new FrameSplitter();
+      const pieces = [...bytes].map((octet) =>
+        splitter.push(Uint8Array.of(octet), () => assert.fail("no message")),
+      );
+      for (const problem of [whole, pieces.at(-1)]) {
+        assert.deepEqual(problem?.notification, { code: 1, subcode, data: fromHex(data) });
+      }
+    });
+  }
+});
