@@ -31,7 +31,10 @@ const tools: Readonly<Record<string, Command>> = {
   },
   demo: {
     summary: "the lab, who reaches whom, and what two policies change (npm start)",
-    run: async () => (await import("./lab/demo.ts")).runDemo(),
+    run: async () => {
+      const { runResourceCommand } = await import("./cli/resource-command.ts");
+      return (await import("./lab/demo.ts")).runDemo(runResourceCommand);
+    },
   },
   version: {
     summary: "this program's version",

@@ -20,7 +20,8 @@ export interface ApplyReport<Key> {
 
 /**
  * One kind of kernel state with what is wanted and what is there. Lists the kernel at the first
- * apply, after a failure, and whenever `resync` asked for it; between, it trusts what it did.
+ * apply, after a failure, and whenever `resync` asked for it; between, it trusts what it did. One
+ * apply at a time; `set` and the like may be called meanwhile, for the next.
  */
 export class SyncedTable<Key, Value> {
   readonly #driver: TableDriver<Key, Value>;
@@ -46,8 +47,9 @@ export class SyncedTable<Key, Value> {
 
   /** Replaces everything that is wanted. */
   replaceAll(desired: ReadonlyMap<Key, Value>): void {
+    const next = new Map(desired);
     this.#desired.clear();
-    for (const [key, value] of desired) this.#desired.set(key, value);
+    for (const [key, value] of next) this.#desired.set(key, value);
   }
 
   /** The next apply lists the kernel first. */
@@ -60,25 +62,38 @@ export class SyncedTable<Key, Value> {
     return plan(this.#desired, this.#actual, (a, b) => this.#driver.equal(a, b));
   }
 
-  /** Makes the kernel what is wanted, removals first. Throws only when listing fails. */
+  /**
+   * Makes the kernel what is wanted, removals first: an entry may stand in another's way.
+   *
+   * @throws what the driver throws: when listing fails, or the kernel cannot be reached.
+   */
   async apply(): Promise<ApplyReport<Key>> {
     if (this.#mustList) {
-      this.#actual = new Map(await this.#driver.list());
+      // Before the list, not after: a resync asked for while it runs must not be forgotten.
       this.#mustList = false;
+      this.#actual = new Map(await this.#driver.list().catch(this.#unknown));
     }
     const { set, remove } = this.plan();
     const failed = new Map<Key, string>();
     if (remove.size > 0) {
-      const failures = await this.#driver.remove(remove);
+      const failures = await this.#driver.remove(remove).catch(this.#unknown);
       for (const key of remove.keys()) if (!failures.has(key)) this.#actual.delete(key);
       for (const [key, reason] of failures) failed.set(key, reason);
     }
     if (set.size > 0) {
-      const failures = await this.#driver.set(set);
+      const failures = await this.#driver.set(set).catch(this.#unknown);
       for (const [key, value] of set) if (!failures.has(key)) this.#actual.set(key, value);
       for (const [key, reason] of failures) failed.set(key, reason);
     }
     if (failed.size > 0) this.#mustList = true;
-    return { set: set.size, removed: remove.size, failed };
+    const failedSets = [...failed.keys()].filter((key) => set.has(key)).length;
+    const removed = remove.size - (failed.size - failedSets);
+    return { set: set.size - failedSets, removed, failed };
   }
+
+  /** What became of the entries is not known. */
+  readonly #unknown = (error: unknown): never => {
+    this.#mustList = true;
+    throw error;
+  };
 }

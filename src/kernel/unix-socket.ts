@@ -1,5 +1,6 @@
 import { chmodSync, rmSync } from "node:fs";
 import { constants } from "node:os";
+import { systemClock } from "../lib/clock.ts";
 import { bufferAddress, errno, libc } from "./netlink/libc.ts";
 import { systemError } from "./netlink/netlink-error.ts";
 import { poller } from "./netlink/poller.ts";
@@ -26,7 +27,11 @@ const maxPathBytes = 107;
 const receiveBytes = 1 << 16;
 /** Room for a few descriptors: what is beyond is dropped and closed by the kernel. */
 const controlBytes = 64;
-const { EAGAIN, EINTR } = constants.errno;
+const vectorOffset = 56;
+const controlOffset = 72;
+const controlLengthOffset = 40;
+const descriptorShortageMs = 100;
+const { EAGAIN, EINTR, EMFILE, ENFILE } = constants.errno;
 
 export interface PeerCredentials {
   readonly pid: number;
@@ -41,10 +46,10 @@ export interface Received {
   readonly descriptors: readonly number[];
 }
 
-/** One end of a connection. `close` may be called at any time, and twice. */
+/** One end of a connection. `close` may be called at any time, and twice: what waits is rejected. */
 export class UnixConnection {
   readonly #fd: number;
-  #closed = false;
+  readonly #end = new AbortController();
 
   constructor(fd: number) {
     this.#fd = fd;
@@ -53,18 +58,20 @@ export class UnixConnection {
   get peer(): PeerCredentials {
     const [value, length] = [Buffer.alloc(12), Buffer.alloc(4)];
     length.writeUInt32LE(value.length);
+    this.#end.signal.throwIfAborted();
     if (libc.getsockopt(this.#fd, SOL_SOCKET, SO_PEERCRED, value, length) < 0) {
       throw systemError("Cannot tell who is connected", errno());
     }
     return { pid: value.readInt32LE(0), uid: value.readUInt32LE(4), gid: value.readUInt32LE(8) };
   }
 
-  /** Waits for the next bytes, and what descriptors came with them. */
+  /** Waits for the next bytes, at most 64 KiB, and what descriptors came with them. */
   async read(signal: AbortSignal): Promise<Received> {
     for (;;) {
+      this.#end.signal.throwIfAborted();
       const received = this.#receive();
       if (received !== undefined) return received;
-      await ready(this.#fd, signal);
+      await ready(this.#fd, [signal, this.#end.signal]);
     }
   }
 
@@ -73,47 +80,43 @@ export class UnixConnection {
     let rest = bytes;
     let toPass = descriptor;
     while (rest.length > 0) {
-      const { message, keep } = messageHeader(
-        rest,
-        toPass === undefined ? undefined : rights(toPass),
-      );
-      const sent = this.#closed
-        ? -1
-        : Number(libc.sendmsg(this.#fd, message, MSG_NOSIGNAL | MSG_DONTWAIT));
+      this.#end.signal.throwIfAborted();
+      const control = toPass === undefined ? Buffer.alloc(0) : rights(toPass);
+      const header = messageHeader(rest, control);
+      const sent = Number(libc.sendmsg(this.#fd, header, MSG_NOSIGNAL | MSG_DONTWAIT));
       const code = sent < 0 ? errno() : 0;
-      if (keep.length > 0 && sent > 0) {
+      if (sent > 0) {
         rest = rest.subarray(sent);
         toPass = undefined;
-      } else if (code === EAGAIN) await ready(this.#fd, signal, POLLOUT);
+      } else if (code === EAGAIN) await ready(this.#fd, [signal, this.#end.signal], POLLOUT);
       else if (code !== EINTR) throw systemError("Cannot write to the socket", code);
     }
   }
 
   /** The other end reads to the end of what was written. */
   endWriting(): void {
-    libc.shutdown(this.#fd, SHUT_WR);
+    if (!this.#end.signal.aborted) libc.shutdown(this.#fd, SHUT_WR);
   }
 
   close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
+    if (this.#end.signal.aborted) return;
+    this.#end.abort(new Error("Cannot use the socket: it is closed"));
     libc.close(this.#fd);
   }
 
   #receive(): Received | undefined {
     const bytes = Buffer.alloc(receiveBytes);
-    const control = Buffer.alloc(controlBytes);
-    const { message } = messageHeader(bytes, control);
-    const got = Number(libc.recvmsg(this.#fd, message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC));
+    const header = messageHeader(bytes, Buffer.alloc(controlBytes));
+    const got = Number(libc.recvmsg(this.#fd, header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC));
     if (got < 0) {
       const code = errno();
       if (code === EAGAIN || code === EINTR) return undefined;
       throw systemError("Cannot read from the socket", code);
     }
-    const length = Number(message.readBigUInt64LE(40));
+    const controlEnd = controlOffset + Number(header.readBigUInt64LE(controlLengthOffset));
     return {
       bytes: bytes.subarray(0, got),
-      descriptors: descriptorsOf(control.subarray(0, length)),
+      descriptors: descriptorsOf(header.subarray(controlOffset, controlEnd)),
     };
   }
 }
@@ -138,7 +141,7 @@ export async function listenUnix(
     while (!signal.aborted) {
       const accepted = libc.accept4(fd, null, null, SOCK_NONBLOCK | SOCK_CLOEXEC);
       if (accepted >= 0) onConnection(new UnixConnection(accepted));
-      else await ready(fd, signal).catch(() => undefined);
+      else await nextConnection(fd, errno(), signal);
     }
   } finally {
     libc.close(fd);
@@ -146,6 +149,16 @@ export async function listenUnix(
   }
 }
 
+/** Out of descriptors, the waiting connection stays: to look again at once would be a busy loop. */
+function nextConnection(fd: number, code: number, signal: AbortSignal): Promise<void> {
+  const wait =
+    code === EMFILE || code === ENFILE
+      ? systemClock.sleep(descriptorShortageMs, signal)
+      : ready(fd, [signal]);
+  return wait.catch(() => undefined);
+}
+
+/** @throws {NetlinkError} when nobody listens there. */
 export function connectUnix(path: string): UnixConnection {
   const fd = openSocket(path);
   const address = socketAddress(path);
@@ -175,40 +188,43 @@ function socketAddress(path: string): Buffer {
   return Buffer.concat([family, Buffer.from(`${path}\0`)]);
 }
 
-/** Until the descriptor can be read (or written): rejects when `signal` aborts. */
-function ready(fd: number, signal: AbortSignal, events?: number): Promise<void> {
+/** Until the descriptor can be read (or written): rejects when one of `signals` aborts. */
+function ready(fd: number, signals: readonly AbortSignal[], events?: number): Promise<void> {
   return new Promise((resolve, reject) => {
-    if (signal.aborted) {
-      reject(signal.reason);
+    const aborted = signals.find((signal) => signal.aborted);
+    if (aborted !== undefined) {
+      reject(aborted.reason);
       return;
     }
-    const settle = (act: () => void) => () => {
+    const settle = (act: () => void) => {
       unwatch();
-      signal.removeEventListener("abort", stop);
+      for (const signal of signals) signal.removeEventListener("abort", stop);
       act();
     };
-    const stop = settle(() => reject(signal.reason));
-    const unwatch = poller.watch(fd, settle(resolve), events);
-    signal.addEventListener("abort", stop, { once: true });
+    const stop = () => settle(() => reject(signals.find(({ aborted }) => aborted)?.reason));
+    const unwatch = poller.watch(fd, () => settle(resolve), events);
+    for (const signal of signals) signal.addEventListener("abort", stop, { once: true });
   });
 }
 
 /**
- * struct msghdr of one buffer: name(8) namelen(8) iov(8) iovlen(8) control(8) controllen(8) flags(8).
- * `keep` holds what the pointers point to.
+ * struct msghdr of one buffer: name(8) namelen(8) iov(8) iovlen(8) control(8) controllen(8) flags(8);
+ * behind it the iovec(16) and the control data that it points to, so that all of it lives as long as
+ * the header does. `bytes` must outlive the call.
  */
-function messageHeader(bytes: Buffer, control?: Buffer): { message: Buffer; keep: Buffer[] } {
-  const vector = Buffer.alloc(16);
-  vector.writeBigUInt64LE(bufferAddress(bytes), 0);
-  vector.writeBigUInt64LE(BigInt(bytes.length), 8);
-  const message = Buffer.alloc(56);
-  message.writeBigUInt64LE(bufferAddress(vector), 16);
-  message.writeBigUInt64LE(1n, 24);
-  if (control !== undefined) {
-    message.writeBigUInt64LE(bufferAddress(control), 32);
-    message.writeBigUInt64LE(BigInt(control.length), 40);
+function messageHeader(bytes: Buffer, control: Buffer): Buffer {
+  const header = Buffer.alloc(controlOffset + control.length);
+  const start = bufferAddress(header);
+  header.writeBigUInt64LE(start + BigInt(vectorOffset), 16);
+  header.writeBigUInt64LE(1n, 24);
+  header.writeBigUInt64LE(bufferAddress(bytes), vectorOffset);
+  header.writeBigUInt64LE(BigInt(bytes.length), vectorOffset + 8);
+  if (control.length > 0) {
+    header.writeBigUInt64LE(start + BigInt(controlOffset), 32);
+    header.writeBigUInt64LE(BigInt(control.length), controlLengthOffset);
+    header.set(control, controlOffset);
   }
-  return { message, keep: [bytes, vector, ...(control === undefined ? [] : [control])] };
+  return header;
 }
 
 /** struct cmsghdr: length(8) level(4) type(4), then the descriptor. */

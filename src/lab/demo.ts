@@ -1,5 +1,5 @@
+import { relative } from "node:path";
 import { fileURLToPath } from "node:url";
-import { runResourceCommand } from "../cli/resource-command.ts";
 import { errorMessage } from "../lib/errors.ts";
 import { type CheckReport, checkLab } from "./check.ts";
 import { labUp, withDatastore } from "./lab.ts";
@@ -12,11 +12,22 @@ const policies = ["default-deny.yaml", "allow-web.yaml"].map((file) =>
   fileURLToPath(new URL(`../../deploy/demo/${file}`, import.meta.url)),
 );
 
+/** Runs one verb of the CLI, as a user would, on a datastore. Gives the exit code. */
+export type VerbRunner = (
+  argv: readonly string[],
+  io: {
+    readonly stdout: { write(text: string): boolean };
+    readonly stderr: { write(text: string): boolean };
+    readonly stdin: NodeJS.ReadStream;
+    readonly env: Readonly<Record<string, string | undefined>>;
+  },
+) => Promise<number>;
+
 /**
  * What `npm start` shows: the lab comes up, who reaches whom, two policies, who reaches whom now.
  * Exit code 0 only when reality equals what the policies say, both times.
  */
-export async function runDemo(): Promise<number> {
+export async function runDemo(runVerb: VerbRunner): Promise<number> {
   const started = performance.now();
   const color = process.stdout.isTTY === true && process.env["NO_COLOR"] === undefined;
   const title = (text: string) => say(color ? `\n\u001b[1m${text}\u001b[0m` : `\n${text}`);
@@ -24,14 +35,14 @@ export async function runDemo(): Promise<number> {
   title("1. Three nodes on two segments");
   const fresh = await labUp(defaultRequest, (line) => say(`   ${line}`));
   if (!fresh) say("   the lab is up already: its demo policies are taken away first");
-  await changePolicies("delete");
+  await changePolicies("delete", runVerb);
 
   title("2. Who reaches whom, with no policy");
   const before = await check();
   say(matrixText(before, { color }) + matrixLegend(color));
 
   title("3. Two policies: deny all, then allow app=client to TCP port 80");
-  await changePolicies("apply");
+  await changePolicies("apply", runVerb);
 
   title("4. Who reaches whom now (* changed)");
   const after = await check();
@@ -74,15 +85,15 @@ async function check(): Promise<CheckReport> {
 }
 
 /** The CLI's own verbs, as a user would type them. */
-async function changePolicies(verb: "apply" | "delete"): Promise<void> {
+async function changePolicies(verb: "apply" | "delete", runVerb: VerbRunner): Promise<void> {
   const paths = labPaths(defaultRequest.name);
   const env = datastoreEnvironment(requireState(defaultRequest.name, paths), paths, "host");
   const output: string[] = [];
   const sink = { write: (text: string) => output.push(text) > 0 };
   for (const file of policies) {
     const options = verb === "delete" ? ["--skip-not-exists"] : [];
-    if (verb === "apply") say(`   $ bin/tortie apply -f ${file}`);
-    const code = await runResourceCommand([verb, "-f", file, ...options], {
+    if (verb === "apply") say(`   $ bin/tortie apply -f ${relative(process.cwd(), file)}`);
+    const code = await runVerb([verb, "-f", file, ...options], {
       stdout: sink,
       stderr: sink,
       stdin: process.stdin,

@@ -41,9 +41,7 @@ test("any sequence of states, with empty ones between or not, gives the last one
   const sequences = fc.array(fc.constantFrom(...states), { minLength: 1, maxLength: 6 });
   fc.assert(
     fc.property(sequences, fc.constantFrom(...styles), fc.boolean(), (sequence, style, empties) => {
-      const steps = sequence.flatMap(({ resources }) =>
-        empties ? [[], resources] : [resources],
-      );
+      const steps = sequence.flatMap(({ resources }) => (empties ? [[], resources] : [resources]));
       assert.equal(feed(steps, style), golden.get(sequence.at(-1)?.name ?? ""));
     }),
     { numRuns: 200 },

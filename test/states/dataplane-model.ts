@@ -26,7 +26,12 @@ export class DataplaneModel {
   text(): string {
     return [...this.#objects]
       .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([key, { value }]) => `${key}\n${linesOf(value).map((line) => `  ${line}\n`).join("")}`)
+      .map(
+        ([key, { value }]) =>
+          `${key}\n${linesOf(value)
+            .map((line) => `  ${line}\n`)
+            .join("")}`,
+      )
       .join("");
   }
 
@@ -75,7 +80,8 @@ function linesOf(value: object): string[] {
     if (field === "ingress" || field === "egress") {
       return (content as ActivePolicy["ingress"]).map((rule) => `${field}: ${ruleText(rule)}`);
     }
-    if (field === "tiers") return (content as object[]).map((tier) => `tier ${JSON.stringify(tier)}`);
+    if (field === "tiers")
+      return (content as object[]).map((tier) => `tier ${JSON.stringify(tier)}`);
     if (content instanceof Set) return [`${field}: ${[...content].sort().join(" ")}`];
     return [`${field}: ${JSON.stringify(content)}`];
   });

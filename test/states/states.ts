@@ -1,5 +1,5 @@
 import type { AnyResource } from "../../src/api/resource-of-kind.ts";
-import { block, globalPolicy, me, node, policy, pod, pool, profile, tier } from "./resources.ts";
+import { block, globalPolicy, me, node, pod, policy, pool, profile, tier } from "./resources.ts";
 
 /** What the datastore holds. The dataplane that must follow is golden/<name>.txt. */
 export interface State {
@@ -49,7 +49,10 @@ const blocks = [
 export const states: readonly State[] = [
   { name: "empty", resources: [] },
   { name: "local-pod", resources: [pods[0] as AnyResource, profile("kns.prod")] },
-  { name: "remote-pods-only", resources: [...pods.slice(1), profile("kns.prod"), allowFromClients] },
+  {
+    name: "remote-pods-only",
+    resources: [...pods.slice(1), profile("kns.prod"), allowFromClients],
+  },
   { name: "policy", resources: [...pods, profile("kns.prod"), allowFromClients] },
   { name: "profile-missing", resources: pods },
   {

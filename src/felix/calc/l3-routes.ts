@@ -314,7 +314,11 @@ export function hostAddresses({ spec }: Node): HostAddresses {
 }
 
 function firstAddress({ addresses = [] }: Node["spec"], family: IpFamily): string | undefined {
-  const ofFamily = addresses.filter(({ address }) => address.includes(":") === (family === 6));
+  // Kubernetes lists host names there too.
+  const ofFamily = addresses.filter(
+    ({ address }) =>
+      isIpAddr(address.split("/")[0] ?? "") && address.includes(":") === (family === 6),
+  );
   const first = (wanted: string) => ofFamily.find(({ type }) => type === wanted)?.address;
   return first("InternalIP") ?? first("ExternalIP");
 }

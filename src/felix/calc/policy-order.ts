@@ -24,7 +24,7 @@ export function orderedPolicy(
   return {
     id: identity.id,
     tier: identity.tier,
-    order: spec.order,
+    order: spec.order ?? undefined,
     sortText: `${identity.name}/${metadata.namespace ?? ""}/${policy.kind}`,
     ingress: types.length > 0 ? types.includes("Ingress") : hasIngress || !hasEgress,
     egress: types.length > 0 ? types.includes("Egress") : hasEgress,
@@ -44,7 +44,7 @@ export function endpointTiers(
     const [left, right] = [tiers.get(a), tiers.get(b)];
     return (
       Number(left === undefined) - Number(right === undefined) ||
-      compareOrder(left?.spec.order, right?.spec.order) ||
+      compareOrder(left?.spec.order ?? undefined, right?.spec.order ?? undefined) ||
       compareText(a, b)
     );
   });

@@ -5,7 +5,7 @@ import { all } from "../../api/selector/ast.ts";
 import { canonicalText } from "../../api/selector/canonical.ts";
 import { parseSelector } from "../../api/selector/parser.ts";
 import { entitySelector } from "../../api/selector/scope.ts";
-import { parsePrefix } from "../../lib/prefix.ts";
+import { type Prefix, parseInterfaceAddress, prefixOf } from "../../lib/prefix.ts";
 import type { PortRange, ProtocolMatch, ResolvedEntity, ResolvedRule } from "./updates.ts";
 
 /** An IP set that rules refer to. Its id follows from what it holds (facts 4.3). */
@@ -105,8 +105,8 @@ function resolveEntity(entity: EntityRule, context: EntityContext): ResolvedEnti
   const named = (names: readonly string[], of: Selector | undefined) =>
     names.flatMap((port) => namedPortSets(port, of ?? all, context));
   return {
-    nets: (entity.nets ?? []).map(parsePrefix),
-    notNets: (entity.notNets ?? []).map(parsePrefix),
+    nets: (entity.nets ?? []).map(networkOf),
+    notNets: (entity.notNets ?? []).map(networkOf),
     ipSets: selector === undefined || folded ? [] : [selectorSet(selector, context.sets)],
     notIpSets:
       entity.notSelector === undefined || entity.notSelector === ""
@@ -117,6 +117,12 @@ function resolveEntity(entity: EntityRule, context: EntityContext): ResolvedEnti
     namedPortSets: named(ports.named, folded ? selector : undefined),
     notNamedPortSets: named(notPorts.named, undefined),
   };
+}
+
+/** Host bits say nothing here: the kernel masks them too. */
+function networkOf(text: string): Prefix {
+  const { address, length } = parseInterfaceAddress(text);
+  return prefixOf(address, length);
 }
 
 function selectorSet(selector: Selector, sets: Map<string, SetSource>): string {

@@ -6,8 +6,10 @@ import { NextHops } from "../../../../src/bgp/rib/next-hop.ts";
 import type { SpeakerEffect, SpeakerEvent } from "../../../../src/bgp/speaker/events.ts";
 import { Speaker } from "../../../../src/bgp/speaker/speaker.ts";
 import { explainPrefix } from "../../../../src/bgp/speaker/status.ts";
+import type { DecodeContext } from "../../../../src/bgp/wire/attribute-rows.ts";
 import { decodeMessage } from "../../../../src/bgp/wire/decode.ts";
 import { FrameSplitter } from "../../../../src/bgp/wire/frame.ts";
+import type { UpdateMessage } from "../../../../src/bgp/wire/message.ts";
 import type { KernelRoute } from "../../../../src/kernel/kernel.ts";
 import type { IpAddr } from "../../../../src/lib/ip-addr.ts";
 import { type Prefix, parsePrefix } from "../../../../src/lib/prefix.ts";
@@ -17,8 +19,8 @@ export class Host {
   readonly speaker: Speaker = new Speaker();
   readonly address: IpAddr;
   peers: readonly PeerConfig[] = [];
-  readonly routes = new Map<Prefix, KernelRoute>();
-  readonly timers = new Map<string, number>();
+  readonly routes: Map<Prefix, KernelRoute> = new Map();
+  readonly timers: Map<string, number> = new Map();
   /** Bytes of each send, to compare buffers by identity. */
   readonly sent: { readonly name: string; readonly bytes: Uint8Array }[] = [];
   converged = false;
@@ -86,7 +88,7 @@ interface LinkOptions {
 
 /** Speaker cores joined by sessions that carry real messages. Nothing happens but in `settle`. */
 export class Network {
-  readonly hosts = new Map<string, Host>();
+  readonly hosts: Map<string, Host> = new Map();
   readonly #sessions = new Map<string, string>();
   readonly #pending: (() => void)[] = [];
 
@@ -222,14 +224,13 @@ export function connected(own: IpAddr, network: string): NextHops {
   return new NextHops({ routes: [route], ownAddresses: [own] });
 }
 
-function* messagesIn(bytes: Uint8Array, context: Parameters<typeof decodeMessage>[1]) {
-  const splitter = new FrameSplitter();
-  splitter.push(bytes);
-  for (let frame = splitter.next(); frame !== undefined; frame = splitter.next()) {
-    assert.ok("body" in frame, "the bytes are whole messages");
+function messagesIn(bytes: Uint8Array, context: DecodeContext): UpdateMessage[] {
+  const messages: UpdateMessage[] = [];
+  const failure = new FrameSplitter().push(bytes, (frame) => {
     const decoded = decodeMessage(frame, context);
-    assert.ok(decoded.ok, "the messages are well-formed");
-    assert.equal(decoded.message.kind, "update");
-    if (decoded.message.kind === "update") yield decoded.message;
-  }
+    assert.ok(decoded.ok && decoded.message.kind === "update", "the messages are well-formed");
+    messages.push(decoded.message);
+  });
+  assert.equal(failure, undefined);
+  return messages;
 }

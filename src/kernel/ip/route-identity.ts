@@ -1,0 +1,28 @@
+import { prefixFamily } from "../../lib/prefix.ts";
+import type { KernelRoute } from "../kernel.ts";
+import { kernelPriority } from "./route-message.ts";
+
+/** The kernel's own key of a route: what `replace` replaces by. */
+export function routeKey(route: Pick<KernelRoute, "table" | "destination" | "priority">): string {
+  return `${route.table} ${route.destination} ${kernelPriority(route)}`;
+}
+
+/**
+ * True when the kernel would list both as one: IPv6 has no scopes and lists all as universe, and
+ * one next hop may be written either way.
+ */
+export function sameRoute(a: KernelRoute, b: KernelRoute): boolean {
+  return canonicalText(a) === canonicalText(b);
+}
+
+function canonicalText(route: KernelRoute): string {
+  const { kind, protocol, source = "", mtu = 0 } = route;
+  const scope = prefixFamily(route.destination) === 6 ? "" : route.scope;
+  const hops = (route.nextHops ?? [route])
+    .map((hop) => {
+      const weight = "weight" in hop ? (hop.weight ?? 1) : 1;
+      return `${hop.gateway ?? ""}%${hop.ifindex ?? ""}${hop.onlink === true ? "!" : ""}*${weight}`;
+    })
+    .sort();
+  return `${routeKey(route)} ${kind} ${scope} ${protocol} ${source} ${mtu} ${hops.join(" ")}`;
+}

@@ -1,0 +1,91 @@
+import { strict as assert } from "node:assert";
+import { test } from "node:test";
+import fc from "fast-check";
+import { equals, type Selector } from "../../../../src/api/selector/ast.ts";
+import { evaluateSelector } from "../../../../src/api/selector/evaluate.ts";
+import { parseSelector } from "../../../../src/api/selector/parser.ts";
+import { LabelIndex } from "../../../../src/felix/calc/label-index.ts";
+import { arbitrarySelector } from "../../../support/arbitrary-selector.ts";
+
+/** An index, and the matches that it told of and did not take back. */
+function watchedIndex(): { readonly index: LabelIndex; readonly told: Set<string> } {
+  const told = new Set<string>();
+  const index = new LabelIndex((selectorId, itemId, matches) => {
+    const pair = `${selectorId} ${itemId}`;
+    assert.equal(told.has(pair), !matches, `told twice: ${pair} ${matches}`);
+    if (matches) told.add(pair);
+    else told.delete(pair);
+  });
+  return { index, told };
+}
+
+const labels = fc
+  .dictionary(fc.constantFrom("a", "b", "c", "in"), fc.constantFrom("", "x", "y", "xy"))
+  .map((record) => new Map(Object.entries(record)));
+const id = fc.constantFrom("1", "2", "3", "4");
+const change = fc.oneof(
+  fc.record({ op: fc.constant("setItem" as const), id, labels }),
+  fc.record({ op: fc.constant("removeItem" as const), id }),
+  fc.record({ op: fc.constant("setSelector" as const), id, selector: arbitrarySelector }),
+  fc.record({ op: fc.constant("removeSelector" as const), id }),
+);
+
+test("LabelIndex matches what trying every pair would, after any changes", () => {
+  fc.assert(
+    fc.property(fc.array(change, { maxLength: 40 }), (changes) => {
+      const { index, told } = watchedIndex();
+      const items = new Map<string, ReadonlyMap<string, string>>();
+      const selectors = new Map<string, Selector>();
+      for (const step of changes) {
+        if (step.op === "setItem") {
+          index.setItem(step.id, step.labels);
+          items.set(step.id, step.labels);
+        } else if (step.op === "removeItem") {
+          index.removeItem(step.id);
+          items.delete(step.id);
+        } else if (step.op === "setSelector") {
+          index.setSelector(step.id, step.selector);
+          selectors.set(step.id, step.selector);
+        } else {
+          index.removeSelector(step.id);
+          selectors.delete(step.id);
+        }
+        const expected = [...selectors].flatMap(([selectorId, selector]) =>
+          [...items]
+            .filter(([, itemLabels]) => evaluateSelector(selector, itemLabels))
+            .map(([itemId]) => `${selectorId} ${itemId}`),
+        );
+        assert.deepEqual([...told].sort(), expected.sort());
+      }
+    }),
+    { numRuns: 300 },
+  );
+});
+
+test("LabelIndex does not try every selector on every item", () => {
+  const count = 10_000;
+  const { index, told } = watchedIndex();
+  const started = performance.now();
+  for (let i = 0; i < count; i++) index.setSelector(`s${i}`, equals("app", `app-${i}`));
+  for (let i = 0; i < count; i++) index.setItem(`e${i}`, new Map([["app", `app-${i}`]]));
+  assert.equal(told.size, count);
+  // Every pair would be 100 million evaluations: tens of seconds.
+  assert.ok(performance.now() - started < 2_000, `${performance.now() - started} ms`);
+});
+
+test("LabelIndex finds candidates of a selector of several values and of a mere presence", () => {
+  const { index, told } = watchedIndex();
+  index.setItem("e", new Map([["app", "b"]]));
+  index.setSelector("in", parseSelector("app in {'a', 'b'} && !has(other)"));
+  index.setSelector("has", parseSelector("has(app) || app == 'z'"));
+  index.setSelector("nobody", parseSelector("app in {}"));
+  assert.deepEqual([...told].sort(), ["has e", "in e"]);
+  index.setItem(
+    "e",
+    new Map([
+      ["app", "b"],
+      ["other", ""],
+    ]),
+  );
+  assert.deepEqual([...told].sort(), ["has e"]);
+});

@@ -1,0 +1,98 @@
+import { strict as assert } from "node:assert";
+import { test } from "node:test";
+import { felixConfig } from "../../../src/felix/config.ts";
+import { InputError } from "../../../src/lib/errors.ts";
+
+test("felixConfig() of nothing has Calico's defaults", () => {
+  const config = felixConfig({ env: {} });
+  assert.deepEqual(config.interfacePrefixes, ["cali"]);
+  assert.equal(config.iptablesBackend, "auto");
+  assert.equal(config.chainInsertMode, "insert");
+  assert.equal(config.routeRefreshMs, 90_000);
+  assert.equal(config.iptablesRefreshMs, 180_000);
+  assert.equal(config.ipSetsRefreshMs, 90_000);
+  assert.equal(config.vxlanPort, 4789);
+  assert.equal(config.vxlanVni, 4096);
+  assert.equal(config.vxlanMtu, 0);
+  assert.equal(config.deviceRouteProtocol, 3);
+  assert.equal(config.programClusterRoutes, "EnabledIPIPOnly");
+  assert.equal(config.endpointStatusFolder, "/var/run/calico/endpoint-status");
+  assert.equal(config.rules.defaultEndpointToHostAction, "DROP");
+  assert.equal(config.rules.filterAllowAction, "ACCEPT");
+  assert.deepEqual(config.rules.marks, {
+    accept: 0x10000,
+    pass: 0x20000,
+    drop: 0x40000,
+    scratch0: 0x80000,
+    scratch1: 0x100000,
+  });
+});
+
+test("felixConfig() takes the environment before the node, the node before the cluster", () => {
+  const global = { vxlanPort: 1, vxlanVNI: 1, vxlanMTU: 1400 };
+  const node = { vxlanPort: 2, vxlanVNI: 2 };
+  const config = felixConfig({ global, node, env: { FELIX_VXLANPORT: "3" } });
+  assert.equal(config.vxlanPort, 3);
+  assert.equal(config.rules.vxlanPort, 3);
+  assert.equal(config.vxlanVni, 2);
+  assert.equal(config.vxlanMtu, 1400);
+});
+
+test("felixConfig() counts an empty value as not given", () => {
+  const config = felixConfig({ global: { vxlanPort: 1 }, env: { FELIX_VXLANPORT: "" } });
+  assert.equal(config.vxlanPort, 1);
+});
+
+const durations: readonly (readonly [unknown, number])[] = [
+  ["90", 90_000],
+  [0.5, 500],
+  ["1m30s", 90_000],
+  ["500ms", 500],
+  ["1h", 3_600_000],
+  ["0s", 0],
+];
+for (const [given, milliseconds] of durations) {
+  test(`felixConfig() reads the duration ${given} as ${milliseconds} ms`, () => {
+    const config = felixConfig({ global: { routeRefreshInterval: given }, env: {} });
+    assert.equal(config.routeRefreshMs, milliseconds);
+  });
+}
+
+const refused: readonly (readonly [string, string])[] = [
+  ["vxlanPort", "0"],
+  ["vxlanPort", "65536"],
+  ["vxlanPort", "47x"],
+  ["vxlanVNI", "16777216"],
+  ["iptablesBackend", "ipfw"],
+  ["routeRefreshInterval", "90 s"],
+  ["routeRefreshInterval", "s"],
+  ["interfacePrefix", "cali,"],
+  ["interfacePrefix", "cali/../x"],
+  ["defaultEndpointToHostAction", "MAYBE"],
+  ["iptablesMarkMask", "0xf0000"],
+  ["natPortRange", "5:1"],
+  ["natOutgoingAddress", "example.com"],
+  ["removeExternalRoutes", "perhaps"],
+];
+for (const [name, value] of refused) {
+  test(`felixConfig() refuses ${name} "${value}" and says so`, () => {
+    assert.throws(
+      () => felixConfig({ global: { [name]: value }, env: {} }),
+      (error: unknown) => error instanceof InputError && error.message.includes(name),
+    );
+  });
+}
+
+test("felixConfig() takes choices in any case, as Calico does", () => {
+  const env = { FELIX_DEFAULTENDPOINTTOHOSTACTION: "accept", FELIX_IPTABLESBACKEND: "NFT" };
+  const config = felixConfig({ env });
+  assert.equal(config.rules.defaultEndpointToHostAction, "ACCEPT");
+  assert.equal(config.iptablesBackend, "nft");
+});
+
+test("felixConfig() reads a mark mask in hexadecimal, and prefixes parted by commas", () => {
+  const env = { FELIX_IPTABLESMARKMASK: "0xff00", FELIX_INTERFACEPREFIX: "cali,tap" };
+  const config = felixConfig({ env });
+  assert.equal(config.rules.marks.accept, 0x100);
+  assert.deepEqual(config.rules.workloadInterfacePrefixes, ["cali", "tap"]);
+});
