@@ -6,16 +6,15 @@ import type { Datastore } from "../datastore/datastore.ts";
 import { runSyncer } from "../datastore/reflector.ts";
 import type { Update } from "../datastore/syncer.ts";
 import { watchTables } from "../kernel/iptables/watch-tables.ts";
-import type { Clock } from "../lib/clock.ts";
 import { PacedRunner } from "../lib/paced-runner.ts";
 import { runServices } from "../lib/service.ts";
 import { CalcGraph, calcKinds, endpointId } from "./calc/calc-graph.ts";
 import type { FelixConfig } from "./config.ts";
 import { Dataplane, type DataplanePorts } from "./dataplane/dataplane.ts";
+import { OfferedEndpoints } from "./offered-endpoints.ts";
 
 export interface FelixPorts extends DataplanePorts {
   readonly datastore: Datastore;
-  readonly clock: Clock;
   /** What the datastore holds, if it is valid. */
   decode(resource: ResourceOfKind[Kind]): ResourceOfKind[Kind] | null;
 }
@@ -32,7 +31,13 @@ export class Felix {
   readonly #calc: CalcGraph;
   readonly #dataplane: Dataplane;
   readonly #runner: PacedRunner;
+  readonly #offered: OfferedEndpoints;
   readonly #waiters = new Set<() => void>();
+  readonly #refreshMs: number;
+  #lastResync: number | undefined;
+  /** Number of the apply that began last, and of the one that ended last. */
+  #applies = 0;
+  #finished = 0;
   #inSync = false;
   #firstApply: (() => void) | undefined;
   /** Resolves when the kernel was made right for the first time. */
@@ -43,26 +48,24 @@ export class Felix {
     this.#ports = ports;
     this.#calc = new CalcGraph({ nodeName });
     this.#dataplane = new Dataplane(nodeName, config, ports);
-    const maxIntervalMs = Math.min(
-      ...[config.routeRefreshMs, config.ipSetsRefreshMs, config.iptablesRefreshMs].map((ms) =>
-        ms === 0 ? Number.POSITIVE_INFINITY : ms,
-      ),
-    );
-    this.#runner = new PacedRunner({ ...pacing, maxIntervalMs }, ports.clock);
+    this.#refreshMs = refreshInterval(config);
+    this.#runner = new PacedRunner({ ...pacing, maxIntervalMs: this.#refreshMs }, ports.clock);
+    this.#offered = new OfferedEndpoints(ports.clock, ({ key, value }) => {
+      this.#calc.update(key, value);
+      this.#runner.request();
+    });
     this.ready = new Promise((resolve) => {
       this.#firstApply = resolve;
     });
   }
 
-  /** What the datastore will say too, sooner. A later word of the datastore replaces it. */
+  /** What the datastore will say too, sooner. */
   offerEndpoint(endpoint: WorkloadEndpoint): void {
-    this.#calc.update(keyOf(endpoint), endpoint);
-    this.#runner.request();
+    this.#offered.offer(keyOf(endpoint), endpoint);
   }
 
   withdrawEndpoint(key: ResourceKey<"WorkloadEndpoint">): void {
-    this.#calc.update(key, null);
-    this.#runner.request();
+    this.#offered.offer(key, null);
   }
 
   /** Resolves when the endpoint's routes and policy are in the kernel; rejects as `signal` says. */
@@ -70,7 +73,10 @@ export class Felix {
     key: ResourceKey<"WorkloadEndpoint">,
     signal: AbortSignal,
   ): Promise<void> {
-    while (!this.#dataplane.isProgrammed(endpointId(key))) {
+    // Only an apply that begins from now on knows of what was offered until now.
+    const enough = this.#applies + 1;
+    this.#runner.request();
+    while (this.#finished < enough || !this.#dataplane.isProgrammed(endpointId(key))) {
       signal.throwIfAborted();
       await new Promise<void>((resolve) => {
         const done = () => {
@@ -87,6 +93,7 @@ export class Felix {
   /** Runs until `signal` aborts. The kernel stays as it is. */
   async run(signal: AbortSignal): Promise<void> {
     const { kernel, log } = this.#ports;
+    signal.addEventListener("abort", () => this.#offered.close(), { once: true });
     await runServices(
       [
         (stop) => this.#sync(stop),
@@ -130,8 +137,7 @@ export class Felix {
   }
 
   #onUpdates(updates: readonly Update[]): void {
-    for (const { key, value } of updates) this.#calc.update(key, value);
-    if (this.#inSync) this.#runner.request();
+    for (const update of updates) this.#offered.take(update);
   }
 
   #watchRules(signal: AbortSignal): Promise<void> {
@@ -151,24 +157,34 @@ export class Felix {
     );
   }
 
-  #lastApply = 0;
-
   async #apply(): Promise<void> {
     if (!this.#inSync) return;
     const { clock, log } = this.#ports;
+    const started = clock.now();
+    const number = ++this.#applies;
     const updates = this.#calc.flush();
     this.#dataplane.onUpdates(updates);
-    const idle =
-      updates.length === 0 && clock.now() - this.#lastApply >= this.#config.routeRefreshMs;
-    if (idle && this.#config.routeRefreshMs > 0) this.#dataplane.resync();
-    const started = clock.now();
-    await this.#dataplane.apply();
-    this.#lastApply = clock.now();
-    log.debug(
-      { updates: updates.length, milliseconds: clock.now() - started },
-      "dataplane applied",
-    );
-    this.#firstApply?.();
-    for (const waiter of [...this.#waiters]) waiter();
+    this.#lastResync ??= started;
+    if (started - this.#lastResync >= this.#refreshMs) {
+      this.#lastResync = started;
+      this.#dataplane.resync();
+    }
+    try {
+      await this.#dataplane.apply();
+      this.#firstApply?.();
+    } finally {
+      this.#finished = number;
+      const milliseconds = clock.now() - started;
+      log.debug({ updates: updates.length, milliseconds }, "dataplane applied");
+      // What failed for one endpoint may have gone well for another.
+      for (const waiter of [...this.#waiters]) waiter();
+    }
   }
+}
+
+/** The shortest of the refresh intervals; one of 0 is switched off. */
+function refreshInterval(config: FelixConfig): number {
+  const { routeRefreshMs, ipSetsRefreshMs, iptablesRefreshMs } = config;
+  const given = [routeRefreshMs, ipSetsRefreshMs, iptablesRefreshMs].filter((ms) => ms > 0);
+  return Math.min(Number.POSITIVE_INFINITY, ...given);
 }

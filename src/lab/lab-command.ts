@@ -135,18 +135,17 @@ async function check(argv: readonly string[]): Promise<number> {
 }
 
 async function pod(argv: readonly string[]): Promise<number> {
-  const [action = "", ...rest] = argv;
-  if (action !== "add" && action !== "rm") {
-    throw new InputError(`Cannot run "lab pod ${action}": it must be add or rm`);
-  }
-  const { values, positionals } = parse(rest, {
+  const { values, positionals } = parse(argv, {
     ...labOption,
     ...jsonOption,
     namespace: { type: "string", default: "default" },
     label: { type: "string", multiple: true, default: [] },
     port: { type: "string", multiple: true, default: [] },
   });
-  const [node = "", name = "", ...extra] = positionals;
+  const [action = "", node = "", name = "", ...extra] = positionals;
+  if (action !== "add" && action !== "rm") {
+    throw new InputError(`Cannot run "lab pod ${action}": it must be add or rm`);
+  }
   if (name === "" || extra.length > 0)
     throw new InputError(`Usage: tortie lab pod ${action} NODE NAME`);
   checkDnsLabel("NAME", name);

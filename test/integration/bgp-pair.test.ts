@@ -131,7 +131,7 @@ describe("two nodes with tortie bgp", { skip }, () => {
   test("killing it twice within ten seconds loses no packet", async () => {
     const ping = run(
       "ip",
-      `netns exec ${pair.b} ping -i 0.05 -c 120 -W 1 -I 10.244.2.5 10.244.1.5`.split(" "),
+      `netns exec ${pair.b} ping -i 0.05 -c 200 -W 1 -I 10.244.2.5 10.244.1.5`.split(" "),
     );
     for (let kill = 0; kill < 2; kill++) {
       await a.kill("SIGKILL");
@@ -139,7 +139,7 @@ describe("two nodes with tortie bgp", { skip }, () => {
       await established(a, 2);
     }
     const { stdout } = await ping;
-    assert.match(stdout, /120 received, 0% packet loss/);
+    assert.match(stdout, /200 received, 0% packet loss/);
     assert.equal((await birdRoutes(pair.b, 4)).length, 2);
   });
 

@@ -126,13 +126,23 @@ export class FibSync {
   }
 
   #concerns(event: KernelEvent): boolean {
-    if (event.kind === "lost" || event.kind === "link") return true;
+    if (event.kind === "lost") return true;
+    // The kernel drops the routes of a link that goes down without a word.
+    if (event.kind === "link") return this.#uses(event.link.ifindex);
     if (event.kind !== "route" || event.route.table !== mainTable) return false;
     const wanted = this.#table.desired.get(routeKey(event.route));
     if (wanted === undefined) {
       return event.op === "set" && event.route.protocol === routeProtocol.bird;
     }
     return event.op === "removed" || !sameRoute(wanted, event.route);
+  }
+
+  #uses(ifindex: number): boolean {
+    for (const route of this.#table.desired.values()) {
+      const hops = route.nextHops ?? [route];
+      if (hops.some((hop) => hop.ifindex === ifindex)) return true;
+    }
+    return false;
   }
 }
 

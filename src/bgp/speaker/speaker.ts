@@ -3,19 +3,17 @@ import { assertNever } from "../../lib/brand.ts";
 import type { IpFamily } from "../../lib/ip-addr.ts";
 import { type Prefix, prefixFamily } from "../../lib/prefix.ts";
 import type { SpeakerConfig } from "../config/speaker-config.ts";
-import { type Choice, FibPolicy } from "../fib/desired-routes.ts";
 import type { Negotiated, PeerEvent } from "../peer/peer.ts";
-import type { StoredPath } from "../rib/adj-rib-in.ts";
 import { AttributeStore } from "../rib/attribute-store.ts";
-import type { Decision } from "../rib/decision.ts";
-import { type Candidate, FamilyRib } from "../rib/family-rib.ts";
-import { NextHops } from "../rib/next-hop.ts";
+import { FamilyRib } from "../rib/family-rib.ts";
+import type { NextHops } from "../rib/next-hop.ts";
 import { keptOnLoss, lostByRestart, staleSeconds } from "../rib/stale-paths.ts";
 import type { PeerBytes } from "../rib/update-group.ts";
 import type { UpdateMessage } from "../wire/message.ts";
 import type { SpeakerEffect, SpeakerEvent, SpeakerTimer } from "./events.ts";
 import { ExportGroups, exportRules } from "./export-groups.ts";
-import { judgePath, type PeerState, SpeakerPeers } from "./speaker-peers.ts";
+import { Forwarding } from "./forwarding.ts";
+import { type PeerState, SpeakerPeers } from "./speaker-peers.ts";
 
 /** Longest wait for peers after a start (facts 5.1, restart time), and for one without End-of-RIB. */
 const convergenceSeconds = 120;
@@ -35,11 +33,10 @@ export interface FamilyState {
 export class Speaker {
   readonly attributes: AttributeStore = new AttributeStore();
   readonly peers: SpeakerPeers = new SpeakerPeers();
+  readonly forwarding: Forwarding = new Forwarding(this.attributes, this.peers);
   readonly families: Readonly<Record<IpFamily, FamilyState>>;
   config: SpeakerConfig | undefined;
-  #fib: FibPolicy | undefined;
   converged = false;
-  #nextHops = new NextHops({ routes: [], ownAddresses: [] });
   #flushAsked = false;
   /** Names of peers whose first End-of-RIB has not come. */
   readonly #awaited = new Set<string>();
@@ -81,41 +78,13 @@ export class Speaker {
 
   /** A route of an earlier run may stay in the kernel until the RIB has converged. */
   mayKeep(route: KernelRoute): boolean {
-    return !this.converged && this.#fib?.mayKeep(route) === true;
-  }
-
-  /** What a stored path is worth now. */
-  judge(stored: StoredPath): Candidate {
-    const { config } = this;
-    if (config === undefined) return { rejected: "not-configured" };
-    const state = this.peers.numbered(stored.peer);
-    const route = this.attributes.get(stored.attributesId);
-    return judgePath(stored, route, { state, config }, this.#nextHops);
-  }
-
-  /** The kernel's route by a decision, or why it gets none of us. */
-  kernelRoute(rib: FamilyRib, prefixId: number, decision: Decision): KernelRoute | string {
-    const choice = this.#choiceOf(decision);
-    if (choice === undefined || this.#fib === undefined) return "no-route";
-    const at = { prefixes: rib.table.packed, index: prefixId };
-    return this.#fib.routeTo(rib.table.prefixAt(prefixId), at, choice);
-  }
-
-  #choiceOf({ best, equal }: Decision): Choice | undefined {
-    if (best === undefined) return undefined;
-    if (best.local) return { kind: "local" };
-    const nextHops = equal.flatMap(({ attributesId }) => {
-      const { nextHop } = this.attributes.get(attributesId);
-      const resolved = nextHop === undefined ? undefined : this.#nextHops.resolve(nextHop);
-      return resolved === undefined ? [] : [resolved];
-    });
-    return { kind: "learned", nextHops };
+    return !this.converged && this.forwarding.mayWant(route);
   }
 
   #configure(config: SpeakerConfig): void {
     const first = this.config === undefined;
     this.config = config;
-    this.#fib = new FibPolicy(config);
+    this.forwarding.configure(config);
     const rules = exportRules(config);
     for (const { groups } of this.#all()) groups.setRules(rules);
     const changed = this.#configurePeers(config, first);
@@ -125,7 +94,7 @@ export class Speaker {
       );
       rib.markAll();
     }
-    this.#flush();
+    this.#flush("configured");
     for (const state of changed) {
       for (const { groups } of this.#all()) this.#send(groups.move(state));
     }
@@ -172,9 +141,7 @@ export class Speaker {
   }
 
   #resolveAnew(nextHops: NextHops): void {
-    const agree = this.#nextHops.agreesWith(nextHops);
-    this.#nextHops = nextHops;
-    if (agree) return;
+    if (!this.forwarding.setNextHops(nextHops)) return;
     for (const { rib } of this.#all()) rib.markAll();
     this.#askFlush();
   }
@@ -284,18 +251,20 @@ export class Speaker {
   }
 
   /** Decides what has changed; then the peers and the kernel are told. */
-  #flush(): void {
+  #flush(event?: "configured"): void {
     this.#flushAsked = false;
     const routes = new Map<Prefix, KernelRoute | undefined>();
     for (const state of this.#all()) this.#flushFamily(state, routes);
-    if (routes.size > 0) this.#effects.push({ kind: "setRoutes", routes });
+    if (routes.size > 0 || event === "configured") {
+      this.#effects.push({ kind: "setRoutes", routes });
+    }
   }
 
   #flushFamily({ rib, groups }: FamilyState, routes: Map<Prefix, KernelRoute | undefined>): void {
     const decided = rib.decideDirty(
-      (stored) => this.judge(stored),
+      (stored) => this.forwarding.judge(stored),
       (prefixId, decision) => {
-        const route = this.kernelRoute(rib, prefixId, decision);
+        const route = this.forwarding.kernelRoute(rib, prefixId, decision);
         routes.set(rib.table.prefixAt(prefixId), typeof route === "string" ? undefined : route);
         groups.export(prefixId, rib.loc.get(prefixId));
       },

@@ -1,3 +1,4 @@
+import type { KernelRoute } from "../../kernel/kernel.ts";
 import { type Prefix, prefixFamily } from "../../lib/prefix.ts";
 import type { PeerType } from "../config/session.ts";
 import type { PeerStatus } from "../peer/peer.ts";
@@ -97,9 +98,9 @@ export function explainPrefix(speaker: Speaker, prefix: Prefix): RibAnswer | und
   const { rib, groups } = speaker.families[prefixFamily(prefix)];
   const prefixId = rib.table.findPrefix(prefix);
   if (prefixId < 0) return undefined;
-  const decision = rib.decideOne(prefixId, (stored) => speaker.judge(stored));
+  const decision = rib.decideOne(prefixId, (stored) => speaker.forwarding.judge(stored));
   const lostBy = (stored: StoredPath): string => {
-    const candidate = speaker.judge(stored);
+    const candidate = speaker.forwarding.judge(stored);
     if ("rejected" in candidate) return `rejected: ${candidate.rejected}`;
     const same = (path: Path) => path.peer === stored.peer;
     if (decision.best !== undefined && same(decision.best)) return "best";
@@ -118,7 +119,7 @@ export function explainPrefix(speaker: Speaker, prefix: Prefix): RibAnswer | und
   return {
     prefix,
     paths: rib.adjIn.paths(prefixId).map((stored) => pathText(speaker, stored, lostBy(stored))),
-    kernel: kernelText(speaker.kernelRoute(rib, prefixId, decision)),
+    kernel: kernelText(speaker.forwarding.kernelRoute(rib, prefixId, decision)),
     exports,
   };
 }
@@ -140,7 +141,7 @@ function verdictText({ accepted, step }: { readonly accepted: boolean; readonly 
   return `${accepted ? "accepted" : "rejected"}: ${step}`;
 }
 
-function kernelText(route: ReturnType<Speaker["kernelRoute"]>): string {
+function kernelText(route: KernelRoute | string): string {
   if (typeof route === "string") return `none: ${route}`;
   if (route.kind !== "unicast") return route.kind;
   const hops = route.nextHops ?? [route];

@@ -1,51 +1,38 @@
 import type { ExecHelper } from "../../kernel/exec-helper.ts";
-import { IpSets } from "../../kernel/ipset/ip-sets.ts";
+import { routeKey } from "../../kernel/ip/route-identity.ts";
 import type { IptablesBackend } from "../../kernel/iptables/backend.ts";
 import type { IptablesTable } from "../../kernel/iptables/tables.ts";
 import type { Kernel, KernelEvent, KernelLink } from "../../kernel/kernel.ts";
-import { ipSetPrefixes } from "../../kernel/ownership.ts";
-import { readSysctl, writeSysctl } from "../../kernel/sysctl.ts";
+import type { Clock } from "../../lib/clock.ts";
 import type { IpFamily } from "../../lib/ip-addr.ts";
 import type { Logger } from "../../lib/log.ts";
-import type { DataplaneUpdate, LocalEndpoint, PoolClass } from "../calc/updates.ts";
+import type { DataplaneUpdate, LocalEndpoint, PoolClass, UpdateKind } from "../calc/updates.ts";
 import type { FelixConfig } from "../config.ts";
 import type { RulesConfig } from "../rules/rules-config.ts";
-import { EndpointManager, interfaceSysctls } from "./endpoint-manager.ts";
+import { EndpointManager, type PresentEndpoint } from "./endpoint-manager.ts";
 import { EndpointStatusFiles } from "./endpoint-status.ts";
-import { IpSetManager } from "./ip-set-manager.ts";
+import { EndpointSysctls, kernelHasIpv6 } from "./endpoint-sysctls.ts";
+import { FamilyPart } from "./family-part.ts";
 import { KernelLinks } from "./kernel-links.ts";
-import {
-  fdbKey,
-  fdbTable,
-  isOwnRoute,
-  neighborKey,
-  neighborTable,
-  routeKey,
-  routeTable,
-  sameRoute,
-} from "./kernel-tables.ts";
+import { KernelState, type StateReport } from "./kernel-state.ts";
 import { PolicyManager } from "./policy-manager.ts";
 import { RouteManager } from "./route-manager.ts";
-import { allChains } from "./rule-set.ts";
-import { RuleTables } from "./rule-tables.ts";
-import { VxlanManager } from "./vxlan-manager.ts";
 
 export interface DataplanePorts {
   readonly kernel: Kernel;
   readonly exec: ExecHelper;
   readonly backend: IptablesBackend;
   readonly log: Logger;
+  readonly clock: Clock;
 }
 
-/** The parts that there are once for IPv4 and once for IPv6. */
-interface FamilyPart {
-  readonly family: IpFamily;
-  readonly setManager: IpSetManager;
-  readonly sets: IpSets;
-  readonly rules: RuleTables;
-  readonly vxlan: VxlanManager;
-  vxlanLink: KernelLink | undefined;
-}
+/** Changes of others do not change any chain. */
+const chainKinds: ReadonlySet<UpdateKind> = new Set([
+  "policy",
+  "profile",
+  "workloadEndpoint",
+  "pool",
+]);
 
 /**
  * Makes this node's kernel what the calculation graph says. Updates and kernel events only mark and
@@ -60,40 +47,26 @@ export class Dataplane {
   readonly #endpoints: EndpointManager;
   readonly #policies = new PolicyManager();
   readonly #routes: RouteManager;
-  readonly #routeTable: ReturnType<typeof routeTable>;
-  readonly #neighborTable: ReturnType<typeof neighborTable>;
-  readonly #fdbTable: ReturnType<typeof fdbTable>;
+  readonly #state: KernelState;
+  readonly #sysctls: EndpointSysctls;
   readonly #parts: readonly FamilyPart[];
   readonly #status: EndpointStatusFiles | undefined;
-  readonly #rpFilter = readSysctl(["net", "ipv4", "conf", "default", "rp_filter"]);
-  readonly #configured = new Map<string, number>();
+  #parents: Readonly<Partial<Record<IpFamily, KernelLink>>> = {};
   #programmed: ReadonlyMap<string, LocalEndpoint> = new Map();
-  readonly #endpointIds = new Map<string, LocalEndpoint>();
   #chainsDirty = true;
 
   constructor(nodeName: string, config: FelixConfig, ports: DataplanePorts) {
     this.#config = config;
     this.#nodeName = nodeName;
     this.#ports = ports;
-    const { kernel } = ports;
-    this.#links = new KernelLinks(kernel.links);
+    this.#links = new KernelLinks(ports.kernel.links, ports.clock);
     this.#endpoints = new EndpointManager(config, this.#links);
     this.#routes = new RouteManager(ownedClasses(config));
-    this.#routeTable = routeTable(kernel, this.#links, config);
-    this.#neighborTable = neighborTable(kernel, this.#links, config);
-    this.#fdbTable = fdbTable(kernel, this.#links);
-    const families: IpFamily[] = config.ipv6Support ? [4, 6] : [4];
-    this.#parts = families.map((family) => ({
-      family,
-      setManager: new IpSetManager(family),
-      sets: new IpSets(family, ipSetPrefixes[family]),
-      rules: new RuleTables(
-        { family, backend: ports.backend, insertMode: config.chainInsertMode },
-        ports,
-      ),
-      vxlan: new VxlanManager(family, nodeName, config),
-      vxlanLink: undefined,
-    }));
+    this.#state = new KernelState(ports.kernel, this.#links, config);
+    const ipv6 = config.ipv6Support && kernelHasIpv6();
+    this.#sysctls = new EndpointSysctls({ ipv6 });
+    const families: IpFamily[] = ipv6 ? [4, 6] : [4];
+    this.#parts = families.map((family) => new FamilyPart(family, { nodeName, config, ports }));
     this.#status =
       config.endpointStatusFolder === undefined
         ? undefined
@@ -109,86 +82,64 @@ export class Dataplane {
       this.#endpoints.onUpdate(update);
       this.#policies.onUpdate(update);
       this.#routes.onUpdate(update);
-      for (const { setManager, vxlan } of this.#parts) {
-        setManager.onUpdate(update);
-        vxlan.onUpdate(update);
-      }
-      if (update.kind === "workloadEndpoint") {
-        if (update.op === "set") this.#endpointIds.set(update.id, update.value);
-        else this.#endpointIds.delete(update.id);
-      }
+      for (const part of this.#parts) part.onUpdate(update);
     }
-    this.#chainsDirty ||= updates.some(({ kind }) => kind !== "route" && kind !== "vtep");
+    this.#chainsDirty ||= updates.some(({ kind }) => chainKinds.has(kind));
   }
 
   /** @returns whether an apply is wanted: what we did ourselves comes back as events too. */
   onKernelEvents(events: readonly KernelEvent[]): boolean {
     let wanted = false;
     for (const event of events) {
+      const before = event.kind === "link" ? this.#links.byName(event.link.name) : undefined;
       this.#links.take(event);
-      wanted = this.#concerns(event) || wanted;
+      wanted = this.#concerns(event, before) || wanted;
     }
     return wanted;
   }
 
-  #concerns(event: KernelEvent): boolean {
+  #concerns(event: KernelEvent, before: KernelLink | undefined): boolean {
     switch (event.kind) {
       case "lost":
         this.resync();
         return true;
       case "link":
-        return this.#concernsLink(event.link, event.op);
+        return this.#concernsLink(event.link, event.op, before);
       case "address":
-        return event.op === "removed";
-      case "route": {
-        const { route } = event;
-        const desired = this.#routeTable.desired.get(routeKey(route));
-        const drifted =
-          event.op === "removed"
-            ? desired !== undefined && sameRoute(desired, route)
-            : isOwnRoute(route, this.#links, this.#config) &&
-              (desired === undefined || !sameRoute(desired, route));
-        if (drifted) this.#routeTable.resync();
-        return drifted;
-      }
-      case "neighbor": {
-        const { neighbor } = event;
-        const desired = this.#neighborTable.desired.get(neighborKey(neighbor));
-        const drifted =
-          desired !== undefined && (event.op === "removed" || neighbor.mac !== desired.mac);
-        if (drifted) this.#neighborTable.resync();
-        return drifted;
-      }
+        return this.#parts.some((part) => part.isOwnAddress(event.address.address));
+      default:
+        return this.#state.drifts(event);
     }
   }
 
-  /** Routes, neighbors and forwarding entries go with their link: all are listed again. */
-  #concernsLink({ name, ifindex }: KernelLink, op: "set" | "removed"): boolean {
-    const ofWorkload = this.#config.interfacePrefixes.some((prefix) => name.startsWith(prefix));
-    const tunnel = this.#parts.some(({ vxlan }) => vxlan.deviceName === name);
-    if (op === "removed" && this.#configured.get(name) === ifindex) this.#configured.delete(name);
-    if (op === "removed" && (ofWorkload || tunnel)) this.#resyncRoutes();
-    return ofWorkload || tunnel;
-  }
-
-  #resyncRoutes(): void {
-    this.#routeTable.resync();
-    this.#neighborTable.resync();
-    this.#fdbTable.resync();
+  /** What was on a link goes with it, or when it is set down, and the kernel does not tell of each. */
+  #concernsLink(link: KernelLink, op: "set" | "removed", before: KernelLink | undefined): boolean {
+    const used =
+      this.#config.interfacePrefixes.some((prefix) => link.name.startsWith(prefix)) ||
+      this.#parts.some(({ vxlan }) => vxlan.deviceName === link.name) ||
+      Object.values(this.#parents).some(({ ifindex }) => ifindex === link.ifindex);
+    if (!used) return false;
+    if (op === "removed") this.#sysctls.forget(link);
+    if (op === "removed" || (before?.up === true && !link.up)) this.#state.resync();
+    return (
+      op === "removed" ||
+      before?.ifindex !== link.ifindex ||
+      before.up !== link.up ||
+      before.mtu !== link.mtu ||
+      before.mac !== link.mac
+    );
   }
 
   /** The next apply looks at everything in the kernel again. */
   resync(): void {
-    this.#resyncRoutes();
-    this.#configured.clear();
-    for (const { sets, rules } of this.#parts) {
-      sets.resync();
-      for (const table of rules.tables) table.invalidate();
-    }
+    this.#state.resync();
+    this.#sysctls.resync();
+    for (const part of this.#parts) part.resync();
   }
 
+  /** True when the endpoint's routes and policy, as last told, are in the kernel. */
   isProgrammed(id: string): boolean {
-    const endpoint = this.#endpointIds.get(id);
+    const endpoint = this.#endpoints.all.get(id);
     return endpoint !== undefined && this.#programmed.get(id) === endpoint;
   }
 
@@ -204,144 +155,111 @@ export class Dataplane {
         return false;
       }
     };
-    const endpoints = new Map(this.#endpointIds);
     await this.#links.refresh();
     for (const name of this.#endpoints.missingInterfaces()) await this.#links.look(name);
-    const parents = await this.#parentIfindexes();
-    for (const part of this.#parts) {
-      await attempt(() => this.#applyVxlanDevice(part, parents[part.family]));
-    }
-    this.#applySysctls(errors);
-    const [rules, routes] = await Promise.all([
-      attempt(() => this.#applyRules()),
-      attempt(() => this.#applyRoutes(parents)),
+    this.#parents = await this.#parentLinks();
+    for (const part of this.#parts) await attempt(() => this.#applyDevice(part));
+    const present = this.#endpoints.present();
+    errors.push(...this.#sysctls.apply(present.map(({ link }) => link)));
+    const [rules, state] = await Promise.all([
+      this.#applyRules(attempt),
+      this.#state.apply(this.#desiredState()),
     ]);
-    if (rules && routes) this.#settle(endpoints);
-    if (rules) await attempt(() => this.#destroyUnusedSets());
+    errors.push(...state.errors);
+    if (rules) await attempt(async () => this.#settle(present, state));
+    for (const part of this.#parts) if (rules) await attempt(() => part.destroyUnusedSets());
     if (errors.length > 0) throw new AggregateError(errors, "Cannot program the kernel");
   }
 
-  /** Which endpoints are now wholly in the kernel. */
-  #settle(endpoints: ReadonlyMap<string, LocalEndpoint>): void {
-    const present = new Set(this.#endpoints.presentInterfaces().map(({ link }) => link.name));
-    this.#programmed = new Map(
-      [...endpoints].filter(([, { interfaceName }]) => present.has(interfaceName)),
+  /** Which endpoints are now wholly in the kernel: those that had an interface when we began. */
+  #settle(present: readonly PresentEndpoint[], { failedRoutes }: StateReport): void {
+    const done = new Set(
+      present
+        .filter((one) =>
+          this.#endpoints.routesOf(one).every((route) => !failedRoutes.has(routeKey(route))),
+        )
+        .map(({ endpoint }) => endpoint),
     );
+    this.#programmed = new Map([...this.#endpoints.all].filter(([, one]) => done.has(one)));
     this.#status?.apply(this.#programmed);
   }
 
-  async #parentIfindexes(): Promise<Partial<Record<IpFamily, number>>> {
-    const parents: Partial<Record<IpFamily, number>> = {};
+  /** Interfaces that have the node's own addresses, while they are up. */
+  async #parentLinks(): Promise<Partial<Record<IpFamily, KernelLink>>> {
+    const parents: Partial<Record<IpFamily, KernelLink>> = {};
     const addresses = await this.#ports.kernel.addresses.list();
     for (const { family, setManager } of this.#parts) {
       const own = setManager.hostAddress(this.#nodeName);
-      const found = addresses.find(({ address }) => address === own);
-      if (found !== undefined) parents[family] = found.ifindex;
+      const ifindex = addresses.find(({ address }) => address === own)?.ifindex;
+      const link = this.#links.byName(this.#links.nameOf(ifindex) ?? "");
+      if (link !== undefined) parents[family] = link;
     }
     return parents;
   }
 
-  async #applyVxlanDevice(part: FamilyPart, parentIfindex: number | undefined): Promise<void> {
-    const { vxlan, setManager } = part;
-    const parent = this.#links.byName(this.#links.nameOf(parentIfindex) ?? "");
-    const before = part.vxlanLink?.ifindex;
-    part.vxlanLink = await vxlan.applyDevice(setManager.usesVxlan, parent, {
-      kernel: this.#ports.kernel,
+  async #applyDevice(part: FamilyPart): Promise<void> {
+    const { kernel } = this.#ports;
+    const changed = await part.applyDevice(this.#parents[part.family], {
+      kernel,
       links: this.#links,
     });
-    if (part.vxlanLink?.ifindex === before) return;
+    if (!changed) return;
     this.#chainsDirty = true;
-    this.#resyncRoutes();
+    this.#state.resync();
   }
 
-  /** Once an interface, and again when one of its name was made anew. */
-  #applySysctls(errors: unknown[]): void {
-    for (const { link } of this.#endpoints.presentInterfaces()) {
-      if (this.#configured.get(link.name) === link.ifindex) continue;
-      try {
-        const options = { rpFilter: this.#rpFilter, ipv6: this.#config.ipv6Support };
-        for (const [path, value] of interfaceSysctls(link.name, options)) writeSysctl(path, value);
-        this.#configured.set(link.name, link.ifindex);
-      } catch (error) {
-        // An interface that is gone again needs nothing: its event is on the way.
-        if ((error as NodeJS.ErrnoException).code !== "ENOENT") errors.push(error);
+  async #applyRules(attempt: (step: () => Promise<unknown>) => Promise<boolean>): Promise<boolean> {
+    if (this.#chainsDirty) {
+      const config = this.#rulesConfig();
+      const parts = { endpoints: this.#endpoints, policies: this.#policies };
+      for (const part of this.#parts) {
+        part.renderChains(parts, config, (id, err) =>
+          this.#ports.log.error({ policy: id, err }, "policy cannot be rendered"),
+        );
       }
+      this.#chainsDirty = false;
     }
-  }
-
-  async #applyRules(): Promise<void> {
-    for (const part of this.#parts) {
-      if (this.#chainsDirty) this.#renderChains(part);
-      const wanted = part.setManager.sets();
-      for (const [name, set] of wanted) part.sets.set(name, set);
-      for (const name of part.sets.desiredNames()) if (!wanted.has(name)) part.sets.delete(name);
-      await part.sets.apply(part.rules.neededSets());
-    }
-    this.#chainsDirty = false;
-    await Promise.all(this.#parts.map(({ rules }) => rules.apply()));
-  }
-
-  #renderChains({ family, setManager, rules }: FamilyPart): void {
-    const config = this.#rulesConfig();
-    const parts = {
-      endpoints: this.#endpoints,
-      policies: this.#policies,
-      natOutgoing: setManager.natOutgoing,
-    };
-    const chains = allChains(parts, { rules: config, family }, (id, err) =>
-      this.#ports.log.error({ policy: id, err }, "policy cannot be rendered"),
+    const done = await Promise.all(
+      this.#parts.map(async (part) => {
+        // A set that fails need not stop the rules: those that need it fail by themselves.
+        const sets = await attempt(() => part.applySets());
+        return (await attempt(() => part.rules.apply())) && sets;
+      }),
     );
-    rules.setAll(chains, config);
+    return done.every(Boolean);
   }
 
   #rulesConfig(): RulesConfig {
-    const of = (family: IpFamily) => this.#parts.find((part) => part.family === family);
-    const device = (family: IpFamily) => {
-      const part = of(family);
-      return part?.vxlanLink === undefined ? {} : { [family]: part.vxlan.deviceName };
-    };
-    return {
-      ...this.#config.rules,
-      vxlanEnabled: {
-        4: of(4)?.setManager.usesVxlan ?? false,
-        6: of(6)?.setManager.usesVxlan ?? false,
-      },
-      vxlanDevice: { ...device(4), ...device(6) },
-    };
+    const enabled: Record<IpFamily, boolean> = { 4: false, 6: false };
+    const devices: Partial<Record<IpFamily, string>> = {};
+    for (const { family, setManager, vxlan, vxlanLink } of this.#parts) {
+      enabled[family] = setManager.usesVxlan;
+      if (vxlanLink !== undefined) devices[family] = vxlan.deviceName;
+    }
+    return { ...this.#config.rules, vxlanEnabled: enabled, vxlanDevice: devices };
   }
 
-  async #applyRoutes(parents: Partial<Record<IpFamily, number>>): Promise<void> {
+  #desiredState() {
+    const parentIfindex: Partial<Record<IpFamily, number>> = {};
     const vxlanIfindex: Partial<Record<IpFamily, number>> = {};
     const neighbors = this.#endpoints.neighbors();
-    const entries = [];
+    const fdbEntries = [];
     for (const { family, vxlan, vxlanLink } of this.#parts) {
+      const parent = this.#parents[family];
+      if (parent?.up === true) parentIfindex[family] = parent.ifindex;
       if (vxlanLink === undefined) continue;
       vxlanIfindex[family] = vxlanLink.ifindex;
       neighbors.push(...vxlan.neighbors(vxlanLink.ifindex));
-      entries.push(...vxlan.fdbEntries(vxlanLink.ifindex));
+      fdbEntries.push(...vxlan.fdbEntries(vxlanLink.ifindex));
     }
     const routes = this.#routes.routes({
       vteps: this.#parts[0]?.vxlan.vteps ?? new Map(),
-      parentIfindex: parents,
+      parentIfindex,
       vxlanIfindex,
       deviceRouteProtocol: this.#config.deviceRouteProtocol,
     });
     // Local pods come last: theirs is the best class of a conflict (facts 4.8).
-    const all = [...routes, ...this.#endpoints.routes()];
-    this.#fdbTable.replaceAll(new Map(entries.map((entry) => [fdbKey(entry), entry])));
-    this.#neighborTable.replaceAll(new Map(neighbors.map((entry) => [neighborKey(entry), entry])));
-    this.#routeTable.replaceAll(new Map(all.map((route) => [routeKey(route), route])));
-    for (const table of [this.#fdbTable, this.#neighborTable, this.#routeTable]) {
-      const { failed } = await table.apply();
-      for (const [key, reason] of failed) throw new Error(`Cannot program "${key}": ${reason}`);
-    }
-  }
-
-  async #destroyUnusedSets(): Promise<void> {
-    for (const { sets, rules } of this.#parts) {
-      const needed = rules.neededSets();
-      for (let more = true; more; ) more = await sets.destroyUnused(needed);
-    }
+    return { routes: [...routes, ...this.#endpoints.routes()], neighbors, fdbEntries };
   }
 }
 

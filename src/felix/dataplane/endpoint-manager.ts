@@ -12,6 +12,11 @@ import { endpointGroupChains } from "../rules/policy-groups.ts";
 import type { RulesConfig } from "../rules/rules-config.ts";
 import type { KernelLinks } from "./kernel-links.ts";
 
+export interface PresentEndpoint {
+  readonly link: KernelLink;
+  readonly endpoint: LocalEndpoint;
+}
+
 /**
  * Local endpoints, to chains, routes, neighbors and sysctls (facts 4.8, 4.19).
  *
@@ -34,8 +39,9 @@ export class EndpointManager {
     else this.#endpoints.delete(update.id);
   }
 
-  get(id: string): LocalEndpoint | undefined {
-    return this.#endpoints.get(id);
+  /** Endpoints by id, the shadowed ones too. */
+  get all(): ReadonlyMap<string, LocalEndpoint> {
+    return this.#endpoints;
   }
 
   /** Endpoints by interface, the shadowed ones left out. */
@@ -59,9 +65,11 @@ export class EndpointManager {
   }
 
   routes(): KernelRoute[] {
-    return this.#present().flatMap(({ link, endpoint }) =>
-      endpoint.addresses.map((address) => this.#route(address, link)),
-    );
+    return this.present().flatMap((one) => this.routesOf(one));
+  }
+
+  routesOf({ link, endpoint }: PresentEndpoint): KernelRoute[] {
+    return endpoint.addresses.map((address) => this.#route(address, link));
   }
 
   #route(address: IpAddr, link: KernelLink): KernelRoute {
@@ -80,7 +88,7 @@ export class EndpointManager {
 
   /** A static entry spares the first packet an ARP round; IPv6 has its own way (facts 4.16). */
   neighbors(): KernelNeighbor[] {
-    return this.#present().flatMap(({ link, endpoint }) => {
+    return this.present().flatMap(({ link, endpoint }) => {
       const { mac } = endpoint;
       if (mac === undefined) return [];
       return endpoint.addresses
@@ -89,47 +97,16 @@ export class EndpointManager {
     });
   }
 
-  /** Interfaces that are there and up, with their endpoints. */
-  #present(): { link: KernelLink; endpoint: LocalEndpoint }[] {
+  /** Endpoints whose interface is there and up. */
+  present(): PresentEndpoint[] {
     return [...this.active()].flatMap(([name, endpoint]) => {
       const link = this.#links.byName(name);
       return link?.up === true ? [{ link, endpoint }] : [];
     });
   }
 
-  /** Pods' interfaces that are there, by name: each wants the sysctls of `interfaceSysctls`. */
-  presentInterfaces(): { readonly link: KernelLink; readonly hasV6: boolean }[] {
-    return this.#present().map(({ link, endpoint }) => ({
-      link,
-      hasV6: endpoint.addresses.some((address) => ipFamily(address) === 6),
-    }));
-  }
-
   /** Interfaces that endpoints name and that we have not heard of. */
   missingInterfaces(): string[] {
     return [...this.active().keys()].filter((name) => this.#links.byName(name) === undefined);
   }
-}
-
-/** Facts 4.8: path under /proc/sys, and value. `rpFilter` is the one of net.ipv4.conf.default. */
-export function interfaceSysctls(
-  name: string,
-  options: { readonly rpFilter: string; readonly ipv6: boolean },
-): [path: readonly string[], value: string][] {
-  const v4 = (key: string) => ["net", "ipv4", "conf", name, key];
-  const v6 = (key: string) => ["net", "ipv6", "conf", name, key];
-  return [
-    [v4("route_localnet"), "1"],
-    [["net", "ipv4", "neigh", name, "proxy_delay"], "0"],
-    [v4("proxy_arp"), "1"],
-    [v4("forwarding"), "1"],
-    [v4("rp_filter"), options.rpFilter],
-    ...(options.ipv6
-      ? ([
-          [v6("accept_ra"), "0"],
-          [v6("proxy_ndp"), "1"],
-          [v6("forwarding"), "1"],
-        ] as [readonly string[], string][])
-      : []),
-  ];
 }

@@ -13,6 +13,8 @@ export class IpSetManager {
   readonly #active = new Map<string, ActiveIpSet>();
   readonly #pools = new Map<string, ActivePool>();
   readonly #hosts = new Map<string, HostAddresses>();
+  readonly #dirty = new Set<string>();
+  #staticDirty = true;
 
   constructor(family: IpFamily) {
     this.#family = family;
@@ -22,12 +24,15 @@ export class IpSetManager {
     if (update.kind === "ipSet") {
       if (update.op === "set") this.#active.set(update.id, update.value);
       else this.#active.delete(update.id);
+      this.#dirty.add(update.id);
     } else if (update.kind === "pool") {
       if (update.op === "set") this.#pools.set(update.id, update.value);
       else this.#pools.delete(update.id);
+      this.#staticDirty = true;
     } else if (update.kind === "host") {
       if (update.op === "set") this.#hosts.set(update.id, update.value);
       else this.#hosts.delete(update.id);
+      this.#staticDirty = true;
     }
   }
 
@@ -47,18 +52,26 @@ export class IpSetManager {
     return this.#poolsOfFamily().some(({ poolClass }) => poolClass === "vxlan");
   }
 
-  sets(): Map<string, DesiredSet> {
+  /** Sets by kernel name that changed since the last call; undefined for those that are gone. */
+  takeChanges(): Map<string, DesiredSet | undefined> {
+    const changes = new Map<string, DesiredSet | undefined>();
+    for (const id of this.#dirty) changes.set(this.#name(id), this.#active.get(id));
+    this.#dirty.clear();
+    if (this.#staticDirty) for (const [id, set] of this.#static()) changes.set(this.#name(id), set);
+    this.#staticDirty = false;
+    return changes;
+  }
+
+  #static(): [id: string, set: DesiredSet][] {
     const pools = this.#poolsOfFamily();
-    const hosts = this.#hostPrefixes();
-    const masqueraded = pools.filter(({ natOutgoing }) => natOutgoing).map(({ cidr }) => cidr);
-    const sets = new Map<string, DesiredSet>([
-      [this.#name(staticSets.masqueradedPools), nets(masqueraded)],
-      [this.#name(staticSets.allPools), nets(pools.map(({ cidr }) => cidr))],
-      [this.#name(staticSets.allHosts), nets(hosts)],
-      [this.#name(staticSets.allVxlan), nets(hosts)],
-    ]);
-    for (const [id, set] of this.#active) sets.set(this.#name(id), set);
-    return sets;
+    const hosts = nets(this.#hostPrefixes());
+    const masqueraded = pools.filter(({ natOutgoing }) => natOutgoing);
+    return [
+      [staticSets.masqueradedPools, nets(masqueraded.map(({ cidr }) => cidr))],
+      [staticSets.allPools, nets(pools.map(({ cidr }) => cidr))],
+      [staticSets.allHosts, hosts],
+      [staticSets.allVxlan, hosts],
+    ];
   }
 
   #name(id: string): string {

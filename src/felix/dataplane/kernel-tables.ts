@@ -1,3 +1,4 @@
+import { routeKey, sameRoute } from "../../kernel/ip/route-identity.ts";
 import type {
   FdbEntry,
   Kernel,
@@ -17,13 +18,13 @@ export interface OwnershipConfig {
   readonly removeExternalRoutes: boolean;
 }
 
+/** Of routes that are not on our own devices: DeviceRouteProtocol, unless it is boot, which is not ours alone. */
+export function clusterRouteProtocol(deviceRouteProtocol: number): number {
+  return deviceRouteProtocol === routeProtocol.boot ? routeProtocol.felix : deviceRouteProtocol;
+}
+
 const tunnelDevices: ReadonlySet<string> = new Set([vxlanDevice, vxlanDeviceV6]);
 const kernelProtocol = 2;
-
-/** The kernel's own key of a route (facts 4.16). */
-export function routeKey(route: Pick<KernelRoute, "destination" | "priority">): string {
-  return `${route.destination} ${route.priority}`;
-}
 
 /**
  * Facts 4.8 "Route ownership": protocol 80 is felix's; on pods' interfaces and tunnel devices so is
@@ -35,7 +36,7 @@ export function isOwnRoute(
   config: OwnershipConfig,
 ): boolean {
   if (route.table !== mainTable) return false;
-  if (route.protocol === routeProtocol.felix) return true;
+  if (route.protocol === clusterRouteProtocol(config.deviceRouteProtocol)) return true;
   if (route.protocol === kernelProtocol || route.protocol === routeProtocol.bird) return false;
   const device = links.nameOf(route.ifindex);
   if (device === undefined) return false;
@@ -46,27 +47,24 @@ export function isOwnRoute(
   return tunnelDevices.has(device) && known;
 }
 
-export function sameRoute(a: KernelRoute, b: KernelRoute): boolean {
-  return (
-    a.kind === b.kind &&
-    a.scope === b.scope &&
-    a.protocol === b.protocol &&
-    a.gateway === b.gateway &&
-    a.ifindex === b.ifindex &&
-    (a.onlink ?? false) === (b.onlink ?? false) &&
-    a.source === b.source
-  );
-}
-
+/**
+ * felix's routes. What others put on a new interface stays for a while: a CNI plugin of upstream's
+ * makes the pod's route before its endpoint reaches us (facts 4.16).
+ */
 export function routeTable(
   kernel: Kernel,
   links: KernelLinks,
   config: OwnershipConfig,
 ): SyncedTable<string, KernelRoute> {
-  return new SyncedTable({
+  const table: SyncedTable<string, KernelRoute> = new SyncedTable({
     list: async () => {
       const routes = await kernel.routes.list({ table: mainTable });
-      const own = routes.filter((route) => isOwnRoute(route, links, config));
+      const known = new Set(table.desired.values().map(({ ifindex }) => ifindex));
+      const own = routes.filter(
+        (route) =>
+          isOwnRoute(route, links, config) &&
+          (route.ifindex === undefined || known.has(route.ifindex) || !links.isNew(route.ifindex)),
+      );
       return new Map(own.map((route) => [routeKey(route), route]));
     },
     set: async (entries) =>
@@ -75,6 +73,7 @@ export function routeTable(
       failuresOf(await kernel.routes.remove([...entries.values()]), routeKey),
     equal: sameRoute,
   } satisfies TableDriver<string, KernelRoute>);
+  return table;
 }
 
 export function neighborKey(neighbor: Pick<KernelNeighbor, "ifindex" | "address">): string {

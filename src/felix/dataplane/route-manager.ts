@@ -1,8 +1,9 @@
 import type { KernelRoute } from "../../kernel/kernel.ts";
-import { mainTable, routeProtocol } from "../../kernel/ownership.ts";
+import { mainTable } from "../../kernel/ownership.ts";
 import type { IpFamily } from "../../lib/ip-addr.ts";
 import { isHostPrefix, prefixFamily } from "../../lib/prefix.ts";
 import type { ClusterRoute, DataplaneUpdate, PoolClass, Vtep } from "../calc/updates.ts";
+import { clusterRouteProtocol } from "./kernel-tables.ts";
 
 /** What the route manager must know of the kernel. */
 export interface RouteContext {
@@ -36,7 +37,8 @@ export class RouteManager {
   routes(context: RouteContext): KernelRoute[] {
     return [...this.#routes.values()].flatMap((route) => {
       if (!this.#owned.has(route.poolClass)) return [];
-      if (isLocalBlock(route)) return [blackhole(route)];
+      if (isLocalBlock(route))
+        return [blackhole(route, clusterRouteProtocol(context.deviceRouteProtocol))];
       return isRemote(route) ? (remoteRoute(route, context) ?? []) : [];
     });
   }
@@ -53,14 +55,14 @@ function isRemote({ types, borrowed }: ClusterRoute): boolean {
   return types.has("remoteWorkload") || (types.has("remoteTunnel") && borrowed);
 }
 
-function blackhole({ destination }: ClusterRoute): KernelRoute {
+function blackhole({ destination }: ClusterRoute, protocol: number): KernelRoute {
   return {
     table: mainTable,
     destination,
     priority: prefixFamily(destination) === 4 ? 0 : 1024,
     kind: "blackhole",
     scope: "universe",
-    protocol: routeProtocol.felix,
+    protocol,
   };
 }
 
@@ -78,7 +80,8 @@ function remoteRoute(route: ClusterRoute, context: RouteContext): KernelRoute | 
   } as const;
   if (direct && parent !== undefined && route.nodeAddress !== undefined) {
     const { nodeAddress: gateway } = route;
-    return { ...common, gateway, ifindex: parent, protocol: routeProtocol.felix };
+    const protocol = clusterRouteProtocol(context.deviceRouteProtocol);
+    return { ...common, gateway, ifindex: parent, protocol };
   }
   if (route.poolClass !== "vxlan") return undefined;
   const ifindex = context.vxlanIfindex[family];

@@ -93,7 +93,8 @@ export class VxlanManager {
     const present = links.byName(this.deviceName);
     if (!wanted || local === undefined || parent === undefined) {
       if (!wanted && present?.type === "vxlan") await kernel.links.remove(present.ifindex);
-      return undefined;
+      // The node's address may be away for a moment: what is there stays as it is.
+      return wanted && local !== undefined && present?.type === "vxlan" ? present : undefined;
     }
     const mtu = this.#mtu(parent);
     if (present !== undefined && !this.#isCompatible(present, local, parent)) {

@@ -1,0 +1,66 @@
+import type { KernelRoute } from "../../kernel/kernel.ts";
+import type { SpeakerConfig } from "../config/speaker-config.ts";
+import { type Choice, FibPolicy } from "../fib/desired-routes.ts";
+import type { StoredPath } from "../rib/adj-rib-in.ts";
+import type { AttributeStore } from "../rib/attribute-store.ts";
+import type { Decision } from "../rib/decision.ts";
+import type { Candidate, FamilyRib } from "../rib/family-rib.ts";
+import { NextHops } from "../rib/next-hop.ts";
+import { judgePath, type SpeakerPeers } from "./speaker-peers.ts";
+
+/** What of the RIB can be forwarded: which paths are usable, and what the kernel is told of the best. */
+export class Forwarding {
+  readonly #attributes: AttributeStore;
+  readonly #peers: SpeakerPeers;
+  #nextHops = new NextHops({ routes: [], ownAddresses: [] });
+  #current: { readonly config: SpeakerConfig; readonly policy: FibPolicy } | undefined;
+
+  constructor(attributes: AttributeStore, peers: SpeakerPeers) {
+    this.#attributes = attributes;
+    this.#peers = peers;
+  }
+
+  configure(config: SpeakerConfig): void {
+    this.#current = { config, policy: new FibPolicy(config) };
+  }
+
+  /** True when a next hop that matters is now reached in another way, or not at all. */
+  setNextHops(nextHops: NextHops): boolean {
+    const agree = this.#nextHops.agreesWith(nextHops);
+    this.#nextHops = nextHops;
+    return !agree;
+  }
+
+  /** What a stored path is worth now. */
+  judge(stored: StoredPath): Candidate {
+    if (this.#current === undefined) return { rejected: "not-configured" };
+    const { config } = this.#current;
+    const state = this.#peers.numbered(stored.peer);
+    const route = this.#attributes.get(stored.attributesId);
+    return judgePath(stored, route, { state, config }, this.#nextHops);
+  }
+
+  /** The kernel's route by a decision, or why it gets none of us. */
+  kernelRoute(rib: FamilyRib, prefixId: number, decision: Decision): KernelRoute | string {
+    const choice = this.#choiceOf(decision);
+    if (choice === undefined || this.#current === undefined) return "no-route";
+    const at = { prefixes: rib.table.packed, index: prefixId };
+    return this.#current.policy.routeTo(rib.table.prefixAt(prefixId), at, choice);
+  }
+
+  /** True for a route of an earlier run that the RIB may still come to want. */
+  mayWant(route: KernelRoute): boolean {
+    return this.#current?.policy.mayKeep(route) === true;
+  }
+
+  #choiceOf({ best, equal }: Decision): Choice | undefined {
+    if (best === undefined) return undefined;
+    if (best.local) return { kind: "local" };
+    const nextHops = equal.flatMap(({ attributesId }) => {
+      const { nextHop } = this.#attributes.get(attributesId);
+      const resolved = nextHop === undefined ? undefined : this.#nextHops.resolve(nextHop);
+      return resolved === undefined ? [] : [resolved];
+    });
+    return { kind: "learned", nextHops };
+  }
+}

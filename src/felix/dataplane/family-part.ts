@@ -1,0 +1,105 @@
+import { IpSets } from "../../kernel/ipset/ip-sets.ts";
+import type { Kernel, KernelLink } from "../../kernel/kernel.ts";
+import { ipSetPrefixes } from "../../kernel/ownership.ts";
+import type { InputError } from "../../lib/errors.ts";
+import type { IpAddr, IpFamily } from "../../lib/ip-addr.ts";
+import type { DataplaneUpdate } from "../calc/updates.ts";
+import type { FelixConfig } from "../config.ts";
+import type { RulesConfig } from "../rules/rules-config.ts";
+import type { DataplanePorts } from "./dataplane.ts";
+import type { EndpointManager } from "./endpoint-manager.ts";
+import { IpSetManager } from "./ip-set-manager.ts";
+import type { KernelLinks } from "./kernel-links.ts";
+import type { PolicyManager } from "./policy-manager.ts";
+import { allChains } from "./rule-set.ts";
+import { RuleTables } from "./rule-tables.ts";
+import { VxlanManager } from "./vxlan-manager.ts";
+
+/** What there is once for IPv4 and once for IPv6: sets, rules and the tunnel device. */
+export class FamilyPart {
+  readonly family: IpFamily;
+  readonly setManager: IpSetManager;
+  readonly rules: RuleTables;
+  readonly vxlan: VxlanManager;
+  readonly #nodeName: string;
+  readonly #sets: IpSets;
+  #vxlanLink: KernelLink | undefined;
+
+  constructor(
+    family: IpFamily,
+    of: {
+      readonly nodeName: string;
+      readonly config: FelixConfig;
+      readonly ports: DataplanePorts;
+    },
+  ) {
+    const { nodeName, config, ports } = of;
+    this.family = family;
+    this.#nodeName = nodeName;
+    this.setManager = new IpSetManager(family);
+    this.#sets = new IpSets(family, ipSetPrefixes[family]);
+    this.rules = new RuleTables(
+      { family, backend: ports.backend, insertMode: config.chainInsertMode },
+      ports,
+    );
+    this.vxlan = new VxlanManager(family, nodeName, config);
+  }
+
+  /** The tunnel device, once it is there. */
+  get vxlanLink(): KernelLink | undefined {
+    return this.#vxlanLink;
+  }
+
+  onUpdate(update: DataplaneUpdate): void {
+    this.setManager.onUpdate(update);
+    this.vxlan.onUpdate(update);
+  }
+
+  /** The node's own address or its tunnel's. */
+  isOwnAddress(address: IpAddr): boolean {
+    return (
+      address === this.setManager.hostAddress(this.#nodeName) ||
+      address === this.vxlan.local()?.tunnelAddress
+    );
+  }
+
+  resync(): void {
+    this.#sets.resync();
+    for (const table of this.rules.tables) table.invalidate();
+  }
+
+  /** @returns whether the device is another than before, or there at last, or gone. */
+  async applyDevice(
+    parent: KernelLink | undefined,
+    ports: { readonly kernel: Kernel; readonly links: KernelLinks },
+  ): Promise<boolean> {
+    const before = this.#vxlanLink?.ifindex;
+    this.#vxlanLink = await this.vxlan.applyDevice(this.setManager.usesVxlan, parent, ports);
+    return this.#vxlanLink?.ifindex !== before;
+  }
+
+  renderChains(
+    parts: { readonly endpoints: EndpointManager; readonly policies: PolicyManager },
+    rules: RulesConfig,
+    onRefused: (id: string, error: InputError) => void,
+  ): void {
+    const { natOutgoing } = this.setManager;
+    const context = { rules, family: this.family };
+    this.rules.setAll(allChains({ ...parts, natOutgoing }, context, onRefused), rules);
+  }
+
+  /** Creates and updates the sets that rules need, or will need. */
+  async applySets(): Promise<void> {
+    for (const [name, set] of this.setManager.takeChanges()) {
+      if (set === undefined) this.#sets.delete(name);
+      else this.#sets.set(name, set);
+    }
+    await this.#sets.apply(this.rules.neededSets());
+  }
+
+  /** After the rules: what they no longer use can go. */
+  async destroyUnusedSets(): Promise<void> {
+    const needed = this.rules.neededSets();
+    for (let more = true; more; ) more = await this.#sets.destroyUnused(needed);
+  }
+}

@@ -1,0 +1,106 @@
+import { routeKey, sameRoute } from "../../kernel/ip/route-identity.ts";
+import type {
+  FdbEntry,
+  Kernel,
+  KernelEvent,
+  KernelNeighbor,
+  KernelRoute,
+} from "../../kernel/kernel.ts";
+import type { ApplyReport } from "../../kernel/synced-table.ts";
+import type { KernelLinks } from "./kernel-links.ts";
+import {
+  fdbKey,
+  fdbTable,
+  isOwnRoute,
+  neighborKey,
+  neighborTable,
+  type OwnershipConfig,
+  routeTable,
+} from "./kernel-tables.ts";
+
+/** What the netlink tables must hold. */
+export interface DesiredState {
+  readonly routes: readonly KernelRoute[];
+  readonly neighbors: readonly KernelNeighbor[];
+  readonly fdbEntries: readonly FdbEntry[];
+}
+
+export interface StateReport {
+  readonly errors: readonly Error[];
+  /** Keys of routes that are not in the kernel as they must be. */
+  readonly failedRoutes: ReadonlySet<string>;
+}
+
+/** felix's routes, neighbors and forwarding entries: applied together, resynced when one drifts. */
+export class KernelState {
+  readonly #links: KernelLinks;
+  readonly #config: OwnershipConfig;
+  readonly #routes: ReturnType<typeof routeTable>;
+  readonly #neighbors: ReturnType<typeof neighborTable>;
+  readonly #fdb: ReturnType<typeof fdbTable>;
+
+  constructor(kernel: Kernel, links: KernelLinks, config: OwnershipConfig) {
+    this.#links = links;
+    this.#config = config;
+    this.#routes = routeTable(kernel, links, config);
+    this.#neighbors = neighborTable(kernel, links, config);
+    this.#fdb = fdbTable(kernel, links);
+  }
+
+  /** The next apply lists the kernel first. */
+  resync(): void {
+    this.#routes.resync();
+    this.#neighbors.resync();
+    this.#fdb.resync();
+  }
+
+  /** True when the event took the kernel away from what is wanted: our own changes are heard too. */
+  drifts(event: KernelEvent): boolean {
+    if (event.kind === "route") {
+      const drifted = this.#routeDrifts(event.op, event.route);
+      if (drifted) this.#routes.resync();
+      return drifted;
+    }
+    if (event.kind !== "neighbor") return false;
+    const desired = this.#neighbors.desired.get(neighborKey(event.neighbor));
+    const drifted =
+      desired !== undefined && (event.op === "removed" || event.neighbor.mac !== desired.mac);
+    if (drifted) this.#neighbors.resync();
+    return drifted;
+  }
+
+  #routeDrifts(op: "set" | "removed", route: KernelRoute): boolean {
+    const desired = this.#routes.desired.get(routeKey(route));
+    const same = desired !== undefined && sameRoute(desired, route);
+    if (op === "removed") return same;
+    return !same && (desired !== undefined || isOwnRoute(route, this.#links, this.#config));
+  }
+
+  /** Neighbors before the routes that lead to them. A table that fails does not stop the others. */
+  async apply({ routes, neighbors, fdbEntries }: DesiredState): Promise<StateReport> {
+    const fdb = new Map(fdbEntries.map((entry) => [fdbKey(entry), entry]));
+    const failedRoutes = new Set<string>();
+    const errors: Error[] = [];
+    const run = async (what: string, apply: () => Promise<ApplyReport<string>>) => {
+      try {
+        const { failed } = await apply();
+        for (const [key, reason] of failed) {
+          errors.push(new Error(`Cannot program ${what} ${key}: ${reason}`));
+        }
+        return failed;
+      } catch (cause) {
+        errors.push(new Error(`Cannot program ${what}s`, { cause }));
+        return undefined;
+      }
+    };
+    this.#fdb.replaceAll(fdb);
+    await run("forwarding entry", () => this.#fdb.apply());
+    this.#neighbors.replaceAll(new Map(neighbors.map((entry) => [neighborKey(entry), entry])));
+    await run("neighbor", () => this.#neighbors.apply());
+    const wanted = new Map(routes.map((route) => [routeKey(route), route]));
+    this.#routes.replaceAll(wanted);
+    const failed = await run("route", () => this.#routes.apply());
+    for (const key of failed?.keys() ?? wanted.keys()) failedRoutes.add(key);
+    return { errors, failedRoutes };
+  }
+}

@@ -1,0 +1,91 @@
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
+import type { LabStatus } from "../../src/lab/lab-status.ts";
+import { Background, TestLab } from "../support/lab.ts";
+import { waitFor } from "../support/wait-for.ts";
+
+/** No encapsulation on one segment: remote blocks are the speaker's routes, from its RIB. */
+
+const lab = new TestLab("n");
+let status: LabStatus;
+
+before(async () => {
+  await lab.mustLab(
+    ...["up", "--encapsulation", "None", "--segments", "1", "--nodes", "2", "--pods", "1"],
+  );
+  status = await lab.status();
+});
+after(() => lab.down());
+
+const netns = (index: number) => status.nodes[index]?.netns ?? assert.fail("no node");
+const podAddress = (index: number) => status.pods[index]?.addresses[0] ?? assert.fail("no pod");
+const block = (index: number) => status.nodes[index]?.blocks[0] ?? assert.fail("no block");
+
+async function birdRoutes(): Promise<string> {
+  return lab.inside(netns(0), "ip", "route", "show", "proto", "bird");
+}
+
+async function mesh(enabled: boolean): Promise<void> {
+  await lab.apply(`
+apiVersion: projectcalico.org/v3
+kind: BGPConfiguration
+metadata: {name: default}
+spec: {nodeToNodeMeshEnabled: ${enabled}}
+`);
+}
+
+test("remote blocks are proto bird, own ones blackholes of the speaker, and all is reached", async () => {
+  const routes = await birdRoutes();
+  assert.match(routes, new RegExp(`^${block(1)} via 192.168.1.12 dev eth0`, "m"));
+  assert.match(routes, new RegExp(`^blackhole ${block(0)}`, "m"));
+  assert.deepEqual((await lab.check()).mismatches, []);
+});
+
+test("killing the speaker twice within 10 s loses no packet and touches no route", async () => {
+  const events = new Background(netns(0), "ip", "-4", "monitor", "route");
+  const ping = new Background(
+    status.pods[0]?.netns ?? "",
+    ...["ping", "-qi0.05", "-c200", podAddress(1)],
+  );
+  for (const round of [1, 2]) {
+    const pid = (await lab.status()).nodes[0]?.pids.bgp ?? assert.fail("bgp does not run");
+    await delay(round * 300);
+    process.kill(pid, "SIGKILL");
+    await waitFor(
+      async () => {
+        const now = (await lab.status()).nodes[0]?.pids.bgp ?? null;
+        return now !== null && now !== pid;
+      },
+      { timeoutMs: 5000, what: "bgp to be back" },
+    );
+  }
+  assert.match(await ping.end(), / 0% packet loss/);
+  await waitFor(
+    async () => (await lab.status()).nodes[0]?.peers.every(({ state }) => state === "Established"),
+    { timeoutMs: 20_000, what: "the session" },
+  );
+  assert.equal((await events.stop()).trim(), "");
+});
+
+test("without the mesh the remote routes go, and come back with it", async () => {
+  await mesh(false);
+  await waitFor(async () => !(await birdRoutes()).includes(`${block(1)} via`), {
+    what: "the route to go",
+  });
+  assert.match(await birdRoutes(), new RegExp(`blackhole ${block(0)}`));
+  await mesh(true);
+  await waitFor(async () => (await birdRoutes()).includes(`${block(1)} via`), {
+    timeoutMs: 20_000,
+    what: "the route to come back",
+  });
+  await lab.inside(status.pods[0]?.netns ?? "", "ping", "-c2", "-i0.2", podAddress(1));
+});
+
+test("a route of the speaker that somebody removes is back within a second", async () => {
+  await lab.inside(netns(0), "ip", "route", "del", block(1));
+  await waitFor(async () => (await birdRoutes()).includes(`${block(1)} via`), {
+    timeoutMs: 1000,
+    what: "the route",
+  });
+});

@@ -1,0 +1,197 @@
+import assert from "node:assert/strict";
+import { afterEach, test } from "node:test";
+import { FibSync } from "../../../../src/bgp/fib/fib-sync.ts";
+import type { KernelRoute } from "../../../../src/kernel/kernel.ts";
+import { parseIpAddr } from "../../../../src/lib/ip-addr.ts";
+import { createLogger } from "../../../../src/lib/log.ts";
+import { type Prefix, parsePrefix } from "../../../../src/lib/prefix.ts";
+import { FakeClock } from "../../../support/fake-clock.ts";
+
+let stop = new AbortController();
+afterEach(() => {
+  stop.abort();
+  stop = new AbortController();
+});
+
+function route(destination: string, host = 2): KernelRoute {
+  return {
+    table: 254,
+    destination: parsePrefix(destination),
+    priority: 1024,
+    kind: "unicast",
+    scope: "universe",
+    protocol: 12,
+    gateway: parseIpAddr(`10.0.0.${host}`),
+    ifindex: 2,
+  };
+}
+
+/** A main table, what was written to it, and a request to fail. */
+function fakeRoutes(...present: KernelRoute[]) {
+  const table = new Map(present.map((each) => [each.destination, each]));
+  const written: string[] = [];
+  let failures = 0;
+  return {
+    table,
+    written,
+    failNext: () => {
+      failures++;
+    },
+    kernel: {
+      links: { get: async () => ({ ifindex: 9 }) as never },
+      routes: {
+        list: async () => [...table.values()].filter(({ protocol }) => protocol === 12),
+        replace: async (routes: readonly KernelRoute[]) => {
+          if (failures > 0) {
+            failures--;
+            return routes.map((entry) => ({ entry, errno: 101, message: "unreachable" }));
+          }
+          for (const each of routes) {
+            table.set(each.destination, each);
+            written.push(`+${each.destination}`);
+          }
+          return [];
+        },
+        remove: async (routes: readonly KernelRoute[]) => {
+          for (const each of routes) {
+            table.delete(each.destination);
+            written.push(`-${each.destination}`);
+          }
+          return [];
+        },
+      } as never,
+    },
+  };
+}
+
+async function setUp(kernel: ReturnType<typeof fakeRoutes>["kernel"], mayKeep = () => true) {
+  const clock = new FakeClock();
+  let keep = mayKeep;
+  const log = createLogger({ name: "test", level: "silent" });
+  const fib = new FibSync({
+    kernel: kernel as never,
+    clock,
+    log,
+    mayKeep: () => keep(),
+  });
+  const adopted = await fib.adopt();
+  void fib.run(stop.signal);
+  const converge = () => {
+    keep = () => false;
+    fib.converged();
+  };
+  return { fib, adopted, converge, pass: (ms: number) => clock.advanceSlowly(ms, 10) };
+}
+
+const set = (fib: FibSync, routes: Readonly<Record<string, KernelRoute | undefined>>) =>
+  fib.setRoutes(new Map(Object.entries(routes) as [Prefix, KernelRoute | undefined][]));
+
+test("Nothing is written before the first routes are stated", async () => {
+  const { kernel, written } = fakeRoutes(route("10.1.1.0/26"));
+  const { fib, adopted, pass } = await setUp(kernel);
+  fib.onKernelEvents([{ kind: "lost" }]);
+  await pass(2000);
+  assert.deepEqual([adopted, written], [1, []]);
+});
+
+test("Routes of an earlier run stay until the RIB has converged", async () => {
+  const { kernel, written, table } = fakeRoutes(route("10.1.1.0/26"), route("10.1.2.0/26"));
+  const { fib, converge, pass } = await setUp(kernel);
+  set(fib, { "10.1.1.0/26": route("10.1.1.0/26"), "10.1.3.0/26": route("10.1.3.0/26") });
+  await pass(100);
+  assert.deepEqual(written, ["+10.1.3.0/26"]);
+  converge();
+  await pass(100);
+  assert.deepEqual(written, ["+10.1.3.0/26", "-10.1.2.0/26"]);
+  assert.deepEqual([...table.keys()], ["10.1.1.0/26", "10.1.3.0/26"]);
+});
+
+test("Routes of an earlier run that cannot be wanted go at once", async () => {
+  const { kernel, written } = fakeRoutes(route("10.1.1.0/26"));
+  const { fib, pass } = await setUp(kernel, () => false);
+  set(fib, {});
+  await pass(100);
+  assert.deepEqual(written, ["-10.1.1.0/26"]);
+});
+
+test("A route that the RIB has decided on and lost again is not kept as one of an earlier run", async () => {
+  const { kernel, table } = fakeRoutes(route("10.1.1.0/26"));
+  const { fib, pass } = await setUp(kernel);
+  set(fib, { "10.1.1.0/26": route("10.1.1.0/26") });
+  await pass(100);
+  set(fib, { "10.1.1.0/26": undefined });
+  await pass(100);
+  assert.equal(table.size, 0);
+});
+
+test("The same routes again write nothing", async () => {
+  const { kernel, written } = fakeRoutes();
+  const { fib, pass } = await setUp(kernel);
+  for (let i = 0; i < 3; i++) {
+    set(fib, { "10.1.1.0/26": route("10.1.1.0/26") });
+    await pass(100);
+  }
+  assert.deepEqual(written, ["+10.1.1.0/26"]);
+});
+
+test("A changed metric leaves no second route", async () => {
+  const { kernel, written } = fakeRoutes();
+  const { fib, pass } = await setUp(kernel);
+  set(fib, { "10.1.1.0/26": route("10.1.1.0/26") });
+  await pass(100);
+  set(fib, { "10.1.1.0/26": { ...route("10.1.1.0/26"), priority: 500 } });
+  await pass(100);
+  assert.deepEqual(written.slice(1).sort(), ["+10.1.1.0/26", "-10.1.1.0/26"]);
+});
+
+test("A failed route is tried again after a second, the others are not held up", async () => {
+  const fake = fakeRoutes();
+  const { fib, pass } = await setUp(fake.kernel);
+  fake.failNext();
+  set(fib, { "10.1.1.0/26": route("10.1.1.0/26") });
+  await pass(500);
+  assert.equal(fake.table.size, 0);
+  await pass(1000);
+  assert.equal(fake.table.size, 1);
+});
+
+test("What somebody changes is repaired, what concerns us not is not looked at", async () => {
+  const { kernel, table, written } = fakeRoutes();
+  const { fib, pass } = await setUp(kernel);
+  const wanted = route("10.1.1.0/26");
+  set(fib, { "10.1.1.0/26": wanted });
+  await pass(100);
+  table.delete(wanted.destination);
+  fib.onKernelEvents([
+    { kind: "route", op: "set", route: { ...route("10.9.9.0/26"), protocol: 3 } },
+  ]);
+  await pass(100);
+  assert.equal(table.size, 0);
+  fib.onKernelEvents([{ kind: "route", op: "removed", route: wanted }]);
+  await pass(100);
+  assert.equal(table.size, 1);
+  const foreign = route("10.1.9.0/26");
+  table.set(foreign.destination, foreign);
+  fib.onKernelEvents([{ kind: "route", op: "set", route: foreign }]);
+  await pass(100);
+  assert.deepEqual(written, ["+10.1.1.0/26", "+10.1.1.0/26", "-10.1.9.0/26"]);
+});
+
+test("Drift without an event is found after 90 seconds", async () => {
+  const { kernel, table } = fakeRoutes();
+  const { fib, pass } = await setUp(kernel);
+  set(fib, { "10.1.1.0/26": route("10.1.1.0/26") });
+  await pass(100);
+  table.clear();
+  await pass(91_000);
+  assert.equal(table.size, 1);
+});
+
+test("Protocol 12 on tunl0 belongs to felix", async () => {
+  const { kernel, written } = fakeRoutes({ ...route("10.3.1.0/26"), ifindex: 9 });
+  const { fib, adopted, converge, pass } = await setUp(kernel);
+  set(fib, {});
+  converge();
+  await pass(100);
+  assert.deepEqual([adopted, written], [0, []]);
+});

@@ -1,0 +1,112 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import {
+  type ExportTarget,
+  exportAttributes,
+  type RouteToExport,
+  withCommunities,
+} from "../../../../src/bgp/policy/export-attributes.ts";
+import { PrefixList } from "../../../../src/bgp/rib/packed-prefix.ts";
+import { parseAsn } from "../../../../src/lib/asn.ts";
+import { parseIpAddr } from "../../../../src/lib/ip-addr.ts";
+
+const ours = parseAsn(64512);
+const own = parseIpAddr("10.0.0.1");
+const their = parseIpAddr("10.0.0.9");
+const self = { normalPriority: 1024, clusterId: 7 };
+const inside: ExportTarget = {
+  external: false,
+  localAs: ours,
+  localAddress: own,
+  nextHopMode: "Auto",
+};
+const outside: ExportTarget = { ...inside, external: true };
+
+const originated: RouteToExport = {
+  attributes: { origin: 0, asPath: [] },
+  nextHop: undefined,
+  source: { learned: "local", fromClient: false },
+  sourceRouterId: 0,
+};
+const reflected: RouteToExport = {
+  attributes: { origin: 0, asPath: [], localPref: 300, med: 5 },
+  nextHop: their,
+  source: { learned: "ibgp", fromClient: true },
+  sourceRouterId: 99,
+};
+
+test("An own route carries 2147483647 - 1024 as LOCAL_PREF inside the AS", () => {
+  assert.deepEqual(exportAttributes(originated, inside, self), {
+    attributes: { origin: 0, asPath: [], localPref: 2147482623 },
+    nextHop: own,
+  });
+});
+
+test("An own route carries our AS, and neither LOCAL_PREF nor MED, outside", () => {
+  assert.deepEqual(exportAttributes(originated, outside, self), {
+    attributes: { origin: 0, asPath: [{ kind: "sequence", asns: [ours] }] },
+    nextHop: own,
+  });
+});
+
+test("A reflected route keeps next hop, LOCAL_PREF and MED, and gets originator and cluster", () => {
+  const { attributes, nextHop } = exportAttributes(reflected, inside, self);
+  assert.equal(nextHop, their);
+  assert.deepEqual(
+    [attributes.localPref, attributes.med, attributes.originatorId, attributes.clusterList],
+    [300, 5, 99, [7]],
+  );
+  const again = { ...reflected, attributes, sourceRouterId: 5 };
+  const twice = exportAttributes(again, inside, { ...self, clusterId: 8 }).attributes;
+  assert.deepEqual([twice.originatorId, twice.clusterList], [99, [8, 7]]);
+});
+
+test("What reflection adds stays inside the AS, and a second-hand route has a MED outside", () => {
+  const { attributes } = exportAttributes(reflected, inside, self);
+  const { attributes: told, nextHop } = exportAttributes(
+    { ...reflected, attributes },
+    outside,
+    self,
+  );
+  assert.deepEqual(told, { origin: 0, asPath: [{ kind: "sequence", asns: [ours] }], med: 100 });
+  assert.equal(nextHop, own);
+});
+
+test("A route of another AS passes inside with its path and LOCAL_PREF 100", () => {
+  const asPath = [{ kind: "sequence" as const, asns: [parseAsn(65001)] }];
+  const route: RouteToExport = {
+    ...originated,
+    attributes: { origin: 0, asPath },
+    nextHop: their,
+    source: { learned: "ebgp", fromClient: false },
+  };
+  assert.deepEqual(exportAttributes(route, inside, self).attributes, {
+    origin: 0,
+    asPath,
+    localPref: 100,
+  });
+  const told = exportAttributes(route, outside, self).attributes.asPath;
+  assert.deepEqual(told, [{ kind: "sequence", asns: [ours, 65001] }]);
+});
+
+test("The next hop follows nextHopMode", () => {
+  const hopOf = (target: ExportTarget) => exportAttributes(reflected, target, self).nextHop;
+  assert.equal(hopOf({ ...inside, nextHopMode: "Self" }), own);
+  assert.equal(hopOf({ ...outside, nextHopMode: "Keep" }), their);
+  assert.equal(
+    exportAttributes(originated, { ...outside, nextHopMode: "Keep" }, self).nextHop,
+    own,
+  );
+});
+
+test("withCommunities() adds those of all advertisements once", () => {
+  const prefixes = new PrefixList([]);
+  const matching = [
+    { prefixes, communities: [1, 2], largeCommunities: [[1, 2, 3] as const] },
+    { prefixes, communities: [2, 3], largeCommunities: [[1, 2, 3] as const] },
+  ];
+  const { communities, largeCommunities } = withCommunities(originated.attributes, matching);
+  assert.deepEqual(communities, [1, 2, 3]);
+  assert.deepEqual(largeCommunities, [[1, 2, 3]]);
+  assert.equal(withCommunities(originated.attributes, []), originated.attributes);
+});
