@@ -1,5 +1,5 @@
 import type { AnyResource } from "./resource-of-kind.ts";
-import type { IPPool, IPPoolSpec } from "./resources/ip-pool.ts";
+import type { IPPool, PoolUse } from "./resources/ip-pool.ts";
 import type {
   GlobalNetworkPolicy,
   NetworkPolicy,
@@ -46,16 +46,20 @@ export function defaultPolicyTypes(spec: NetworkPolicySpec): readonly PolicyType
 function poolWithDefaults(pool: IPPool): IPPool {
   const { spec } = pool;
   const hasNamespaces = spec.namespaceSelector !== undefined && spec.namespaceSelector !== "";
-  const defaults: Partial<IPPoolSpec> = {
-    blockSize: defaultBlockSize(spec.cidr),
-    ipipMode: "Never",
-    vxlanMode: "Never",
-    // A tunnel address belongs to no namespace.
-    allowedUses: hasNamespaces ? ["Workload"] : ["Workload", "Tunnel"],
-    assignmentMode: "Automatic",
+  // A tunnel address belongs to no namespace.
+  const allowedUses: readonly PoolUse[] = hasNamespaces ? ["Workload"] : ["Workload", "Tunnel"];
+  return {
+    ...pool,
+    spec: {
+      ...spec,
+      blockSize: spec.blockSize ?? defaultBlockSize(spec.cidr),
+      ipipMode: spec.ipipMode ?? "Never",
+      vxlanMode: spec.vxlanMode ?? "Never",
+      nodeSelector: spec.nodeSelector || "all()",
+      allowedUses: (spec.allowedUses ?? []).length > 0 ? (spec.allowedUses ?? []) : allowedUses,
+      assignmentMode: spec.assignmentMode ?? "Automatic",
+    },
   };
-  const nodeSelector = spec.nodeSelector || "all()";
-  return { ...pool, spec: { ...defaults, ...spec, nodeSelector } };
 }
 
 function policyWithDefaults<P extends NetworkPolicy | GlobalNetworkPolicy>(policy: P): P {

@@ -172,10 +172,12 @@ function listOf(view: View, items: readonly unknown[], resourceVersion: string):
   return { apiVersion: calicoApiVersion, kind: `${view.stored}List`, metadata, items };
 }
 
+/** What a datastore puts into metadata, or another one would not know. */
+const clusterFields = new Set(["namespace", "uid", "resourceVersion", "creationTimestamp"]);
+
 function exported(object: { readonly metadata: object }): object {
-  const { namespace, uid, resourceVersion, creationTimestamp, ...metadata } =
-    object.metadata as Record<string, unknown>;
-  return { ...object, metadata };
+  const kept = Object.entries(object.metadata).filter(([field]) => !clusterFields.has(field));
+  return { ...object, metadata: Object.fromEntries(kept) };
 }
 
 function documentText(kind: "yaml" | "json", value: unknown): string | Promise<string> {

@@ -1,4 +1,4 @@
-import { type Datastore, DatastoreError } from "../datastore/datastore.ts";
+import type { Datastore } from "../datastore/datastore.ts";
 import { type Clock, systemClock } from "../lib/clock.ts";
 import { errorMessage, InputError } from "../lib/errors.ts";
 import { optionsHelp, parseArguments } from "./arguments.ts";
@@ -7,6 +7,7 @@ import { completionVerb } from "./completion.ts";
 import { labelVerb, patchVerb } from "./edit-verbs.ts";
 import { getVerb } from "./get-verb.ts";
 import type { CommandIo } from "./io.ts";
+import { datastoreAway, endsCommand } from "./targets.ts";
 import { commonOptions, type Verb, type VerbContext } from "./verb.ts";
 import { viewWords } from "./views.ts";
 import { applyVerb, createVerb, deleteVerb, replaceVerb, validateVerb } from "./write-verbs.ts";
@@ -110,9 +111,7 @@ async function openFromEnvironment(env: CommandIo["env"]): Promise<Datastore> {
 
 function errorText(error: unknown, argv: readonly string[]): string {
   if (argv.includes("--verbose") && error instanceof Error) return error.stack ?? error.message;
-  const isAway = error instanceof DatastoreError && error.code === "unavailable";
-  const text = errorMessage(error);
-  return isAway ? `Cannot reach the datastore: ${text}` : text;
+  return errorMessage(endsCommand(error) ? datastoreAway(error as Error) : error);
 }
 
 function helpText(name: string, verb: Verb): string {

@@ -37,15 +37,14 @@ export async function createItem(item: ManifestItem, ports: StorePorts): Promise
 export async function applyItem(item: ManifestItem, ports: StorePorts): Promise<void> {
   const [resource, ...companions] = item.resources;
   if (resource === undefined) return;
-  for (let attempt = 1; ; attempt++) {
+  await persistently(resource, async () => {
     try {
-      if (await update(resource, ports)) break;
-      await create(resource, ports);
-      break;
+      await update(resource, ports);
     } catch (error) {
-      if (!mayRetry(error, resource, attempt)) throw error;
+      if (!isDatastoreError(error, "not-found")) throw error;
+      await create(resource, ports);
     }
-  }
+  });
   for (const companion of companions) await createIfMissing(companion, ports);
 }
 
@@ -56,15 +55,7 @@ export async function applyItem(item: ManifestItem, ports: StorePorts): Promise<
  */
 export async function replaceItem(item: ManifestItem, ports: StorePorts): Promise<void> {
   const [resource] = item.resources;
-  if (resource === undefined) return;
-  for (let attempt = 1; ; attempt++) {
-    try {
-      if (await update(resource, ports)) return;
-      await ports.datastore.get(keyOf(resource));
-    } catch (error) {
-      if (!mayRetry(error, resource, attempt)) throw error;
-    }
-  }
+  if (resource !== undefined) await persistently(resource, () => update(resource, ports));
 }
 
 /**
@@ -129,13 +120,11 @@ async function createIfMissing(resource: AnyResource, ports: StorePorts): Promis
   }
 }
 
-/** Replaces what there is; false when there is nothing. A version in `resource` must be the present. */
-async function update(resource: AnyResource, { datastore }: StorePorts): Promise<boolean> {
-  const previous = await getIfAny(keyOf(resource), datastore);
-  if (previous === undefined) return false;
+/** Replaces what there is. A version in `resource` must be the present one. */
+async function update(resource: AnyResource, { datastore }: StorePorts): Promise<void> {
+  const previous: AnyResource = await datastore.get<Kind>(keyOf(resource));
   await checkUpdate(resource, previous, datastore);
   await datastore.update<Kind>(successor(resource, previous));
-  return true;
 }
 
 /** The new object with what only the datastore and daemons know of the old one. */
@@ -154,17 +143,17 @@ function successor(resource: AnyResource, previous: AnyResource): AnyResource {
   return { ...resource, metadata, ...(status === undefined ? {} : { status }) } as AnyResource;
 }
 
-async function getIfAny(key: ResourceKey, datastore: Datastore): Promise<AnyResource | undefined> {
-  try {
-    return await datastore.get<Kind>(key);
-  } catch (error) {
-    if (isDatastoreError(error, "not-found")) return undefined;
-    throw error;
+/** Writes again when somebody else wrote in between, unless the user insists on a version. */
+async function persistently(resource: AnyResource, write: () => Promise<void>): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await write();
+      return;
+    } catch (error) {
+      const isRace =
+        isDatastoreError(error, "conflict") || isDatastoreError(error, "already-exists");
+      const insists = resource.metadata.resourceVersion !== undefined;
+      if (!isRace || insists || attempt === maxAttempts) throw error;
+    }
   }
-}
-
-/** Somebody wrote in between, and the user did not insist on a version. */
-function mayRetry(error: unknown, resource: AnyResource, attempt: number): boolean {
-  if (attempt >= maxAttempts || resource.metadata.resourceVersion !== undefined) return false;
-  return isDatastoreError(error, "conflict") || isDatastoreError(error, "already-exists");
 }

@@ -81,25 +81,26 @@ export function requireWritable(verb: string, { view, as }: Pick<Target, "view" 
   throw new InputError(`Cannot ${verb} ${titleOf(as)}: only IPAM writes objects of this kind`);
 }
 
-/**
- * The error in words about the object that the user named; any other error as it is, and a datastore
- * that does not answer too, since that is not about an object.
- */
+/** An error of the datastore in words about the object that the user named; any other as it is. */
 export function objectError(verb: string, as: WrittenAs, error: unknown): unknown {
-  if (!(error instanceof DatastoreError) || error.code === "unavailable") return error;
+  if (!(error instanceof DatastoreError)) return error;
+  if (error.code === "unavailable") return datastoreAway(error);
   const title = `Cannot ${verb} ${titleOf(as)}`;
   switch (error.code) {
     case "not-found":
-      return new InputError(`${title}: it does not exist`, { cause: error });
+      return new InputError(`${title}: it does not exist`);
     case "already-exists":
-      return new InputError(`${title}: it exists already`, { cause: error });
+      return new InputError(`${title}: it exists already`);
     case "conflict":
-      return new InputError(`${title}: it was changed since its resourceVersion was read`, {
-        cause: error,
-      });
+      return new InputError(`${title}: it was changed since its resourceVersion was read`);
     default:
       return new InputError(`${title}: ${errorMessage(error)}`, { cause: error });
   }
+}
+
+/** The error of a datastore that does not answer, which is not about an object. */
+export function datastoreAway(cause: Error): InputError {
+  return new InputError(`Cannot reach the datastore: ${cause.message}`, { cause });
 }
 
 /** True when no further object can be handled either. */

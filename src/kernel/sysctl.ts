@@ -16,7 +16,9 @@ export function writeSysctl(path: readonly string[], value: string): void {
 }
 
 function sysctlFile(path: readonly string[]): string {
-  const bad = path.find((part) => part === "" || part === ".." || part.includes("/"));
+  const bad = path.find(
+    (part) => part === "" || part === "." || part === ".." || part.includes("/"),
+  );
   if (bad !== undefined) throw new RangeError(`Cannot name a sysctl with the part "${bad}"`);
   return join("/proc/sys", ...path);
 }

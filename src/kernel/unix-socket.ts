@@ -1,5 +1,6 @@
 import { chmodSync, rmSync } from "node:fs";
 import { constants } from "node:os";
+import { invariant } from "../lib/brand.ts";
 import { systemClock } from "../lib/clock.ts";
 import { bufferAddress, errno, libc } from "./netlink/libc.ts";
 import { systemError } from "./netlink/netlink-error.ts";
@@ -75,8 +76,9 @@ export class UnixConnection {
     }
   }
 
-  /** Writes all of `bytes`; `descriptor` travels with the first. */
+  /** Writes all of `bytes`; `descriptor` travels with the first: without any it could not. */
   async write(bytes: Buffer, signal: AbortSignal, descriptor?: number): Promise<void> {
+    invariant(descriptor === undefined || bytes.length > 0, "a descriptor travels with a byte");
     let rest = bytes;
     let toPass = descriptor;
     while (rest.length > 0) {

@@ -15,6 +15,8 @@ export interface Daemon {
   readonly env: Readonly<Record<string, string>>;
   /** Absent: the caller's namespace. */
   readonly netns?: string;
+  /** Its working folder; absent: ours. */
+  readonly folder?: string;
   /** Standard output and error are appended to it. */
   readonly log: string;
 }
@@ -31,6 +33,7 @@ export function startDaemon(daemon: Daemon): ProcessIdentity {
     const child = spawn(program, args, {
       detached: true,
       stdio: ["ignore", log, log],
+      ...(daemon.folder === undefined ? {} : { cwd: daemon.folder }),
       env: { PATH: process.env["PATH"] ?? "/usr/sbin:/usr/bin:/sbin:/bin", ...daemon.env },
     });
     child.unref();

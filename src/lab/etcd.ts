@@ -1,6 +1,6 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { isAlive } from "../lib/own-process.ts";
 import { startDaemon } from "./daemons.ts";
@@ -24,7 +24,8 @@ export async function startEtcd(paths: LabPaths): Promise<number> {
     args: [
       "--name=lab",
       `--data-dir=${join(paths.etcdFolder, "data")}`,
-      `--listen-client-urls=${client},unix://${paths.etcdSocket}`,
+      // etcd takes a socket's name in its working folder, in the form of host and port.
+      `--listen-client-urls=${client},unix://${basename(paths.etcdSocket)}`,
       `--advertise-client-urls=${client}`,
       `--listen-peer-urls=http://127.0.0.1:${peerPort}`,
       `--initial-advertise-peer-urls=http://127.0.0.1:${peerPort}`,
@@ -32,6 +33,7 @@ export async function startEtcd(paths: LabPaths): Promise<number> {
       "--unsafe-no-fsync=true",
     ],
     env: {},
+    folder: paths.etcdFolder,
     log,
   });
   writeFileSync(join(paths.etcdFolder, "etcd.pid"), `${etcd.pid}\n`);

@@ -40,7 +40,7 @@ export function labPaths(name: string, env: NodeJS.ProcessEnv = process.env): La
     datastore: join(folder, "datastore"),
     conflist: join(folder, "10-calico.conflist"),
     etcdFolder: join(folder, "etcd"),
-    etcdSocket: join(folder, "etcd.sock"),
+    etcdSocket: join(folder, "etcd", "etcd.sock:0"),
     birdFolder: join(folder, "bird"),
     nodeFolder,
     nodeLog: (node) => join(nodeFolder(node), "node.log"),

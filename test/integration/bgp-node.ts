@@ -106,7 +106,7 @@ async function kill(child: ChildProcess, signal: NodeJS.Signals): Promise<void> 
   await exit;
 }
 
-function askSocket(path: string, request: string): Promise<unknown> {
+export function askSocket(path: string, request: string): Promise<unknown> {
   return new Promise((resolve, reject) => {
     let text = "";
     const socket = connect(path, () => socket.write(`${request}\n`));

@@ -156,6 +156,28 @@ describe("routes of the kernel", { skip: cannotMakeNetns() }, () => {
     assert.deepEqual(left, []);
   });
 
+  test("replace() turns an IPv6 route into each other kind, and one stays", async () => {
+    const destination = "fd07::/64";
+    const forms: Partial<KernelRoute>[] = [
+      { ...via("fd00::9"), ifindex },
+      { kind: "blackhole" },
+      { ifindex },
+      { nextHops: ["fd00::8", "fd00::9"].map((gateway) => ({ ...via(gateway), ifindex })) },
+    ];
+    for (const from of forms) {
+      for (const to of forms) {
+        await kernel.routes.replace([route(destination, from)]);
+        assert.deepEqual(await kernel.routes.replace([route(destination, to)]), []);
+        const listed = await kernel.routes.list({ table: 254, family: 6 });
+        const found = listed.filter((entry) => entry.destination === destination);
+        const what = `${JSON.stringify(from)} to ${JSON.stringify(to)}`;
+        assert.equal(found.length, 1, what);
+        assert.ok(sameRoute(found[0] as KernelRoute, route(destination, to)), what);
+      }
+    }
+    await kernel.routes.remove([route(destination, {})]);
+  });
+
   test("remove() of an IPv6 route without priority leaves other priorities alone", async () => {
     const plain = route("fd06::/64", { ifindex });
     const other = { ...plain, priority: 99 };
@@ -192,10 +214,15 @@ describe("routes of the kernel", { skip: cannotMakeNetns() }, () => {
       longest = Math.max(longest, performance.now() - last);
       last = performance.now();
     }, 1);
-    assert.deepEqual(await kernel.routes.replace(many), []);
-    const listed = await kernel.routes.list({ protocol: 80, family: 4 });
-    assert.deepEqual(await kernel.routes.remove(listed), []);
-    clearInterval(ticks);
+    let listed: readonly KernelRoute[] = [];
+    try {
+      assert.deepEqual(await kernel.routes.replace(many), []);
+      listed = await kernel.routes.list({ protocol: 80, family: 4 });
+      assert.deepEqual(await kernel.routes.remove(listed), []);
+    } finally {
+      // It would keep a failed test's process alive.
+      clearInterval(ticks);
+    }
     assert.ok(listed.length >= many.length, `${listed.length} routes`);
     // On a loaded machine a turn may take longer than its share; all at once would take 150 ms.
     assert.ok(longest < 60, `the event loop stood still for ${longest} ms`);

@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { and, not, type Selector, sortedSet } from "../../src/api/selector/ast.ts";
 
 const label: fc.Arbitrary<string> = fc.constantFrom("a", "b", "c", "in", "has", "app/x.y-z");

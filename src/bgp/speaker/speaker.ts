@@ -110,7 +110,7 @@ export class Speaker {
   #configurePeers(config: SpeakerConfig, first: boolean): PeerState[] {
     const wanted = new Map(config.peers.map((peer) => [peer.config.name, peer]));
     const changed: PeerState[] = [];
-    for (const state of [...this.peers.all()]) {
+    for (const state of this.peers.all()) {
       const peer = wanted.get(state.peer.config.name);
       if (peer !== undefined && sameText(peer.config, state.peer.config)) {
         const next = { ...state, peer };

@@ -19,7 +19,10 @@ export function widthsOf(rows: readonly (readonly string[])[]): readonly number[
 
 /** One line. A cell wider than its column pushes the rest aside. */
 export function rowText(row: readonly string[], widths: readonly number[]): string {
-  const cells = row.map((cell, index) => printable(cell).padEnd((widths[index] ?? 0) + gap));
+  const cells = row.map((cell, index) => {
+    const width = Math.max(widths[index] ?? 0, cell.length);
+    return printable(cell).padEnd(width + gap);
+  });
   return `${cells.join("").trimEnd()}\n`;
 }
 

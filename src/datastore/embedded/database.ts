@@ -31,8 +31,12 @@ export class Refused extends Error {
   }
 }
 
-/** Changes kept for watchers that resume; one older than these is told to list again. */
-export const keptChanges = 20_000;
+export interface DatabaseOptions {
+  /** Changes kept for watchers that resume; who is behind them is told to list again. */
+  readonly keptChanges?: number;
+}
+
+const defaultKeptChanges = 20_000;
 const lockPatienceMs = 5_000;
 
 const schema = `
@@ -58,8 +62,11 @@ export class Database {
   readonly #lock: FileLock;
   readonly #statements = new Map<string, StatementSync>();
 
-  /** @param path of the database's file; beside it lie the lock and the doorbell. */
-  constructor(path: string) {
+  readonly #keptChanges: number;
+
+  /** `path` is the database's file; beside it lie the lock and the doorbell. */
+  constructor(path: string, options: DatabaseOptions = {}) {
+    this.#keptChanges = options.keptChanges ?? defaultKeptChanges;
     const folder = dirname(path);
     if (!existsSync(folder)) mkdirSync(folder, { recursive: true, mode: 0o700 });
     const mask = process.umask(0o077);
@@ -156,7 +163,7 @@ export class Database {
       kind,
       value,
     );
-    this.#prepare("delete from change where revision <= ?").run(revision - keptChanges);
+    this.#prepare("delete from change where revision <= ?").run(revision - this.#keptChanges);
     return revision;
   }
 

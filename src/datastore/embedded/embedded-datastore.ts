@@ -11,18 +11,24 @@ import {
   type WatchEvent,
 } from "../datastore.ts";
 import { objectRefused, prepareForCreate, prepareForUpdate } from "../stored-metadata.ts";
-import { Database, Refused, type StoredChange, type StoredObject } from "./database.ts";
+import {
+  Database,
+  type DatabaseOptions,
+  Refused,
+  type StoredChange,
+  type StoredObject,
+} from "./database.ts";
 
 const changesAtOnce = 500;
 
 /** Opens (and makes) the datastore in `folder`. Several processes of one host may do so at once. */
-export function openEmbeddedDatastore(folder: string): Datastore {
-  return new EmbeddedDatastore(open(folder));
+export function openEmbeddedDatastore(folder: string, options: DatabaseOptions = {}): Datastore {
+  return new EmbeddedDatastore(open(folder, options));
 }
 
-function open(folder: string): Database {
+function open(folder: string, options: DatabaseOptions): Database {
   try {
-    return new Database(join(folder, "tortie.db"));
+    return new Database(join(folder, "tortie.db"), options);
   } catch (cause) {
     throw unavailable(`Cannot open the embedded datastore in ${folder}`, cause);
   }

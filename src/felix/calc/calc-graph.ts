@@ -10,6 +10,7 @@ import type {
   Tier,
 } from "../../api/resources/policy.ts";
 import type { WorkloadEndpoint } from "../../api/resources/workload-endpoint.ts";
+import { checkObject } from "./check-object.ts";
 import { EventSequencer } from "./event-sequencer.ts";
 import { activePool, hostAddresses, L3Routes } from "./l3-routes.ts";
 import { PolicyGraph } from "./policy-graph.ts";
@@ -46,9 +47,15 @@ export class CalcGraph {
   readonly #sequencer = new EventSequencer();
   readonly #policies: PolicyGraph;
   readonly #routes: L3Routes;
+  readonly #onInvalid: (key: ResourceKey, error: unknown) => void;
   #inSync = false;
 
-  constructor(config: { readonly nodeName: string }) {
+  /** `onInvalid` hears of each malformed object, once for each time that it comes. */
+  constructor(config: {
+    readonly nodeName: string;
+    readonly onInvalid?: (key: ResourceKey, error: unknown) => void;
+  }) {
+    this.#onInvalid = config.onInvalid ?? (() => undefined);
     this.#policies = new PolicyGraph(config.nodeName, (update) => this.#sequencer.offer(update));
     this.#routes = new L3Routes(config.nodeName, (id, route) =>
       this.#offer("route", id, route ?? undefined),
@@ -60,8 +67,22 @@ export class CalcGraph {
     this.#inSync = true;
   }
 
-  /** What the datastore says of one object. Kinds that concern nobody here are passed over. */
+  /**
+   * What the datastore says of one object. Kinds that concern nobody here are passed over. A malformed
+   * object counts as absent, also when a good version of it was there before.
+   */
   update(key: ResourceKey, value: ResourceOfKind[Kind] | null): void {
+    try {
+      checkObject(value);
+    } catch (error) {
+      this.#replace(key, null);
+      this.#onInvalid(key, error);
+      return;
+    }
+    this.#replace(key, value);
+  }
+
+  #replace(key: ResourceKey, value: ResourceOfKind[Kind] | null): void {
     const id = keyText(key);
     switch (key.kind) {
       case "WorkloadEndpoint": {

@@ -4,7 +4,8 @@ import { getOrCreate } from "../../lib/collections.ts";
 import type { Labels } from "./label-index.ts";
 
 /**
- * Labels of every endpoint: its own over those that its profiles apply (facts 4.2). Tells which
+ * Labels of every endpoint: its own over those that its profiles apply, an earlier profile's over a
+ * later one's (facts 4.2). Tells which
  * endpoints' labels a change of an endpoint or a profile may have changed.
  */
 export class EndpointLabels {
@@ -36,7 +37,7 @@ export class EndpointLabels {
   labelsOf(id: string): Labels {
     const endpoint = this.#endpoints.get(id);
     const labels = new Map<string, string>();
-    for (const profile of endpoint?.spec.profiles ?? []) {
+    for (const profile of (endpoint?.spec.profiles ?? []).toReversed()) {
       for (const [label, value] of Object.entries(this.#profileLabels.get(profile) ?? {})) {
         labels.set(label, value);
       }

@@ -2,7 +2,7 @@ import type { WorkloadEndpoint } from "../../api/resources/workload-endpoint.ts"
 import { getOrCreate } from "../../lib/collections.ts";
 import { parseInterfaceAddress, prefixOf } from "../../lib/prefix.ts";
 import { LabelIndex, type Labels } from "./label-index.ts";
-import type { SetSource } from "./rule-scanner.ts";
+import { portProtocol, protocolOf, type SetSource } from "./rule-scanner.ts";
 import type { ActiveIpSet } from "./updates.ts";
 
 interface IpSet {
@@ -60,11 +60,7 @@ export class IpSetMembers {
     }
     this.#endpoints.set(id, endpoint);
     this.#index.setItem(id, labels);
-    // Addresses or ports may have changed under the same labels.
-    for (const setId of this.#index.selectorsOf(id)) {
-      this.#take(setId, id);
-      this.#give(setId, id);
-    }
+    for (const setId of this.#index.selectorsOf(id)) this.#renew(setId, id);
   }
 
   /** Tells the sets that changed since the last flush. */
@@ -78,6 +74,17 @@ export class IpSetMembers {
       }
     }
     this.#dirty.clear();
+  }
+
+  /** Addresses or ports may have changed under the same labels; mostly they have not. */
+  #renew(setId: string, endpointId: string): void {
+    const set = this.#sets.get(setId);
+    const endpoint = this.#endpoints.get(endpointId);
+    if (set === undefined || endpoint === undefined) return;
+    const members = membersOf(set.source, endpoint).join(" ");
+    if (set.given.get(endpointId)?.join(" ") === members) return;
+    this.#take(setId, endpointId);
+    this.#give(setId, endpointId);
   }
 
   #give(setId: string, endpointId: string): void {
@@ -113,7 +120,7 @@ function membersOf(source: SetSource, { spec }: WorkloadEndpoint): string[] {
     return nets.map(({ address, length }) => prefixOf(address, length));
   const ports = (spec.ports ?? []).filter(
     ({ name, protocol }) =>
-      name === source.port && String(protocol).toLowerCase() === source.protocol,
+      name === source.port && portProtocol(protocolOf(protocol)) === source.protocol,
   );
   return nets.flatMap(({ address }) =>
     ports.map(({ port }) => `${address},${source.protocol}:${port}`),

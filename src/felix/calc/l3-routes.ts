@@ -44,6 +44,8 @@ export class L3Routes {
   readonly #entries = new Map<Prefix, Entry>();
   readonly #dirty = new Set<Prefix>();
   readonly #nodes = new Map<string, HostAddresses>();
+  /** CIDRs whose entries name a node, and how often: a change of the node concerns only them. */
+  readonly #cidrsOfNode = new Map<string, Map<Prefix, number>>();
   /** What each source object put in, so that its next version can take it out. */
   readonly #contributions = new Map<string, () => void>();
 
@@ -80,10 +82,10 @@ export class L3Routes {
       const undo: (() => void)[] = [];
       if (node !== undefined) {
         this.#entry(cidr).blockNodes.set(key, node);
-        this.#dirty.add(cidr);
+        const unname = this.#name(node, cidr);
         undo.push(() => {
           this.#entry(cidr).blockNodes.delete(key);
-          this.#dirty.add(cidr);
+          unname();
         });
       }
       for (const [address, owner] of borrowers(block, cidr, node)) {
@@ -114,10 +116,10 @@ export class L3Routes {
       const undo = ownAddresses(node, after).map((address) => {
         const cidr = hostPrefix(address);
         this.#entry(cidr).hosts.add(name);
-        this.#dirty.add(cidr);
+        const unname = this.#name(name, cidr);
         return () => {
           this.#entry(cidr).hosts.delete(name);
-          this.#dirty.add(cidr);
+          unname();
         };
       });
       for (const address of tunnelAddresses(node)) {
@@ -193,9 +195,23 @@ export class L3Routes {
     const key = `${node}/${kind}`;
     const ref = getOrCreate(this.#entry(cidr).refs, key, () => ({ node, kind, count: 0 }));
     ref.count++;
-    this.#dirty.add(cidr);
+    const unname = this.#name(node, cidr);
     return () => {
       if (--ref.count === 0) this.#entry(cidr).refs.delete(key);
+      unname();
+    };
+  }
+
+  /** Notes that the CIDR's entry names the node, until the result is called. */
+  #name(node: string, cidr: Prefix): () => void {
+    const cidrs = getOrCreate(this.#cidrsOfNode, node, () => new Map<Prefix, number>());
+    cidrs.set(cidr, (cidrs.get(cidr) ?? 0) + 1);
+    this.#dirty.add(cidr);
+    return () => {
+      const left = (cidrs.get(cidr) ?? 1) - 1;
+      if (left > 0) cidrs.set(cidr, left);
+      else cidrs.delete(cidr);
+      if (cidrs.size === 0 && this.#cidrsOfNode.get(node) === cidrs) this.#cidrsOfNode.delete(node);
       this.#dirty.add(cidr);
     };
   }
@@ -217,13 +233,8 @@ export class L3Routes {
 
   /** Our own address decides what is the same subnet: then every route is in question. */
   #dirtyOfNode(name: string): void {
-    for (const [cidr, { blockNodes, hosts, refs }] of this.#entries) {
-      const named =
-        hosts.has(name) ||
-        blockNodes.values().some((node) => node === name) ||
-        refs.values().some(({ node }) => node === name);
-      if (name === this.#nodeName || named) this.#dirty.add(cidr);
-    }
+    const cidrs = name === this.#nodeName ? this.#entries : this.#cidrsOfNode.get(name);
+    for (const cidr of cidrs?.keys() ?? []) this.#dirty.add(cidr);
   }
 }
 
@@ -292,7 +303,8 @@ class Fold {
 }
 
 export function activePool({ spec }: IPPool): ActivePool {
-  const { vxlanMode = "Never", ipipMode = "Never" } = spec;
+  const vxlanMode = spec.vxlanMode || "Never";
+  const ipipMode = spec.ipipMode || "Never";
   const loadBalancer = spec.allowedUses?.length === 1 && spec.allowedUses[0] === "LoadBalancer";
   const encapsulated = vxlanMode !== "Never" ? "vxlan" : ipipMode !== "Never" ? "ipip" : "noEncap";
   return {
@@ -305,8 +317,8 @@ export function activePool({ spec }: IPPool): ActivePool {
 
 /** Facts 4.15: the BGP addresses, else the first InternalIP, else the first ExternalIP. */
 export function hostAddresses({ spec }: Node): HostAddresses {
-  const v4 = spec.bgp?.ipv4Address ?? firstAddress(spec, 4);
-  const v6 = spec.bgp?.ipv6Address ?? firstAddress(spec, 6);
+  const v4 = spec.bgp?.ipv4Address || firstAddress(spec, 4);
+  const v6 = spec.bgp?.ipv6Address || firstAddress(spec, 6);
   return {
     ...(v4 === undefined ? {} : { v4: parseInterfaceAddress(v4) }),
     ...(v6 === undefined ? {} : { v6: parseInterfaceAddress(v6) }),
@@ -323,7 +335,7 @@ function firstAddress({ addresses = [] }: Node["spec"], family: IpFamily): strin
   return first("InternalIP") ?? first("ExternalIP");
 }
 
-function ownAddresses({ spec }: Node, hosts: HostAddresses | undefined): IpAddr[] {
+export function ownAddresses({ spec }: Node, hosts: HostAddresses | undefined): IpAddr[] {
   const listed = (spec.addresses ?? [])
     .map(({ address }) => address.split("/")[0] ?? "")
     .filter(isIpAddr)
@@ -352,7 +364,7 @@ function addressOfNode(
 }
 
 /** Addresses of a block that another node than its own uses, by the `node` attribute. */
-function* borrowers(
+export function* borrowers(
   { spec }: IPAMBlock,
   cidr: Prefix,
   owner: string | undefined,

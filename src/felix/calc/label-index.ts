@@ -64,7 +64,10 @@ export class LabelIndex {
 
   setSelector(id: string, selector: Selector): void {
     this.#unfileSelector(id);
-    const anchors = anchorsOfSelector(selector);
+    const anchors = anchorsOfSelector(
+      selector,
+      (anchor) => this.#itemsByLabel.get(anchor)?.size ?? 0,
+    );
     this.#selectors.set(id, { selector, anchors });
     for (const anchor of anchors) file(this.#selectorsByAnchor, anchor, id);
     const candidates = new Set(this.itemsOf(id));
@@ -123,17 +126,30 @@ function anchorsOfLabels(labels: Labels): string[] {
   return [...labels].flatMap(([label, value]) => [label, `${label}\0${value}`]);
 }
 
-/** The fewest places under which every match is filed: values of one label, a label, or everywhere. */
-function anchorsOfSelector(selector: Selector): Anchors {
+/** Labels that whole namespaces, or all endpoints, have in common: they single out little. */
+const common = /^(projectcalico\.org\/|pcns\.|pcsa\.)/;
+
+/**
+ * The places under which every match is filed: values of one label, or its presence, whichever has
+ * the fewest items now; where that says nothing, of a label that is not common. Any choice is right.
+ */
+function anchorsOfSelector(selector: Selector, itemsAt: (anchor: string) => number): Anchors {
   let best: Anchors = [""];
-  let present: string | undefined;
+  let least = [Number.POSITIVE_INFINITY];
   for (const [label, { values, mustBePresent }] of labelRestrictions(selector)) {
-    if (values !== undefined && (best[0] === "" || values.size < best.length)) {
-      best = [...values].map((value) => `${label}\0${value}`);
-    }
-    if (mustBePresent === true) present ??= label;
+    if (values === undefined && mustBePresent !== true) continue;
+    const anchors =
+      values === undefined ? [label] : [...values].map((value) => `${label}\0${value}`);
+    const items = anchors.reduce((sum, anchor) => sum + itemsAt(anchor), 0);
+    const cost = [items, common.test(label) ? 1 : 0, values === undefined ? 1 : 0, anchors.length];
+    if (compareCosts(cost, least) < 0) [best, least] = [anchors, cost];
   }
-  return best[0] === "" && present !== undefined ? [present] : best;
+  return best;
+}
+
+function compareCosts(a: readonly number[], b: readonly number[]): number {
+  const at = a.findIndex((cost, i) => cost !== b[i]);
+  return at < 0 ? 0 : (a[at] ?? 0) - (b[at] ?? 0);
 }
 
 function file(index: Map<string, Set<string>>, key: string, id: string): void {

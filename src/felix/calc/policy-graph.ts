@@ -10,7 +10,7 @@ import { all, not } from "../../api/selector/ast.ts";
 import { policySelector } from "../../api/selector/scope.ts";
 import { getOrCreate } from "../../lib/collections.ts";
 import { type IpAddr, parseIpAddr } from "../../lib/ip-addr.ts";
-import { type MacAddr, parseMac } from "../../lib/mac.ts";
+import { parseMac } from "../../lib/mac.ts";
 import { type Prefix, parseInterfaceAddress, prefixOf } from "../../lib/prefix.ts";
 import { EndpointLabels } from "./endpoint-labels.ts";
 import { IpSetMembers } from "./ip-set-members.ts";
@@ -255,7 +255,7 @@ export class PolicyGraph {
       id,
       value: {
         interfaceName: spec.interfaceName,
-        ...(spec.mac === undefined ? {} : { mac: parseMac(spec.mac) as MacAddr }),
+        ...(spec.mac ? { mac: parseMac(spec.mac) } : {}),
         addresses: (spec.ipNetworks ?? []).map(addressOfNetwork),
         tiers: endpointTiers(policies, this.#tiers),
         profiles: spec.profiles ?? [],

@@ -27,8 +27,8 @@ export interface ScannedRules {
  * Turns a policy's rules into what rendering needs, with selectors and named ports as IP sets.
  * `namespace` is that of a NetworkPolicy.
  *
- * A rule that cannot be resolved matches nothing if it would allow, and everything if it would deny or
- * pass: it fails closed.
+ * A rule that cannot be resolved matches nothing if it would allow or log, and denies everything
+ * otherwise: it fails closed.
  */
 export function scanRules(rules: readonly Rule[], namespace: string | undefined): ScannedRules {
   const sets = new Map<string, SetSource>();
@@ -39,7 +39,7 @@ export function scanRules(rules: readonly Rule[], namespace: string | undefined)
       for (const [id, source] of own) sets.set(id, source);
       return [result];
     } catch {
-      return rule.action === "Deny" || rule.action === "Pass" ? [denyAll] : [];
+      return rule.action === "Allow" || rule.action === "Log" ? [] : [denyAll];
     }
   });
   return { rules: resolved, sets };
@@ -68,10 +68,13 @@ function resolveRule(
   if (rule.source?.services !== undefined || rule.destination?.services !== undefined) {
     throw new RangeError("rules of services need the Kubernetes datastore");
   }
-  const protocol = protocolOf(rule.protocol);
+  if (!Object.hasOwn(actions, rule.action)) {
+    throw new RangeError(`Cannot use the action "${rule.action}"`);
+  }
+  const protocol = rule.protocol === undefined ? undefined : protocolOf(rule.protocol);
   const entity = (side: EntityRule | undefined) =>
     resolveEntity(side ?? {}, { namespace, protocol, sets });
-  const notProtocol = protocolOf(rule.notProtocol);
+  const notProtocol = rule.notProtocol === undefined ? undefined : protocolOf(rule.notProtocol);
   return {
     action: actions[rule.action],
     ...(rule.ipVersion === undefined ? {} : { ipVersion: rule.ipVersion }),
@@ -85,7 +88,8 @@ function resolveRule(
   };
 }
 
-function protocolOf(protocol: string | number | undefined): ProtocolMatch | undefined {
+/** As a resolved rule has it: a number, or a lower-case name. */
+export function protocolOf(protocol: string | number): ProtocolMatch {
   if (typeof protocol !== "string") return protocol;
   return /^\d+$/.test(protocol) ? Number(protocol) : protocol.toLowerCase();
 }
@@ -131,21 +135,33 @@ function selectorSet(selector: Selector, sets: Map<string, SetSource>): string {
   return id;
 }
 
-const portProtocols: Readonly<Record<string, "tcp" | "udp" | "sctp">> = {
-  tcp: "tcp",
-  udp: "udp",
-  sctp: "sctp",
-  6: "tcp",
-  17: "udp",
-  132: "sctp",
-};
+const portProtocols = new Map<ProtocolMatch, "tcp" | "udp" | "sctp">([
+  ["tcp", "tcp"],
+  ["udp", "udp"],
+  ["sctp", "sctp"],
+  [6, "tcp"],
+  [17, "udp"],
+  [132, "sctp"],
+]);
 
-/** Without a protocol in the rule, a named port may be of any: one set each. */
+/** The protocol, when it is one that has ports. `protocol` is as in a resolved rule. */
+export function portProtocol(protocol: ProtocolMatch): "tcp" | "udp" | "sctp" | undefined {
+  return portProtocols.get(protocol);
+}
+
+/**
+ * Without a protocol in the rule, a named port may be of any: one set each.
+ *
+ * @throws {RangeError} for a protocol without ports: no sets at all would match every packet.
+ */
 function namedPortSets(port: string, selector: Selector, context: EntityContext): string[] {
   const protocols =
     context.protocol === undefined
       ? (["tcp", "udp", "sctp"] as const)
-      : [portProtocols[String(context.protocol)]].filter((name) => name !== undefined);
+      : [portProtocol(context.protocol)].filter((name) => name !== undefined);
+  if (protocols.length === 0) {
+    throw new RangeError(`Cannot match port "${port}": ${context.protocol} has no ports`);
+  }
   return protocols.map((protocol) => {
     const base = ipSetId("s", canonicalText(selector));
     const id = ipSetId("n", `${base},${protocol},${port}`);

@@ -43,7 +43,7 @@ function end(
   }
   return {
     tunnelAddress: parseIpAddr(tunnelAddress),
-    mac: mac === undefined ? vtepMac(of.node, of.family) : parseMac(mac),
+    mac: mac ? parseMac(mac) : vtepMac(of.node, of.family),
     nodeAddress,
   };
 }

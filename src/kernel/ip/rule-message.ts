@@ -7,6 +7,8 @@ import { addressFamilies, familyOf } from "./route-message.ts";
 export const ruleMessage = { new: 32, delete: 33, get: 34 } as const;
 
 const attribute = { priority: 6, mark: 10, table: 15, mask: 16 };
+/** What a RoutingRule cannot say: iif, oif, tunnel id, l3mdev, uid range, protocol, ports. */
+const otherSelectors = [3, 17, 12, 19, 20, 22, 23, 24];
 const actionToTable = 1;
 const flagInvert = 2;
 
@@ -23,11 +25,14 @@ export function writeRule(writer: MessageWriter, rule: RoutingRule): void {
   if (rule.mask !== undefined) writer.u32(attribute.mask, rule.mask);
 }
 
-/** Undefined for rules that do else than point to a table. */
+/** Undefined for rules that do else than point to a table, or select by more than a mark. */
 export function readRule(body: Buffer): RoutingRule | undefined {
   const family = familyOf(body[0]);
   if (family === undefined || body.length < 12 || body[7] !== actionToTable) return undefined;
   const attributes = attributesOf(body, 12);
+  const bySubnetOrTos = body.subarray(1, 4).some((octet) => octet !== 0);
+  if (bySubnetOrTos || otherSelectors.some((type) => selects(attributes.get(type))))
+    return undefined;
   const mark = u32Of(attributes.get(attribute.mark));
   const mask = u32Of(attributes.get(attribute.mask));
   return {
@@ -38,4 +43,9 @@ export function readRule(body: Buffer): RoutingRule | undefined {
     ...(mask === undefined ? {} : { mask }),
     ...((body.readUInt32LE(8) & flagInvert) !== 0 ? { invert: true } : {}),
   };
+}
+
+/** The kernel lists some selectors of every rule, with zeros for "any". */
+function selects(value: Buffer | undefined): boolean {
+  return value?.some((octet) => octet !== 0) ?? false;
 }

@@ -1,4 +1,4 @@
-import { type IpAddr, type IpFamily, ipBytes, ipFamily } from "../../lib/ip-addr.ts";
+import { addressBits, type IpAddr, type IpFamily, ipBytes, ipFamily } from "../../lib/ip-addr.ts";
 import { addressOf } from "../ip/route-message.ts";
 import {
   type Attributes,
@@ -153,7 +153,7 @@ export function readListedSet(body: Buffer): ListedSet | undefined {
     name,
     type,
     maxElements: maxElementsOf(header),
-    members: entries === undefined ? [] : membersOf(entries, type),
+    members: entries === undefined ? [] : membersOf(entries),
   };
 }
 
@@ -163,28 +163,30 @@ function maxElementsOf(header: Buffer | undefined): number {
 }
 
 /** The entries are attributes of one and the same type: walked here, not put into a map. */
-function membersOf(entries: Buffer, type: string): string[] {
+function membersOf(entries: Buffer): string[] {
   const members: string[] = [];
   for (let at = 0; at + 4 <= entries.length; ) {
     const length = entries.readUInt16LE(at);
     if (length < 4 || at + length > entries.length) break;
-    const member = memberText(attributesOf(entries.subarray(at + 4, at + length)), type);
+    const member = memberText(attributesOf(entries.subarray(at + 4, at + length)));
     if (member !== undefined) members.push(member);
     at += (length + 3) & ~3;
   }
   return members;
 }
 
-function memberText(attributes: Attributes, type: string): string | undefined {
+/** Its form follows from what it has: only the first message of a long set tells the set's type. */
+function memberText(attributes: Attributes): string | undefined {
   const nested = attributes.get(entry.address);
   if (nested === undefined) return undefined;
   const inner = attributesOf(nested);
   const ip = addressOf(inner.get(address.v4) ?? inner.get(address.v6));
   if (ip === undefined) return undefined;
-  const full = ipFamily(ip) === 4 ? 32 : 128;
-  if (type === "hash:net" || type === "hash:ip")
-    return `${ip}/${attributes.get(entry.cidr)?.[0] ?? full}`;
+  const port = u16beOf(attributes.get(entry.port));
+  if (port === undefined) {
+    return `${ip}/${attributes.get(entry.cidr)?.[0] ?? addressBits[ipFamily(ip)]}`;
+  }
   const number = attributes.get(entry.protocolNumber)?.[0] ?? 0;
   const name = Object.entries(protocolNumbers).find(([, value]) => value === number)?.[0] ?? number;
-  return `${ip},${name}:${u16beOf(attributes.get(entry.port)) ?? 0}`;
+  return `${ip},${name}:${port}`;
 }

@@ -37,7 +37,9 @@ export class MessageWriter {
 
   /** The family header that follows the message's: fixed fields, host order. */
   header(bytes: Uint8Array): this {
-    this.#buffer.set(bytes, this.#reserve(bytes.length));
+    // First the room: reserving may move the buffer.
+    const at = this.#reserve(bytes.length);
+    this.#buffer.set(bytes, at);
     return this;
   }
 

@@ -24,6 +24,11 @@ export class Poller {
   readonly #watchers = new Set<Watcher>();
   #polling = false;
 
+  constructor() {
+    // Node waits for its pool's threads when the process exits: one in poll(2) would keep it for ever.
+    process.once("exit", () => this.#interrupt());
+  }
+
   /** Calls `onReady` each time `fd` has something to read. Returns what ends it. */
   watch(fd: number, onReady: () => void, events: number = POLLIN): () => void {
     const watcher = { fd, events, onReady };
@@ -35,11 +40,14 @@ export class Poller {
   }
 
   #wake(): void {
-    if (this.#polling) {
-      const one = Buffer.alloc(8);
-      one.writeBigUInt64LE(1n);
-      libc.write(this.#wakeFd, one, one.length);
-    } else if (this.#watchers.size > 0) this.#poll();
+    if (this.#polling) this.#interrupt();
+    else if (this.#watchers.size > 0) this.#poll();
+  }
+
+  #interrupt(): void {
+    const one = Buffer.alloc(8);
+    one.writeBigUInt64LE(1n);
+    libc.write(this.#wakeFd, one, one.length);
   }
 
   #poll(): void {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { withDefaults } from "../../../src/api/defaults.ts";
 import { kindOfWord } from "../../../src/api/kinds.ts";
 import { decodeResource, decodeStored } from "../../../src/api/validate.ts";

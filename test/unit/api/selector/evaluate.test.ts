@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { not } from "../../../../src/api/selector/ast.ts";
 import { evaluateSelector } from "../../../../src/api/selector/evaluate.ts";
 import { parseSelector } from "../../../../src/api/selector/parser.ts";

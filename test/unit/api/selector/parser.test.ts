@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { canonicalText } from "../../../../src/api/selector/canonical.ts";
 import { maxSelectorDepth, parseSelector } from "../../../../src/api/selector/parser.ts";
 import { maxLabelLength } from "../../../../src/api/selector/tokenizer.ts";

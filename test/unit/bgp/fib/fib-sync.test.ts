@@ -177,6 +177,21 @@ test("What somebody changes is repaired, what concerns us not is not looked at",
   assert.deepEqual(written, ["+10.1.1.0/26", "+10.1.1.0/26", "-10.1.9.0/26"]);
 });
 
+test("A change of the link that our routes use makes us look, one of a pod's link does not", async () => {
+  const { kernel, table } = fakeRoutes();
+  const { fib, pass } = await setUp(kernel);
+  set(fib, { "10.1.1.0/26": route("10.1.1.0/26") });
+  await pass(100);
+  table.clear();
+  const link = { name: "x", up: true, running: true, mtu: 1500 };
+  fib.onKernelEvents([{ kind: "link", op: "set", link: { ...link, ifindex: 40 } }]);
+  await pass(100);
+  assert.equal(table.size, 0);
+  fib.onKernelEvents([{ kind: "link", op: "set", link: { ...link, ifindex: 2 } }]);
+  await pass(100);
+  assert.equal(table.size, 1);
+});
+
 test("Drift without an event is found after 90 seconds", async () => {
   const { kernel, table } = fakeRoutes();
   const { fib, pass } = await setUp(kernel);

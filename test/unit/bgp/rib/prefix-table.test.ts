@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { PrefixTable } from "../../../../src/bgp/rib/prefix-table.ts";
 import { type IpFamily, ipFromBits } from "../../../../src/lib/ip-addr.ts";
 import { type Prefix, parsePrefix, prefixOf } from "../../../../src/lib/prefix.ts";

@@ -107,13 +107,18 @@ export class Network {
     }
   }
 
-  /** Establishes every session that both ends have configured. */
+  /** Establishes every session that both ends have configured; messages travel too. */
   connect(options: LinkOptions = {}): void {
+    this.establish(options);
+    this.settle();
+  }
+
+  /** Establishes sessions; their first messages are under way until `settle`. */
+  establish(options: LinkOptions = {}): void {
     const names = [...this.hosts.keys()];
     for (const [i, one] of names.entries()) {
       for (const two of names.slice(i + 1)) this.#establish(one, two, options);
     }
-    this.settle();
   }
 
   cut(one: string, two: string, graceful: boolean): void {

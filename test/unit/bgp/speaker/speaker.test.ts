@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ipFromBits } from "../../../../src/lib/ip-addr.ts";
-import { prefixOf } from "../../../../src/lib/prefix.ts";
+import { parsePrefix, prefixOf } from "../../../../src/lib/prefix.ts";
 import { type ClusterSketch, cluster } from "./cluster.ts";
 import { connected, Network } from "./network.ts";
 
@@ -119,10 +119,76 @@ test("A peer that lost its forwarding state loses its stale routes when it is ba
   const network = meshOf(mesh3);
   const node1 = network.host("node1");
   network.cut("node1", "node2", true);
-  const { "10.244.2.0/26": _gone, ...blocks } = mesh3.blocks ?? {};
-  network.configure(cluster({ ...mesh3, blocks }));
-  network.connect({ forwardingKept: false });
+  network.establish({ forwardingKept: false });
   assert.equal(node1.routeTo("10.244.2.0/26"), undefined);
+  network.settle();
+  assert.equal(node1.routeTo("10.244.2.0/26"), "via 192.168.1.12");
+});
+
+test("A stale route that is told again is stale no more", () => {
+  const network = meshOf(mesh3);
+  const node1 = network.host("node1");
+  network.cut("node1", "node2", true);
+  network.connect();
+  node1.post({ kind: "timerExpired", timer: "stale Mesh_192_168_1_12" });
+  network.settle();
+  assert.equal(node1.routeTo("10.244.2.0/26"), "via 192.168.1.12");
+});
+
+test("A session that is new without the old one's end is told all, once", () => {
+  const network = meshOf(mesh3);
+  const node1 = network.host("node1");
+  const name = "Mesh_192_168_1_12";
+  const negotiated = node1.speaker.peers.get(name)?.negotiated;
+  assert.ok(negotiated !== undefined);
+  const localAddress = "192.168.1.99" as typeof node1.address;
+  const again = { ...negotiated, localAddress };
+  node1.post({ kind: "peer", event: { kind: "established", name, negotiated: again } });
+  node1.sent.length = 0;
+  network.configure(cluster({ ...mesh3, blocks: { ...mesh3.blocks, "10.244.1.64/26": "node1" } }));
+  assert.equal(node1.sent.filter((send) => send.name === name).length, 1);
+});
+
+test("Communities go to the routes that prefixAdvertisements cover", () => {
+  const configurations = {
+    default: {
+      communities: [{ name: "blue", value: "64512:7" }],
+      prefixAdvertisements: [{ cidr: "10.244.1.64/26", communities: ["blue", "1:2:3"] }],
+    },
+  };
+  const blocks = { ...mesh3.blocks, "10.244.1.64/26": "node1" };
+  const network = meshOf({ ...mesh3, blocks, configurations });
+  const { rib } = network.host("node2").speaker.families[4];
+  const attributesOf = (prefix: string) => {
+    const best = rib.loc.get(rib.table.findPrefix(parsePrefix(prefix)));
+    assert.ok(best !== undefined);
+    return network.host("node2").speaker.attributes.get(best.attributesId).attributes;
+  };
+  assert.equal(attributesOf("10.244.1.0/26").communities, undefined);
+  assert.deepEqual(attributesOf("10.244.1.64/26").communities, [64512 * 65536 + 7]);
+  assert.deepEqual(attributesOf("10.244.1.64/26").largeCommunities, [[1, 2, 3]]);
+});
+
+test("Of one route by two reflectors, that with the lower originator and shorter way wins", () => {
+  const reflector = { routeReflectorClusterID: "1.0.0.1" };
+  const network = meshOf({
+    ...mesh3,
+    nodes: {
+      ...mesh3.nodes,
+      node3: { ipv4Address: "192.168.1.13/16", ...reflector },
+      node4: { ipv4Address: "192.168.1.14/16", ...reflector },
+    },
+    labels: { node3: { rr: "true" }, node4: { rr: "true" } },
+    configurations: { default: { nodeToNodeMeshEnabled: false } },
+    peers: { rr: { nodeSelector: "all()", peerSelector: "rr == 'true'" } },
+  });
+  const node1 = network.host("node1");
+  // ORIGINATOR_ID is the same, so neither router ID decides but the peers' addresses.
+  assert.deepEqual(node1.verdicts("10.244.2.0/26"), {
+    Node_192_168_1_13: "best",
+    Node_192_168_1_14: "lost: peer-address",
+  });
+  assert.equal(node1.routeTo("10.244.2.0/26"), "via 192.168.1.12");
 });
 
 test("A start has converged after the End-of-RIB of all peers, or after 120 s", () => {

@@ -1,0 +1,80 @@
+import { policyIdentity } from "../../api/policy-identity.ts";
+import type { Kind, ResourceOfKind } from "../../api/resource-of-kind.ts";
+import type { IPAMBlock } from "../../api/resources/ipam.ts";
+import type { Node } from "../../api/resources/node.ts";
+import type { WorkloadEndpoint } from "../../api/resources/workload-endpoint.ts";
+import { parseMac } from "../../lib/mac.ts";
+import { parseInterfaceAddress, parsePrefix } from "../../lib/prefix.ts";
+import { activePool, borrowers, hostAddresses, ownAddresses } from "./l3-routes.ts";
+import { vtepOf } from "./vteps.ts";
+
+/**
+ * Reads every field that the graph will read, before the graph changes anything: a datastore may hold
+ * what no validation ever saw.
+ *
+ * @throws whatever reading a malformed field throws.
+ */
+export function checkObject(value: ResourceOfKind[Kind] | null): void {
+  switch (value?.kind) {
+    case "WorkloadEndpoint":
+      checkEndpoint(value);
+      return;
+    case "Node":
+      checkNode(value);
+      return;
+    case "IPPool":
+      activePool(value);
+      return;
+    case "IPAMBlock":
+      checkBlock(value);
+      return;
+    case "NetworkPolicy":
+    case "GlobalNetworkPolicy":
+      policyIdentity(value);
+      checkLists(value.spec, ["ingress", "egress", "types"]);
+      return;
+    case "Profile":
+      checkLists(value.spec, ["ingress", "egress"]);
+      checkTexts(value.spec.labelsToApply, "labelsToApply");
+      return;
+    case "Tier":
+      checkLists(value.spec, []);
+      return;
+    default:
+  }
+}
+
+function checkEndpoint({ spec, metadata }: WorkloadEndpoint): void {
+  checkLists(spec, ["ipNetworks", "profiles", "ports", "allowSpoofedSourcePrefixes"]);
+  checkTexts(metadata.labels, "labels");
+  for (const text of spec.ipNetworks ?? []) parseInterfaceAddress(text);
+  for (const text of spec.allowSpoofedSourcePrefixes ?? []) parseInterfaceAddress(text);
+  if (spec.mac) parseMac(spec.mac);
+}
+
+function checkNode(node: Node): void {
+  ownAddresses(node, hostAddresses(node));
+  vtepOf(node);
+}
+
+function checkBlock(block: IPAMBlock): void {
+  if (block.spec.deleted === true) return;
+  const addresses = borrowers(block, parsePrefix(block.spec.cidr), undefined);
+  // Read to the end: a block is as good as its worst allocation.
+  for (const _ of addresses);
+}
+
+function checkLists<Spec extends object>(spec: Spec, fields: readonly (keyof Spec & string)[]) {
+  for (const field of fields) {
+    const value: unknown = spec[field] ?? [];
+    if (!Array.isArray(value)) throw new TypeError(`Cannot read ${field}: it is no list`);
+    if (value.includes(null)) throw new TypeError(`Cannot read ${field}: it has an empty item`);
+  }
+}
+
+function checkTexts(record: unknown, field: string): void {
+  const wrong = Object.entries(record ?? {}).find(([, value]) => typeof value !== "string");
+  if (wrong !== undefined) {
+    throw new TypeError(`Cannot read ${field}: the value of "${wrong[0]}" is no text`);
+  }
+}

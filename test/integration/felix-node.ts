@@ -1,0 +1,126 @@
+import { type ChildProcess, execFile, execFileSync, spawn } from "node:child_process";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { Datastore } from "../../src/datastore/datastore.ts";
+import { openEmbeddedDatastore } from "../../src/datastore/embedded/embedded-datastore.ts";
+import { waitFor } from "../support/wait-for.ts";
+
+const tortie = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
+
+/**
+ * A network namespace that is a node: eth0 192.168.1.11/24, pods in namespaces of their own, and the
+ * real `tortie felix` on an embedded datastore.
+ */
+export class FelixNode {
+  readonly netns: string;
+  readonly folder: string = mkdtempSync(join(tmpdir(), "tortie-felix-"));
+  readonly datastore: Datastore;
+  readonly #env: Readonly<Record<string, string>>;
+  readonly #namespaces: string[] = [];
+  #daemon: ChildProcess | undefined;
+  #log = "";
+
+  constructor(name: string, env: Readonly<Record<string, string>> = {}) {
+    this.netns = `tt-${process.pid}-${name}`;
+    this.#env = env;
+    this.datastore = openEmbeddedDatastore(join(this.folder, "store"));
+    this.#addNamespace(this.netns);
+    // Link-local addresses would come a second late, as events that nobody asked for.
+    for (const scope of ["all", "default"]) {
+      this.run("sysctl", "-q", "-w", `net.ipv6.conf.${scope}.accept_dad=0`);
+    }
+    this.run("ip", "link", "add", "eth0", "mtu", "1500", "type", "veth", "peer", "name", "other");
+    this.run("ip", "address", "add", "192.168.1.11/24", "dev", "eth0");
+    for (const link of ["lo", "other", "eth0"]) this.run("ip", "link", "set", link, "up");
+    // Without a way to 169.254.1.1 the kernel does not answer for it.
+    this.run("ip", "route", "add", "default", "via", "192.168.1.1");
+  }
+
+  /** What the program printed. Throws with its complaint when it failed. */
+  run(program: string, ...args: readonly string[]): string {
+    return inside(this.netns, program, args);
+  }
+
+  /** A pod as the CNI plugin leaves it. Gives its namespace. */
+  addPod(name: string, address: string, mac: string): string {
+    const netns = `${this.netns}-${name}`;
+    this.#addNamespace(netns);
+    const link = `cali${name}`;
+    const peer = ["peer", "name", "eth0", "address", mac, "netns", netns];
+    this.run("ip", "link", "add", link, "address", "ee:ee:ee:ee:ee:ee", "type", "veth", ...peer);
+    this.run("ip", "link", "set", link, "up");
+    const pod = (...args: string[]) => inside(netns, "ip", args);
+    pod("link", "set", "eth0", "up");
+    pod("address", "add", `${address}/32`, "dev", "eth0");
+    pod("route", "add", "169.254.1.1", "dev", "eth0", "scope", "link");
+    pod("route", "add", "default", "via", "169.254.1.1");
+    return netns;
+  }
+
+  /** Starts felix, and waits until it answers CNI calls: the kernel is then as it must be. */
+  async start(): Promise<void> {
+    const socket = join(this.folder, "cni.sock");
+    rmSync(socket, { force: true });
+    this.#log = "";
+    this.#daemon = spawn("ip", ["netns", "exec", this.netns, process.execPath, tortie, "felix"], {
+      env: {
+        PATH: process.env["PATH"] ?? "",
+        NODENAME: "node-a",
+        DATASTORE_TYPE: "embedded",
+        TORTIE_DATASTORE_PATH: join(this.folder, "store"),
+        TORTIE_CNI_SOCKET: socket,
+        FELIX_ENDPOINTSTATUSPATHPREFIX: this.folder,
+        FELIX_LOGSEVERITYSCREEN: "Debug",
+        ...this.#env,
+      },
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+    this.#daemon.stderr?.on("data", (piece: Buffer) => {
+      this.#log = (this.#log + piece.toString()).slice(-100_000);
+    });
+    await waitFor(() => existsSync(socket), { timeoutMs: 20_000, what: "felix" }).catch((cause) => {
+      throw new Error(`felix did not start:\n${this.#log}`, { cause });
+    });
+  }
+
+  /** What felix logged since it started. */
+  get log(): string {
+    return this.#log;
+  }
+
+  async stop(signal: "SIGTERM" | "SIGKILL"): Promise<void> {
+    const daemon = this.#daemon;
+    this.#daemon = undefined;
+    if (daemon === undefined || daemon.exitCode !== null || daemon.signalCode !== null) return;
+    const ended = new Promise((resolve) => daemon.once("exit", resolve));
+    daemon.kill(signal);
+    await ended;
+  }
+
+  async close(): Promise<void> {
+    await this.stop("SIGKILL");
+    await this.datastore.close();
+    for (const netns of this.#namespaces.toReversed()) execFileSync("ip", ["netns", "del", netns]);
+    rmSync(this.folder, { recursive: true });
+  }
+
+  #addNamespace(netns: string): void {
+    execFileSync("ip", ["netns", "add", netns]);
+    this.#namespaces.push(netns);
+  }
+}
+
+/** True when one ping from the namespace is answered within a second. */
+export function pings(netns: string, address: string): Promise<boolean> {
+  const args = ["netns", "exec", netns, "ping", "-c", "1", "-W", "1", address];
+  return new Promise((resolve) => execFile("ip", args, (error) => resolve(error === null)));
+}
+
+function inside(netns: string, program: string, args: readonly string[]): string {
+  return execFileSync("ip", ["netns", "exec", netns, program, ...args], {
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+}

@@ -1,0 +1,105 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { waitFor } from "./wait-for.ts";
+
+/** A real etcd on loopback and on a unix socket, in a temporary folder. */
+export class EtcdServer {
+  readonly #folder = mkdtempSync(join(tmpdir(), "tortie-etcd-"));
+  readonly #ports: readonly [client: number, peer: number];
+  #child: ChildProcess | undefined;
+
+  private constructor(ports: readonly [number, number]) {
+    this.#ports = ports;
+  }
+
+  static async start(): Promise<EtcdServer> {
+    const server = new EtcdServer([await freePort(), await freePort()]);
+    await server.start();
+    return server;
+  }
+
+  get endpoint(): string {
+    return `http://127.0.0.1:${this.#ports[0]}`;
+  }
+
+  get socketEndpoint(): string {
+    return `unix://${join(this.#folder, "etcd.sock:0")}`;
+  }
+
+  async start(): Promise<void> {
+    const peer = `http://127.0.0.1:${this.#ports[1]}`;
+    const child = spawn(
+      "etcd",
+      [
+        "--name=test",
+        "--data-dir=data",
+        `--listen-client-urls=${this.endpoint},unix://etcd.sock:0`,
+        `--advertise-client-urls=${this.endpoint}`,
+        `--listen-peer-urls=${peer}`,
+        `--initial-advertise-peer-urls=${peer}`,
+        `--initial-cluster=test=${peer}`,
+        "--unsafe-no-fsync=true",
+      ],
+      { cwd: this.#folder, stdio: "ignore" },
+    );
+    this.#child = child;
+    const failed = new Promise<never>((_resolve, reject) => {
+      child.on("error", (cause) =>
+        reject(new Error("Cannot run etcd: is it installed?", { cause })),
+      );
+    });
+    const healthy = waitFor(async () => (await fetch(`${this.endpoint}/health`)).ok, {
+      timeoutMs: 20_000,
+      what: "etcd",
+    });
+    await Promise.race([healthy, failed]);
+  }
+
+  async stop(signal: NodeJS.Signals = "SIGTERM"): Promise<void> {
+    const child = this.#child;
+    this.#child = undefined;
+    if (child === undefined || child.exitCode !== null) return;
+    const ended = new Promise((resolve) => child.on("exit", resolve));
+    child.kill(signal);
+    await ended;
+  }
+
+  /** Stopped, not ended: it takes connections and answers nothing. */
+  freeze(): void {
+    this.#child?.kill("SIGSTOP");
+  }
+
+  thaw(): void {
+    this.#child?.kill("SIGCONT");
+  }
+
+  /** Forgets all changes before the present revision. */
+  async compact(revision: string): Promise<void> {
+    const answer = await fetch(`${this.endpoint}/v3/kv/compaction`, {
+      method: "POST",
+      body: JSON.stringify({ revision, physical: true }),
+    });
+    if (!answer.ok) throw new Error(`Cannot compact: ${await answer.text()}`);
+  }
+
+  async remove(): Promise<void> {
+    this.thaw();
+    await this.stop("SIGKILL");
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer()
+      .on("error", reject)
+      .listen(0, "127.0.0.1", () => {
+        const address = server.address();
+        const port = typeof address === "object" && address !== null ? address.port : 0;
+        server.close(() => resolve(port));
+      });
+  });
+}

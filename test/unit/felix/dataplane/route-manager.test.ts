@@ -1,0 +1,164 @@
+import { strict as assert } from "node:assert";
+import { test } from "node:test";
+import type {
+  ClusterRoute,
+  PoolClass,
+  RouteType,
+  Vtep,
+} from "../../../../src/felix/calc/updates.ts";
+import { type RouteContext, RouteManager } from "../../../../src/felix/dataplane/route-manager.ts";
+import { parseIpAddr } from "../../../../src/lib/ip-addr.ts";
+import { parseMac } from "../../../../src/lib/mac.ts";
+import { parsePrefix } from "../../../../src/lib/prefix.ts";
+import { routeText } from "./fake-kernel.ts";
+
+const block = parsePrefix("10.0.0.8/29");
+const vtep: Vtep = {
+  node: "node-b",
+  v4: {
+    tunnelAddress: parseIpAddr("10.0.0.8"),
+    mac: parseMac("66:00:00:00:00:01"),
+    nodeAddress: parseIpAddr("192.168.1.12"),
+  },
+};
+const known: RouteContext = {
+  vteps: new Map([["node-b", vtep]]),
+  parentIfindex: { 4: 2 },
+  vxlanIfindex: { 4: 3 },
+  deviceRouteProtocol: 3,
+};
+
+function route(
+  types: readonly RouteType[],
+  poolClass: PoolClass,
+  rest: Partial<ClusterRoute> = {},
+): ClusterRoute {
+  return {
+    destination: block,
+    types: new Set(types),
+    poolClass,
+    node: "node-b",
+    nodeAddress: parseIpAddr("192.168.1.12"),
+    sameSubnet: false,
+    natOutgoing: false,
+    localWorkload: false,
+    borrowed: false,
+    ...rest,
+  };
+}
+
+const vxlanOnly: readonly PoolClass[] = ["vxlan"];
+const withNoEncap: readonly PoolClass[] = ["vxlan", "noEncap"];
+const remote: readonly RouteType[] = ["remoteWorkload"];
+const host = parsePrefix("10.0.0.9/32");
+const local = { node: "node-a" };
+
+/** Facts 4.15, the worked table, and 4.9. Interface 2 is eth0, 3 is vxlan.calico. */
+const rows: readonly (readonly [
+  what: string,
+  owned: readonly PoolClass[],
+  given: ClusterRoute,
+  context: Partial<RouteContext>,
+  routes: readonly string[],
+])[] = [
+  [
+    "VXLAN, same subnet",
+    vxlanOnly,
+    route(remote, "vxlan", { sameSubnet: true }),
+    {},
+    ["10.0.0.8/29 via 192.168.1.12 dev 2 proto 80 onlink"],
+  ],
+  [
+    "VXLAN, other subnet",
+    vxlanOnly,
+    route(remote, "vxlan"),
+    {},
+    ["10.0.0.8/29 via 10.0.0.8 dev 3 proto 3 onlink"],
+  ],
+  ["VXLAN, VTEP unknown", vxlanOnly, route(remote, "vxlan"), { vteps: new Map() }, []],
+  ["VXLAN, no device yet", vxlanOnly, route(remote, "vxlan"), { vxlanIfindex: {} }, []],
+  [
+    "VXLAN, same subnet, parent unknown: the tunnel",
+    vxlanOnly,
+    route(remote, "vxlan", { sameSubnet: true }),
+    { parentIfindex: {} },
+    ["10.0.0.8/29 via 10.0.0.8 dev 3 proto 3 onlink"],
+  ],
+  ["no encapsulation, bgp owns", vxlanOnly, route(remote, "noEncap"), {}, []],
+  [
+    "no encapsulation, felix owns",
+    withNoEncap,
+    route(remote, "noEncap"),
+    {},
+    ["10.0.0.8/29 via 192.168.1.12 dev 2 proto 80 onlink"],
+  ],
+  [
+    "no encapsulation, node address unknown",
+    withNoEncap,
+    { ...route(remote, "noEncap"), nodeAddress: undefined } as unknown as ClusterRoute,
+    {},
+    [],
+  ],
+  ["no pool", withNoEncap, route(remote, "none"), {}, []],
+  [
+    "local block",
+    vxlanOnly,
+    route(["localWorkload"], "vxlan", local),
+    {},
+    ["blackhole 10.0.0.8/29 proto 80"],
+  ],
+  ["local block of bgp's", vxlanOnly, route(["localWorkload"], "noEncap", local), {}, []],
+  [
+    "local block of one address",
+    vxlanOnly,
+    route(["localWorkload"], "vxlan", { ...local, destination: host }),
+    {},
+    [],
+  ],
+  [
+    "local pod",
+    vxlanOnly,
+    route(["localWorkload"], "vxlan", { ...local, destination: host, localWorkload: true }),
+    {},
+    [],
+  ],
+  [
+    "borrowed from our block",
+    vxlanOnly,
+    route(remote, "vxlan", { destination: host, borrowed: true }),
+    {},
+    ["10.0.0.9/32 via 10.0.0.8 dev 3 proto 3 onlink"],
+  ],
+  [
+    "tunnel address inside its node's block",
+    vxlanOnly,
+    route(["remoteTunnel"], "vxlan", { destination: host }),
+    {},
+    [],
+  ],
+  [
+    "tunnel address borrowed from another's block",
+    vxlanOnly,
+    route(["remoteTunnel"], "vxlan", { destination: host, borrowed: true }),
+    {},
+    ["10.0.0.9/32 dev 3 proto 3 scope link"],
+  ],
+  ["a host's address", vxlanOnly, route(["remoteHost"], "vxlan", { destination: host }), {}, []],
+  [
+    "DeviceRouteProtocol 99",
+    vxlanOnly,
+    route(["localWorkload"], "vxlan", local),
+    { deviceRouteProtocol: 99 },
+    ["blackhole 10.0.0.8/29 proto 99"],
+  ],
+];
+
+for (const [what, owned, given, context, routes] of rows) {
+  test(`RouteManager: ${what}`, () => {
+    const manager = new RouteManager(new Set(owned));
+    manager.onUpdate({ op: "set", kind: "route", id: given.destination, value: given });
+    assert.deepEqual(manager.routes({ ...known, ...context }).map(routeText), routes);
+    manager.onUpdate({ op: "remove", kind: "route", id: given.destination });
+    assert.deepEqual(manager.routes(known), []);
+  });
+}
