@@ -204,13 +204,21 @@ describe("IP sets of the kernel", { skip: cannotMakeNetns() }, () => {
     assert.deepEqual([...saved().keys()], ["cali40s:a"]);
   });
 
-  test("a hash:ip leftover that a rule uses", async () => {
+  test("a hash:ip leftover that a rule uses stays as it is until the rule is gone", async () => {
     netns.run("ipset", ["create", "cali40s:a", "hash:ip"]);
+    netns.run("ipset", ["add", "cali40s:a", "10.0.0.9"]);
     useInRule("cali40s:a");
     const sets = fresh();
     sets.set("cali40s:a", net("10.0.0.0/26"));
+    sets.set("cali40s:b", net("10.0.0.3/32"));
+    // The kernel swaps only sets of one type, and destroys none that is in use.
+    await assert.rejects(sets.apply(), { errno: 4100 });
+    assert.deepEqual(membersOf("cali40s:a"), ["10.0.0.9"]);
+    assert.deepEqual([...saved().keys()].sort(), ["cali40s:a", "cali40s:b"]);
+    netns.run("iptables", ["-F"]);
     await sets.apply();
     assert.match(saved().get("cali40s:a")?.create ?? "", /^hash:net /);
+    assert.deepEqual(membersOf("cali40s:a"), ["10.0.0.0/26"]);
   });
 
   test("a set that fails does not stop the others, and is tried again", async () => {

@@ -79,7 +79,7 @@ describe("events of the kernel", { skip: cannotMakeNetns() }, () => {
         event.op === "removed" &&
         event.neighbor.address === ("10.0.0.7" as IpAddr),
     ],
-    ["a new link", "link add d0 type dummy", link("set", "d0", false)],
+    ["a new link", "link add d0 type bridge", link("set", "d0", false)],
     ["a link that goes up", "link set d0 up", link("set", "d0", true)],
     ["a removed link", "link del d0", link("removed", "d0")],
   ];

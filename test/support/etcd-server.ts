@@ -31,6 +31,8 @@ export class EtcdServer {
 
   async start(): Promise<void> {
     const peer = `http://127.0.0.1:${this.#ports[1]}`;
+    // A killed etcd leaves its socket, and the next cannot bind it.
+    rmSync(join(this.#folder, "etcd.sock:0"), { force: true });
     const child = spawn(
       "etcd",
       [

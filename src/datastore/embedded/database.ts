@@ -20,6 +20,21 @@ export interface StoredChange {
   readonly value: string | null;
 }
 
+/**
+ * Makes a folder and what is missing above it, for their owner alone. A step at a time: the recursive
+ * mkdir of Node never ends below /proc.
+ */
+function makeFolder(folder: string): void {
+  if (existsSync(folder)) return;
+  makeFolder(dirname(folder));
+  try {
+    mkdirSync(folder, { mode: 0o700 });
+  } catch (error) {
+    // Another process was faster.
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+  }
+}
+
 /** A reason of our own to undo a transaction: not a failure of the database. */
 export class Refused extends Error {
   override readonly name = "Refused";
@@ -68,7 +83,7 @@ export class Database {
   constructor(path: string, options: DatabaseOptions = {}) {
     this.#keptChanges = options.keptChanges ?? defaultKeptChanges;
     const folder = dirname(path);
-    if (!existsSync(folder)) mkdirSync(folder, { recursive: true, mode: 0o700 });
+    makeFolder(folder);
     const mask = process.umask(0o077);
     try {
       this.#lock = new FileLock(`${path}.lock`);

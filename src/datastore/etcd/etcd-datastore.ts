@@ -26,6 +26,7 @@ export interface EtcdConfig {
 
 /** etcd3 has no deadline of its own: a server that hangs would hang us. */
 const deadlineMs = 5_000;
+const finalDeadlineMs = 6_000;
 
 /** Opens a datastore on etcd with Calico's layout. Nothing is asked of the server yet. */
 export async function openEtcdDatastore(config: EtcdConfig): Promise<Datastore> {
@@ -149,10 +150,18 @@ class EtcdDatastore implements Datastore {
   }
 
   async #call<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
+    const { promise: late, reject } = Promise.withResolvers<never>();
+    // etcd3 tries again after a call's own deadline: this one is final.
+    const timer = setTimeout(
+      () => reject(new Error(`no answer in ${finalDeadlineMs} ms`)),
+      finalDeadlineMs,
+    );
     try {
-      return await ask();
+      return await Promise.race([ask(), late]);
     } catch (cause) {
       throw unavailable(cause);
+    } finally {
+      clearTimeout(timer);
     }
   }
 }

@@ -53,7 +53,7 @@ function deliver(
   onEvents: (events: readonly KernelEvent[]) => void,
   signal: AbortSignal,
 ): Promise<void> {
-  const buffer = Buffer.alloc(receiveBytes);
+  const queue = new EventQueue(fd);
   return new Promise((resolve, reject) => {
     const settle = (act: () => void) => {
       unwatch();
@@ -63,7 +63,7 @@ function deliver(
     const stop = () => settle(resolve);
     const unwatch = poller.watch(fd, () => {
       try {
-        const events = drain(fd, buffer);
+        const events = queue.take();
         if (events.length > 0) onEvents(events);
       } catch (error) {
         settle(() => reject(error));
@@ -73,23 +73,45 @@ function deliver(
   });
 }
 
-function drain(fd: number, buffer: Buffer): KernelEvent[] {
-  const events: KernelEvent[] = [];
-  for (let datagrams = 0; datagrams < datagramsPerTurn; datagrams++) {
-    const got = Number(libc.recv(fd, buffer, buffer.length, MSG_DONTWAIT));
-    if (got >= 0) {
-      for (const message of messagesOf(buffer.subarray(0, got))) {
-        const event = eventOf(message);
-        if (event !== undefined) events.push(event);
-      }
-      continue;
-    }
-    const code = errno();
-    if (code === EAGAIN) return events;
-    if (code === ENOBUFS) events.push({ kind: "lost" });
-    else if (code !== EINTR) throw systemError("Cannot hear of changes in the kernel", code);
+/**
+ * What one socket has to tell. Once events were lost (ENOBUFS), the kernel drops all further ones
+ * without a word until the queue is read to its end: only then is a list that is made upon "lost"
+ * complete, so it is said then, and what is still in the queue goes unread.
+ */
+class EventQueue {
+  readonly #fd: number;
+  readonly #buffer = Buffer.alloc(receiveBytes);
+  #lost = false;
+
+  constructor(fd: number) {
+    this.#fd = fd;
   }
-  return events;
+
+  /** The events of one turn, none when nothing happened. */
+  take(): KernelEvent[] {
+    const events: KernelEvent[] = [];
+    for (let datagrams = 0; datagrams < datagramsPerTurn; datagrams++) {
+      const got = Number(libc.recv(this.#fd, this.#buffer, receiveBytes, MSG_DONTWAIT));
+      const code = got < 0 ? errno() : 0;
+      if (code === EAGAIN) return this.#atEnd(events);
+      if (code === ENOBUFS) this.#lost = true;
+      else if (code !== 0 && code !== EINTR) {
+        throw systemError("Cannot hear of changes in the kernel", code);
+      }
+      if (got > 0 && !this.#lost) events.push(...eventsOf(this.#buffer.subarray(0, got)));
+    }
+    return events;
+  }
+
+  #atEnd(events: KernelEvent[]): KernelEvent[] {
+    if (this.#lost) events.push({ kind: "lost" });
+    this.#lost = false;
+    return events;
+  }
+}
+
+function eventsOf(datagram: Buffer): KernelEvent[] {
+  return [...messagesOf(datagram)].map(eventOf).filter((event) => event !== undefined);
 }
 
 function eventOf({ type, body }: NetlinkMessage): KernelEvent | undefined {
