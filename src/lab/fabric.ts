@@ -56,7 +56,9 @@ async function enableForwarding(netns: string): Promise<void> {
 }
 
 async function batch(netns: string, commands: readonly string[]): Promise<void> {
-  await mustRun("ip", ["-n", netns, "-batch", "-"], { input: `${commands.join("\n")}\n` });
+  // Not `ip -n`: it changes mounts, which fails in a chroot.
+  const args = [`--net=${netnsPath(netns)}`, "ip", "-batch", "-"];
+  await mustRun("nsenter", args, { input: `${commands.join("\n")}\n` });
 }
 
 export function netnsPath(netns: string): string {

@@ -16,7 +16,7 @@ import {
   tortieProgram,
 } from "./daemons.ts";
 import { startEtcd } from "./etcd.ts";
-import { createFabric, netnsWithPrefix, removeNetns } from "./fabric.ts";
+import { createFabric, netnsPath, netnsWithPrefix, removeNetns } from "./fabric.ts";
 import { type LabPlan, type LabRequest, planLab } from "./lab-plan.ts";
 import {
   type LabPaths,
@@ -176,7 +176,7 @@ async function whatIsMissing(
     if (down !== undefined)
       return `${node.name}: BGP session with ${down.address} is ${down.state}`;
     if (peers.length < plan.nodes.length - 1) return `${node.name}: BGP sessions are missing`;
-    const routes = await mustRun("ip", ["-n", node.netns, "route"]);
+    const routes = await mustRun("nsenter", [`--net=${netnsPath(node.netns)}`, "ip", "route"]);
     for (const [owner, cidrs] of blocks) {
       if (owner === node.name) continue;
       const cidr = cidrs.find((block) => !routes.includes(`${block} via `));
