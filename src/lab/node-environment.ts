@@ -46,8 +46,15 @@ export function nodeEnvironment(
     TORTIE_RUN_DIR: paths.runFolder(node.name),
     TORTIE_CNI_SOCKET: paths.cniSocket(node.name),
     TORTIE_MTU_FILE: `${paths.nodeFolder(node.name)}/mtu`,
-    ...(process.env["TORTIE_LOG_LEVEL"] === undefined
-      ? {}
-      : { FELIX_LOGSEVERITYSCREEN: process.env["TORTIE_LOG_LEVEL"] }),
+    ...felixParameters(),
   };
+}
+
+/** Felix's parameters in the caller's environment go to the nodes, and win over the lab's. */
+function felixParameters(): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(process.env).filter(
+      (entry): entry is [string, string] => entry[0].startsWith("FELIX_") && entry[1] !== undefined,
+    ),
+  );
 }

@@ -34,11 +34,14 @@ export function run(
 /** A lab of its own name and state folder, driven through bin/tortie as a user would. */
 export class TestLab {
   readonly name: string;
+  readonly #env: Readonly<Record<string, string>>;
   readonly #folder = mkdtempSync(join(tmpdir(), "tortie-lab-"));
   #datastore: Record<string, string> | undefined;
 
-  constructor(name: string) {
+  /** `env` reaches the nodes too, as far as it is Felix's parameters. */
+  constructor(name: string, env: Readonly<Record<string, string>> = {}) {
     this.name = `t${process.pid}${name}`;
+    this.#env = env;
   }
 
   get folder(): string {
@@ -48,7 +51,7 @@ export class TestLab {
   lab(...args: readonly string[]): Promise<Ran> {
     const [command = "", ...rest] = args;
     return run(tortie, ["lab", command, "--lab", this.name, ...rest], {
-      env: { TORTIE_LAB_DIR: this.#folder },
+      env: { ...this.#env, TORTIE_LAB_DIR: this.#folder },
     });
   }
 

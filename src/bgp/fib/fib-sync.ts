@@ -8,7 +8,8 @@ import { PacedRunner } from "../../lib/paced-runner.ts";
 import type { Prefix } from "../../lib/prefix.ts";
 import { sameRoute } from "./desired-routes.ts";
 
-const pace = { minIntervalMs: 20, retryIntervalMs: 1000, maxIntervalMs: 90_000 };
+const pace = { minIntervalMs: 20, retryIntervalMs: 1000 };
+const defaultRefreshMs = 90_000;
 
 export interface FibDeps {
   readonly kernel: Pick<Kernel, "routes" | "links">;
@@ -16,6 +17,8 @@ export interface FibDeps {
   readonly log: Logger;
   /** True for a route of an earlier run that must stay for now, although the RIB lacks it. */
   readonly mayKeep: (route: KernelRoute) => boolean;
+  /** The kernel's routes are listed and compared again after this long. Default: 90 s. */
+  readonly refreshMs?: number;
 }
 
 /**
@@ -31,13 +34,15 @@ export class FibSync {
   readonly #keys = new Map<Prefix, string>();
   /** Routes of an earlier run that the RIB has not decided on, by key. */
   readonly #adopted = new Map<string, KernelRoute>();
+  readonly #refreshMs: number;
   #listedMs = Number.NEGATIVE_INFINITY;
   #isStarted = false;
 
   constructor(deps: FibDeps) {
     this.#deps = deps;
     this.#table = new SyncedTable(driverOf(deps.kernel));
-    this.#runner = new PacedRunner(pace, deps.clock);
+    this.#refreshMs = deps.refreshMs ?? defaultRefreshMs;
+    this.#runner = new PacedRunner({ ...pace, maxIntervalMs: this.#refreshMs }, deps.clock);
   }
 
   /** Number of routes that are wanted. */
@@ -111,9 +116,10 @@ export class FibSync {
   async #apply(): Promise<void> {
     if (!this.#isStarted) return;
     const now = this.#deps.clock.now();
-    if (now - this.#listedMs >= pace.maxIntervalMs) {
+    if (now - this.#listedMs >= this.#refreshMs) {
       this.#table.resync();
       this.#listedMs = now;
+      this.#deps.log.debug({ routes: this.#table.desired.size }, "Routes compared with the kernel");
     }
     const { set, removed, failed } = await this.#table.apply();
     if (set + removed > 0) {

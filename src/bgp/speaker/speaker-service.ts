@@ -6,6 +6,7 @@ import { errorMessage, InputError } from "../../lib/errors.ts";
 import type { Logger } from "../../lib/log.ts";
 import { parsePrefix } from "../../lib/prefix.ts";
 import { runServices, type Service } from "../../lib/service.ts";
+import { durationSeconds } from "../config/duration.ts";
 import { type SpeakerConfig, speakerConfig } from "../config/speaker-config.ts";
 import { FibSync } from "../fib/fib-sync.ts";
 import { Reachability } from "./reachability.ts";
@@ -44,7 +45,8 @@ export function runBgp(config: BgpConfig, deps: BgpDeps): Service {
     const { clock, log, kernel } = deps;
     const speaker = new Speaker();
     const mayKeep = speaker.mayKeep.bind(speaker);
-    const fib = new FibSync({ kernel, clock, log, mayKeep });
+    const refreshMs = routeRefreshMs(config.env);
+    const fib = new FibSync({ kernel, clock, log, mayKeep, ...refreshMs });
     const reachability = new Reachability(kernel, clock, log);
     const onEvents = (events: readonly KernelEvent[]) => {
       fib.onKernelEvents(events);
@@ -166,4 +168,12 @@ function answers(speaker: Speaker, host: SpeakerHost, startedAt: string) {
 
 function statusPath({ statusPath: path, env }: BgpConfig): string {
   return path ?? `${env["TORTIE_RUN_DIR"] || "/var/run/calico/tortie"}/bgp.sock`;
+}
+
+/** Felix's parameter of this name paces both owners of routes: seconds, or as in "1m30s". */
+function routeRefreshMs(env: BgpConfig["env"]): { readonly refreshMs?: number } {
+  const text = env["FELIX_ROUTEREFRESHINTERVAL"] ?? "";
+  if (text === "") return {};
+  const seconds = /^\d+$/.test(text) ? Number(text) : durationSeconds(text);
+  return { refreshMs: seconds === 0 ? Number.POSITIVE_INFINITY : seconds * 1000 };
 }
