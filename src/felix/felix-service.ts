@@ -168,6 +168,7 @@ export class Felix {
     if (started - this.#lastResync >= this.#refreshMs) {
       this.#lastResync = started;
       this.#dataplane.resync();
+      log.debug({}, "dataplane compared with the kernel");
     }
     try {
       await this.#dataplane.apply();
@@ -177,7 +178,7 @@ export class Felix {
       const milliseconds = clock.now() - started;
       log.debug({ updates: updates.length, milliseconds }, "dataplane applied");
       // What failed for one endpoint may have gone well for another.
-      for (const waiter of [...this.#waiters]) waiter();
+      for (const waiter of this.#waiters) waiter();
     }
   }
 }

@@ -246,8 +246,10 @@ function descriptorsOf(control: Buffer): number[] {
     if (length < 16 || at + length > control.length) break;
     const isRights =
       control.readInt32LE(at + 8) === SOL_SOCKET && control.readInt32LE(at + 12) === SCM_RIGHTS;
-    for (let item = at + 16; isRights && item + 4 <= at + length; item += 4) {
-      descriptors.push(control.readInt32LE(item));
+    if (isRights) {
+      for (let item = at + 16; item + 4 <= at + length; item += 4) {
+        descriptors.push(control.readInt32LE(item));
+      }
     }
     at += (length + 7) & ~7;
   }

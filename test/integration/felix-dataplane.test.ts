@@ -238,10 +238,14 @@ test("a fresh process removes what an earlier one left and nobody wants", async 
 
 test("what a deleted pod had goes", async () => {
   assert.ok(existsSync(join(felix.folder, "endpoint-status", "k8s prod%2Fa eth0")));
+  await pings(netnsA, "192.168.1.11");
+  const tracked = () => felix.run("conntrack", "-L", "--orig-src", "10.0.0.1");
+  assert.match(tracked(), /src=10\.0\.0\.1/);
   felix.run("ip", "link", "del", "calia");
   await datastore.delete({ kind: "WorkloadEndpoint", name: podA.metadata.name, namespace: "prod" });
   await within("the end of the chain", 2_000, () => !filter().includes("calia"));
   assert.doesNotMatch(routes(), /calia/);
+  await within("the end of its connections", 1_000, () => tracked() === "");
   await within(
     "the end of the status file",
     1_000,

@@ -65,6 +65,8 @@ function checkBlock(block: IPAMBlock): void {
 }
 
 function checkLists<Spec extends object>(spec: Spec, fields: readonly (keyof Spec & string)[]) {
+  if (typeof spec !== "object" || spec === null)
+    throw new TypeError("Cannot read spec: there is none");
   for (const field of fields) {
     const value: unknown = spec[field] ?? [];
     if (!Array.isArray(value)) throw new TypeError(`Cannot read ${field}: it is no list`);

@@ -58,7 +58,7 @@ export class LabelIndex {
 
   removeItem(id: string): void {
     this.#unfileItem(id);
-    for (const selectorId of [...this.selectorsOf(id)]) this.#record(selectorId, id, false);
+    for (const selectorId of this.selectorsOf(id)) this.#record(selectorId, id, false);
     this.#selectorsOf.delete(id);
   }
 
@@ -80,7 +80,7 @@ export class LabelIndex {
 
   removeSelector(id: string): void {
     this.#unfileSelector(id);
-    for (const itemId of [...this.itemsOf(id)]) this.#record(id, itemId, false);
+    for (const itemId of this.itemsOf(id)) this.#record(id, itemId, false);
     this.#itemsOf.delete(id);
   }
 

@@ -267,8 +267,15 @@ export class PolicyGraph {
 
 const onlyDeny: ScannedRules = { rules: [denyAll], sets: new Map() };
 
-/** A selector that cannot be parsed selects nothing: validation told its author. */
+/**
+ * A selector that cannot be parsed selects nothing: validation told its author. Untracked and pre-DNAT
+ * policies are for host endpoints: no workload is theirs.
+ */
 function selectorOf(policy: Policy) {
+  if (policy.kind === "GlobalNetworkPolicy") {
+    const { doNotTrack, preDNAT } = policy.spec;
+    if (doNotTrack === true || preDNAT === true) return not(all);
+  }
   try {
     return policySelector(policy);
   } catch {

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import type { ExecHelper } from "../../kernel/exec-helper.ts";
 import { routeKey } from "../../kernel/ip/route-identity.ts";
 import type { IptablesBackend } from "../../kernel/iptables/backend.ts";
@@ -6,9 +7,10 @@ import type { Kernel, KernelEvent, KernelLink } from "../../kernel/kernel.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { IpFamily } from "../../lib/ip-addr.ts";
 import type { Logger } from "../../lib/log.ts";
-import type { DataplaneUpdate, LocalEndpoint, PoolClass, UpdateKind } from "../calc/updates.ts";
+import type { DataplaneUpdate, LocalEndpoint, UpdateKind } from "../calc/updates.ts";
 import type { FelixConfig } from "../config.ts";
 import type { RulesConfig } from "../rules/rules-config.ts";
+import { EndedConnections } from "./ended-connections.ts";
 import { EndpointManager, type PresentEndpoint } from "./endpoint-manager.ts";
 import { EndpointStatusFiles } from "./endpoint-status.ts";
 import { EndpointSysctls, kernelHasIpv6 } from "./endpoint-sysctls.ts";
@@ -16,7 +18,7 @@ import { FamilyPart } from "./family-part.ts";
 import { KernelLinks } from "./kernel-links.ts";
 import { KernelState, type StateReport } from "./kernel-state.ts";
 import { PolicyManager } from "./policy-manager.ts";
-import { RouteManager } from "./route-manager.ts";
+import { ownedClasses, RouteManager } from "./route-manager.ts";
 
 export interface DataplanePorts {
   readonly kernel: Kernel;
@@ -49,20 +51,24 @@ export class Dataplane {
   readonly #routes: RouteManager;
   readonly #state: KernelState;
   readonly #sysctls: EndpointSysctls;
+  readonly #ended: EndedConnections;
   readonly #parts: readonly FamilyPart[];
   readonly #status: EndpointStatusFiles | undefined;
   #parents: Readonly<Partial<Record<IpFamily, KernelLink>>> = {};
   #programmed: ReadonlyMap<string, LocalEndpoint> = new Map();
   #chainsDirty = true;
+  #rules: RulesConfig;
 
   constructor(nodeName: string, config: FelixConfig, ports: DataplanePorts) {
     this.#config = config;
+    this.#rules = config.rules;
     this.#nodeName = nodeName;
     this.#ports = ports;
     this.#links = new KernelLinks(ports.kernel.links, ports.clock);
     this.#endpoints = new EndpointManager(config, this.#links);
     this.#routes = new RouteManager(ownedClasses(config));
     this.#state = new KernelState(ports.kernel, this.#links, config);
+    this.#ended = new EndedConnections(ports);
     const ipv6 = config.ipv6Support && kernelHasIpv6();
     this.#sysctls = new EndpointSysctls({ ipv6 });
     const families: IpFamily[] = ipv6 ? [4, 6] : [4];
@@ -166,6 +172,13 @@ export class Dataplane {
       this.#state.apply(this.#desiredState()),
     ]);
     errors.push(...state.errors);
+    await this.#ended.apply(
+      new Map(
+        present.flatMap(({ link, endpoint: { addresses } }) =>
+          addresses.map((address) => [address, link.ifindex]),
+        ),
+      ),
+    );
     if (rules) await attempt(async () => this.#settle(present, state));
     for (const part of this.#parts) if (rules) await attempt(() => part.destroyUnusedSets());
     if (errors.length > 0) throw new AggregateError(errors, "Cannot program the kernel");
@@ -213,8 +226,8 @@ export class Dataplane {
       const config = this.#rulesConfig();
       const parts = { endpoints: this.#endpoints, policies: this.#policies };
       for (const part of this.#parts) {
-        part.renderChains(parts, config, (id, err) =>
-          this.#ports.log.error({ policy: id, err }, "policy cannot be rendered"),
+        part.renderChains(parts, config, (name, err) =>
+          this.#ports.log.error({ chain: name, err }, "rules cannot be rendered"),
         );
       }
       this.#chainsDirty = false;
@@ -236,7 +249,10 @@ export class Dataplane {
       enabled[family] = setManager.usesVxlan;
       if (vxlanLink !== undefined) devices[family] = vxlan.deviceName;
     }
-    return { ...this.#config.rules, vxlanEnabled: enabled, vxlanDevice: devices };
+    const rules = { ...this.#config.rules, vxlanEnabled: enabled, vxlanDevice: devices };
+    // The same object while it says the same: chains are rendered anew for another.
+    if (!isDeepStrictEqual(rules, this.#rules)) this.#rules = rules;
+    return this.#rules;
   }
 
   #desiredState() {
@@ -261,11 +277,4 @@ export class Dataplane {
     // Local pods come last: theirs is the best class of a conflict (facts 4.8).
     return { routes: [...routes, ...this.#endpoints.routes()], neighbors, fdbEntries };
   }
-}
-
-/** Classes of pools whose routes felix programs (facts 0.1): VXLAN always. */
-function ownedClasses({ programClusterRoutes }: FelixConfig): ReadonlySet<PoolClass> {
-  const noEncap =
-    programClusterRoutes === "Enabled" || programClusterRoutes === "EnabledNoEncapOnly";
-  return new Set<PoolClass>(noEncap ? ["vxlan", "noEncap"] : ["vxlan"]);
 }

@@ -4,17 +4,25 @@ import { mainTable } from "../../kernel/ownership.ts";
 import { compareText } from "../../lib/collections.ts";
 import { type IpAddr, ipFamily } from "../../lib/ip-addr.ts";
 import { hostPrefix } from "../../lib/prefix.ts";
-import type { ActivePolicy, DataplaneUpdate, LocalEndpoint } from "../calc/updates.ts";
+import type { DataplaneUpdate, LocalEndpoint } from "../calc/updates.ts";
 import type { FelixConfig } from "../config.ts";
 import { dispatchChains } from "../rules/dispatch-chains.ts";
 import { workloadEndpointChains } from "../rules/endpoint-chains.ts";
 import { endpointGroupChains } from "../rules/policy-groups.ts";
 import type { RulesConfig } from "../rules/rules-config.ts";
 import type { KernelLinks } from "./kernel-links.ts";
+import type { PolicyManager } from "./policy-manager.ts";
 
 export interface PresentEndpoint {
   readonly link: KernelLink;
   readonly endpoint: LocalEndpoint;
+}
+
+/** Chains of an endpoint, of policies that group so and this configuration. */
+interface Rendered {
+  readonly version: number;
+  readonly rules: RulesConfig;
+  readonly chains: readonly Chain[];
 }
 
 /**
@@ -27,6 +35,7 @@ export class EndpointManager {
   readonly #config: FelixConfig;
   readonly #links: KernelLinks;
   readonly #endpoints = new Map<string, LocalEndpoint>();
+  readonly #rendered = new Map<LocalEndpoint, Rendered>();
 
   constructor(config: FelixConfig, links: KernelLinks) {
     this.#config = config;
@@ -53,13 +62,23 @@ export class EndpointManager {
     return active;
   }
 
-  chains(policies: ReadonlyMap<string, ActivePolicy>, rules: RulesConfig): Chain[] {
+  /** Chains of all endpoints; those of an endpoint that nothing changed are the same objects again. */
+  chains(policies: PolicyManager, rules: RulesConfig): Chain[] {
+    const version = policies.groupingVersion;
     const active = this.active();
+    const before = new Map(this.#rendered);
+    this.#rendered.clear();
+    for (const endpoint of active.values()) {
+      const known = before.get(endpoint);
+      const same = known?.version === version && known.rules === rules;
+      const render = () => [
+        ...workloadEndpointChains(endpoint, policies.policies, rules),
+        ...endpointGroupChains(endpoint, policies.policies, rules),
+      ];
+      this.#rendered.set(endpoint, same ? known : { version, rules, chains: render() });
+    }
     return [
-      ...[...active.values()].flatMap((endpoint) => [
-        ...workloadEndpointChains(endpoint, policies, rules),
-        ...endpointGroupChains(endpoint, policies, rules),
-      ]),
+      ...this.#rendered.values().flatMap(({ chains }) => chains),
       ...dispatchChains(active.keys(), rules),
     ];
   }

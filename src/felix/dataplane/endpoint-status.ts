@@ -33,7 +33,7 @@ export class EndpointStatusFiles {
       renameSync(next, join(this.#folder, file));
       this.#written.set(file, text);
     }
-    for (const file of [...this.#written.keys()]) {
+    for (const file of this.#written.keys()) {
       if (wanted.has(file)) continue;
       rmSync(join(this.#folder, file), { force: true });
       this.#written.delete(file);

@@ -85,7 +85,8 @@ export class FamilyPart {
   ): void {
     const { natOutgoing } = this.setManager;
     const context = { rules, family: this.family };
-    this.rules.setAll(allChains({ ...parts, natOutgoing }, context, onRefused), rules);
+    const chains = allChains({ ...parts, natOutgoing }, context, onRefused);
+    this.rules.setAll(chains, rules, onRefused);
   }
 
   /** Creates and updates the sets that rules need, or will need. */

@@ -5,17 +5,36 @@ import type { ActivePolicy, ActiveProfile, DataplaneUpdate } from "../calc/updat
 import { policyChains, profileChains } from "../rules/policy-chains.ts";
 import type { RulesConfig } from "../rules/rules-config.ts";
 
-/** Active policies and profiles, to their chains. */
+/** Chains of a policy or profile, as long as it and the configuration stay the same. */
+interface Rendered {
+  readonly value: ActivePolicy | ActiveProfile;
+  readonly config: RulesConfig;
+  readonly chains: readonly Chain[];
+}
+
+/** Active policies and profiles, to their chains: unchanged ones give the very same objects again. */
 export class PolicyManager {
   readonly #policies = new Map<string, ActivePolicy>();
   readonly #profiles = new Map<string, ActiveProfile>();
+  readonly #rendered: Readonly<Record<IpFamily, Map<string, Rendered>>> = {
+    4: new Map(),
+    6: new Map(),
+  };
+  #selectors = 0;
 
   get policies(): ReadonlyMap<string, ActivePolicy> {
     return this.#policies;
   }
 
+  /** Another number whenever policies may group otherwise than before. */
+  get groupingVersion(): number {
+    return this.#selectors;
+  }
+
   onUpdate(update: DataplaneUpdate): void {
     if (update.kind === "policy") {
+      const selector = update.op === "set" ? update.value.selector : undefined;
+      if (this.#policies.get(update.id)?.selector !== selector) this.#selectors++;
       if (update.op === "set") this.#policies.set(update.id, update.value);
       else this.#policies.delete(update.id);
     } else if (update.kind === "profile") {
@@ -34,17 +53,34 @@ export class PolicyManager {
     onRefused: (id: string, error: InputError) => void,
   ): Chain[] {
     const context = { config, family };
-    const chains: Chain[] = [];
-    const add = (id: string, render: () => Chain[]) => {
-      try {
-        chains.push(...render());
-      } catch (error) {
-        if (!(error instanceof InputError)) throw error;
-        onRefused(id, error);
-      }
+    const before = new Map(this.#rendered[family]);
+    const rendered = this.#rendered[family];
+    rendered.clear();
+    const add = (id: string, value: Rendered["value"], render: () => Chain[]) => {
+      const known = before.get(id);
+      const same = known?.value === value && known.config === config;
+      rendered.set(id, same ? known : { value, config, chains: orRefused(id, render, onRefused) });
     };
-    for (const [id, policy] of this.#policies) add(id, () => policyChains(id, policy, context));
-    for (const [id, profile] of this.#profiles) add(id, () => profileChains(id, profile, context));
-    return chains;
+    for (const [id, policy] of this.#policies) {
+      add(`policy ${id}`, policy, () => policyChains(id, policy, context));
+    }
+    for (const [id, profile] of this.#profiles) {
+      add(`profile ${id}`, profile, () => profileChains(id, profile, context));
+    }
+    return [...rendered.values()].flatMap(({ chains }) => chains);
+  }
+}
+
+function orRefused(
+  id: string,
+  render: () => Chain[],
+  onRefused: (id: string, error: InputError) => void,
+): Chain[] {
+  try {
+    return render();
+  } catch (error) {
+    if (!(error instanceof InputError)) throw error;
+    onRefused(id, error);
+    return [];
   }
 }

@@ -3,6 +3,7 @@ import { mainTable } from "../../kernel/ownership.ts";
 import type { IpFamily } from "../../lib/ip-addr.ts";
 import { isHostPrefix, prefixFamily } from "../../lib/prefix.ts";
 import type { ClusterRoute, DataplaneUpdate, PoolClass, Vtep } from "../calc/updates.ts";
+import type { FelixConfig } from "../config.ts";
 import { clusterRouteProtocol } from "./kernel-tables.ts";
 
 /** What the route manager must know of the kernel. */
@@ -95,4 +96,11 @@ function remoteRoute(route: ClusterRoute, context: RouteContext): KernelRoute | 
     return { ...link, scope: family === 4 ? "link" : "universe", ifindex, protocol };
   }
   return { ...common, gateway: end.tunnelAddress, ifindex, protocol };
+}
+
+/** Classes of pools whose routes felix programs (facts 0.1): VXLAN always. */
+export function ownedClasses({ programClusterRoutes }: FelixConfig): ReadonlySet<PoolClass> {
+  const noEncap =
+    programClusterRoutes === "Enabled" || programClusterRoutes === "EnabledNoEncapOnly";
+  return new Set<PoolClass>(noEncap ? ["vxlan", "noEncap"] : ["vxlan"]);
 }

@@ -28,7 +28,7 @@ export function allChains(
     filter: [
       ...staticFilterChains(rules, family),
       cidrBlockChain([], rules, family),
-      ...endpoints.chains(policies.policies, rules),
+      ...endpoints.chains(policies, rules),
       ...policies.chains(rules, family, onRefused),
     ],
   };

@@ -2,6 +2,7 @@ import type { ExecHelper } from "../../kernel/exec-helper.ts";
 import type { IptablesBackend } from "../../kernel/iptables/backend.ts";
 import { type Chain, type TableName, tableNames } from "../../kernel/iptables/model.ts";
 import { IptablesTable } from "../../kernel/iptables/tables.ts";
+import { InputError } from "../../lib/errors.ts";
 import type { IpFamily } from "../../lib/ip-addr.ts";
 import type { RulesConfig } from "../rules/rules-config.ts";
 import { kernelChainRules } from "../rules/static-chains.ts";
@@ -9,7 +10,7 @@ import { kernelChainRules } from "../rules/static-chains.ts";
 /** The four iptables tables of one family, told as a whole: what is not told is not wanted. */
 export class RuleTables {
   readonly #tables: ReadonlyMap<TableName, IptablesTable>;
-  readonly #told = new Map<TableName, ReadonlySet<string>>();
+  readonly #told = new Map<TableName, ReadonlyMap<string, Chain>>();
 
   constructor(
     config: {
@@ -32,14 +33,25 @@ export class RuleTables {
     return this.tables.some(({ dirty }) => dirty);
   }
 
-  setAll(chains: Readonly<Record<TableName, readonly Chain[]>>, rules: RulesConfig): void {
+  /**
+   * A chain that cannot be written is left out and told: what jumps to it then drops. Chains that are
+   * the same objects as before cost nothing.
+   */
+  setAll(
+    chains: Readonly<Record<TableName, readonly Chain[]>>,
+    rules: RulesConfig,
+    onRefused: (chain: string, error: InputError) => void,
+  ): void {
     for (const [name, table] of this.#tables) {
       const { insertions, appends } = kernelChainRules(name, rules);
       for (const [chain, list] of insertions) table.setInsertions(chain, list);
       for (const [chain, list] of appends) table.setAppends(chain, list);
-      const wanted = new Set(chains[name].map((chain) => chain.name));
-      table.setChains(chains[name]);
-      table.removeChains([...(this.#told.get(name) ?? [])].filter((chain) => !wanted.has(chain)));
+      const told = this.#told.get(name) ?? new Map<string, Chain>();
+      const wanted = new Map(chains[name].map((chain) => [chain.name, chain]));
+      for (const chain of wanted.values()) {
+        if (told.get(chain.name) !== chain) setChain(table, chain, onRefused);
+      }
+      table.removeChains([...told.keys()].filter((chain) => !wanted.has(chain)));
       this.#told.set(name, wanted);
     }
   }
@@ -57,5 +69,19 @@ export class RuleTables {
       result.status === "rejected" ? [result.reason] : [],
     );
     if (errors.length > 0) throw new AggregateError(errors, "Cannot write iptables rules");
+  }
+}
+
+function setChain(
+  table: IptablesTable,
+  chain: Chain,
+  onRefused: (chain: string, error: InputError) => void,
+): void {
+  try {
+    table.setChains([chain]);
+  } catch (error) {
+    if (!(error instanceof InputError)) throw error;
+    table.removeChains([chain.name]);
+    onRefused(chain.name, error);
   }
 }

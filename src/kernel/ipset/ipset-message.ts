@@ -38,13 +38,15 @@ const attribute = {
   entries: 8,
   lineNumber: 9,
 };
-const entry = { address: 1, cidr: 3, port: 4, protocolNumber: 7, lineNumber: 9 };
+const entry = { address: 1, cidr: 3, port: 4, protocolNumber: 7 };
 const creation = { hashSize: 18, maxElements: 19 };
 const address = { v4: 1, v6: 2 };
 const netByteOrder = 0x4000;
 const listNamesOnly = 4;
 const smallestHash = 1024;
 const largestHash = 1 << 20;
+const dot = 0x2e;
+const digitZero = 0x30;
 
 /** Since Linux 3.4 and older: what newer revisions add we do not use. */
 const revisions: Readonly<Record<IpSetType, number>> = {
@@ -98,40 +100,52 @@ export function writeList(writer: MessageWriter, name?: string): void {
   if (name === undefined) u32be(writer, attribute.flags, listNamesOnly);
 }
 
-/** One message with many members: "10.0.0.0/26", "10.0.0.1,tcp:80". */
+/** One message with many members: "10.0.0.0/26", "10.0.0.1,tcp:80". Hot: see `kernelMembers`. */
 export function writeMembers(
   writer: MessageWriter,
   set: { readonly name: string; readonly family: IpFamily; readonly members: readonly string[] },
 ): void {
   writeSetHeader(writer, set.name, set.family);
   u32be(writer, attribute.lineNumber, 0);
+  let member = "";
+  const fill = () => writeMember(writer, member);
   writer.nest(attribute.entries, () => {
-    for (const [index, member] of set.members.entries()) {
-      writer.nest(attribute.data, () => writeMember(writer, member, index));
-    }
+    for (member of set.members) writer.nest(attribute.data, fill);
   });
 }
 
-function writeMember(writer: MessageWriter, member: string, line: number): void {
-  const end = member.search(/[,/]/);
-  const bytes = ipBytes((end < 0 ? member : member.slice(0, end)) as IpAddr);
-  const rest = end < 0 ? "" : member.slice(end + 1);
+function writeMember(writer: MessageWriter, member: string): void {
+  const slash = member.indexOf("/");
+  const end = slash < 0 ? member.indexOf(",") : slash;
+  const text = end < 0 ? member : member.slice(0, end);
   writer.nest(entry.address, () => {
-    writer.attribute((bytes.length === 4 ? address.v4 : address.v6) | netByteOrder, bytes);
+    if (text.includes(":")) {
+      writer.attribute(address.v6 | netByteOrder, ipBytes(text as IpAddr));
+    } else u32be(writer, address.v4, bitsOfV4(text));
   });
-  if (member[end] === "/") writer.u8(entry.cidr, Number(rest));
-  if (member[end] === ",") {
-    const [name = "", port = ""] = rest.split(":");
+  if (slash >= 0) writer.u8(entry.cidr, Number(member.slice(slash + 1)));
+  else if (end >= 0) {
+    const [name = "", port = ""] = member.slice(end + 1).split(":");
     writer.u16be(entry.port | netByteOrder, Number(port));
     writer.u8(entry.protocolNumber, protocolNumbers[name] ?? Number(name));
   }
-  u32be(writer, entry.lineNumber, line);
+}
+
+/** An IPv4 address in canonical text as a number. */
+function bitsOfV4(text: string): number {
+  let [bits, octet] = [0, 0];
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code === dot) {
+      bits = (bits << 8) | octet;
+      octet = 0;
+    } else octet = octet * 10 + code - digitZero;
+  }
+  return ((bits << 8) | octet) >>> 0;
 }
 
 function u32be(writer: MessageWriter, type: number, value: number): void {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32BE(value);
-  writer.attribute(type | netByteOrder, bytes);
+  writer.u32be(type | netByteOrder, value);
 }
 
 export interface ListedSet {

@@ -44,26 +44,33 @@ export class MessageWriter {
   }
 
   attribute(type: number, value: Uint8Array): this {
-    const length = attributeHeaderBytes + value.length;
-    const at = this.#reserve(align(length));
-    this.#buffer.writeUInt16LE(length, at);
-    this.#buffer.writeUInt16LE(type, at + 2);
-    this.#buffer.set(value, at + attributeHeaderBytes);
+    const at = this.#attributeHeader(type, value.length);
+    this.#buffer.set(value, at);
     return this;
   }
 
   u8(type: number, value: number): this {
-    return this.attribute(type, Uint8Array.of(value));
+    const at = this.#attributeHeader(type, 1);
+    this.#buffer.writeUInt8(value, at);
+    return this;
   }
 
   u16be(type: number, value: number): this {
-    return this.attribute(type, Uint8Array.of(value >> 8, value & 0xff));
+    const at = this.#attributeHeader(type, 2);
+    this.#buffer.writeUInt16BE(value, at);
+    return this;
   }
 
   u32(type: number, value: number): this {
-    const bytes = Buffer.alloc(4);
-    bytes.writeUInt32LE(value >>> 0);
-    return this.attribute(type, bytes);
+    const at = this.#attributeHeader(type, 4);
+    this.#buffer.writeUInt32LE(value >>> 0, at);
+    return this;
+  }
+
+  u32be(type: number, value: number): this {
+    const at = this.#attributeHeader(type, 4);
+    this.#buffer.writeUInt32BE(value >>> 0, at);
+    return this;
   }
 
   text(type: number, value: string): this {
@@ -82,6 +89,15 @@ export class MessageWriter {
   /** The bytes so far: a view, good until the next write. */
   bytes(): Buffer {
     return this.#buffer.subarray(0, this.#length);
+  }
+
+  /** Room for an attribute, its header written. Gives where the value goes; its padding is zero. */
+  #attributeHeader(type: number, valueLength: number): number {
+    const length = attributeHeaderBytes + valueLength;
+    const at = this.#reserve(align(length));
+    this.#buffer.writeUInt16LE(length, at);
+    this.#buffer.writeUInt16LE(type, at + 2);
+    return at + attributeHeaderBytes;
   }
 
   #reserve(count: number): number {

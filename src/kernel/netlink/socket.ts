@@ -28,9 +28,9 @@ const EAGAIN = 11;
 const EBADF = 9;
 const bufferBytes = 8 << 20;
 const receiveBytes = 1 << 18;
-/** Messages and octets in one send: acknowledgements of more would crowd the receive buffer. */
+/** Messages and octets in one send: to write more would hold up the event loop for milliseconds. */
 const batchMessages = 128;
-const batchBytes = 1 << 20;
+const batchBytes = 1 << 18;
 const dumpAttempts = 10;
 /** How long a list may be read before the event loop gets its turn. */
 const sliceMs = 2;
@@ -180,9 +180,9 @@ export class NetlinkSocket {
     }
   }
 
-  #exchange<Result>(task: () => Promise<Result>): Promise<Result> {
+  async #exchange<Result>(task: () => Promise<Result>): Promise<Result> {
     if (this.#closed) throw systemError("Cannot use a closed netlink socket", EBADF);
-    return this.#lock.run("", task);
+    return await this.#lock.run("", task);
   }
 
   #nextSequence(): number {
