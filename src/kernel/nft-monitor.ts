@@ -1,5 +1,7 @@
-import koffi from "koffi";
 import { type Clock, systemClock } from "../lib/clock.ts";
+import { errno, libc } from "./netlink/libc.ts";
+import { systemError } from "./netlink/netlink-error.ts";
+import { poller } from "./netlink/poller.ts";
 import { changedTables, type NftTable } from "./nft-monitor-message.ts";
 
 /**
@@ -29,8 +31,6 @@ const SO_RCVBUFFORCE = 33;
 const SOL_NETLINK = 270;
 const NETLINK_ADD_MEMBERSHIP = 1;
 const NFNLGRP_NFTABLES = 7;
-const EFD_CLOEXEC = 0x80000;
-const POLLIN = 1;
 const MSG_DONTWAIT = 0x40;
 const EINTR = 4;
 const EAGAIN = 11;
@@ -43,60 +43,41 @@ const datagramBytes = 128 * 1024;
 /** Each is one table of one family: more than iptables can have. */
 const maxRemembered = 64;
 
-/** Loaded once, at first use: a process without this monitor needs no libc. */
-function loadLibc() {
-  const library = koffi.load("libc.so.6");
-  return {
-    socket: library.func("int socket(int, int, int)"),
-    bind: library.func("int bind(int, void *, unsigned int)"),
-    setsockopt: library.func("int setsockopt(int, int, int, void *, unsigned int)"),
-    eventfd: library.func("int eventfd(unsigned int, int)"),
-    write: library.func("long write(int, void *, unsigned long)"),
-    recv: library.func("long recv(int, void *, unsigned long, int)"),
-    poll: library.func("int poll(void *, unsigned long, int)"),
-    close: library.func("int close(int)"),
-  };
-}
-
 /**
  * Listens in the network namespace of the calling thread until `signal` aborts.
  *
- * @throws {Error} when the kernel gives no such socket: it has no nf_tables, or we may not.
+ * @throws {NetlinkError} when the kernel gives no such socket: it has no nf_tables, or we may not.
  */
 export async function monitorNftables(
   options: NftMonitorOptions,
   signal: AbortSignal,
 ): Promise<void> {
-  const libc = loadLibc();
-  const fd = openSocket(libc);
-  const wake: number = libc.eventfd(0, EFD_CLOEXEC);
-  const stop = (): void => {
-    libc.write(wake, Buffer.from(new BigUint64Array([1n]).buffer), 8);
-  };
-  signal.addEventListener("abort", stop, { once: true });
+  const fd = openSocket();
   const batch = new ChangeBatch(options);
-  try {
-    while (!signal.aborted) {
-      await readable(libc, fd, wake);
-      if (!signal.aborted) drain(libc, fd, batch);
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const unwatch = poller.watch(fd, () => {
+    try {
+      if (!signal.aborted) drain(fd, batch);
+    } catch (error) {
+      reject(error);
     }
+  });
+  const stop = () => resolve();
+  signal.addEventListener("abort", stop, { once: true });
+  if (signal.aborted) resolve();
+  try {
+    await promise;
   } finally {
     signal.removeEventListener("abort", stop);
+    unwatch();
     batch.cancel();
     libc.close(fd);
-    libc.close(wake);
   }
 }
 
-type Libc = ReturnType<typeof loadLibc>;
-
-function openSocket(libc: Libc): number {
-  const fd: number = libc.socket(
-    AF_NETLINK,
-    SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC,
-    NETLINK_NETFILTER,
-  );
-  if (fd < 0) throw new Error(`Cannot watch nf_tables: no netlink socket, errno ${koffi.errno()}`);
+function openSocket(): number {
+  const fd = libc.socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, NETLINK_NETFILTER);
+  if (fd < 0) throw systemError("Cannot watch nf_tables: no netlink socket", errno());
   libc.setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, int32(receiveBufferBytes), 4);
   const address = Buffer.alloc(addressBytes);
   new Uint16Array(address.buffer, address.byteOffset, 1).set([AF_NETLINK]);
@@ -105,28 +86,14 @@ function openSocket(libc: Libc): number {
     libc.bind(fd, address, addressBytes) !== 0 ||
     libc.setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, int32(NFNLGRP_NFTABLES), 4) !== 0
   ) {
-    const errno = koffi.errno();
+    const code = errno();
     libc.close(fd);
-    throw new Error(`Cannot watch nf_tables: the kernel refuses the group, errno ${errno}`);
+    throw systemError("Cannot watch nf_tables: the kernel refuses the group", code);
   }
   return fd;
 }
 
-/** Waits in a thread of the pool, so the event loop goes on. */
-function readable(libc: Libc, fd: number, wake: number): Promise<void> {
-  // struct pollfd { int fd; short events; short revents; }
-  const entries = Buffer.alloc(16);
-  new Int32Array(entries.buffer, entries.byteOffset, 4).set([fd, POLLIN, wake, POLLIN]);
-  return new Promise((resolve, reject) => {
-    libc.poll.async(entries, 2, -1, (error: Error | null) => {
-      // `entries` is the kernel's until here.
-      if (error === null && entries.length > 0) resolve();
-      else reject(error);
-    });
-  });
-}
-
-function drain(libc: Libc, fd: number, batch: ChangeBatch): void {
+function drain(fd: number, batch: ChangeBatch): void {
   const buffer = Buffer.alloc(datagramBytes);
   for (;;) {
     const size = Number(libc.recv(fd, buffer, buffer.length, MSG_DONTWAIT));
@@ -134,10 +101,10 @@ function drain(libc: Libc, fd: number, batch: ChangeBatch): void {
       batch.add(changedTables(buffer.subarray(0, size)));
       continue;
     }
-    const errno = koffi.errno();
-    if (errno === ENOBUFS) batch.lose();
-    else if (errno === EAGAIN) return;
-    else if (errno !== EINTR) throw new Error(`Cannot read nf_tables events: errno ${errno}`);
+    const code = errno();
+    if (code === ENOBUFS) batch.lose();
+    else if (code === EAGAIN) return;
+    else if (code !== EINTR) throw systemError("Cannot read nf_tables events", code);
   }
 }
 
