@@ -48,7 +48,7 @@ test("embedded: eight processes count to an exact sum", async () => {
         return new Promise((resolve) => child.on("exit", resolve));
       }),
     );
-    assert.deepEqual(codes, new Array(8).fill(0));
+    assert.deepEqual(codes, Array.from({ length: 8 }, () => 0));
     assert.equal((await store.get({ kind: "IPPool", name: "counter" })).spec.cidr, "800");
     await store.close();
   } finally {
