@@ -4,7 +4,7 @@ import { Backoff } from "../lib/backoff.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/log.ts";
 import { type Datastore, isDatastoreError, type WatchEvent } from "./datastore.ts";
-import type { SyncerCallbacks, Update } from "./syncer.ts";
+import type { SyncerCallbacks, SyncStatus, Update } from "./syncer.ts";
 
 export interface SyncerConfig {
   readonly kinds: readonly Kind[];
@@ -20,47 +20,70 @@ export interface SyncerPorts {
 }
 
 const retry = { minMs: 100, maxMs: 5_000 };
-/** Updates that are told at once. */
+/** A watch that lived for so long was sound: the next failure is a new one. */
+const soundMs = 10_000;
+/** A failure that goes on is said again after this long. */
+const remindMs = 60_000;
+/** Updates that are told at once, at most, and how long one waits for others, at most. */
 const batchSize = 100;
+const batchMs = 10;
 
 /**
  * Tells everything of some kinds, then every change, until `signal` aborts (facts 2.2).
  *
  * After a failure it goes on from the last revision seen, or lists again and tells what is gone. A
- * failure itself tells nothing: receivers keep what they have.
+ * failure itself tells nothing: receivers keep what they have, and stay in sync. Updates are told in
+ * batches of up to 100, each within 10 ms.
+ *
+ * @throws what a receiver threw: it may have missed an update.
  */
 export async function runSyncer(
   config: SyncerConfig,
   ports: SyncerPorts,
   signal: AbortSignal,
 ): Promise<void> {
-  const syncer = new Syncer(config, ports);
+  const { clock } = ports;
+  const broken = new AbortController();
+  const stop = AbortSignal.any([signal, broken.signal]);
+  const syncer = new Syncer(config, ports, (error) => broken.abort(error));
+  const reporter = new FailureReporter(ports);
   const backoff = new Backoff(retry);
-  ports.callbacks.onStatus("waiting");
-  while (!signal.aborted) {
+  while (!stop.aborted) {
+    const startedAt = clock.now();
+    let failure: unknown;
     try {
-      await syncer.follow(signal, () => backoff.reset());
+      await syncer.follow(stop, () => backoff.reset());
     } catch (error) {
-      if (signal.aborted) return;
-      const compacted = isDatastoreError(error, "compacted");
-      if (compacted) syncer.forgetRevision();
-      ports.log?.warn({ err: error, compacted }, "datastore watch ended");
-      await ports.clock.sleep(backoff.next(), signal).catch(() => undefined);
+      failure = error;
     }
+    if (stop.aborted) break;
+    if (isDatastoreError(failure, "compacted")) syncer.forgetRevision();
+    reporter.report(failure);
+    if (clock.now() - startedAt >= soundMs) backoff.reset();
+    await clock.sleep(backoff.next(), stop).catch(() => undefined);
   }
+  syncer.stop();
+  if (broken.signal.aborted) throw broken.signal.reason;
 }
 
 class Syncer {
   readonly #config: SyncerConfig;
   readonly #ports: SyncerPorts;
-  /** What receivers were told is there. */
+  readonly #onBroken: (error: unknown) => void;
+  /** What receivers were told is there, or will be told with the next batch. */
   readonly #known = new Map<string, ResourceKey>();
+  #batch: Update[] = [];
+  #cancelFlush: (() => void) | undefined;
   #revision: string | undefined;
-  #inSync = false;
+  #status: SyncStatus | undefined;
+  #broken = false;
 
-  constructor(config: SyncerConfig, ports: SyncerPorts) {
+  /** `onBroken` hears what a receiver threw: nothing is told after that. */
+  constructor(config: SyncerConfig, ports: SyncerPorts, onBroken: (error: unknown) => void) {
     this.#config = config;
     this.#ports = ports;
+    this.#onBroken = onBroken;
+    this.#tellStatus("waiting");
   }
 
   /** The next `follow` lists everything again. */
@@ -68,39 +91,42 @@ class Syncer {
     this.#revision = undefined;
   }
 
-  async follow(signal: AbortSignal, onProgress: () => void): Promise<void> {
+  stop(): void {
+    this.#cancelFlush?.();
+  }
+
+  async follow(signal: AbortSignal, onEvent: () => void): Promise<void> {
     const { datastore } = this.#ports;
-    this.#revision ??= await this.#listAll();
-    onProgress();
+    this.#revision ??= await this.#listAll(signal);
+    if (signal.aborted) return;
     for await (const event of datastore.watch(this.#config.kinds, this.#revision, signal)) {
-      onProgress();
+      if (signal.aborted) return;
+      onEvent();
       this.#take(event);
     }
   }
 
   /** @returns the revision from which a watch misses nothing: the oldest of the lists. */
-  async #listAll(): Promise<string> {
-    const { datastore, callbacks } = this.#ports;
-    if (!this.#inSync) callbacks.onStatus("resyncing");
+  async #listAll(signal: AbortSignal): Promise<string> {
+    const { datastore } = this.#ports;
+    if (this.#status !== "in-sync") this.#tellStatus("resyncing");
     const lists = await Promise.all(this.#config.kinds.map((kind) => datastore.list(kind)));
+    const revision = lists.map((list) => list.revision).reduce(older);
+    if (signal.aborted) return revision;
     const resources = lists.flatMap(({ items }) => items as readonly ResourceOfKind[Kind][]);
     const seen = new Set(resources.map((resource) => keyText(keyOf(resource))));
     const gone = [...this.#known].filter(([text]) => !seen.has(text)).map(([, key]) => key);
-    this.#tell([
-      ...gone.map((key): Update => ({ key, value: null })),
-      ...resources.map((resource) => this.#updateOf(resource)),
-    ]);
-    if (!this.#inSync) {
-      this.#inSync = true;
-      callbacks.onStatus("in-sync");
-    }
-    return lists.map(({ revision }) => revision).reduce(older);
+    for (const key of gone) this.#tell({ key, value: null });
+    for (const resource of resources) this.#tell(this.#updateOf(resource));
+    this.#flush();
+    this.#tellStatus("in-sync");
+    return revision;
   }
 
   #take(event: WatchEvent): void {
     this.#revision = event.revision;
-    if (event.kind === "set") this.#tell([this.#updateOf(event.resource)]);
-    else if (event.kind === "deleted") this.#tell([{ key: event.key, value: null }]);
+    if (event.kind === "set") this.#tell(this.#updateOf(event.resource));
+    else if (event.kind === "deleted") this.#tell({ key: event.key, value: null });
   }
 
   #updateOf(resource: ResourceOfKind[Kind]): Update {
@@ -108,14 +134,58 @@ class Syncer {
     return { key: keyOf(resource), value };
   }
 
-  #tell(updates: readonly Update[]): void {
-    for (const { key, value } of updates) {
-      if (value === null) this.#known.delete(keyText(key));
-      else this.#known.set(keyText(key), key);
+  #tell(update: Update): void {
+    if (update.value === null) this.#known.delete(keyText(update.key));
+    else this.#known.set(keyText(update.key), update.key);
+    this.#batch.push(update);
+    if (this.#batch.length >= batchSize) this.#flush();
+    else this.#cancelFlush ??= this.#ports.clock.setTimer(batchMs, () => this.#flush());
+  }
+
+  #flush(): void {
+    this.#cancelFlush?.();
+    this.#cancelFlush = undefined;
+    const updates = this.#batch;
+    this.#batch = [];
+    if (updates.length > 0) this.#call((callbacks) => callbacks.onUpdates(updates));
+  }
+
+  #tellStatus(status: SyncStatus): void {
+    if (status === this.#status) return;
+    this.#status = status;
+    this.#call((callbacks) => callbacks.onStatus(status));
+  }
+
+  #call(tell: (callbacks: SyncerCallbacks) => void): void {
+    if (this.#broken) return;
+    try {
+      tell(this.#ports.callbacks);
+    } catch (error) {
+      this.#broken = true;
+      this.#onBroken(error);
     }
-    for (let start = 0; start < updates.length; start += batchSize) {
-      this.#ports.callbacks.onUpdates(updates.slice(start, start + batchSize));
+  }
+}
+
+/** Says a failure once, and again while it lasts, but not at every try. */
+class FailureReporter {
+  readonly #ports: SyncerPorts;
+  #saidAt: number | undefined;
+
+  constructor(ports: SyncerPorts) {
+    this.#ports = ports;
+  }
+
+  report(failure: unknown): void {
+    const { log, clock } = this.#ports;
+    if (isDatastoreError(failure, "compacted")) {
+      log?.info("datastore history is gone, listing again");
+      return;
     }
+    const now = clock.now();
+    const isNew = this.#saidAt === undefined || now - this.#saidAt >= remindMs;
+    if (isNew) this.#saidAt = now;
+    log?.[isNew ? "warn" : "debug"]({ err: failure }, "datastore watch ended");
   }
 }
 

@@ -1,4 +1,4 @@
-import { chmodSync, rmSync } from "node:fs";
+import { chmodSync, rmSync, statSync } from "node:fs";
 import { constants } from "node:os";
 import { invariant } from "../lib/brand.ts";
 import { systemClock } from "../lib/clock.ts";
@@ -133,11 +133,13 @@ export async function listenUnix(
   signal: AbortSignal,
 ): Promise<void> {
   const fd = openSocket(path);
+  let inode: number | undefined;
   try {
     rmSync(path, { force: true });
     const address = socketAddress(path);
     if (libc.bind(fd, address, address.length) < 0)
       throw systemError(`Cannot bind ${path}`, errno());
+    inode = inodeOf(path);
     chmodSync(path, 0o600);
     if (libc.listen(fd, backlog) < 0) throw systemError(`Cannot listen at ${path}`, errno());
     while (!signal.aborted) {
@@ -147,8 +149,13 @@ export async function listenUnix(
     }
   } finally {
     libc.close(fd);
-    rmSync(path, { force: true });
+    // Another process may listen there by now: its file is not ours to remove.
+    if (inode !== undefined && inodeOf(path) === inode) rmSync(path, { force: true });
   }
+}
+
+function inodeOf(path: string): number | undefined {
+  return statSync(path, { throwIfNoEntry: false })?.ino;
 }
 
 /** Out of descriptors, the waiting connection stays: to look again at once would be a busy loop. */

@@ -48,7 +48,10 @@ test("embedded: eight processes count to an exact sum", async () => {
         return new Promise((resolve) => child.on("exit", resolve));
       }),
     );
-    assert.deepEqual(codes, Array.from({ length: 8 }, () => 0));
+    assert.deepEqual(
+      codes,
+      Array.from({ length: 8 }, () => 0),
+    );
     assert.equal((await store.get({ kind: "IPPool", name: "counter" })).spec.cidr, "800");
     await store.close();
   } finally {

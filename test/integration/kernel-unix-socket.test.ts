@@ -192,4 +192,15 @@ describe("unix sockets", () => {
     listening = listenUnix(path, (connection) => accepted.push(connection), end.signal);
     connectUnix(path).close();
   });
+
+  test("a successor's socket is left alone by the one that ends", async () => {
+    const second = new AbortController();
+    const successor = listenUnix(path, (connection) => accepted.push(connection), second.signal);
+    end.abort();
+    await listening;
+    connectUnix(path).close();
+    second.abort();
+    await successor;
+    assert.equal(existsSync(path), false);
+  });
 });

@@ -213,10 +213,8 @@ function timed(pods: number, policies: number): { readonly first: number; readon
   assert.ok(take().length > 0);
   const middle = performance.now();
   for (const resource of resources.slice(-100)) {
-    put({
-      ...resource,
-      metadata: { ...resource.metadata, labels: { app: "app1" } },
-    } as AnyResource);
+    const labels = { ...resource.metadata.labels, app: "app1" };
+    put({ ...resource, metadata: { ...resource.metadata, labels } } as AnyResource);
     take();
   }
   return { first: middle - start, churn: performance.now() - middle };
@@ -225,7 +223,7 @@ function timed(pods: number, policies: number): { readonly first: number; readon
 test("5,000 endpoints and 1,000 policies take a second or two, a change a few milliseconds", () => {
   timed(500, 100);
   const { first, churn } = timed(5_000, 1_000);
-  // Measured: 0.3 s and 0.1 s. Every policy tried on every endpoint would be five million times.
-  assert.ok(first < 3_000, `${first} ms from nothing`);
-  assert.ok(churn < 1_500, `${churn} ms for 100 changes`);
+  // Measured: 150 ms, and twice that for twice as many. Each on each would be five million.
+  assert.ok(first < 2_000, `${first} ms from nothing`);
+  assert.ok(churn < 500, `${churn} ms for 100 changes`);
 });

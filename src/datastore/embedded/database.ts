@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
+import type { Clock } from "../../lib/clock.ts";
 import { FileLock } from "../../lib/flock.ts";
 import { Doorbell } from "./doorbell.ts";
 
@@ -46,18 +47,22 @@ export class Refused extends Error {
   }
 }
 
-export interface DatabaseOptions {
-  /** Changes kept for watchers that resume; who is behind them is told to list again. */
-  readonly keptChanges?: number;
+export interface DatabaseConfig {
+  /** Of the database's file; beside it lie the lock and the doorbell. */
+  readonly path: string;
+  /** Nothing is made, nothing can be written. */
+  readonly readOnly: boolean;
+  /** How long a write waits for another process's, at most. */
+  readonly lockPatienceMs: number;
+  /** Changes kept for watchers that resume; one that is further behind is told to list again. */
+  readonly keptChanges: number;
 }
 
-const defaultKeptChanges = 20_000;
-const lockPatienceMs = 5_000;
+/** Nobody but a foreign tool makes SQLite wait: our writers hold the lock. The thread stands still. */
+const busyTimeoutMs = 1_000;
 
 const schema = `
   pragma journal_mode = wal;
-  pragma synchronous = normal;
-  pragma busy_timeout = 5000;
   create table if not exists object (
     key text primary key, kind text not null, value text not null, revision integer not null
   ) without rowid;
@@ -73,23 +78,22 @@ const schema = `
  */
 export class Database {
   readonly doorbell: Doorbell;
+  readonly #config: DatabaseConfig;
   readonly #db: DatabaseSync;
-  readonly #lock: FileLock;
+  readonly #lock: FileLock | undefined;
   readonly #statements = new Map<string, StatementSync>();
 
-  readonly #keptChanges: number;
-
-  /** `path` is the database's file; beside it lie the lock and the doorbell. */
-  constructor(path: string, options: DatabaseOptions = {}) {
-    this.#keptChanges = options.keptChanges ?? defaultKeptChanges;
-    const folder = dirname(path);
-    makeFolder(folder);
+  /** @throws {Error} when the file, its folder or the lock cannot be had. */
+  constructor(config: DatabaseConfig, clock: Clock) {
+    const { path, readOnly } = config;
+    this.#config = config;
+    this.doorbell = new Doorbell(`${path}.doorbell`, clock);
+    if (readOnly && !existsSync(path)) throw new Error(`${path} does not exist`);
     const mask = process.umask(0o077);
     try {
-      this.#lock = new FileLock(`${path}.lock`);
-      this.doorbell = new Doorbell(join(folder, `${path.slice(folder.length + 1)}.doorbell`));
-      this.#db = new DatabaseSync(path);
-      this.#lock.run(lockPatienceMs, () => this.#db.exec(schema));
+      if (!readOnly) makeFolder(dirname(path));
+      this.#db = new DatabaseSync(path, { readOnly, timeout: busyTimeoutMs });
+      this.#lock = readOnly ? undefined : this.#install(clock);
     } finally {
       process.umask(mask);
     }
@@ -99,7 +103,7 @@ export class Database {
     return this.#prepare("select * from object where key = ?").get(key) as StoredObject | undefined;
   }
 
-  /** Objects of one kind whose key starts with `prefix`, by key, and the revision they are of. */
+  /** Objects of one kind whose key starts with `prefix`, and the revision they are of. */
   list(
     kind: string,
     prefix: string,
@@ -107,7 +111,7 @@ export class Database {
     this.#prepare("begin").run();
     try {
       const objects = this.#prepare(
-        "select * from object where kind = ? and key >= ? and key < ? order by key",
+        "select * from object where kind = ? and key >= ? and key < ?",
       ).all(kind, prefix, `${prefix}\u{10ffff}`) as unknown as StoredObject[];
       return { objects, revision: this.revision() };
     } finally {
@@ -121,17 +125,23 @@ export class Database {
     return (row?.["last"] as number | null) ?? 0;
   }
 
-  /** Revision of the oldest change that is still known. */
-  oldestChange(): number {
-    const row = this.#prepare("select min(revision) as first from change").get();
-    return (row?.["first"] as number | null) ?? 0;
-  }
-
-  changesAfter(revision: number, limit: number): StoredChange[] {
-    return this.#prepare("select * from change where revision > ? order by revision limit ?").all(
-      revision,
-      limit,
-    ) as unknown as StoredChange[];
+  /**
+   * The next changes after `revision`, at most `limit`. Undefined when that cannot be told: older
+   * changes are forgotten, or `revision` is not of this datastore's past.
+   */
+  changesAfter(revision: number, limit: number): StoredChange[] | undefined {
+    this.#prepare("begin").run();
+    try {
+      const oldest = this.#prepare("select min(revision) as first from change").get();
+      const first = (oldest?.["first"] as number | null) ?? 0;
+      if (revision + 1 < first || revision > this.revision()) return undefined;
+      return this.#prepare("select * from change where revision > ? order by revision limit ?").all(
+        revision,
+        limit,
+      ) as unknown as StoredChange[];
+    } finally {
+      this.#prepare("commit").run();
+    }
   }
 
   /**
@@ -139,12 +149,13 @@ export class Database {
    *
    * @throws {Refused} from `check`; {Error} when the lock or the disk fails.
    */
-  write(
+  async write(
     target: { readonly key: string; readonly kind: string },
     value: string | null,
     check: (present: StoredObject | undefined) => void,
-  ): number {
-    const revision = this.#lock.run(lockPatienceMs, () => {
+  ): Promise<number> {
+    if (this.#lock === undefined) throw new Error(`${this.#config.path} is open for reading only`);
+    const revision = await this.#lock.run(this.#config.lockPatienceMs, () => {
       this.#prepare("begin immediate").run();
       try {
         check(this.get(target.key));
@@ -152,12 +163,36 @@ export class Database {
         this.#prepare("commit").run();
         return next;
       } catch (error) {
-        this.#prepare("rollback").run();
+        if (this.#db.isTransaction) this.#prepare("rollback").run();
         throw error;
       }
     });
     this.doorbell.ring();
     return revision;
+  }
+
+  close(): void {
+    this.#db.close();
+    this.#lock?.close();
+    this.doorbell.close();
+  }
+
+  /** What a writer needs: the lock, the doorbell, and the tables unless they are there. */
+  #install(clock: Clock): FileLock {
+    const { path, lockPatienceMs } = this.#config;
+    let lock: FileLock | undefined;
+    try {
+      lock = new FileLock(`${path}.lock`, clock);
+      this.doorbell.install();
+      const known = this.#db.prepare("select 1 from sqlite_schema where name = 'change'").get();
+      if (known === undefined) lock.runBlocking(lockPatienceMs, () => this.#db.exec(schema));
+      this.#db.exec("pragma synchronous = normal");
+      return lock;
+    } catch (error) {
+      lock?.close();
+      this.close();
+      throw error;
+    }
   }
 
   #change(
@@ -178,14 +213,10 @@ export class Database {
       kind,
       value,
     );
-    this.#prepare("delete from change where revision <= ?").run(revision - this.#keptChanges);
+    this.#prepare("delete from change where revision <= ?").run(
+      revision - this.#config.keptChanges,
+    );
     return revision;
-  }
-
-  close(): void {
-    this.doorbell.close();
-    this.#db.close();
-    this.#lock.close();
   }
 
   #prepare(sql: string): StatementSync {

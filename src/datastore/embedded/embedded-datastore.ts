@@ -1,8 +1,10 @@
 import { join } from "node:path";
+import { kinds as kindTable } from "../../api/kinds.ts";
 import type { ResourceKey } from "../../api/resource-key.ts";
 import { keyOf, keyText } from "../../api/resource-key.ts";
 import type { Kind, ResourceOfKind } from "../../api/resource-of-kind.ts";
 import { parseBigJson, stringifyBigJson } from "../../lib/big-json.ts";
+import { type Clock, systemClock } from "../../lib/clock.ts";
 import {
   type Datastore,
   DatastoreError,
@@ -10,25 +12,39 @@ import {
   type ResourceList,
   type WatchEvent,
 } from "../datastore.ts";
-import { objectRefused, prepareForCreate, prepareForUpdate } from "../stored-metadata.ts";
 import {
-  Database,
-  type DatabaseOptions,
-  Refused,
-  type StoredChange,
-  type StoredObject,
-} from "./database.ts";
+  inOrder,
+  objectRefused,
+  prepareForCreate,
+  prepareForUpdate,
+  withBigSequences,
+} from "../stored-metadata.ts";
+import { Database, Refused, type StoredChange, type StoredObject } from "./database.ts";
 
-const changesAtOnce = 500;
-
-/** Opens (and makes) the datastore in `folder`. Several processes of one host may do so at once. */
-export function openEmbeddedDatastore(folder: string, options: DatabaseOptions = {}): Datastore {
-  return new EmbeddedDatastore(open(folder, options));
+export interface EmbeddedOptions {
+  /** An absent datastore is then an error, and writes are. */
+  readonly readOnly?: boolean;
+  /** How long a write waits for another process's, at most: 5 s unless given. */
+  readonly lockPatienceMs?: number;
+  /** Changes kept for watchers that resume: 20,000 unless given. */
+  readonly keptChanges?: number;
+  readonly clock?: Clock;
 }
 
-function open(folder: string, options: DatabaseOptions): Database {
+/** Changes read at once; between two readings other work goes on. */
+const changesAtOnce = 500;
+
+/**
+ * Opens (and makes) the datastore in `folder`. Several processes of one host may do so at once.
+ *
+ * @throws {DatastoreError} unavailable, naming the file.
+ */
+export function openEmbeddedDatastore(folder: string, options: EmbeddedOptions = {}): Datastore {
+  const { readOnly = false, lockPatienceMs = 5_000, keptChanges = 20_000 } = options;
+  const { clock = systemClock } = options;
+  const config = { path: join(folder, "tortie.db"), readOnly, lockPatienceMs, keptChanges };
   try {
-    return new Database(join(folder, "tortie.db"), options);
+    return new EmbeddedDatastore(new Database(config, clock), clock);
   } catch (cause) {
     throw unavailable(`Cannot open the embedded datastore in ${folder}`, cause);
   }
@@ -41,13 +57,16 @@ function unavailable(what: string, cause: unknown): DatastoreError {
 
 class EmbeddedDatastore implements Datastore {
   readonly #database: Database;
+  readonly #clock: Clock;
+  #closed = false;
 
-  constructor(database: Database) {
+  constructor(database: Database, clock: Clock) {
     this.#database = database;
+    this.#clock = clock;
   }
 
   async get<K extends Kind>(key: ResourceKey<K>): Promise<ResourceOfKind[K]> {
-    const stored = this.#database.get(keyText(key));
+    const stored = this.#read(() => this.#database.get(keyText(key)));
     if (stored === undefined) throw objectRefused("not-found", key);
     return resourceOf<K>(stored);
   }
@@ -58,30 +77,28 @@ class EmbeddedDatastore implements Datastore {
   ): Promise<ResourceList<ResourceOfKind[K]>> {
     const { namespace } = options;
     const prefix = namespace === undefined ? `${kind}/` : `${kind}/${namespace}/`;
-    const { objects, revision } = this.#database.list(kind, prefix);
-    return { items: objects.map((stored) => resourceOf<K>(stored)), revision: String(revision) };
+    const { objects, revision } = this.#read(() => this.#database.list(kind, prefix));
+    const items = inOrder(objects.map((stored) => resourceOf<K>(stored)));
+    return { items, revision: String(revision) };
   }
 
   async create<K extends Kind>(resource: ResourceOfKind[K]): Promise<ResourceOfKind[K]> {
-    const prepared = prepareForCreate(resource);
-    return this.#write(prepared, (present) => {
+    return await this.#put(prepareForCreate(resource, this.#clock), (present) => {
       if (present !== undefined) throw new Refused("exists");
     });
   }
 
   async update<K extends Kind>(resource: ResourceOfKind[K]): Promise<ResourceOfKind[K]> {
     const { resourceVersion } = resource.metadata;
-    return this.#write(prepareForUpdate(resource), (present) =>
+    return await this.#put(prepareForUpdate(resource), (present) =>
       requireVersion(present, resourceVersion),
     );
   }
 
   async delete<K extends Kind>(key: ResourceKey<K>, resourceVersion?: string): Promise<void> {
-    this.#guard(key, () => {
-      this.#database.write({ key: keyText(key), kind: key.kind }, null, (present) => {
-        if (present === undefined) throw new Refused("missing");
-        if (resourceVersion !== undefined) requireVersion(present, resourceVersion);
-      });
+    await this.#write(key, null, (present) => {
+      if (present === undefined) throw new Refused("missing");
+      if (resourceVersion !== undefined) requireVersion(present, resourceVersion);
     });
   }
 
@@ -91,12 +108,12 @@ class EmbeddedDatastore implements Datastore {
     signal: AbortSignal,
   ): AsyncIterable<WatchEvent> {
     const wanted = new Set<string>(kinds);
-    let seen = Number(revision);
-    let rung: () => void = () => undefined;
-    let heard = true;
+    let seen = /^\d+$/.test(revision) ? Number(revision) : Number.NaN;
+    let heard = false;
+    let wake: () => void = () => undefined;
     const hear = () => {
       heard = true;
-      rung();
+      wake();
     };
     const unlisten = this.#database.doorbell.listen(hear);
     signal.addEventListener("abort", hear, { once: true });
@@ -105,13 +122,16 @@ class EmbeddedDatastore implements Datastore {
         heard = false;
         const changes = this.#changesAfter(seen, revision);
         for (const change of changes) {
+          if (signal.aborted) return;
           seen = change.revision;
           if (wanted.has(change.kind)) yield eventOf(change);
         }
-        if (changes.length > 0) yield { kind: "progress", revision: String(seen) };
-        else if (!heard) {
+        if (changes.length > 0) {
+          yield { kind: "progress", revision: String(seen) };
+          await new Promise<void>((resolve) => this.#clock.setTimer(0, resolve));
+        } else if (!heard) {
           await new Promise<void>((resolve) => {
-            rung = resolve;
+            wake = resolve;
           });
         }
       }
@@ -122,47 +142,54 @@ class EmbeddedDatastore implements Datastore {
   }
 
   async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
     this.#database.close();
   }
 
   #changesAfter(seen: number, asked: string): StoredChange[] {
-    const oldest = this.#database.oldestChange();
-    if (seen + 1 < oldest || seen > this.#database.revision()) {
-      throw new DatastoreError(`Cannot watch from revision ${asked}: it is compacted`, {
-        code: "compacted",
-        revision: asked,
-      });
-    }
-    return this.#database.changesAfter(seen, changesAtOnce);
+    const changes = Number.isSafeInteger(seen)
+      ? this.#read(() => this.#database.changesAfter(seen, changesAtOnce))
+      : undefined;
+    if (changes !== undefined) return changes;
+    throw new DatastoreError(`Cannot watch from revision ${asked}: it is not known any more`, {
+      code: "compacted",
+      revision: asked,
+    });
   }
 
-  #write<K extends Kind>(
+  async #put<K extends Kind>(
     resource: ResourceOfKind[K],
     check: (present: StoredObject | undefined) => void,
-  ): ResourceOfKind[K] {
-    const key = keyOf(resource) as ResourceKey<K>;
+  ): Promise<ResourceOfKind[K]> {
     const value = stringifyBigJson(resource);
-    const revision = this.#guard(key, () =>
-      this.#database.write({ key: keyText(key), kind: key.kind }, value, check),
-    );
+    const revision = await this.#write(keyOf(resource) as ResourceKey, value, check);
     return resourceOf<K>({ value, revision });
   }
 
-  #guard<Result>(key: ResourceKey, task: () => Result): Result {
+  #read<Result>(task: () => Result): Result {
     try {
       return task();
-    } catch (error) {
-      if (!(error instanceof Refused))
-        throw unavailable("Cannot write to the embedded datastore", error);
-      const codes = {
-        exists: "already-exists",
-        missing: "not-found",
-        changed: "conflict",
-      } as const;
-      throw objectRefused(codes[error.reason], key);
+    } catch (cause) {
+      throw unavailable("Cannot read the embedded datastore", cause);
+    }
+  }
+
+  async #write(
+    key: ResourceKey,
+    value: string | null,
+    check: (present: StoredObject | undefined) => void,
+  ): Promise<number> {
+    try {
+      return await this.#database.write({ key: keyText(key), kind: key.kind }, value, check);
+    } catch (cause) {
+      if (cause instanceof Refused) throw objectRefused(refusals[cause.reason], key);
+      throw unavailable("Cannot write to the embedded datastore", cause);
     }
   }
 }
+
+const refusals = { exists: "already-exists", missing: "not-found", changed: "conflict" } as const;
 
 function requireVersion(present: StoredObject | undefined, version: string | undefined): void {
   if (present === undefined) throw new Refused("missing");
@@ -174,11 +201,10 @@ function resourceOf<K extends Kind>({
   value,
   revision,
 }: Pick<StoredObject, "value" | "revision">): ResourceOfKind[K] {
-  const resource = parseBigJson(value) as ResourceOfKind[K];
-  return {
-    ...resource,
-    metadata: { ...resource.metadata, resourceVersion: String(revision) },
-  };
+  const { metadata, ...rest } = parseBigJson(value) as ResourceOfKind[Kind];
+  const spec = rest.kind === "IPAMBlock" ? withBigSequences({ ...rest.spec }) : rest.spec;
+  const versioned = { ...metadata, resourceVersion: String(revision) };
+  return { ...rest, metadata: versioned, spec } as ResourceOfKind[K];
 }
 
 function eventOf({ key, kind, value, revision }: StoredChange): WatchEvent {
@@ -190,6 +216,8 @@ function eventOf({ key, kind, value, revision }: StoredChange): WatchEvent {
 }
 
 function keyOfText(text: string, kind: Kind): ResourceKey {
-  const [, first = "", second] = text.split("/");
-  return second === undefined ? { kind, name: first } : { kind, namespace: first, name: second };
+  const path = text.slice(kind.length + 1);
+  const at = kindTable[kind].namespaced ? path.indexOf("/") : -1;
+  if (at < 0) return { kind, name: path };
+  return { kind, namespace: path.slice(0, at), name: path.slice(at + 1) };
 }

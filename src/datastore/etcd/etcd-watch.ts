@@ -1,152 +1,177 @@
+import type { Duplex } from "node:stream";
 import type { Etcd3, IWatchRequest, IWatchResponse } from "etcd3";
 import type { Kind } from "../../api/resource-of-kind.ts";
+import type { Clock } from "../../lib/clock.ts";
 import { DatastoreError, type WatchEvent } from "../datastore.ts";
-import { decode, endOfPrefix, unavailable } from "./etcd-datastore.ts";
-import { keyOfPath, root } from "./keys.ts";
+import { unavailable } from "./etcd-client.ts";
+import { type KeyRange, keyOfPath, watchedRange } from "./keys.ts";
+import { decode } from "./values.ts";
 
 export interface WatchConfig {
-  readonly kinds: ReadonlySet<Kind>;
+  readonly kinds: readonly Kind[];
   readonly revision: string;
-  readonly deadlineMs: number;
 }
 
-/** A stream that is silent for so long is checked: a broken connection says nothing by itself. */
-const silenceMs = 10_000;
-/** Responses that wait for a slow receiver: beyond, the watch ends and is resumed. */
-const maxWaiting = 1_000;
+export interface WatchPorts {
+  readonly client: Etcd3;
+  readonly clock: Clock;
+}
 
-type Outcome =
-  | { readonly kind: "response"; readonly response: IWatchResponse }
-  | { readonly kind: "failed"; readonly error: unknown };
+/** A stream that is silent for so long is checked: a member without a leader keeps it open and mute. */
+const silenceMs = 10_000;
+
+/** What gRPC gives; etcd3's type tells less. */
+type WatchStream = Duplex & { cancel(): void };
 
 /**
  * Changes after `revision`, by a stream of our own: etcd3's watcher stops for good after a reset. Ends by
- * throwing: `compacted`, or `unavailable` when the stream breaks; the caller resumes.
+ * throwing: `compacted`, or `unavailable` when the stream breaks; the caller resumes. It is read no
+ * faster than the receiver takes events: the rest waits in the server.
  */
 export async function* watchEtcd(
-  client: Etcd3,
   config: WatchConfig,
+  ports: WatchPorts,
   signal: AbortSignal,
 ): AsyncIterable<WatchEvent> {
+  if (!/^\d+$/.test(config.revision)) throw compacted(config.revision);
+  const range = watchedRange(config.kinds);
+  const check = () => ask(ports.client, range);
+  // A request before the stream: it renews a login that a restarted server has forgotten.
   if (signal.aborted) return;
-  const stream = await openStream(client);
-  const queue = new OutcomeQueue(client, config.deadlineMs);
-  const onAbort = () => queue.end();
+  await unlessAborted(check(), signal);
+  if (signal.aborted) return;
+  const stream = await openStream(ports.client);
+  const onAbort = () => stream.destroy();
   signal.addEventListener("abort", onAbort, { once: true });
-  stream.on("data", (response: IWatchResponse) => queue.push({ kind: "response", response }));
-  stream.on("error", (error: Error) => queue.push({ kind: "failed", error }));
-  stream.on("end", () => queue.push({ kind: "failed", error: new Error("the watch was closed") }));
+  const guard = new SilenceGuard(stream, check, ports.clock);
   try {
-    stream.write(createRequest(config.revision));
-    for (;;) {
-      const outcome = await queue.next();
-      if (outcome === undefined) return;
-      if (outcome.kind === "failed") throw unavailable(outcome.error);
-      yield* eventsOf(outcome.response, config);
+    if (signal.aborted) return;
+    stream.write(createRequest(range, config.revision));
+    for await (const response of stream as AsyncIterable<IWatchResponse>) {
+      guard.heard();
+      yield* eventsOf(response, config);
+      if (signal.aborted) return;
     }
+    throw new Error("the server closed the watch");
+  } catch (error) {
+    if (signal.aborted) return;
+    throw error instanceof DatastoreError ? error : unavailable(error);
   } finally {
     signal.removeEventListener("abort", onAbort);
-    queue.end();
+    guard.end();
     stream.cancel();
   }
 }
 
-async function openStream(client: Etcd3) {
+/** Waits for `task`, but no longer than until `signal` aborts. */
+async function unlessAborted(task: Promise<void>, signal: AbortSignal): Promise<void> {
+  let stop: () => void = () => undefined;
+  const stopped = new Promise<void>((resolve) => {
+    stop = resolve;
+  });
+  signal.addEventListener("abort", stop, { once: true });
   try {
-    // No deadline: a watch lives as long as it is wanted.
-    return await client.watchClient.watch({ deadline: Number.POSITIVE_INFINITY });
+    await Promise.race([task, stopped]);
+  } finally {
+    signal.removeEventListener("abort", stop);
+  }
+}
+
+/** Asks something cheap that only a member with a leader can answer. */
+async function ask(client: Etcd3, { start }: KeyRange): Promise<void> {
+  try {
+    await client.kv.range({ key: Buffer.from(start), count_only: true });
   } catch (cause) {
     throw unavailable(cause);
   }
 }
 
-function createRequest(revision: string): IWatchRequest {
-  const prefix = Buffer.from(root);
+async function openStream(client: Etcd3): Promise<WatchStream> {
+  try {
+    // No deadline: a watch lives as long as it is wanted.
+    const call = await client.watchClient.watch({ deadline: Number.POSITIVE_INFINITY });
+    const stream = call as unknown as WatchStream;
+    // gRPC reports the end of a cancelled stream as an error, when nobody reads it any more.
+    stream.on("error", () => undefined);
+    return stream;
+  } catch (cause) {
+    throw unavailable(cause);
+  }
+}
+
+function createRequest({ start, end }: KeyRange, revision: string): IWatchRequest {
   return {
     create_request: {
-      key: prefix,
-      range_end: endOfPrefix(prefix),
+      key: Buffer.from(start),
+      range_end: Buffer.from(end),
       start_revision: (BigInt(revision) + 1n).toString(),
       progress_notify: true,
     },
   };
 }
 
-function* eventsOf(response: IWatchResponse, config: WatchConfig): Generator<WatchEvent> {
-  if (response.canceled) {
-    const { compact_revision: oldest, cancel_reason: why } = response;
-    if (oldest === "0") throw unavailable(new Error(why || "the watch was cancelled"));
-    throw new DatastoreError(`Cannot watch from revision ${config.revision}: it is compacted`, {
-      code: "compacted",
-      revision: config.revision,
-    });
-  }
-  for (const { type, kv } of response.events) {
+/**
+ * Where to resume is the revision of the last event: the header of a response to a watch that is catching
+ * up tells a later one, of which not all events were sent yet.
+ */
+function* eventsOf(
+  response: IWatchResponse,
+  { kinds, revision }: WatchConfig,
+): Generator<WatchEvent> {
+  const { header, canceled, created, compact_revision: oldest, events } = response;
+  const inFuture = created && BigInt(header.revision) < BigInt(revision);
+  if (inFuture || (canceled && oldest !== "0")) throw compacted(revision);
+  if (canceled) throw unavailable(new Error(response.cancel_reason || "the watch was cancelled"));
+  for (const { type, kv } of events) {
     const key = keyOfPath(kv.key.toString());
-    if (key === undefined || !config.kinds.has(key.kind)) continue;
-    const revision = kv.mod_revision;
+    if (key === undefined || !kinds.includes(key.kind)) continue;
     const resource = type === "Put" ? decode(kv) : undefined;
-    if (resource === undefined) yield { kind: "deleted", key, revision };
-    else yield { kind: "set", key, resource, revision };
+    if (resource === undefined) yield { kind: "deleted", key, revision: kv.mod_revision };
+    else yield { kind: "set", key, resource, revision: kv.mod_revision };
   }
-  if (!response.created) yield { kind: "progress", revision: response.header.revision };
+  const reached = events.at(-1)?.kv.mod_revision ?? (created ? undefined : header.revision);
+  if (reached !== undefined) yield { kind: "progress", revision: reached };
 }
 
-/** What the stream said and nobody took yet. Silence makes it ask whether the server still answers. */
-class OutcomeQueue {
-  readonly #client: Etcd3;
-  readonly #deadlineMs: number;
-  readonly #waiting: Outcome[] = [];
-  #taker: ((outcome: Outcome | undefined) => void) | undefined;
-  #timer: NodeJS.Timeout | undefined;
+function compacted(revision: string): DatastoreError {
+  return new DatastoreError(`Cannot watch from revision ${revision}: it is not known any more`, {
+    code: "compacted",
+    revision,
+  });
+}
+
+/** Breaks a stream that says nothing while its server does not answer either. */
+class SilenceGuard {
+  readonly #stream: WatchStream;
+  readonly #check: () => Promise<void>;
+  readonly #clock: Clock;
+  #cancel: () => void = () => undefined;
   #ended = false;
 
-  constructor(client: Etcd3, deadlineMs: number) {
-    this.#client = client;
-    this.#deadlineMs = deadlineMs;
-    this.#listen();
+  constructor(stream: WatchStream, check: () => Promise<void>, clock: Clock) {
+    this.#stream = stream;
+    this.#check = check;
+    this.#clock = clock;
+    this.heard();
   }
 
-  push(outcome: Outcome): void {
+  heard(): void {
+    this.#cancel();
     if (this.#ended) return;
-    this.#listen();
-    if (this.#taker !== undefined) {
-      this.#taker(outcome);
-      this.#taker = undefined;
-    } else if (this.#waiting.length < maxWaiting) this.#waiting.push(outcome);
-    else {
-      this.#waiting.length = 0;
-      this.#waiting.push({ kind: "failed", error: new Error("the receiver is too slow") });
-    }
-  }
-
-  /** Undefined at the end. */
-  next(): Promise<Outcome | undefined> {
-    const outcome = this.#waiting.shift();
-    if (outcome !== undefined || this.#ended) return Promise.resolve(outcome);
-    return new Promise((resolve) => {
-      this.#taker = resolve;
-    });
+    this.#cancel = this.#clock.setTimer(silenceMs, () => void this.#ask());
   }
 
   end(): void {
     this.#ended = true;
-    clearTimeout(this.#timer);
-    this.#taker?.(undefined);
+    this.#cancel();
   }
 
-  #listen(): void {
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => void this.#check(), silenceMs);
-  }
-
-  async #check(): Promise<void> {
+  async #ask(): Promise<void> {
     try {
-      const deadline = Date.now() + this.#deadlineMs;
-      await this.#client.kv.range({ key: Buffer.from(root), count_only: true }, { deadline });
-      if (!this.#ended) this.#listen();
+      await this.#check();
+      this.heard();
     } catch (error) {
-      this.push({ kind: "failed", error });
+      if (!this.#ended) this.#stream.destroy(error as Error);
     }
   }
 }

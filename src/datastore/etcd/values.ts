@@ -1,26 +1,29 @@
 import { calicoApiVersion } from "../../api/meta.ts";
 import { affinityLabels } from "../../api/names.ts";
+import type { ResourceKey } from "../../api/resource-key.ts";
 import type { Kind, ResourceOfKind } from "../../api/resource-of-kind.ts";
 import { parseBigJson, stringifyBigJson } from "../../lib/big-json.ts";
-import { parsePrefix, prefixFamily } from "../../lib/prefix.ts";
-import { affinityOfPath, keyOfPath } from "./keys.ts";
+import { prefixFamily } from "../../lib/prefix.ts";
+import { withBigSequences } from "../stored-metadata.ts";
+import { affinityOfPath, handleOfPath, keyOfPath } from "./keys.ts";
 
 /**
  * Values as Calico writes them to etcd (facts 2.7). Most are the v3 object as JSON; IPAM's have a form
- * of their own, and what the path tells is not told again. Fields that we do not know are kept.
+ * of their own without metadata, and what the path tells is not told again. Fields that we do not know
+ * are kept.
  */
 
 type Json = Record<string, unknown>;
 
 /** The JSON text of a resource. */
-export function etcdValue<K extends Kind>(resource: ResourceOfKind[K]): string {
+export function textOfResource<K extends Kind>(resource: ResourceOfKind[K]): string {
   return stringifyBigJson(jsonOf(resource as ResourceOfKind[Kind]));
 }
 
 function jsonOf(resource: ResourceOfKind[Kind]): unknown {
   switch (resource.kind) {
     case "IPAMBlock":
-      return renamed(resource.spec as unknown as Json, blockFields);
+      return { deleted: false, ...renamed(resource.spec as unknown as Json, blockFields) };
     case "BlockAffinity": {
       const { node: _node, cidr: _cidr, type: _type, ...spec } = resource.spec;
       return { ...spec, deleted: spec.deleted ?? false };
@@ -58,7 +61,7 @@ function inverse(names: Readonly<Record<string, string>>): Record<string, string
 /**
  * The resource of a path and its value; undefined for a path that holds no resource.
  *
- * @throws {SyntaxError} when the value is not JSON.
+ * @throws {SyntaxError} when the value is no JSON object.
  */
 export function resourceOf(
   path: string,
@@ -67,50 +70,77 @@ export function resourceOf(
 ): ResourceOfKind[Kind] | undefined {
   const key = keyOfPath(path);
   if (key === undefined) return undefined;
-  // Very old affinities are empty: confirmed, without saying so.
-  const json = (value === "" ? {} : parseBigJson(value)) as Json;
-  const ipam = <K extends Kind>(kind: K, spec: unknown, labels?: Record<string, string>) =>
-    ({
-      apiVersion: calicoApiVersion,
-      kind,
-      metadata: { name: key.name, resourceVersion: revision, ...(labels ? { labels } : {}) },
-      spec,
-    }) as unknown as ResourceOfKind[K];
-  switch (key.kind) {
-    case "IPAMBlock":
-      return ipam("IPAMBlock", blockSpec(json));
-    case "BlockAffinity": {
-      const { node = "", cidr = parsePrefix("0.0.0.0/0") } = affinityOfPath(path) ?? {};
-      const spec = { state: "", ...json, node, type: "host", cidr };
-      return ipam("BlockAffinity", spec, { ...affinityLabels(node, "host", prefixFamily(cidr)) });
-    }
-    case "IPAMHandle":
-      return ipam("IPAMHandle", {
-        block: {},
-        ...json,
-        handleID: path.slice(path.lastIndexOf("/") + 1),
-      });
-    case "IPAMConfiguration":
-      return ipam("IPAMConfiguration", renamed(json, inverse(configFields)));
-    default: {
-      const metadata = { ...(json["metadata"] as Json), resourceVersion: revision };
-      return { ...json, kind: key.kind, metadata } as unknown as ResourceOfKind[Kind];
-    }
+  const json = parseObject(path, value);
+  const resource = ipamResourceOf(key, path, json) ?? v3ResourceOf(key, json);
+  const metadata = { ...resource.metadata, resourceVersion: revision };
+  return { ...resource, metadata } as ResourceOfKind[Kind];
+}
+
+/** A key and its value, as etcd tells them. */
+export interface KeyValue {
+  readonly key: Uint8Array;
+  readonly value: Uint8Array;
+  readonly mod_revision: string;
+}
+
+/** Undefined for what is not ours; a value that cannot be read is passed over like an absent one. */
+export function decode({ key, value, mod_revision }: KeyValue): ResourceOfKind[Kind] | undefined {
+  try {
+    return resourceOf(key.toString(), value.toString(), mod_revision);
+  } catch {
+    return undefined;
   }
 }
 
-/** Sequence numbers are bigints whatever their size. */
-function blockSpec(json: Json): Json {
-  const spec = renamed(json, inverse(blockFields));
-  const perAllocation = (spec["sequenceNumberForAllocation"] ?? {}) as Record<
-    string,
-    number | bigint
-  >;
-  return {
-    ...spec,
-    sequenceNumber: BigInt((spec["sequenceNumber"] ?? 0) as number | bigint),
-    sequenceNumberForAllocation: Object.fromEntries(
-      Object.entries(perAllocation).map(([ordinal, number]) => [ordinal, BigInt(number)]),
-    ),
-  };
+/** That a block is not deleted is said in etcd, and in a resource by silence. */
+function withoutNotDeleted(json: Json): Json {
+  const { deleted, ...rest } = json;
+  return deleted === false ? rest : json;
+}
+
+function parseObject(path: string, value: string): Json {
+  // Very old affinities are empty: confirmed, without saying so.
+  if (value === "") return {};
+  const json = parseBigJson(value);
+  if (typeof json === "object" && json !== null && !Array.isArray(json)) return json as Json;
+  throw new SyntaxError(`Cannot read ${path}: its value is no JSON object`);
+}
+
+/** What the path tells of kind and name wins over the value. */
+function v3ResourceOf({ kind, name, namespace }: ResourceKey, json: Json): ResourceOfKind[Kind] {
+  const own = namespace === undefined ? { name } : { name, namespace };
+  const metadata = { ...(json["metadata"] as Json), ...own };
+  return { ...json, kind, metadata } as unknown as ResourceOfKind[Kind];
+}
+
+/** Undefined for a kind that is not IPAM's. */
+function ipamResourceOf(
+  { kind, name }: ResourceKey,
+  path: string,
+  json: Json,
+): ResourceOfKind[Kind] | undefined {
+  const resource = (spec: Json, labels?: Record<string, string>) =>
+    ({
+      apiVersion: calicoApiVersion,
+      kind,
+      metadata: labels === undefined ? { name } : { name, labels },
+      spec,
+    }) as unknown as ResourceOfKind[Kind];
+  switch (kind) {
+    case "IPAMBlock":
+      return resource(withBigSequences(renamed(withoutNotDeleted(json), inverse(blockFields))));
+    case "BlockAffinity": {
+      const owner = affinityOfPath(path);
+      if (owner === undefined) return undefined;
+      const { node, type, cidr } = owner;
+      const labels = affinityLabels(node, type, prefixFamily(cidr));
+      return resource({ state: "", ...json, node, type, cidr }, labels);
+    }
+    case "IPAMHandle":
+      return resource({ block: {}, ...json, handleID: handleOfPath(path) });
+    case "IPAMConfiguration":
+      return resource(renamed(json, inverse(configFields)));
+    default:
+      return undefined;
+  }
 }

@@ -176,6 +176,11 @@ test("a node's own address inside a pool and a block is a host, no workload", ()
   assert.equal(world.line("10.0.1.4/32"), "remoteHost vxlan near 10.0.1.4 natOutgoing");
 });
 
+test("a node's own address that is a whole block is a host, no workload", () => {
+  const world = cluster().block("10.0.1.4/32", "near").node("near", "10.0.1.4/24");
+  assert.equal(world.line("10.0.1.4/32"), "remoteHost none near 10.0.1.4");
+});
+
 test("a tunnel address inside a block is a tunnel, and no workload", () => {
   const world = cluster()
     .pool("p", "10.0.0.0/16", { vxlanMode: "Always" })
@@ -229,6 +234,17 @@ test("a node that moves changes the routes to it, and no other", () => {
   world.flush();
   world.node("near", "192.168.1.97/24");
   assert.equal(world.flush().includes("10.0.1.0/29"), false);
+});
+
+test("a CIDR that names a node twice still follows it when one of the two is gone", () => {
+  const tunnel = { ipv4VXLANTunnelAddr: "10.0.2.1" };
+  const world = cluster()
+    .block("10.0.2.0/29", "far", { 1: "near" })
+    .node("near", "192.168.1.12/24", tunnel)
+    .node("near", "192.168.1.12/24");
+  world.flush();
+  world.node("near", "192.168.1.99/24");
+  assert.match(world.line("10.0.2.1/32") ?? "", /^remoteWorkload none near 192\.168\.1\.99/);
 });
 
 test("a pool that comes later takes its blocks in, the narrower one last, and lets them go", () => {
