@@ -68,6 +68,7 @@ export const messageVectors: readonly MessageVector[] = [
         {
           kind: "gracefulRestart",
           restarting: true,
+          notification: false,
           restartSeconds: 120,
           families: [
             { afi: 1, safi: 1, forwarding: true },
@@ -75,7 +76,7 @@ export const messageVectors: readonly MessageVector[] = [
           ],
         },
         { kind: "fourOctetAs", asn: as(4294967280) },
-        { kind: "unknown", code: 70, value: fromHex("") },
+        { kind: "enhancedRouteRefresh" },
       ],
     },
   },

@@ -1,18 +1,19 @@
 import type { Asn } from "../../lib/asn.ts";
 import { type IpAddr, ipFamily } from "../../lib/ip-addr.ts";
 import type { PeerConfig } from "../peer/peer.ts";
-import type { NextHopMode } from "../policy/export-attributes.ts";
+import type { PeerPolicy } from "../policy/peer-policy.ts";
 import { type BgpNode, defaultPort } from "./bgp-nodes.ts";
 
 /** The types of facts 5.14; `node status` derives them from the session name. */
-export type PeerType = "NodeMesh" | "GlobalPeer" | "NodePeer";
+export type PeerType = "NodeMesh" | "GlobalPeer" | "NodePeer" | "Static" | "Dynamic";
 
 /** A neighbor that is spoken to, with what import and export policy ask about it. */
 export interface SpeakerPeer {
   readonly type: PeerType;
   readonly config: PeerConfig;
-  readonly nextHopMode: NextHopMode;
-  readonly allowedLocalAs: number;
+  readonly policy: PeerPolicy;
+  /** What made it: "BGPPeer rack1", "mesh", "neighbors[2]". */
+  readonly origin?: string;
 }
 
 /** A neighbor that is configured but must not be spoken to, and why. */
@@ -51,6 +52,8 @@ const namePrefix: Readonly<Record<PeerType, string>> = {
   NodeMesh: "Mesh",
   GlobalPeer: "Global",
   NodePeer: "Node",
+  Static: "Static",
+  Dynamic: "Dynamic",
 };
 
 /** Facts 5.16 step 6: "Mesh_10_0_0_2", with "_port_1790" where the port is not 179. */
@@ -100,7 +103,8 @@ export function sessionWith(
   };
   const keep = neighbor.keepOriginalNextHop === true && external;
   const nextHopMode = keep ? "Keep" : (neighbor.nextHopMode ?? "Auto");
-  return { type, config, nextHopMode, allowedLocalAs: neighbor.allowedLocalAs ?? 0 };
+  const policy = { nextHopMode, allowedLocalAs: neighbor.allowedLocalAs ?? 0 } as const;
+  return { type, config, policy };
 }
 
 /**

@@ -5,7 +5,9 @@ import { compareText } from "../../lib/collections.ts";
 import { errorMessage } from "../../lib/errors.ts";
 import type { IpAddr, IpFamily } from "../../lib/ip-addr.ts";
 import { type Prefix, parsePrefix } from "../../lib/prefix.ts";
+import type { DynamicPeers } from "../peer/peer.ts";
 import { normalRoutePriority } from "../policy/export-attributes.ts";
+import type { Community, PeerPolicy } from "../policy/peer-policy.ts";
 import { type BgpNode, bgpNodes, defaultPort, dottedId, globalAsOf } from "./bgp-nodes.ts";
 import { type BgpResources, configurationOf } from "./bgp-resources.ts";
 import { advertisementsOf } from "./communities.ts";
@@ -33,7 +35,11 @@ export interface SpeakerConfig {
   readonly peers: readonly SpeakerPeer[];
   /** Peers that are kept down. */
   readonly blocked: readonly BlockedPeer[];
+  /** Neighbours by prefix, with the policy that each of them gets. */
+  readonly dynamicPeers?: readonly { readonly peers: DynamicPeers; readonly policy: PeerPolicy }[];
   readonly originated: readonly Prefix[];
+  /** What our own file wants announced with attributes of its own. */
+  readonly originatedRoutes?: readonly OriginatedRoute[];
   /** Blocks of ours with a confirmed affinity. */
   readonly confirmedBlocks: readonly Prefix[];
   readonly pools: readonly BgpPool[];
@@ -48,8 +54,22 @@ export interface SpeakerConfig {
   readonly programsNoEncap: boolean;
   /** Our route reflector cluster. */
   readonly clusterId?: number;
+  /** False: the kernel gets no routes, and every next hop counts as reachable at cost 0. Absent: true. */
+  readonly install?: boolean;
+  /** Kernel table of our routes. Absent: main. */
+  readonly table?: number;
+  /** Most next hops of one route. Absent: 16. */
+  readonly maxPaths?: number;
   /** What could not be used, and why. */
   readonly problems: readonly string[];
+}
+
+export interface OriginatedRoute {
+  readonly prefix: Prefix;
+  readonly nextHop: IpAddr | "self";
+  readonly communities: readonly Community[];
+  readonly med?: number;
+  readonly localPref?: number;
 }
 
 export interface SpeakerEnv {

@@ -100,6 +100,14 @@ export function createPeers(config: PeersConfig, deps: PeersDeps): RunningPeers 
       if (!deps.signal.aborted) configure(shells, peers, startPeer);
     },
     send: (name, bytes) => shells.get(name)?.send(bytes) ?? false,
+    reset: (name, subcode) => {
+      const shell = shells.get(name);
+      if (shell === undefined) return;
+      shell.stop(subcode, false);
+      const next = startPeer(shell.config);
+      shells.set(name, next);
+      next.start();
+    },
     status: () => [...shells.values()].map((shell) => shell.status()),
     listening: Promise.all(listeners),
     ended,

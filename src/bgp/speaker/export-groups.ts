@@ -172,12 +172,12 @@ export class ExportGroups {
   }
 
   #targetOf({ peer }: PeerState, localAddress: IpAddr): ExportTarget {
-    const { config, nextHopMode } = peer;
+    const { config, policy } = peer;
     return {
       external: isExternal(config),
       localAs: config.localAs,
       localAddress,
-      nextHopMode,
+      nextHopMode: policy.nextHopMode,
     };
   }
 

@@ -111,7 +111,7 @@ function importFacts({ peer }: PeerState, config: SpeakerConfig) {
   return {
     external: isExternal(peer.config),
     localAs: peer.config.localAs,
-    allowedLocalAs: peer.allowedLocalAs,
+    allowedLocalAs: peer.policy.allowedLocalAs,
     routerId: config.routerId,
     ...(config.clusterId === undefined ? {} : { clusterId: config.clusterId }),
   };

@@ -147,6 +147,7 @@ export class Speaker {
   }
 
   #peerEvent(event: PeerEvent): void {
+    if (event.kind === "dynamicAdded") return;
     const state = this.peers.get(event.name);
     if (state === undefined) return;
     switch (event.kind) {
@@ -159,6 +160,9 @@ export class Speaker {
       case "refreshRequested":
         this.#flush();
         this.#send(this.families[event.family].groups.refresh(state.number));
+        break;
+      case "refreshMarker":
+      case "dynamicRemoved":
         break;
       case "drained":
         this.#flush();

@@ -15,7 +15,26 @@ interface CapabilityRow<Kind extends Capability["kind"]> {
 }
 
 type CapabilityOf<Kind extends Capability["kind"]> = Extract<Capability, { kind: Kind }>;
+type FlagKind = "routeRefresh" | "extendedMessage" | "enhancedRouteRefresh";
 type KnownKind = Exclude<Capability["kind"], "unknown">;
+
+type AddPathMode = CapabilityOf<"addPath">["families"][number]["mode"];
+
+/** By the value on the wire, from 1. */
+const addPathModes: readonly AddPathMode[] = ["receive", "send", "both"];
+
+/** A capability that is there or not, without a value. */
+function flagRow<Kind extends FlagKind>(
+  kind: Kind,
+  { code, rfc }: { readonly code: number; readonly rfc: string },
+): CapabilityRow<Kind> {
+  return {
+    code,
+    rfc,
+    decode: (value) => (value.remaining === 0 ? ({ kind } as CapabilityOf<Kind>) : undefined),
+    encode: () => undefined,
+  };
+}
 
 const rows: { readonly [Kind in KnownKind]: CapabilityRow<Kind> } = {
   // AFI (2), reserved (1), SAFI (1)
@@ -30,23 +49,75 @@ const rows: { readonly [Kind in KnownKind]: CapabilityRow<Kind> } = {
     },
     encode: ({ afi, safi }, to) => to.u16(afi).u8(0).u8(safi),
   },
-  routeRefresh: {
-    code: 2,
-    rfc: "2918 section 2",
-    decode: (value) => (value.remaining === 0 ? { kind: "routeRefresh" } : undefined),
-    encode: () => undefined,
-  },
+  routeRefresh: flagRow("routeRefresh", { code: 2, rfc: "2918 section 2" }),
   // flags (4 bits), restart time (12 bits), then AFI (2), SAFI (1), flags (1) of each family
   gracefulRestart: {
     code: 64,
     rfc: "4724 section 3",
     decode: decodeGracefulRestart,
-    encode: ({ restarting, restartSeconds, families }, to) => {
-      to.u16((restarting ? 0x8000 : 0) | (restartSeconds & 0xfff));
+    encode: ({ restarting, notification, restartSeconds, families }, to) => {
+      const flags = (restarting ? 0x8000 : 0) | (notification === true ? 0x4000 : 0);
+      to.u16(flags | (restartSeconds & 0xfff));
       for (const { afi, safi, forwarding } of families) {
         to.u16(afi)
           .u8(safi)
           .u8(forwarding ? 0x80 : 0);
+      }
+    },
+  },
+  // AFI (2), SAFI (2), AFI of the next hop (2) of each family
+  extendedNextHop: {
+    code: 5,
+    rfc: "8950 section 4",
+    decode: (value) => {
+      if (value.remaining % 6 !== 0) return undefined;
+      const families: { afi: number; safi: number; nextHopAfi: number }[] = [];
+      while (value.remaining > 0) {
+        families.push({ afi: value.u16(), safi: value.u16(), nextHopAfi: value.u16() });
+      }
+      return { kind: "extendedNextHop", families };
+    },
+    encode: ({ families }, to) => {
+      for (const { afi, safi, nextHopAfi } of families) to.u16(afi).u16(safi).u16(nextHopAfi);
+    },
+  },
+  extendedMessage: flagRow("extendedMessage", { code: 6, rfc: "8654 section 3" }),
+  // AFI (2), SAFI (1), send and receive (1) of each family
+  addPath: {
+    code: 69,
+    rfc: "7911 section 4",
+    decode: decodeAddPath,
+    encode: ({ families }, to) => {
+      for (const { afi, safi, mode } of families) {
+        to.u16(afi)
+          .u8(safi)
+          .u8(addPathModes.indexOf(mode) + 1);
+      }
+    },
+  },
+  enhancedRouteRefresh: flagRow("enhancedRouteRefresh", { code: 70, rfc: "7313 section 3.1" }),
+  // AFI (2), SAFI (1), flags (1), stale time (3) of each family
+  longLivedGracefulRestart: {
+    code: 71,
+    rfc: "9494 section 3.1",
+    decode: (value) => {
+      if (value.remaining % 7 !== 0) return undefined;
+      const families: { afi: number; safi: number; forwarding: boolean; staleSeconds: number }[] =
+        [];
+      while (value.remaining > 0) {
+        const [afi, safi, flags] = [value.u16(), value.u8(), value.u8()];
+        const staleSeconds = value.u8() * 0x10000 + value.u16();
+        families.push({ afi, safi, forwarding: (flags & 0x80) !== 0, staleSeconds });
+      }
+      return { kind: "longLivedGracefulRestart", families };
+    },
+    encode: ({ families }, to) => {
+      for (const { afi, safi, forwarding, staleSeconds } of families) {
+        to.u16(afi)
+          .u8(safi)
+          .u8(forwarding ? 0x80 : 0)
+          .u8(staleSeconds >>> 16)
+          .u16(staleSeconds & 0xffff);
       }
     },
   },
@@ -93,22 +164,14 @@ export function encodeCapabilities(capabilities: readonly Capability[]): Uint8Ar
 
 /** Gives the code. */
 function writeValue(capability: Capability, to: ByteWriter): number {
-  switch (capability.kind) {
-    case "multiprotocol":
-      rows.multiprotocol.encode(capability, to);
-      return rows.multiprotocol.code;
-    case "routeRefresh":
-      return rows.routeRefresh.code;
-    case "gracefulRestart":
-      rows.gracefulRestart.encode(capability, to);
-      return rows.gracefulRestart.code;
-    case "fourOctetAs":
-      rows.fourOctetAs.encode(capability, to);
-      return rows.fourOctetAs.code;
-    case "unknown":
-      to.bytes(capability.value);
-      return capability.code;
+  if (capability.kind === "unknown") {
+    to.bytes(capability.value);
+    return capability.code;
   }
+  // The row of a kind takes capabilities of this kind.
+  const row = rows[capability.kind] as unknown as CapabilityRow<Capability["kind"]>;
+  row.encode(capability, to);
+  return row.code;
 }
 
 function decodeGracefulRestart(value: ByteReader): CapabilityOf<"gracefulRestart"> | undefined {
@@ -120,5 +183,19 @@ function decodeGracefulRestart(value: ByteReader): CapabilityOf<"gracefulRestart
     families.push({ afi, safi, forwarding: (flags & 0x80) !== 0 });
   }
   const restarting = (head & 0x8000) !== 0;
-  return { kind: "gracefulRestart", restarting, restartSeconds: head & 0xfff, families };
+  const notification = (head & 0x4000) !== 0;
+  const restartSeconds = head & 0xfff;
+  return { kind: "gracefulRestart", restarting, notification, restartSeconds, families };
+}
+
+/** A family with a mode that we do not know is passed over (RFC 7911 section 4). */
+function decodeAddPath(value: ByteReader): CapabilityOf<"addPath"> | undefined {
+  if (value.remaining % 4 !== 0) return undefined;
+  const families: { afi: number; safi: number; mode: AddPathMode }[] = [];
+  while (value.remaining > 0) {
+    const [afi, safi] = [value.u16(), value.u8()];
+    const mode = addPathModes[value.u8() - 1];
+    if (mode !== undefined) families.push({ afi, safi, mode });
+  }
+  return { kind: "addPath", families };
 }

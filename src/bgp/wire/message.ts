@@ -27,11 +27,45 @@ export type Capability =
   | {
       readonly kind: "gracefulRestart";
       readonly restarting: boolean;
+      /** The N bit: a NOTIFICATION does not end the restart procedures (RFC 8538). */
+      readonly notification?: boolean;
       readonly restartSeconds: number;
       readonly families: readonly {
         readonly afi: number;
         readonly safi: number;
         readonly forwarding: boolean;
+      }[];
+    }
+  /** RFC 8654. */
+  | { readonly kind: "extendedMessage" }
+  /** RFC 7313. */
+  | { readonly kind: "enhancedRouteRefresh" }
+  /** RFC 7911. */
+  | {
+      readonly kind: "addPath";
+      readonly families: readonly {
+        readonly afi: number;
+        readonly safi: number;
+        readonly mode: "receive" | "send" | "both";
+      }[];
+    }
+  /** RFC 8950. */
+  | {
+      readonly kind: "extendedNextHop";
+      readonly families: readonly {
+        readonly afi: number;
+        readonly safi: number;
+        readonly nextHopAfi: number;
+      }[];
+    }
+  /** RFC 9494. */
+  | {
+      readonly kind: "longLivedGracefulRestart";
+      readonly families: readonly {
+        readonly afi: number;
+        readonly safi: number;
+        readonly forwarding: boolean;
+        readonly staleSeconds: number;
       }[];
     }
   | { readonly kind: "unknown"; readonly code: number; readonly value: Uint8Array };
@@ -45,6 +79,8 @@ export interface PackedPrefixes {
   readonly count: number;
   readonly words: Uint32Array;
   readonly lengths: Uint8Array;
+  /** Path identifier of each prefix, where ADD-PATH is negotiated (RFC 7911 section 3). */
+  readonly pathIds?: Uint32Array;
 }
 
 export interface UpdateMessage {

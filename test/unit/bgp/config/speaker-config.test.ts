@@ -43,8 +43,7 @@ test("A mesh session is proposed with our timers, from the node's address", () =
   const [peer] = configOf("a").peers;
   assert.deepEqual(peer, {
     type: "NodeMesh",
-    nextHopMode: "Auto",
-    allowedLocalAs: 0,
+    policy: { nextHopMode: "Auto", allowedLocalAs: 0 },
     config: {
       name: "Mesh_10_0_0_10",
       address: "10.0.0.10",
