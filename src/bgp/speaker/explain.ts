@@ -1,9 +1,10 @@
 import type { KernelRoute } from "../../kernel/kernel.ts";
 import type { IpAddr } from "../../lib/ip-addr.ts";
 import { type Prefix, prefixFamily } from "../../lib/prefix.ts";
-import type { ExportVerdict } from "../policy/export-policy.ts";
+import { exportText } from "../policy/export-policy.ts";
 import { localPeer, type StoredPath } from "../rib/adj-rib-in.ts";
-import type { Decision, Path } from "../rib/decision.ts";
+import type { Decision } from "../rib/decision.ts";
+import type { Candidate } from "../rib/family-rib.ts";
 import type { PathAttributes } from "../wire/message.ts";
 import type { FamilyState, Speaker } from "./speaker.ts";
 import type { PeerState } from "./speaker-peers.ts";
@@ -43,9 +44,16 @@ export function why(speaker: Speaker, prefix: Prefix): Why | undefined {
   const { rib } = speaker.families[prefixFamily(prefix)];
   const prefixId = rib.table.findPrefix(prefix);
   if (prefixId < 0) return undefined;
-  const decision = rib.decideOne(prefixId, (stored) => speaker.forwarding.judge(stored));
-  const paths = rib.adjIn.paths(prefixId).map((stored) => explainPath(speaker, stored, decision));
-  const kernel = kernelText(speaker.forwarding.kernelRoute(rib, prefixId, decision));
+  const { forwarding } = speaker;
+  const candidates = new Map<StoredPath, Candidate>();
+  const decision = rib.decideOne(prefixId, (stored) => {
+    const candidate = forwarding.judge(rib, prefixId, stored);
+    candidates.set(stored, candidate);
+    return candidate;
+  });
+  const paths = [...candidates].map((judged) => explainPath(speaker, judged, decision));
+  const kernel = kernelText(forwarding.kernelRoute(rib, prefixId, decision));
+  forwarding.endBatch();
   return { prefix, paths, kernel };
 }
 
@@ -76,34 +84,31 @@ function exportOf(
   return { told: verdict.accepted, because: exportText(verdict) };
 }
 
-/** Export policy's verdict in words. */
-export function exportText({ step }: ExportVerdict): string {
-  return `export step ${step}`;
-}
-
-function explainPath(speaker: Speaker, stored: StoredPath, decision: Decision): ExplainedPath {
-  const { attributes, nextHop } = speaker.attributes.get(stored.attributesId);
+function explainPath(
+  speaker: Speaker,
+  [stored, candidate]: readonly [StoredPath, Candidate],
+  decision: Decision,
+): ExplainedPath {
+  const used = "path" in candidate ? candidate.path : stored;
+  const { attributes, nextHop } = speaker.attributes.get(used.attributesId);
   const name = speaker.peers.numbered(stored.peer)?.peer.config.name;
   return {
     peer: stored.peer === localPeer ? "local" : (name ?? "unknown"),
     nextHop,
     attributes,
     stale: stored.stale,
-    ...verdictOf(speaker, stored, decision),
+    ...verdictOf(candidate, decision),
   };
 }
 
 function verdictOf(
-  speaker: Speaker,
-  stored: StoredPath,
+  candidate: Candidate,
   { best, equal, lost }: Decision,
 ): Pick<ExplainedPath, "verdict" | "by"> {
-  const candidate = speaker.forwarding.judge(stored);
   if ("rejected" in candidate) return { verdict: "rejected", by: candidate.rejected };
-  const same = (path: Path) => path.peer === stored.peer;
-  if (best !== undefined && same(best)) return { verdict: "best" };
-  const [, by = "unknown"] = [...lost].find(([path]) => same(path)) ?? [];
-  return { verdict: equal.some(same) ? "equal" : "lost", by };
+  const { path } = candidate;
+  if (path === best) return { verdict: "best" };
+  return { verdict: equal.includes(path) ? "equal" : "lost", by: lost.get(path) ?? "unknown" };
 }
 
 function kernelText(route: KernelRoute | string): string {
