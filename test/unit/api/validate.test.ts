@@ -28,7 +28,7 @@ const refused: readonly (readonly [input: unknown, message: string])[] = [
   [{}, "resource: kind: is required"],
   [{ kind: "Pod" }, 'Pod: kind: "Pod" is not known'],
   [{ kind: "toString" }, 'toString: kind: "toString" is not known'],
-  [{ kind: "BGPFilter" }, 'BGPFilter: kind: "BGPFilter" is not supported'],
+  [{ kind: "IPReservation" }, 'IPReservation: kind: "IPReservation" is not supported'],
   [
     { apiVersion: "crd.projectcalico.org/v1", kind: "IPPool", metadata: { name: "p" } },
     'IPPool "p": apiVersion: must be projectcalico.org/v3, got "crd.projectcalico.org/v1"',
