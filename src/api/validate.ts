@@ -1,4 +1,5 @@
 import { InputError } from "../lib/errors.ts";
+import { bgpAnnotationsOf } from "./bgp-annotations.ts";
 import { fixedTiers, withDefaults } from "./defaults.ts";
 import { type KindInfo, kindNamed, unsupportedKinds } from "./kinds.ts";
 import { calicoApiVersion } from "./meta.ts";
@@ -191,6 +192,9 @@ function checkMeaning(resource: AnyResource, report: Report): void {
         'is required unless the name is "default" or "node.NAME"',
       );
     }
+  }
+  if (resource.kind === "BGPPeer") {
+    text(() => bgpAnnotationsOf(resource.metadata.annotations))("", "metadata.annotations", report);
   }
   if (resource.kind !== "Tier" || !Object.hasOwn(fixedTiers, name)) return;
   const fixed = fixedTiers[name];

@@ -21,7 +21,7 @@ import { communityOf } from "./communities.ts";
 export type PeerFilters = Pick<PeerPolicy, "importFilters" | "exportFilters">;
 
 /** Converts BGPFilters, each once: equal names give the same objects. */
-export class RouteFilters {
+export class BgpFilters {
   readonly #filters: ReadonlyMap<string, BGPFilter>;
   readonly #converted = new Map<string, ConvertedFilter>();
 
@@ -65,27 +65,23 @@ export class RouteFilters {
 }
 
 interface ConvertedFilter {
-  /** None or one: a filter without rules decides nothing. */
+  /** At most one of each family, so that rules are counted as the BGPFilter's lists are. */
   readonly imports: readonly RouteFilter[];
   readonly exports: readonly RouteFilter[];
 }
 
 function routeFilters(name: string, spec: BGPFilterSpec): ConvertedFilter {
-  const { importV4 = [], importV6 = [], exportV4 = [], exportV6 = [] } = spec;
-  const filterOf = (v4: readonly BGPFilterRule[], v6: readonly BGPFilterRule[]): RouteFilter[] => {
-    const rules = [...v4.map((rule) => ruleOf(rule, 4)), ...v6.map((rule) => ruleOf(rule, 6))];
-    return rules.length === 0 ? [] : [{ name, rules }];
+  const filterOf = (family: IpFamily, rules: readonly BGPFilterRule[] = []): RouteFilter[] =>
+    rules.length === 0 ? [] : [{ name, rules: rules.map((rule) => ruleOf(rule, family)) }];
+  return {
+    imports: [...filterOf(4, spec.importV4), ...filterOf(6, spec.importV6)],
+    exports: [...filterOf(4, spec.exportV4), ...filterOf(6, spec.exportV6)],
   };
-  return { imports: filterOf(importV4, importV6), exports: filterOf(exportV4, exportV6) };
 }
-
-const actions = { Accept: "accept", Reject: "reject" } as const;
 
 function ruleOf(rule: BGPFilterRule, family: IpFamily): FilterRule {
   const { source, peerType, communities, asPathPrefix = [], priority, operations = [] } = rule;
   const match = matchOf(rule, family);
-  const action = actions[rule.action];
-  if (action === undefined) throw new SyntaxError(`action "${rule.action}" is not known`);
   return {
     family,
     ...(match === undefined ? {} : { match }),
@@ -95,7 +91,7 @@ function ruleOf(rule: BGPFilterRule, family: IpFamily): FilterRule {
     ...(communities === undefined ? {} : { communities: communities.values.map(communityOf) }),
     ...(asPathPrefix.length === 0 ? {} : { asPathPrefix: asPathPrefix.map(parseAsn) }),
     ...(priority === undefined ? {} : { priority }),
-    action,
+    action: rule.action === "Accept" ? "accept" : "reject",
     ...(operations.length === 0 ? {} : { operations: operations.map(operationOf) }),
   };
 }
