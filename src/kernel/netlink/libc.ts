@@ -25,6 +25,7 @@ export type LibcName =
   | "shutdown"
   | "setsockopt"
   | "getsockopt"
+  | "getsockname"
   | "close"
   | "open"
   | "setns"
@@ -48,6 +49,7 @@ export const libc: Readonly<Record<LibcName, NativeFunction>> = {
   shutdown: lib.func("int shutdown(int, int)"),
   setsockopt: lib.func("int setsockopt(int, int, int, void *, uint)"),
   getsockopt: lib.func("int getsockopt(int, int, int, void *, void *)"),
+  getsockname: lib.func("int getsockname(int, void *, void *)"),
   close: lib.func("int close(int)"),
   open: lib.func("int open(const char *, int)"),
   setns: lib.func("int setns(int, int)"),
