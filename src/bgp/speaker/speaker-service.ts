@@ -1,16 +1,13 @@
-import type { Datastore } from "../../datastore/datastore.ts";
-import { runSyncer, type SyncerConfig } from "../../datastore/reflector.ts";
 import type { Kernel, KernelEvent } from "../../kernel/kernel.ts";
 import type { Clock } from "../../lib/clock.ts";
+import { durationSeconds } from "../../lib/duration.ts";
 import { errorMessage, InputError } from "../../lib/errors.ts";
 import type { Logger } from "../../lib/log.ts";
 import { parsePrefix } from "../../lib/prefix.ts";
 import { runServices, type Service } from "../../lib/service.ts";
-import { durationSeconds } from "../config/duration.ts";
-import { type SpeakerConfig, speakerConfig } from "../config/speaker-config.ts";
 import { FibSync } from "../fib/fib-sync.ts";
+import { DatastoreConfig, type DatastoreConfigDeps } from "./datastore-config.ts";
 import { Reachability } from "./reachability.ts";
-import { bgpKinds, ResourceCache } from "./resource-cache.ts";
 import { Speaker } from "./speaker.ts";
 import { SpeakerHost } from "./speaker-host.ts";
 import { explainPrefix, speakerStatus } from "./status.ts";
@@ -23,17 +20,10 @@ export interface BgpConfig {
   readonly statusPath?: string;
 }
 
-export interface BgpDeps {
-  readonly datastore: Datastore;
+export interface BgpDeps extends DatastoreConfigDeps {
   readonly kernel: Kernel;
-  readonly clock: Clock;
-  readonly log: Logger;
-  /** Turns an object into what the speaker sees; null when it is invalid. */
-  readonly decode?: SyncerConfig["decode"];
 }
 
-/** Changes of the datastore that arrive within this time are one change of configuration. */
-const settleMs = 50;
 const monitorRetryMs = 1000;
 
 /**
@@ -59,12 +49,15 @@ export function runBgp(config: BgpConfig, deps: BgpDeps): Service {
     const host = new SpeakerHost(speaker, { fib, clock, log, signal, isRestart });
     host.post({ kind: "nextHops", nextHops: await reachability.read() });
     const startedAt = clock.date().toISOString();
+    const source = new DatastoreConfig(config, deps, (next) =>
+      host.post({ kind: "configured", config: next }),
+    );
     await runServices(
       [
         () => watched,
         (stop) => fib.run(stop),
         (stop) => reachability.run((nextHops) => host.post({ kind: "nextHops", nextHops }), stop),
-        (stop) => followDatastore(config, deps, { host, signal: stop }),
+        (stop) => source.run(stop),
         (stop) => serveStatus(statusPath(config), answers(speaker, host, startedAt), stop),
       ],
       signal,
@@ -93,65 +86,6 @@ async function watchKernel(
     deps.onEvents([{ kind: "lost" }]);
     await deps.clock.sleep(monitorRetryMs, signal).catch(() => undefined);
   }
-}
-
-/** Turns what the datastore says into configurations, as soon as it has said all. */
-function followDatastore(
-  { nodeName, env }: BgpConfig,
-  { datastore, clock, log, decode }: BgpDeps,
-  { host, signal }: { readonly host: SpeakerHost; readonly signal: AbortSignal },
-): Promise<void> {
-  const cache = new ResourceCache();
-  let isInSync = false;
-  let isPending = false;
-  let last = "";
-  const configure = () => {
-    isPending = false;
-    if (signal.aborted) return;
-    const config = readConfig(() => speakerConfig(cache.resources, nodeName, speakerEnv(env)), log);
-    const text = JSON.stringify(config);
-    if (config === undefined || text === last) return;
-    last = text;
-    for (const problem of config.problems) log.warn({ problem }, "Configuration problem");
-    for (const { name, reason } of config.blocked)
-      log.warn({ peer: name, reason }, "Peer kept down");
-    host.post({ kind: "configured", config });
-  };
-  const callbacks = {
-    onUpdates: (updates: Parameters<ResourceCache["apply"]>[0][]) => {
-      for (const update of updates) cache.apply(update);
-      if (!isInSync || isPending) return;
-      isPending = true;
-      clock.setTimer(settleMs, configure);
-    },
-    onStatus: (status: string) => {
-      if (status !== "in-sync" || isInSync) return;
-      isInSync = true;
-      configure();
-    },
-  };
-  const syncer = { kinds: bgpKinds, ...(decode === undefined ? {} : { decode }) };
-  return runSyncer(syncer, { datastore, callbacks, clock, log }, signal);
-}
-
-/** A configuration that cannot be read leaves the one before in force. */
-function readConfig(read: () => SpeakerConfig | undefined, log: Logger): SpeakerConfig | undefined {
-  try {
-    const config = read();
-    if (config === undefined) log.info("Waiting for this node's BGP address");
-    return config;
-  } catch (error) {
-    log.error({ reason: errorMessage(error) }, "Configuration not usable");
-    return undefined;
-  }
-}
-
-function speakerEnv(env: BgpConfig["env"]): Parameters<typeof speakerConfig>[2] {
-  const { CALICO_ROUTER_ID, FELIX_PROGRAMCLUSTERROUTES } = env;
-  return {
-    ...(CALICO_ROUTER_ID === undefined ? {} : { CALICO_ROUTER_ID }),
-    ...(FELIX_PROGRAMCLUSTERROUTES === undefined ? {} : { FELIX_PROGRAMCLUSTERROUTES }),
-  };
 }
 
 function answers(speaker: Speaker, host: SpeakerHost, startedAt: string) {
