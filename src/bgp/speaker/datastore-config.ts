@@ -186,9 +186,12 @@ export class DatastoreConfig {
 }
 
 function speakerEnv(env: Environment): SpeakerEnv {
-  const { CALICO_ROUTER_ID, FELIX_PROGRAMCLUSTERROUTES } = env;
-  return {
-    ...(CALICO_ROUTER_ID === undefined ? {} : { CALICO_ROUTER_ID }),
-    ...(FELIX_PROGRAMCLUSTERROUTES === undefined ? {} : { FELIX_PROGRAMCLUSTERROUTES }),
-  };
+  const names = [
+    "CALICO_ROUTER_ID",
+    "CALICO_ADVERTISE_CLUSTER_IPS",
+    "CALICO_K8S_NODE_REF",
+    "FELIX_PROGRAMCLUSTERROUTES",
+  ] as const satisfies readonly (keyof SpeakerEnv)[];
+  const given = names.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]]]));
+  return Object.fromEntries(given) as SpeakerEnv;
 }

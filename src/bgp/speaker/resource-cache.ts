@@ -45,6 +45,8 @@ export class ResourceCache {
     affinities: this.#cache.BlockAffinity,
     felixConfigurations: this.#cache.FelixConfiguration,
     workloads: this.#cache.WorkloadEndpoint,
+    services: new Map(),
+    endpointSlices: new Map(),
   };
 
   constructor(nodeName: string) {
