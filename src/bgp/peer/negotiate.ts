@@ -30,6 +30,8 @@ export function localOpen(config: PeerConfig, restart: LocalRestart): OpenMessag
       { kind: "routeRefresh" },
       { kind: "enhancedRouteRefresh" },
       ...restartCapabilities(config, restart),
+      ...addPathCapability(config),
+      ...extendedNextHopCapability(config),
       { kind: "fourOctetAs", asn: config.localAs },
     ],
   };
@@ -57,9 +59,31 @@ function restartCapabilities(config: PeerConfig, restart: LocalRestart): Capabil
   return [graceful, { kind: "longLivedGracefulRestart", families: stale }];
 }
 
+function addPathCapability({ addPath = {}, families }: PeerConfig): Capability[] {
+  const entries = families.flatMap((family) => {
+    const mode = addPath[family];
+    return mode === undefined ? [] : [{ ...unicast(family), mode }];
+  });
+  return entries.length === 0 ? [] : [{ kind: "addPath", families: entries }];
+}
+
+function extendedNextHopCapability({ extendedNextHop, families }: PeerConfig): Capability[] {
+  if (extendedNextHop !== true || !families.includes(4)) return [];
+  const entry = { ...unicast(4), nextHopAfi: afiOf(6) };
+  return [{ kind: "extendedNextHop", families: [entry] }];
+}
+
+/**
+ * The same for a peer that takes no optional parameters (RFC 5492 section 3): IPv4 unicast in a 2-octet
+ * AS, if that is of any use. Pure.
+ */
+export function withoutCapabilities(open: OpenMessage): OpenMessage {
+  const isUseful = familiesOf(open).includes(4) && open.asn <= 0xffff;
+  return isUseful ? { ...open, capabilities: [] } : open;
+}
+
 /** What both OPENs agree on. `session`: the timers are those of the FSM. Pure. */
 export function negotiate(
-  config: PeerConfig,
   { local, remote }: { readonly local: OpenMessage; readonly remote: OpenMessage },
   session: {
     readonly holdSeconds: number;
@@ -69,7 +93,8 @@ export function negotiate(
   },
 ): Negotiated {
   const both = (kind: Capability["kind"]) => has(local, kind) && has(remote, kind);
-  const families = familiesOf(remote).filter((family) => config.families.includes(family));
+  const own = familiesOf(local);
+  const families = familiesOf(remote).filter((family) => own.includes(family));
   return {
     ...session,
     families,
@@ -80,6 +105,8 @@ export function negotiate(
     peerAs: remote.asn,
     ...gracefulRestart(local, remote),
     ...longLivedGracefulRestart(local, remote),
+    ...addPath(local, remote),
+    extendedNextHop: hasIpv6NextHop(local) && hasIpv6NextHop(remote),
     capabilities: { local: local.capabilities, remote: remote.capabilities },
   };
 }
@@ -143,4 +170,29 @@ function longLivedGracefulRestart(
       staleSeconds,
     })),
   };
+}
+
+type AddPathMode = Of<"addPath">["families"][number]["mode"];
+
+/** What one side sends the other must want to receive (RFC 7911 section 4). */
+function addPath(local: OpenMessage, remote: OpenMessage): Pick<Negotiated, "addPath"> {
+  const [ours, theirs] = [find(local, "addPath"), find(remote, "addPath")];
+  if (ours === undefined || theirs === undefined) return {};
+  const doing = (capability: Of<"addPath">, act: AddPathMode) =>
+    known(capability.families)
+      .filter(({ mode }) => mode === act || mode === "both")
+      .map(({ family }) => family);
+  const [wanted, offered] = [doing(theirs, "receive"), doing(theirs, "send")];
+  return {
+    addPath: {
+      receive: doing(ours, "receive").filter((family) => offered.includes(family)),
+      send: doing(ours, "send").filter((family) => wanted.includes(family)),
+    },
+  };
+}
+
+/** IPv4 unicast routes may have an IPv6 next hop (RFC 8950 section 4). */
+function hasIpv6NextHop(open: OpenMessage): boolean {
+  const families = find(open, "extendedNextHop")?.families ?? [];
+  return known(families).some(({ family, nextHopAfi }) => family === 4 && nextHopAfi === afiOf(6));
 }

@@ -4,17 +4,22 @@ import type { CeaseReason, FsmEffect, FsmEvent, FsmTimer } from "../fsm/events.t
 import { type Fsm, type FsmState, initialFsm } from "../fsm/fsm.ts";
 import { step } from "../fsm/step.ts";
 import { sendHoldSeconds } from "../fsm/timers.ts";
-import type { DecodeContext } from "../wire/attribute-rows.ts";
+import type { DecodeContext } from "../wire/context.ts";
 import { decodeMessage } from "../wire/decode.ts";
 import { type Frame, FrameSplitter } from "../wire/frame.ts";
 import { headerLength } from "../wire/header.ts";
 import type { Message, OpenMessage, RouteRefreshMessage, UpdateMessage } from "../wire/message.ts";
-import { cease, encodeNotification, errorCode } from "../wire/notification.ts";
-import { encodeOpen } from "../wire/open.ts";
+import {
+  cease,
+  encodeNotification,
+  errorCode,
+  type NotificationBody,
+} from "../wire/notification.ts";
+import { encodeOpen, openSubcode } from "../wire/open.ts";
 import { encodeKeepalive } from "../wire/route-refresh.ts";
 import { DeadlineTimer } from "./deadline-timer.ts";
 import type { MessageCounter } from "./message-counter.ts";
-import { negotiate } from "./negotiate.ts";
+import { negotiate, withoutCapabilities } from "./negotiate.ts";
 import type { Negotiated, PeerConfig } from "./peer.ts";
 import type { Connection, Transport } from "./transport.ts";
 
@@ -69,6 +74,8 @@ export class Session {
   #localOpen: OpenMessage | undefined;
   #context = beforeOpen;
   #isFull = false;
+  /** The peer refuses optional parameters: the next OPEN has none. */
+  #speaksPlainly = false;
 
   /** `failures`: those of the peer's session before, for damping. */
   constructor(config: SessionConfig, deps: SessionDeps, failures = 0) {
@@ -279,8 +286,13 @@ export class Session {
   #frame(frame: Frame): void {
     this.#deps.received.add(frame.type, headerLength + frame.body.length);
     const decoded = decodeMessage(frame, this.#context);
-    if (decoded.ok) this.#dispatch(eventOf(decoded.message));
-    else this.#dispatch({ kind: "fault", ...decoded });
+    if (!decoded.ok) {
+      this.#dispatch({ kind: "fault", ...decoded });
+      return;
+    }
+    const { message } = decoded;
+    if (message.kind === "notification" && isParameterError(message)) this.#speaksPlainly = true;
+    this.#dispatch(eventOf(message));
   }
 
   #established(open: OpenMessage): void {
@@ -291,11 +303,13 @@ export class Session {
     const { holdSeconds, keepaliveSeconds } = this.#fsm;
     const { localAddress, remoteAddress: peerAddress } = connection;
     const session = { holdSeconds, keepaliveSeconds, localAddress, peerAddress };
-    const negotiated = negotiate(peer, { local, remote: open }, session);
+    const negotiated = negotiate({ local, remote: open }, session);
     this.#context = {
       fourOctetAs: negotiated.fourOctetAs,
       families: negotiated.families,
       external: peer.remoteAs !== peer.localAs,
+      addPath: negotiated.addPath?.receive ?? [],
+      extendedNextHop: negotiated.extendedNextHop === true,
     };
     this.#deps.handlers.established(this, negotiated);
   }
@@ -305,7 +319,8 @@ export class Session {
       this.#write(keepalive);
       return;
     }
-    this.#localOpen = this.#config.localOpen();
+    const full = this.#config.localOpen();
+    this.#localOpen = this.#speaksPlainly ? withoutCapabilities(full) : full;
     this.#write(encodeOpen(this.#localOpen));
   }
 
@@ -356,6 +371,10 @@ export class Session {
     const share = isExact ? 1 : 0.75 + this.#deps.random() / 4;
     return seconds * 1000 * share;
   }
+}
+
+function isParameterError({ code, subcode }: NotificationBody): boolean {
+  return code === errorCode.open && subcode === openSubcode.parameter;
 }
 
 function eventOf(message: Message): FsmEvent {

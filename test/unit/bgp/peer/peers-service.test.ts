@@ -3,6 +3,7 @@ import { suite, test } from "node:test";
 import type { PeerConfig, PeerEvent } from "../../../../src/bgp/peer/peer.ts";
 import { createPeers, type RunningPeers } from "../../../../src/bgp/peer/peers-service.ts";
 import { encodeWithdrawals } from "../../../../src/bgp/wire/encode-updates.ts";
+import { encodeNotification } from "../../../../src/bgp/wire/notification.ts";
 import { encodeRouteRefresh } from "../../../../src/bgp/wire/route-refresh.ts";
 import type { Asn } from "../../../../src/lib/asn.ts";
 import type { IpAddr } from "../../../../src/lib/ip-addr.ts";
@@ -11,7 +12,7 @@ import { hostPrefix } from "../../../../src/lib/prefix.ts";
 import { Secret } from "../../../../src/lib/secret.ts";
 import { FakeClock } from "../../../support/fake-clock.ts";
 import { pack, unpack } from "../../../support/packed-prefixes.ts";
-import { MemoryNetwork } from "./memory-network.ts";
+import { type MemoryConnection, MemoryNetwork } from "./memory-network.ts";
 
 const addressA = "10.0.0.1" as IpAddr;
 const addressB = "10.0.0.2" as IpAddr;
@@ -123,6 +124,7 @@ suite("createPeers", () => {
       fourOctetAs: true,
       routeRefresh: true,
       enhancedRouteRefresh: true,
+      extendedNextHop: false,
       peerRouterId: 2,
       peerAs: 64512,
       localAddress: addressA,
@@ -451,6 +453,32 @@ suite("createPeers", () => {
     assert.deepEqual([stateOf(a), stateOf(b)], ["Connect", "Active"]);
     world.pass(2);
     assert.deepEqual([kinds(a), kinds(b)], [["established"], ["established"]]);
+  });
+
+  test("a peer that refuses optional parameters gets an OPEN without", () => {
+    const world = new World();
+    const [a, b] = [world.speaker(addressA), { address: addressB } as Speaker];
+    const heard: MemoryConnection[] = [];
+    world.network.host(addressB).listen({ address: addressB, port: 179 }, (connection) => {
+      const old = connection as MemoryConnection;
+      heard.push(old);
+      old.attach({
+        data: (bytes) => {
+          // The length of the optional parameters.
+          if (bytes[18] !== 1 || bytes[28] === 0) return;
+          old.write(encodeNotification({ code: 2, subcode: 4, data: new Uint8Array(0) }));
+          void old.close();
+        },
+        connected: () => undefined,
+        closed: () => undefined,
+        drained: () => undefined,
+        progressed: () => undefined,
+      });
+    });
+    a.peers.configure([peer(a, b)]);
+    world.pass(2);
+    assert.equal(heard.length, 2);
+    assert.equal(stateOf(a), "OpenSent");
   });
 
   test("bytes that are no BGP end the session with a header error", () => {
