@@ -149,7 +149,7 @@ suite("BFD with BIRD", { skip: cannotRunBird(), concurrency: false }, () => {
       const down = await node.next("down");
       assert.ok(down.atMs - cutMs < 1500, `after ${down.atMs - cutMs} ms`);
       assert.equal(down.graceful, false);
-      assert.match(down.text, /^Stopped: Cease\/(BFD Down|10)/);
+      assert.match(down.text, /^Reset: Cease\/BFD Down/);
     } finally {
       execFileSync("ip", ["-n", pair.b, "link", "set", "eth0", "up"]);
       execFileSync("ip", ["-n", pair.b, "addr", "replace", "fd99::2/64", "dev", "eth0", "nodad"]);
