@@ -13,6 +13,8 @@ export interface BfdNode {
   /** The next report whose kind and text begin so, after the last of its kind that was waited for. */
   readonly next: (words: string, timeoutMs?: number) => Promise<BfdAgentReport>;
   readonly busy: (ms: number) => void;
+  /** It hangs from now on. */
+  readonly pause: () => void;
   /** Ends it as a shutdown does, and waits. */
   readonly stop: () => Promise<void>;
 }
@@ -51,6 +53,7 @@ export function startBfdNode(t: TestContext, namespace: string, config: BfdAgent
         { timeoutMs, what: `"${words}"` },
       ),
     busy: (ms) => child.stdin.write(`busy ${ms}\n`),
+    pause: () => child.kill("SIGSTOP"),
     stop: async () => {
       child.kill("SIGTERM");
       await exit;
