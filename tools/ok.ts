@@ -2,8 +2,8 @@ import { spawnSync } from "node:child_process";
 
 /** The gate of every change, under a minute: format, lint, types, import direction, unit tests. */
 const checks: readonly (readonly [name: string, command: string, ...args: string[]])[] = [
-  ["format", "biome", "check", "src", "test", "tools"],
-  ["lint", "oxlint", "--deny-warnings", "src", "test", "tools"],
+  ["format", "biome", "check", "src", "test", "tools", "bench"],
+  ["lint", "oxlint", "--deny-warnings", "src", "test", "tools", "bench"],
   ["types", "tsc", "--noEmit", "-p", "."],
   ["imports", "node", "tools/check-imports.ts"],
   ["unit tests", "node", "tools/run-tests.ts", "unit"],

@@ -18,6 +18,7 @@ interface Client {
   readonly updates: Buffer[];
 }
 
+const writeBytes = 32 * 1024;
 const clients = new Set<Client>();
 /** UPDATEs of this turn of the event loop, by sender. */
 const pending = new Map<Client, Buffer[]>();
@@ -72,12 +73,24 @@ function establish(client: Client): void {
   sendAll(client);
 }
 
+/** Small parts are joined: a write each would cost more than all else. */
 function sendAll(client: Client): void {
-  flush();
+  let parts: Buffer[] = [];
+  let size = 0;
+  const write = () => {
+    if (size > 0) client.socket.write(parts.length === 1 ? (parts[0] ?? "") : Buffer.concat(parts));
+    parts = [];
+    size = 0;
+  };
   for (const sender of clients) {
     if (sender === client) continue;
-    for (const update of sender.updates) client.socket.write(update);
+    for (const update of sender.updates) {
+      parts.push(update);
+      size += update.length;
+      if (size > writeBytes) write();
+    }
   }
+  write();
 }
 
 function collect(client: Client, updates: Buffer): void {
@@ -113,7 +126,6 @@ function flush(): void {
 
 function closed(client: Client): void {
   if (!clients.delete(client)) return;
-  flush();
   for (const update of [...client.updates]) collect(client, withdrawalOf(update));
 }
 

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import type { LoopReport } from "../../../src/lib/loop-report.ts";
 import { LoadClients } from "./load-clients.ts";
+import { warmUpCounter } from "./prefix-counter.ts";
 import { treeRss } from "./process-tree.ts";
 import { type ScenarioTools, scenarioOf } from "./scenarios.ts";
 
@@ -58,6 +59,7 @@ async function main(): Promise<void> {
     const values = await work();
     print({ row, ...values, ...(await around()) });
   };
+  warmUpCounter();
   try {
     await within(establishMs, clients.start(), "sessions are not Established");
     await clients.quiet();

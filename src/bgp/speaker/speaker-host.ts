@@ -1,8 +1,11 @@
 import { assertNever } from "../../lib/brand.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/log.ts";
+import type { BfdStatus } from "../bfd/bfd.ts";
+import { BfdPeers } from "../bfd/bfd-peers.ts";
+import { createBfd, type RunningBfd } from "../bfd/bfd-service.ts";
 import type { FibSync } from "../fib/fib-sync.ts";
-import type { PeerConfig, PeerStatus } from "../peer/peer.ts";
+import type { PeerConfig, PeerEvent, PeerStatus } from "../peer/peer.ts";
 import { createPeers, type RunningPeers } from "../peer/peers-service.ts";
 import type { SpeakerEffect, SpeakerEvent, SpeakerTimer } from "./events.ts";
 import type { LimitReport } from "./prefix-limits.ts";
@@ -26,6 +29,8 @@ export class SpeakerHost {
   readonly #deps: SpeakerHostDeps;
   readonly #queue: SpeakerEvent[] = [];
   readonly #timers = new Map<SpeakerTimer, () => void>();
+  readonly #bfd: RunningBfd;
+  readonly #bfdPeers: BfdPeers;
   #isBusy = false;
   #peers: { readonly running: RunningPeers; readonly key: string; stop(): void } | undefined;
   /** Peers that have ended or are ending: their ports are free when this settles. */
@@ -37,6 +42,10 @@ export class SpeakerHost {
   constructor(speaker: Speaker, deps: SpeakerHostDeps) {
     this.#speaker = speaker;
     this.#deps = deps;
+    this.#bfd = createBfd(deps);
+    this.#bfdPeers = new BfdPeers(this.#bfd, (name, subcode, message) =>
+      this.#peers?.running.reset(name, subcode, message),
+    );
   }
 
   /** May be called from within an effect: events are handled in order, one at a time. */
@@ -69,10 +78,15 @@ export class SpeakerHost {
     this.#configureRunning();
   }
 
+  bfdStatus(): readonly BfdStatus[] {
+    return this.#bfd.status();
+  }
+
   /** Settles when the last connection has ended, after `signal`. */
   async ended(): Promise<void> {
     for (const cancel of this.#timers.values()) cancel();
     this.#timers.clear();
+    await this.#bfd.close();
     await this.#ended;
     await this.#peers?.running.ended;
   }
@@ -118,6 +132,7 @@ export class SpeakerHost {
 
   #configurePeers(peers: readonly PeerConfig[]): void {
     this.#wanted = peers;
+    this.#bfdPeers.configure(peers);
     const { config } = this.#speaker;
     if (config === undefined) return;
     const { listenAddresses, listenPort } = config;
@@ -156,7 +171,7 @@ export class SpeakerHost {
         clock,
         log,
         signal: AbortSignal.any([signal, own.signal]),
-        onEvent: (event) => this.post({ kind: "peer", event }),
+        onEvent: (event) => this.#peerEvent(event),
         // What forwards is the kernel, and it has kept its routes, those to our pods at least.
         localRestart: () => ({
           restarting: isRestart() && !this.#speaker.converged,
@@ -180,6 +195,11 @@ export class SpeakerHost {
   #logLimit({ name, family, count, limit, exceeded }: LimitReport): void {
     const text = exceeded ? "Prefix limit exceeded" : "Prefix limit near";
     this.#deps.log.warn({ peer: name, family, count, limit }, text);
+  }
+
+  #peerEvent(event: PeerEvent): void {
+    this.#bfdPeers.handle(event);
+    this.post({ kind: "peer", event });
   }
 
   #startTimer(timer: SpeakerTimer, seconds: number): void {

@@ -3,7 +3,7 @@ import { ByteReader, ShortRead } from "../../lib/byte-reader.ts";
 import { ByteWriter } from "../../lib/byte-writer.ts";
 import { decodeCapabilities, encodeCapabilities } from "./capabilities.ts";
 import { type Decoded, failure } from "./decode-error.ts";
-import { frameMessage, messageType } from "./header.ts";
+import { frameMessage, headerLength, maxMessageLength, messageType } from "./header.ts";
 import type { Capability, OpenMessage } from "./message.ts";
 import { errorCode } from "./notification.ts";
 
@@ -77,7 +77,11 @@ function readParameters(reader: ByteReader): Capability[] | number {
   return capabilities;
 }
 
-/** The whole message. Capabilities go in one parameter, with extended lengths only when needed. */
+/**
+ * The whole message. Capabilities go in one parameter, with extended lengths only when needed.
+ *
+ * @throws {RangeError} for more than 4096 octets: an OPEN is never extended (RFC 8654 section 4).
+ */
 export function encodeOpen(open: OpenMessage): Uint8Array {
   const to = new ByteWriter(128).u8(version).u16(open.asn > 0xffff ? asTrans : open.asn);
   to.u16(open.holdSeconds).u32(open.routerId);
@@ -93,6 +97,10 @@ export function encodeOpen(open: OpenMessage): Uint8Array {
       .u8(extendedLength)
       .u16(value.length + 3);
     to.u8(capabilitiesParameter).u16(value.length).bytes(value);
+  }
+  const length = headerLength + to.length;
+  if (length > maxMessageLength) {
+    throw new RangeError(`Cannot encode OPEN: its capabilities make it ${length} octets long`);
   }
   return frameMessage(messageType.open, to.finish());
 }

@@ -34,7 +34,8 @@ export type LibcName =
   | "eventfd"
   | "write"
   | "read"
-  | "poll";
+  | "poll"
+  | "if_nametoindex";
 
 export const libc: Readonly<Record<LibcName, NativeFunction>> = {
   socket: lib.func("int socket(int, int, int)"),
@@ -59,6 +60,7 @@ export const libc: Readonly<Record<LibcName, NativeFunction>> = {
   write: lib.func("long write(int, void *, ulong)"),
   read: lib.func("long read(int, void *, ulong)"),
   poll: lib.func("int poll(void *, ulong, int)"),
+  if_nametoindex: lib.func("uint if_nametoindex(const char *)"),
 };
 /** errno of the last call. To be read before anything else is called. */
 export function errno(): number {

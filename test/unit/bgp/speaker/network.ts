@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { BgpResources } from "../../../../src/bgp/config/bgp-resources.ts";
 import { speakerConfig } from "../../../../src/bgp/config/speaker-config.ts";
-import type { PeerConfig } from "../../../../src/bgp/peer/peer.ts";
+import type { PeerConfig, PeerEvent } from "../../../../src/bgp/peer/peer.ts";
 import { NextHops } from "../../../../src/bgp/rib/next-hop.ts";
 import type { SpeakerEffect, SpeakerEvent } from "../../../../src/bgp/speaker/events.ts";
 import type { LimitReport } from "../../../../src/bgp/speaker/prefix-limits.ts";
@@ -10,7 +10,7 @@ import { explainPrefix } from "../../../../src/bgp/speaker/status.ts";
 import type { DecodeContext } from "../../../../src/bgp/wire/attribute-rows.ts";
 import { decodeMessage } from "../../../../src/bgp/wire/decode.ts";
 import { FrameSplitter } from "../../../../src/bgp/wire/frame.ts";
-import type { UpdateMessage } from "../../../../src/bgp/wire/message.ts";
+import type { RouteRefreshMessage, UpdateMessage } from "../../../../src/bgp/wire/message.ts";
 import type { KernelRoute } from "../../../../src/kernel/kernel.ts";
 import type { IpAddr } from "../../../../src/lib/ip-addr.ts";
 import { type Prefix, parsePrefix } from "../../../../src/lib/prefix.ts";
@@ -197,8 +197,7 @@ export class Network {
     };
     for (const message of messagesIn(bytes, context)) {
       this.soon(() => {
-        const event = { kind: "update" as const, name: back, update: message };
-        this.host(receiver).post({ kind: "peer", event });
+        this.host(receiver).post({ kind: "peer", event: eventOf(back, message) });
       });
     }
   }
@@ -265,12 +264,25 @@ export function connected(own: IpAddr, network: string): NextHops {
   return new NextHops({ routes: [route], ownAddresses: [own] });
 }
 
-function messagesIn(bytes: Uint8Array, context: DecodeContext): UpdateMessage[] {
-  const messages: UpdateMessage[] = [];
+function eventOf(name: string, message: UpdateMessage | RouteRefreshMessage): PeerEvent {
+  if (message.kind === "update") return { kind: "update", name, update: message };
+  const family = message.afi === 1 ? 4 : 6;
+  if (message.subtype === 0) return { kind: "refreshRequested", name, family };
+  return { kind: "refreshMarker", name, family, marker: message.subtype === 1 ? "begin" : "end" };
+}
+
+/** The messages of a speaker. */
+export function messagesIn(
+  bytes: Uint8Array,
+  context: DecodeContext,
+): (UpdateMessage | RouteRefreshMessage)[] {
+  const messages: (UpdateMessage | RouteRefreshMessage)[] = [];
   const failure = new FrameSplitter().push(bytes, (frame) => {
     const decoded = decodeMessage(frame, context);
-    assert.ok(decoded.ok && decoded.message.kind === "update", "the messages are well-formed");
-    messages.push(decoded.message);
+    assert.ok(decoded.ok, "the messages are well-formed");
+    const { message } = decoded;
+    assert.ok(message.kind === "update" || message.kind === "routeRefresh", message.kind);
+    messages.push(message);
   });
   assert.equal(failure, undefined);
   return messages;

@@ -1,9 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { decodeMessage } from "../../../../src/bgp/wire/decode.ts";
-import { FrameSplitter } from "../../../../src/bgp/wire/frame.ts";
 import { parsePrefix } from "../../../../src/lib/prefix.ts";
-import { Network } from "./network.ts";
+import { messagesIn, Network } from "./network.ts";
 import { plainSpeaker } from "./plain.ts";
 
 const [one, two] = ["192.168.1.1", "192.168.1.2"];
@@ -66,13 +64,8 @@ test("A peer that knows the markers gets the table between them, another one wit
 });
 
 function kindsOf(bytes: Uint8Array): string[] {
-  const kinds: string[] = [];
   const context = { fourOctetAs: true, external: false, families: [4] } as const;
-  new FrameSplitter().push(bytes, (frame) => {
-    const decoded = decodeMessage(frame, context);
-    assert.ok(decoded.ok);
-    const { message } = decoded;
-    kinds.push(message.kind === "routeRefresh" ? `routeRefresh ${message.subtype}` : message.kind);
-  });
-  return kinds;
+  return messagesIn(bytes, context).map((message) =>
+    message.kind === "routeRefresh" ? `routeRefresh ${message.subtype}` : message.kind,
+  );
 }
