@@ -11,7 +11,7 @@ import type { Speaker } from "./speaker.ts";
 const flushDelayMs = 10;
 
 export interface SpeakerHostDeps {
-  readonly fib: FibSync;
+  readonly fib: Pick<FibSync, "size" | "setRoutes" | "converged">;
   readonly clock: Clock;
   readonly log: Logger;
   readonly signal: AbortSignal;

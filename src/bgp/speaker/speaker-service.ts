@@ -1,20 +1,18 @@
 import type { Datastore } from "../../datastore/datastore.ts";
 import { runSyncer, type SyncerConfig } from "../../datastore/reflector.ts";
-import type { Kernel, KernelEvent } from "../../kernel/kernel.ts";
+import type { Kernel } from "../../kernel/kernel.ts";
 import type { Clock } from "../../lib/clock.ts";
 import { errorMessage, InputError } from "../../lib/errors.ts";
 import type { Logger } from "../../lib/log.ts";
 import { parsePrefix } from "../../lib/prefix.ts";
-import { runServices, type Service } from "../../lib/service.ts";
+import type { Service } from "../../lib/service.ts";
 import { durationSeconds } from "../config/duration.ts";
 import { type SpeakerConfig, speakerConfig } from "../config/speaker-config.ts";
-import { FibSync } from "../fib/fib-sync.ts";
-import { Reachability } from "./reachability.ts";
 import { bgpKinds, ResourceCache } from "./resource-cache.ts";
-import { Speaker } from "./speaker.ts";
-import { SpeakerHost } from "./speaker-host.ts";
+import { type RunningSpeaker, runSpeaker } from "./run-speaker.ts";
+import type { SpeakerHost } from "./speaker-host.ts";
 import { explainPrefix, speakerStatus } from "./status.ts";
-import { serveStatus } from "./status-server.ts";
+import { serveStatus } from "../control/status-server.ts";
 
 export interface BgpConfig {
   readonly nodeName: string;
@@ -34,65 +32,18 @@ export interface BgpDeps {
 
 /** Changes of the datastore that arrive within this time are one change of configuration. */
 const settleMs = 50;
-const monitorRetryMs = 1000;
 
 /**
  * The BGP speaker of one node: follows the datastore, speaks with its peers and keeps the kernel's
  * routes of protocol 12. When it ends, sessions are closed without a word and the kernel's routes stay.
  */
 export function runBgp(config: BgpConfig, deps: BgpDeps): Service {
-  return async (signal) => {
-    const { clock, log, kernel } = deps;
-    const speaker = new Speaker();
-    const mayKeep = speaker.mayKeep.bind(speaker);
-    const refreshMs = routeRefreshMs(config.env);
-    const fib = new FibSync({ kernel, clock, log, mayKeep, ...refreshMs });
-    const reachability = new Reachability(kernel, clock, log);
-    const onEvents = (events: readonly KernelEvent[]) => {
-      fib.onKernelEvents(events);
-      reachability.onKernelEvents(events);
-    };
-    const watched = watchKernel(kernel, { onEvents, clock, log }, signal);
-    const adopted = await fib.adopt();
-    if (adopted > 0) log.info({ routes: adopted }, "Routes of an earlier run kept");
-    const isRestart = () => adopted > 0;
-    const host = new SpeakerHost(speaker, { fib, clock, log, signal, isRestart });
-    host.post({ kind: "nextHops", nextHops: await reachability.read() });
-    const startedAt = clock.date().toISOString();
-    await runServices(
-      [
-        () => watched,
-        (stop) => fib.run(stop),
-        (stop) => reachability.run((nextHops) => host.post({ kind: "nextHops", nextHops }), stop),
-        (stop) => followDatastore(config, deps, { host, signal: stop }),
-        (stop) => serveStatus(statusPath(config), answers(speaker, host, startedAt), stop),
-      ],
-      signal,
-    );
-    await host.ended();
-  };
-}
-
-/** Follows the kernel's changes. After a failure they count as lost. */
-async function watchKernel(
-  kernel: Kernel,
-  deps: {
-    readonly onEvents: (events: readonly KernelEvent[]) => void;
-    readonly clock: Clock;
-    readonly log: Logger;
-  },
-  signal: AbortSignal,
-): Promise<void> {
-  while (!signal.aborted) {
-    try {
-      await kernel.monitor(deps.onEvents, signal);
-      if (signal.aborted) return;
-    } catch (error) {
-      deps.log.warn({ reason: errorMessage(error) }, "Kernel monitor ended");
-    }
-    deps.onEvents([{ kind: "lost" }]);
-    await deps.clock.sleep(monitorRetryMs, signal).catch(() => undefined);
-  }
+  const { kernel, clock, log } = deps;
+  const routing = { kernel, ...routeRefreshMs(config.env) };
+  return runSpeaker({ routing, clock, log }, (running) => [
+    (signal) => followDatastore(config, deps, { host: running.host, signal }),
+    (signal) => serveStatus(statusPath(config), answers(running), signal),
+  ]);
 }
 
 /** Turns what the datastore says into configurations, as soon as it has said all. */
@@ -154,7 +105,7 @@ function speakerEnv(env: BgpConfig["env"]): Parameters<typeof speakerConfig>[2] 
   };
 }
 
-function answers(speaker: Speaker, host: SpeakerHost, startedAt: string) {
+function answers({ speaker, host, startedAt }: RunningSpeaker) {
   return (request: string): unknown => {
     const [verb, argument = ""] = request.split(" ");
     if (verb === "status") return speakerStatus(speaker, host.status(), startedAt);
