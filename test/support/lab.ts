@@ -27,6 +27,8 @@ export function run(
       if (error !== null && typeof error.code !== "number") reject(error);
       else resolve({ code: error === null ? 0 : (error.code as number), stdout, stderr });
     });
+    // A program may end without reading what it is given.
+    child.stdin?.on("error", () => undefined);
     if (options.input !== undefined) child.stdin?.end(options.input);
   });
 }

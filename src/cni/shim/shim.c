@@ -120,7 +120,7 @@ int main(void) {
   const char *netns = getenv("CNI_NETNS");
   int descriptor = -1;
   if (netns != NULL && *netns != '\0') {
-    descriptor = open(netns, O_RDONLY | O_CLOEXEC);
+    descriptor = open(netns, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     int gone = command != NULL && strcmp(command, "DEL") == 0;
     if (descriptor < 0 && !gone)
       return fail(CODE_ENVIRONMENT, "Cannot open the network namespace CNI_NETNS", strerror(errno));

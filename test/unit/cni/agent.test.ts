@@ -1,0 +1,158 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { AnyResource } from "../../../src/api/resource-of-kind.ts";
+import type { WorkloadEndpoint } from "../../../src/api/resources/workload-endpoint.ts";
+import { type AgentPorts, CniAgent } from "../../../src/cni/agent.ts";
+import type { CniCall } from "../../../src/cni/protocol.ts";
+import { DatastoreError } from "../../../src/datastore/datastore.ts";
+import { parseIpAddr } from "../../../src/lib/ip-addr.ts";
+import { parseMac } from "../../../src/lib/mac.ts";
+import { FakeClock } from "../../support/fake-clock.ts";
+import { FakeKernel } from "../../support/fake-kernel.ts";
+import { MemoryDatastore } from "../../support/memory-datastore.ts";
+import { waitFor } from "../../support/wait-for.ts";
+
+const netnsFd = 7;
+
+function clusterInformation(datastoreReady: boolean): AnyResource {
+  return {
+    apiVersion: "projectcalico.org/v3",
+    kind: "ClusterInformation",
+    metadata: { name: "default" },
+    spec: { datastoreReady },
+  };
+}
+
+/** An agent among fakes. Routes and policy of a pod are programmed when `program` is called. */
+class Bench {
+  readonly datastore: MemoryDatastore;
+  readonly host: FakeKernel = new FakeKernel();
+  readonly pod: FakeKernel = new FakeKernel();
+  readonly clock: FakeClock = new FakeClock();
+  readonly released: string[] = [];
+  readonly offered: WorkloadEndpoint[] = [];
+  program: () => void = () => undefined;
+  readonly #agent: CniAgent;
+
+  constructor(resources: readonly AnyResource[] = [clusterInformation(true)]) {
+    this.datastore = new MemoryDatastore(resources);
+    const config = { nodeName: "node1", defaultMtu: () => 1450, programTimeoutMs: 5_000 };
+    this.#agent = new CniAgent(config, this.#ports());
+  }
+
+  async answer(variables: CniCall["variables"] = {}) {
+    const call = {
+      variables: {
+        CNI_COMMAND: "ADD",
+        CNI_CONTAINERID: "abc",
+        CNI_IFNAME: "eth0",
+        CNI_NETNS: "/run/netns/x",
+        CNI_ARGS: "K8S_POD_NAMESPACE=default;K8S_POD_NAME=web",
+        ...variables,
+      },
+      stdin: JSON.stringify({ cniVersion: "1.0.0", name: "net", type: "calico" }),
+    };
+    const { exitCode, stdout } = await this.#agent.answer(call, netnsFd);
+    return { exitCode, ...(JSON.parse(stdout || "{}") as { code?: number; msg?: string }) };
+  }
+
+  async hostVeths(): Promise<string[]> {
+    return (await this.host.links.list()).flatMap(({ name }) => (name === "lo" ? [] : [name]));
+  }
+
+  stored(): string[] {
+    return Object.keys(this.datastore.contents()).filter((key) => key.includes("Workload"));
+  }
+
+  #ports(): AgentPorts {
+    const { host, pod } = this;
+    // The other end of a veth pair appears in the pod's namespace.
+    const addVeth = host.links.addVeth;
+    host.links.addVeth = async (pair) => {
+      await addVeth(pair);
+      pod.addLink(pair.peer.name, { mac: parseMac("02:00:00:00:00:01") });
+    };
+    return {
+      datastore: this.datastore,
+      clock: this.clock,
+      hostKernel: host,
+      openPodKernel: () => pod,
+      writePodSysctl: () => undefined,
+      addresses: {
+        assign: async () => [parseIpAddr("10.65.0.1")],
+        release: async (handle) => void this.released.push(handle),
+      },
+      felix: {
+        offerEndpoint: (endpoint) => void this.offered.push(endpoint),
+        withdrawEndpoint: () => void this.offered.pop(),
+        endpointProgrammed: (_key, signal) =>
+          new Promise((resolve, reject) => {
+            this.program = resolve;
+            signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+          }),
+      },
+    };
+  }
+}
+
+test("ADD answers only when routes and policy of the pod are in the kernel", async () => {
+  const bench = new Bench();
+  let isAnswered = false;
+  const answer = bench.answer().finally(() => {
+    isAnswered = true;
+  });
+  await waitFor(() => bench.offered.length === 1);
+  assert.equal(isAnswered, false);
+  bench.program();
+  assert.equal((await answer).exitCode, 0);
+  assert.deepEqual(await bench.hostVeths(), [bench.offered[0]?.spec.interfaceName]);
+  assert.deepEqual(bench.released, []);
+});
+
+test("an ADD whose policy is late fails with try again, and leaves nothing", async () => {
+  const bench = new Bench();
+  const answer = bench.answer();
+  await waitFor(() => bench.offered.length === 1);
+  bench.clock.advance(5_000);
+  const { exitCode, code, msg } = await answer;
+  assert.deepEqual([exitCode, code], [1, 11]);
+  assert.match(msg ?? "", /routes and policy are not in the kernel/);
+  assert.deepEqual(await bench.hostVeths(), []);
+  assert.deepEqual(bench.stored(), []);
+  assert.equal(bench.offered.length, 0);
+  assert.equal(bench.released.length, 1);
+});
+
+test("an ADD that cannot write its endpoint leaves nothing", async () => {
+  const bench = new Bench();
+  bench.datastore.next("create", new DatastoreError("away", { code: "unavailable" }));
+  const { exitCode, code } = await bench.answer();
+  assert.deepEqual([exitCode, code], [1, 11]);
+  assert.deepEqual(await bench.hostVeths(), []);
+  assert.equal(bench.released.length, 1);
+});
+
+for (const [why, resources] of [
+  ["that nobody has set up", []],
+  ["that is locked for migration", [clusterInformation(false)]],
+] as const) {
+  test(`ADD on a datastore ${why} is to be tried again`, async () => {
+    const bench = new Bench(resources);
+    const { exitCode, code, msg } = await bench.answer();
+    assert.deepEqual([exitCode, code], [1, 11]);
+    assert.match(msg ?? "", /not ready/);
+    assert.deepEqual(await bench.hostVeths(), []);
+  });
+}
+
+test("DEL of another sandbox's container leaves the pod alone", async () => {
+  const bench = new Bench();
+  const added = bench.answer();
+  await waitFor(() => bench.offered.length === 1);
+  bench.program();
+  await added;
+  const late = await bench.answer({ CNI_COMMAND: "DEL", CNI_CONTAINERID: "earlier" });
+  assert.equal(late.exitCode, 0);
+  assert.equal(bench.stored().length, 1);
+  assert.equal((await bench.hostVeths()).length, 1);
+});
