@@ -1,17 +1,15 @@
 import type { Asn } from "../../lib/asn.ts";
 import type { IpAddr } from "../../lib/ip-addr.ts";
 import type { PrefixList } from "../rib/packed-prefix.ts";
-import type { AsPathSegment, PathAttributes } from "../wire/message.ts";
+import type { PathAttributes } from "../wire/message.ts";
 import { defaultLocalPref } from "./import-policy.ts";
+import { localPrefOfMetric } from "./metric.ts";
+import type { RouteOperation } from "./peer-policy.ts";
+import { addCommunities, applyOperations, prependedPath } from "./route-operations.ts";
 import { type RouteSource, reflectedAttributes } from "./route-reflection.ts";
+import { wellKnown } from "./well-known.ts";
 
-/** Metric of a route without one (facts 5.2, ipv4NormalRoutePriority). */
-export const normalRoutePriority = 1024;
-
-/** LOCAL_PREF of a route with a kernel metric, and back (facts 5.17 step 1). */
-export function localPrefOfMetric(metric: number): number {
-  return 0x7fffffff - metric;
-}
+export { normalRoutePriority } from "./metric.ts";
 
 /** MED of a route that another node of our AS owns. */
 const secondHandMed = 100;
@@ -31,6 +29,8 @@ export interface ExportTarget {
   readonly localAs: Asn;
   readonly localAddress: IpAddr;
   readonly nextHopMode: NextHopMode;
+  /** Absent: "calico". */
+  readonly scope?: "calico" | "all";
 }
 
 /** What every peer is told of ourselves. */
@@ -39,11 +39,13 @@ export interface ExportSelf {
   readonly normalPriority: number;
   /** For the routes that we reflect. */
   readonly clusterId: number;
+  /** All routes leave with GRACEFUL_SHUTDOWN: this node is about to go. */
+  readonly draining: boolean;
 }
 
 export interface RouteToExport {
   readonly attributes: PathAttributes;
-  /** Absent for what we originate. */
+  /** Absent for what we originate with ourselves as next hop. */
   readonly nextHop: IpAddr | undefined;
   readonly source: RouteSource;
   readonly sourceRouterId: number;
@@ -54,11 +56,26 @@ export function exportAttributes(
   route: RouteToExport,
   target: ExportTarget,
   self: ExportSelf,
+  operations: readonly RouteOperation[] = [],
 ): { readonly attributes: PathAttributes; readonly nextHop: IpAddr } {
+  const base = target.external
+    ? withMedOfExternal(route, target)
+    : { ...route.attributes, localPref: exportedLocalPref(route, self) };
+  const changed = applyOperations(base, operations);
+  const announced = self.draining ? withGracefulShutdown(changed) : changed;
   const attributes = target.external
-    ? externalAttributes(route, target)
-    : internalAttributes(route, self);
+    ? toExternal(announced, target.localAs)
+    : toInternal(announced, route, self);
   return { attributes, nextHop: nextHopFor(route, target) };
+}
+
+/** LOCAL_PREF of a route before what a peer's filters do (facts 5.17 step 1). */
+export function exportedLocalPref(
+  { attributes, source }: Pick<RouteToExport, "attributes" | "source">,
+  { normalPriority }: Pick<ExportSelf, "normalPriority">,
+): number {
+  if (attributes.localPref !== undefined) return attributes.localPref;
+  return source.learned === "local" ? localPrefOfMetric(normalPriority) : defaultLocalPref;
 }
 
 /** Adds the communities of the advertisements that cover a route. */
@@ -66,60 +83,51 @@ export function withCommunities(
   attributes: PathAttributes,
   matching: readonly Advertisement[],
 ): PathAttributes {
-  if (matching.length === 0) return attributes;
-  const communities = new Set(attributes.communities);
-  const large = new Map((attributes.largeCommunities ?? []).map((each) => [each.join(":"), each]));
-  for (const advertisement of matching) {
-    for (const each of advertisement.communities) communities.add(each);
-    for (const each of advertisement.largeCommunities) large.set(each.join(":"), each);
-  }
-  return {
-    ...attributes,
-    ...(communities.size > 0 ? { communities: [...communities] } : {}),
-    ...(large.size > 0 ? { largeCommunities: [...large.values()] } : {}),
-  };
+  return matching.reduce(
+    (all, { communities, largeCommunities }) =>
+      addCommunities(all, [...communities, ...largeCommunities]),
+    attributes,
+  );
 }
 
-function internalAttributes(route: RouteToExport, self: ExportSelf): PathAttributes {
-  const { attributes, source } = route;
-  if (source.learned === "local") {
-    return { ...attributes, localPref: localPrefOfMetric(self.normalPriority) };
-  }
-  const localPref =
-    source.learned === "ibgp" ? (attributes.localPref ?? defaultLocalPref) : defaultLocalPref;
-  const kept = { ...attributes, localPref };
+/** RFC 8326 section 4.1: the community for those outside, the lowest preference inside. */
+function withGracefulShutdown(attributes: PathAttributes): PathAttributes {
+  return { ...addCommunities(attributes, [wellKnown.gracefulShutdown]), localPref: 0 };
+}
+
+function toInternal(
+  attributes: PathAttributes,
+  { source, sourceRouterId }: RouteToExport,
+  { clusterId }: ExportSelf,
+): PathAttributes {
   return source.learned === "ibgp"
-    ? reflectedAttributes(kept, {
-        clusterId: self.clusterId,
-        sourceRouterId: route.sourceRouterId,
-      })
-    : kept;
+    ? reflectedAttributes(attributes, { clusterId, sourceRouterId })
+    : attributes;
 }
 
 /**
- * LOCAL_PREF, ORIGINATOR_ID, CLUSTER_LIST and a MED of others stay in the AS. A block that another
- * node of our AS owns goes out with a MED, so that a router that hears of it from all nodes
- * (facts 5.17 step 4) sends its packets to the owner: the AS paths are equally long.
+ * A MED of others stays in the AS. A block that another node of our AS owns goes out with a MED, so
+ * that a router that hears of it from all nodes (facts 5.17 step 4) sends its packets to the owner:
+ * the AS paths are equally long. A plain router does not do this.
  */
-function externalAttributes(route: RouteToExport, target: ExportTarget): PathAttributes {
-  const { localPref: _l, originatorId: _o, clusterList: _c, med: _m, ...kept } = route.attributes;
-  return {
-    ...kept,
-    asPath: prepend(route.attributes.asPath, target.localAs),
-    ...(route.source.learned === "ibgp" ? { med: secondHandMed } : {}),
-  };
+function withMedOfExternal(
+  { attributes, source }: RouteToExport,
+  { scope }: ExportTarget,
+): PathAttributes {
+  if (source.learned === "local") return attributes;
+  const { med: _med, ...kept } = attributes;
+  return source.learned === "ibgp" && scope !== "all" ? { ...kept, med: secondHandMed } : kept;
 }
 
-function prepend(path: readonly AsPathSegment[], asn: Asn): readonly AsPathSegment[] {
-  const outside = path.filter(({ kind }) => kind === "sequence" || kind === "set");
-  const [first, ...rest] = outside;
-  return first?.kind === "sequence"
-    ? [{ kind: "sequence", asns: [asn, ...first.asns] }, ...rest]
-    : [{ kind: "sequence", asns: [asn] }, ...outside];
+/** LOCAL_PREF, ORIGINATOR_ID, CLUSTER_LIST and confederations stay in the AS. */
+function toExternal(attributes: PathAttributes, localAs: Asn): PathAttributes {
+  const { localPref: _l, originatorId: _o, clusterList: _c, ...kept } = attributes;
+  const outside = attributes.asPath.filter(({ kind }) => kind === "sequence" || kind === "set");
+  return { ...kept, asPath: prependedPath(outside, [localAs]) };
 }
 
-function nextHopFor({ nextHop }: RouteToExport, target: ExportTarget): IpAddr {
+function nextHopFor({ nextHop, source }: RouteToExport, target: ExportTarget): IpAddr {
   if (nextHop === undefined || target.nextHopMode === "Self") return target.localAddress;
-  if (target.nextHopMode === "Keep") return nextHop;
+  if (target.nextHopMode === "Keep" || source.learned === "local") return nextHop;
   return target.external ? target.localAddress : nextHop;
 }

@@ -1,6 +1,7 @@
 import type { PrefixList } from "../rib/packed-prefix.ts";
-import type { PackedPrefixes } from "../wire/message.ts";
+import { type FilterRoute, type FilterVerdict, filterText, type RouteFilters } from "./filter.ts";
 import { passesToInternalPeer, type RouteSource } from "./route-reflection.ts";
+import { wellKnown } from "./well-known.ts";
 
 /** Prefixes that the export policy of a node is made of. */
 export interface ExportConfig {
@@ -12,18 +13,18 @@ export interface ExportConfig {
   readonly reflectedServices: PrefixList;
 }
 
-/** A route as the policy sees it: prefix `index` of `prefixes`. */
-export interface ExportRoute {
-  readonly prefixes: PackedPrefixes;
-  readonly index: number;
+/** A route as the policy sees it. */
+export interface ExportRoute extends FilterRoute {
   readonly source: RouteSource;
-  readonly communities: readonly number[];
 }
 
 export interface ExportPeer {
   readonly external: boolean;
   /** Our route reflector client. */
   readonly client: boolean;
+  readonly filters?: RouteFilters;
+  /** "all": what the protocol and the filters let pass is told. Absent: "calico". */
+  readonly scope?: "calico" | "all";
 }
 
 /** The deciding step. */
@@ -31,6 +32,8 @@ export type ExportStep =
   | "ibgp-split-horizon"
   | "no-advertise"
   | "no-export"
+  | "filter"
+  | "scope-all"
   | "pool-export-disabled"
   | "own-block"
   | "inside-own-block"
@@ -41,6 +44,8 @@ export type ExportStep =
 export interface ExportVerdict {
   readonly accepted: boolean;
   readonly step: ExportStep;
+  /** With step "filter". */
+  readonly filter?: FilterVerdict;
 }
 
 interface ExportRow {
@@ -49,14 +54,8 @@ interface ExportRow {
   readonly when: (route: ExportRoute, peer: ExportPeer, config: ExportConfig) => boolean;
 }
 
-/** Well-known communities (RFC 1997). */
-const community = { noExport: 0xffffff01, noAdvertise: 0xffffff02, noExportSubconfed: 0xffffff03 };
-
-/**
- * Facts 5.17, in order: the first row that applies decides. Rows 4 and 5 of the facts reject routes of
- * tunnel devices: they are learned from the kernel, which this speaker does not do.
- */
-const rows: readonly ExportRow[] = [
+/** What BGP itself asks, before any filter: the first row that applies decides. */
+const protocolRows: readonly ExportRow[] = [
   {
     step: "ibgp-split-horizon",
     accepts: false,
@@ -65,16 +64,23 @@ const rows: readonly ExportRow[] = [
   {
     step: "no-advertise",
     accepts: false,
-    when: ({ communities }) => communities.includes(community.noAdvertise),
+    when: (route) => carries(route, wellKnown.noAdvertise),
   },
   {
     step: "no-export",
     accepts: false,
-    when: ({ communities }, peer) =>
+    when: (route, peer) =>
       peer.external &&
-      (communities.includes(community.noExport) ||
-        communities.includes(community.noExportSubconfed)),
+      (carries(route, wellKnown.noExport) || carries(route, wellKnown.noExportSubconfed)),
   },
+];
+
+/**
+ * Facts 5.17 from step 3, after the peer's filters. Steps 4 and 5 reject routes of tunnel devices:
+ * they are learned from the kernel, which this speaker does not do.
+ */
+const calicoRows: readonly ExportRow[] = [
+  { step: "scope-all", accepts: true, when: (_, { scope }) => scope === "all" },
   {
     step: "pool-export-disabled",
     accepts: false,
@@ -100,7 +106,6 @@ const rows: readonly ExportRow[] = [
     accepts: true,
     when: (route, _, config) => config.enabledPools.covers(route.prefixes, route.index),
   },
-  { step: "no-rule", accepts: false, when: () => true },
 ];
 
 /** Whether a route is told to a peer, and which step decided. Pure. */
@@ -109,8 +114,30 @@ export function exportRoute(
   peer: ExportPeer,
   config: ExportConfig,
 ): ExportVerdict {
+  const refused = firstRow(protocolRows, route, peer, config);
+  if (refused !== undefined) return refused;
+  const filter = peer.filters?.decide(route);
+  if (filter !== undefined) return { accepted: filter.accepted, step: "filter", filter };
+  return firstRow(calicoRows, route, peer, config) ?? { accepted: false, step: "no-rule" };
+}
+
+/** The deciding step in words. */
+export function exportText({ step, filter }: ExportVerdict): string {
+  return filter === undefined ? `export step ${step}` : filterText(filter);
+}
+
+function firstRow(
+  rows: readonly ExportRow[],
+  route: ExportRoute,
+  peer: ExportPeer,
+  config: ExportConfig,
+): ExportVerdict | undefined {
   for (const { step, accepts, when } of rows) {
     if (when(route, peer, config)) return { accepted: accepts, step };
   }
-  return { accepted: false, step: "no-rule" };
+  return undefined;
+}
+
+function carries({ attributes }: ExportRoute, community: number): boolean {
+  return attributes.communities?.includes(community) === true;
 }

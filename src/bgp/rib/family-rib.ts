@@ -14,6 +14,9 @@ const localAttributes: PathAttributes = { origin: 0, asPath: [] };
 /** A path that may be chosen, or the reason why it may not. */
 export type Candidate = { readonly path: Path } | { readonly rejected: string };
 
+/** What a stored path to a prefix is worth. */
+export type Judge = (stored: StoredPath, prefixId: number) => Candidate;
+
 /** All RIBs of one family: what peers tell goes in, decisions on what changed come out. */
 export class FamilyRib {
   readonly family: IpFamily;
@@ -83,7 +86,7 @@ export class FamilyRib {
 
   /** Decides every prefix that has changed. The prefixes keep their ids until `sweep`. */
   decideDirty(
-    judge: (stored: StoredPath) => Candidate,
+    judge: Judge,
     onDecided: (prefixId: number, decision: Decision, changed: boolean) => void,
   ): readonly number[] {
     const prefixIds = this.#dirty.take();
@@ -95,10 +98,10 @@ export class FamilyRib {
     return prefixIds;
   }
 
-  decideOne(prefixId: number, judge: (stored: StoredPath) => Candidate): Decision {
+  decideOne(prefixId: number, judge: Judge): Decision {
     const eligible: Path[] = [];
     for (const stored of this.adjIn.paths(prefixId)) {
-      const candidate = judge(stored);
+      const candidate = judge(stored, prefixId);
       if ("path" in candidate) eligible.push(candidate.path);
     }
     return decide(eligible);

@@ -16,6 +16,8 @@ export interface ResolvedNextHop {
 export interface NextHopSource {
   readonly routes: readonly KernelRoute[];
   readonly ownAddresses: readonly IpAddr[];
+  /** Name of each interface, for filters that ask for it. */
+  readonly interfaceNames?: ReadonlyMap<number, string>;
 }
 
 /**
@@ -24,13 +26,15 @@ export interface NextHopSource {
  */
 export class NextHops {
   readonly #own: ReadonlySet<IpAddr>;
+  readonly #interfaceNames: ReadonlyMap<number, string>;
   /** Best route of each destination, and the lengths that occur, longest first. */
   readonly #routes = new Map<Prefix, KernelRoute>();
   readonly #lengths: Readonly<Record<4 | 6, readonly number[]>>;
   readonly #resolved = new Map<IpAddr, ResolvedNextHop | undefined>();
 
-  constructor({ routes, ownAddresses }: NextHopSource) {
+  constructor({ routes, ownAddresses, interfaceNames = new Map() }: NextHopSource) {
     this.#own = new Set(ownAddresses);
+    this.#interfaceNames = interfaceNames;
     const lengths = { 4: new Set<number>(), 6: new Set<number>() };
     for (const route of routes) {
       if (route.table !== mainTable || route.protocol === routeProtocol.bird) continue;
@@ -51,6 +55,11 @@ export class NextHops {
   resolve(nextHop: IpAddr): ResolvedNextHop | undefined {
     if (!this.#resolved.has(nextHop)) this.#resolved.set(nextHop, this.#lookup(nextHop));
     return this.#resolved.get(nextHop);
+  }
+
+  /** Name of the interface through which a next hop is reached. */
+  interfaceOf(nextHop: IpAddr): string | undefined {
+    return this.#interfaceNames.get(this.resolve(nextHop)?.ifindex ?? 0);
   }
 
   /** True when `next` resolves every next hop that was asked for here in the same way. */

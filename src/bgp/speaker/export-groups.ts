@@ -6,6 +6,7 @@ import {
   type Advertisement,
   type ExportTarget,
   exportAttributes,
+  exportedLocalPref,
   withCommunities,
 } from "../policy/export-attributes.ts";
 import {
@@ -14,12 +15,14 @@ import {
   type ExportVerdict,
   exportRoute,
 } from "../policy/export-policy.ts";
+import { filterText, RouteFilters } from "../policy/filter.ts";
 import type { OutRoute } from "../rib/adj-rib-out.ts";
 import type { AttributeStore } from "../rib/attribute-store.ts";
 import type { FamilyRib } from "../rib/family-rib.ts";
 import type { BestRoute } from "../rib/loc-rib.ts";
 import { PrefixList } from "../rib/packed-prefix.ts";
 import { type PeerBytes, UpdateGroup } from "../rib/update-group.ts";
+import type { Forwarding } from "./forwarding.ts";
 import { isExternal, type PeerState, type SpeakerPeers } from "./speaker-peers.ts";
 
 /** Export policy of a node, ready to be asked. */
@@ -28,6 +31,14 @@ export interface ExportRules {
   readonly advertisements: readonly Advertisement[];
   readonly normalPriority: SpeakerConfig["normalPriority"];
   readonly clusterId: number;
+  readonly draining: boolean;
+}
+
+/** What export reads besides the RIB of its family. */
+export interface ExportSource {
+  readonly attributes: AttributeStore;
+  readonly peers: SpeakerPeers;
+  readonly forwarding: Pick<Forwarding, "interfaceOf">;
 }
 
 interface Group {
@@ -37,7 +48,7 @@ interface Group {
 }
 
 /** Export policy as a configuration asks for it. */
-export function exportRules(config: SpeakerConfig): ExportRules {
+export function exportRules(config: SpeakerConfig, draining: boolean): ExportRules {
   const pools = (which: (pool: SpeakerConfig["pools"][number]) => boolean) =>
     new PrefixList(config.pools.filter(which).map(({ prefix }) => prefix));
   return {
@@ -50,6 +61,7 @@ export function exportRules(config: SpeakerConfig): ExportRules {
     advertisements: advertisementsOf(config.advertisements),
     normalPriority: config.normalPriority,
     clusterId: config.clusterId ?? config.routerId,
+    draining,
   };
 }
 
@@ -58,16 +70,18 @@ export class ExportGroups {
   readonly #rib: FamilyRib;
   readonly #attributes: AttributeStore;
   readonly #peers: SpeakerPeers;
+  readonly #forwarding: ExportSource["forwarding"];
   readonly #groups = new Map<string, Group>();
   readonly #groupOf = new Map<number, string>();
   #rules: ExportRules | undefined;
   /** Attributes that a group gives to those of one source, while a batch lasts. */
   readonly #batch = new Map<Group, Map<string, number>>();
 
-  constructor(rib: FamilyRib, attributes: AttributeStore, peers: SpeakerPeers) {
+  constructor(rib: FamilyRib, { attributes, peers, forwarding }: ExportSource) {
     this.#rib = rib;
     this.#attributes = attributes;
     this.#peers = peers;
+    this.#forwarding = forwarding;
   }
 
   /** Takes effect with the next `export` of each prefix. */
@@ -147,7 +161,8 @@ export class ExportGroups {
     if (ipFamily(negotiated.localAddress) !== this.#rib.family) return undefined;
     return JSON.stringify([
       this.#targetOf(state, negotiated.localAddress),
-      exportPeer(state),
+      state.peer.config.reflectorClient !== undefined,
+      state.peer.policy.exportFilters,
       negotiated.fourOctetAs,
     ]);
   }
@@ -178,44 +193,53 @@ export class ExportGroups {
       localAs: config.localAs,
       localAddress,
       nextHopMode: policy.nextHopMode,
+      ...(policy.exportScope === undefined ? {} : { scope: policy.exportScope }),
     };
   }
 
   #routeFor(group: Group, prefixId: number, best: BestRoute | undefined): OutRoute | undefined {
     const rules = this.#rules;
     if (best === undefined || rules === undefined) return undefined;
-    if (!this.#judge(group, prefixId, best).accepted) return undefined;
-    const attributesId = this.#exported(group, { prefixId, best, rules });
+    const verdict = this.#judge(group, prefixId, best);
+    if (!verdict.accepted) return undefined;
+    const attributesId = this.#exported(group, { prefixId, best, rules, verdict });
     return { attributesId, source: best.peer };
   }
 
   #judge(group: Group, prefixId: number, best: BestRoute): ExportVerdict {
     if (this.#rules === undefined) return { accepted: false, step: "no-rule" };
+    const { attributes, nextHop } = this.#attributes.get(best.attributesId);
+    const source = this.#peers.sourceOf(best.peer);
+    const normalPriority = this.#rules.normalPriority[this.#rib.family];
     const route = {
       prefixes: this.#rib.table.packed,
       index: prefixId,
-      source: this.#peers.sourceOf(best.peer),
-      communities: this.#attributes.get(best.attributesId).attributes.communities ?? [],
+      source,
+      attributes,
+      learned: source.learned,
+      localPref: exportedLocalPref({ attributes, source }, { normalPriority }),
+      interface: nextHop === undefined ? undefined : this.#forwarding.interfaceOf(nextHop),
     };
     return exportRoute(route, group.peer, this.#rules.config);
   }
 
   /** Id of the attributes that the group is told, with a reference for the caller. */
-  #exported(
-    group: Group,
-    { prefixId, best, rules }: { prefixId: number; best: BestRoute; rules: ExportRules },
-  ): number {
-    const { advertisements: all, normalPriority, clusterId } = rules;
+  #exported(group: Group, { prefixId, best, rules, verdict }: Exporting): number {
+    const { advertisements: all, normalPriority, clusterId, draining } = rules;
     const covering = (each: Advertisement) =>
       each.prefixes.covers(this.#rib.table.packed, prefixId);
-    const advertisements = all.filter(covering);
+    // A route that a filter accepts has passed step 6 of facts 5.17 by.
+    const { filter } = verdict;
+    const advertisements = filter === undefined ? all.filter(covering) : [];
     const batch = getOrCreate(this.#batch, group, () => new Map<string, number>());
     const which = advertisements.map((each) => all.indexOf(each)).join();
-    const key = `${best.attributesId} ${best.peer} ${which}`;
+    const rule = filter === undefined ? "" : filterText(filter);
+    const key = `${best.attributesId} ${best.peer} ${which} ${rule}`;
     const attributesId = getOrCreate(batch, key, () => {
-      const self = { normalPriority: normalPriority[this.#rib.family], clusterId };
+      const self = { normalPriority: normalPriority[this.#rib.family], clusterId, draining };
       const route = this.#routeToExport(best);
-      const { attributes, nextHop } = exportAttributes(route, group.target, self);
+      const operations = filter?.operations ?? [];
+      const { attributes, nextHop } = exportAttributes(route, group.target, self, operations);
       return this.#attributes.intern(withCommunities(attributes, advertisements), nextHop);
     });
     this.#attributes.retain(attributesId);
@@ -244,9 +268,22 @@ export class ExportGroups {
   }
 }
 
-function exportPeer({ peer }: PeerState): ExportPeer {
+interface Exporting {
+  readonly prefixId: number;
+  readonly best: BestRoute;
+  readonly rules: ExportRules;
+  readonly verdict: ExportVerdict;
+}
+
+function exportPeer({ peer: { config, policy } }: PeerState): ExportPeer {
+  const external = isExternal(config);
+  const { exportFilters = [], exportScope } = policy;
   return {
-    external: isExternal(peer.config),
-    client: peer.config.reflectorClient !== undefined,
+    external,
+    client: config.reflectorClient !== undefined,
+    ...(exportFilters.length === 0
+      ? {}
+      : { filters: new RouteFilters(exportFilters, { external }) }),
+    ...(exportScope === undefined ? {} : { scope: exportScope }),
   };
 }

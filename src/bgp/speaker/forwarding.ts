@@ -1,4 +1,5 @@
 import type { KernelRoute } from "../../kernel/kernel.ts";
+import type { IpAddr } from "../../lib/ip-addr.ts";
 import type { SpeakerConfig } from "../config/speaker-config.ts";
 import { type Choice, FibPolicy } from "../fib/desired-routes.ts";
 import type { StoredPath } from "../rib/adj-rib-in.ts";
@@ -6,38 +7,56 @@ import type { AttributeStore } from "../rib/attribute-store.ts";
 import type { Decision } from "../rib/decision.ts";
 import type { Candidate, FamilyRib } from "../rib/family-rib.ts";
 import { NextHops } from "../rib/next-hop.ts";
-import { judgePath, type SpeakerPeers } from "./speaker-peers.ts";
+import { ChangedAttributes } from "./changed-attributes.ts";
+import { type JudgeContext, judgePath } from "./judge-path.ts";
+import type { SpeakerPeers } from "./speaker-peers.ts";
 
 /** What of the RIB can be forwarded: which paths are usable, and what the kernel is told of the best. */
 export class Forwarding {
   readonly #attributes: AttributeStore;
   readonly #peers: SpeakerPeers;
+  readonly #changed: ChangedAttributes;
   #nextHops = new NextHops({ routes: [], ownAddresses: [] });
   #current: { readonly config: SpeakerConfig; readonly policy: FibPolicy } | undefined;
+  #judging: JudgeContext | undefined;
 
   constructor(attributes: AttributeStore, peers: SpeakerPeers) {
     this.#attributes = attributes;
     this.#peers = peers;
+    this.#changed = new ChangedAttributes(attributes);
   }
 
   configure(config: SpeakerConfig): void {
     this.#current = { config, policy: new FibPolicy(config) };
+    this.#prepareJudging();
   }
 
   /** True when a next hop that matters is now reached in another way, or not at all. */
   setNextHops(nextHops: NextHops): boolean {
     const agree = this.#nextHops.agreesWith(nextHops);
     this.#nextHops = nextHops;
+    this.#prepareJudging();
     return !agree;
   }
 
-  /** What a stored path is worth now. */
-  judge(stored: StoredPath): Candidate {
-    if (this.#current === undefined) return { rejected: "not-configured" };
-    const { config } = this.#current;
-    const state = this.#peers.numbered(stored.peer);
-    const route = this.#attributes.get(stored.attributesId);
-    return judgePath(stored, route, { state, config }, this.#nextHops);
+  /**
+   * What a stored path is worth now. Ids of attributes that import policy has changed are valid until
+   * `endBatch`.
+   */
+  judge(rib: FamilyRib, prefixId: number, stored: StoredPath): Candidate {
+    if (this.#judging === undefined) return { rejected: "not-configured" };
+    const at = { prefixes: rib.table.packed, index: prefixId };
+    return judgePath(stored, this.#peers.numbered(stored.peer), at, this.#judging);
+  }
+
+  /** All that was decided is in the Loc-RIB. */
+  endBatch(): void {
+    this.#changed.endBatch();
+  }
+
+  /** Name of the interface to a next hop. */
+  interfaceOf(nextHop: IpAddr): string | undefined {
+    return this.#nextHops.interfaceOf(nextHop);
   }
 
   /** The kernel's route by a decision, or why it gets none of us. */
@@ -51,6 +70,16 @@ export class Forwarding {
   /** True for a route of an earlier run that the RIB may still come to want. */
   mayWant(route: KernelRoute): boolean {
     return this.#current?.policy.mayKeep(route) === true;
+  }
+
+  #prepareJudging(): void {
+    if (this.#current === undefined) return;
+    this.#judging = {
+      config: this.#current.config,
+      attributes: this.#attributes,
+      changed: this.#changed,
+      nextHops: this.#nextHops,
+    };
   }
 
   #choiceOf({ best, equal }: Decision): Choice | undefined {

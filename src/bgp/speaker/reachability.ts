@@ -10,11 +10,11 @@ const pace = { minIntervalMs: 200, retryIntervalMs: 1000, maxIntervalMs: 60_000 
 
 /** Tells which next hops the kernel reaches, again after every change that may matter. */
 export class Reachability {
-  readonly #kernel: Pick<Kernel, "routes" | "addresses">;
+  readonly #kernel: Pick<Kernel, "routes" | "addresses" | "links">;
   readonly #runner: PacedRunner;
   readonly #log: Logger;
 
-  constructor(kernel: Pick<Kernel, "routes" | "addresses">, clock: Clock, log: Logger) {
+  constructor(kernel: Pick<Kernel, "routes" | "addresses" | "links">, clock: Clock, log: Logger) {
     this.#kernel = kernel;
     this.#runner = new PacedRunner(pace, clock);
     this.#log = log;
@@ -23,7 +23,12 @@ export class Reachability {
   async read(): Promise<NextHops> {
     const routes = await this.#kernel.routes.list({ table: mainTable });
     const addresses = await this.#kernel.addresses.list();
-    return new NextHops({ routes, ownAddresses: addresses.map(({ address }) => address) });
+    const links = await this.#kernel.links.list();
+    return new NextHops({
+      routes,
+      ownAddresses: addresses.map(({ address }) => address),
+      interfaceNames: new Map(links.map(({ ifindex, name }) => [ifindex, name])),
+    });
   }
 
   onKernelEvents(events: readonly KernelEvent[]): void {

@@ -1,14 +1,9 @@
-import { type IpAddr, ipBits } from "../../lib/ip-addr.ts";
+import { ipBits } from "../../lib/ip-addr.ts";
 import type { SpeakerPeer } from "../config/session.ts";
-import type { SpeakerConfig } from "../config/speaker-config.ts";
 import type { Negotiated, PeerConfig } from "../peer/peer.ts";
-import { importRoute } from "../policy/import-policy.ts";
+import { RouteFilters } from "../policy/filter.ts";
 import type { RouteSource } from "../policy/route-reflection.ts";
-import { localPeer, type StoredPath } from "../rib/adj-rib-in.ts";
-import type { InternedAttributes } from "../rib/attribute-store.ts";
-import type { Path } from "../rib/decision.ts";
-import type { Candidate } from "../rib/family-rib.ts";
-import type { NextHops } from "../rib/next-hop.ts";
+import { localPeer } from "../rib/adj-rib-in.ts";
 
 /** A configured peer with what is known of its session. */
 export interface PeerState {
@@ -20,6 +15,8 @@ export interface PeerState {
   readonly negotiated?: Negotiated;
   /** Router ID of the last session: its routes may outlive it. */
   readonly routerId: number;
+  /** Of the policy, compiled. */
+  readonly importFilters?: RouteFilters;
 }
 
 /** The peers of a speaker, by name and by number. Numbers are given again. */
@@ -39,7 +36,14 @@ export class SpeakerPeers {
     let number = 1;
     while (this.#byNumber[number] !== undefined) number++;
     const addressBits = ipBits(peer.config.address);
-    this.set({ number, peer, addressBits, routerId: 0 });
+    this.set({ number, peer, addressBits, routerId: 0, ...importFilters(peer) });
+  }
+
+  /** Gives a peer another policy; its session goes on. */
+  replace({ importFilters: _before, ...state }: PeerState, peer: SpeakerPeer): PeerState {
+    const next = { ...state, peer, ...importFilters(peer) };
+    this.set(next);
+    return next;
   }
 
   set(state: PeerState): void {
@@ -71,63 +75,8 @@ export function isExternal(config: PeerConfig): boolean {
   return config.remoteAs !== config.localAs;
 }
 
-/** Whether a stored path may be chosen: import policy, then next-hop resolution. */
-export function judgePath(
-  stored: StoredPath,
-  route: InternedAttributes,
-  from: { readonly state: PeerState | undefined; readonly config: SpeakerConfig },
-  nextHops: NextHops,
-): Candidate {
-  const { attributes, attributesId } = { ...route, attributesId: route.id };
-  if (stored.peer === localPeer) return { path: { ...localPath, attributesId } };
-  const { state, config } = from;
-  if (state === undefined) return { rejected: "peer-gone" };
-  const verdict = importRoute(route, importFacts(state, config), (address: IpAddr) =>
-    nextHops.isOwn(address),
-  );
-  if (!verdict.accepted) return { rejected: verdict.reason };
-  const resolved = route.nextHop === undefined ? undefined : nextHops.resolve(route.nextHop);
-  if (resolved === undefined) return { rejected: "next-hop-unreachable" };
-  return {
-    path: {
-      peer: stored.peer,
-      attributesId,
-      local: false,
-      localPref: verdict.localPref,
-      asPathLength: route.asPathLength,
-      origin: attributes.origin,
-      med: attributes.med ?? 0,
-      neighborAs: route.neighborAs,
-      learnedBy: isExternal(state.peer.config) ? "ebgp" : "ibgp",
-      igpCost: resolved.igpCost,
-      routerId: attributes.originatorId ?? state.routerId,
-      clusterListLength: attributes.clusterList?.length ?? 0,
-      peerAddress: state.addressBits,
-    },
-  };
+function importFilters({ config, policy }: SpeakerPeer): Pick<PeerState, "importFilters"> {
+  const filters = policy.importFilters ?? [];
+  if (filters.length === 0) return {};
+  return { importFilters: new RouteFilters(filters, { external: isExternal(config) }) };
 }
-
-function importFacts({ peer }: PeerState, config: SpeakerConfig) {
-  return {
-    external: isExternal(peer.config),
-    localAs: peer.config.localAs,
-    allowedLocalAs: peer.policy.allowedLocalAs,
-    routerId: config.routerId,
-    ...(config.clusterId === undefined ? {} : { clusterId: config.clusterId }),
-  };
-}
-
-const localPath: Omit<Path, "attributesId"> = {
-  peer: localPeer,
-  local: true,
-  localPref: 0,
-  asPathLength: 0,
-  origin: 0,
-  med: 0,
-  neighborAs: 0,
-  learnedBy: "ibgp",
-  igpCost: 0,
-  routerId: 0,
-  clusterListLength: 0,
-  peerAddress: 0n,
-};

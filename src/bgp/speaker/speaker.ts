@@ -45,7 +45,8 @@ export class Speaker {
   constructor() {
     const state = (family: IpFamily): FamilyState => {
       const rib = new FamilyRib(family, this.attributes);
-      return { rib, groups: new ExportGroups(rib, this.attributes, this.peers) };
+      const { attributes, peers, forwarding } = this;
+      return { rib, groups: new ExportGroups(rib, { attributes, peers, forwarding }) };
     };
     this.families = { 4: state(4), 6: state(6) };
   }
@@ -85,7 +86,7 @@ export class Speaker {
     const first = this.config === undefined;
     this.config = config;
     this.forwarding.configure(config);
-    const rules = exportRules(config);
+    const rules = exportRules(config, false);
     for (const { groups } of this.#all()) groups.setRules(rules);
     const changed = this.#configurePeers(config, first);
     for (const { rib } of this.#all()) {
@@ -113,9 +114,7 @@ export class Speaker {
     for (const state of this.peers.all()) {
       const peer = wanted.get(state.peer.config.name);
       if (peer !== undefined && sameText(peer.config, state.peer.config)) {
-        const next = { ...state, peer };
-        this.peers.set(next);
-        if (!sameText(peer, state.peer)) changed.push(next);
+        if (!sameText(peer, state.peer)) changed.push(this.peers.replace(state, peer));
       } else {
         this.#forget(state);
       }
@@ -266,7 +265,7 @@ export class Speaker {
 
   #flushFamily({ rib, groups }: FamilyState, routes: Map<Prefix, KernelRoute | undefined>): void {
     const decided = rib.decideDirty(
-      (stored) => this.forwarding.judge(stored),
+      (stored, prefixId) => this.forwarding.judge(rib, prefixId, stored),
       (prefixId, decision) => {
         const route = this.forwarding.kernelRoute(rib, prefixId, decision);
         routes.set(rib.table.prefixAt(prefixId), typeof route === "string" ? undefined : route);
@@ -274,6 +273,7 @@ export class Speaker {
       },
     );
     this.#send(groups.flush());
+    this.forwarding.endBatch();
     rib.sweep(decided);
   }
 

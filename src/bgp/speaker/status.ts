@@ -1,9 +1,7 @@
-import type { KernelRoute } from "../../kernel/kernel.ts";
-import { type Prefix, prefixFamily } from "../../lib/prefix.ts";
+import type { Prefix } from "../../lib/prefix.ts";
 import type { PeerType } from "../config/session.ts";
 import type { PeerStatus } from "../peer/peer.ts";
-import { localPeer, type StoredPath } from "../rib/adj-rib-in.ts";
-import type { Path } from "../rib/decision.ts";
+import { type ExplainedPath, why, whyNot } from "./explain.ts";
 import type { Speaker } from "./speaker.ts";
 
 /** What `status` answers: the shape is a contract with `lab status` and `node status`. */
@@ -95,57 +93,27 @@ export function speakerStatus(
 
 /** Undefined when nobody has told of the prefix. */
 export function explainPrefix(speaker: Speaker, prefix: Prefix): RibAnswer | undefined {
-  const { rib, groups } = speaker.families[prefixFamily(prefix)];
-  const prefixId = rib.table.findPrefix(prefix);
-  if (prefixId < 0) return undefined;
-  const decision = rib.decideOne(prefixId, (stored) => speaker.forwarding.judge(stored));
-  const lostBy = (stored: StoredPath): string => {
-    const candidate = speaker.forwarding.judge(stored);
-    if ("rejected" in candidate) return `rejected: ${candidate.rejected}`;
-    const same = (path: Path) => path.peer === stored.peer;
-    if (decision.best !== undefined && same(decision.best)) return "best";
-    const lost = [...decision.lost].find(([path]) => same(path));
-    return `lost: ${lost?.[1] ?? "unknown"}`;
-  };
-  const best = rib.loc.get(prefixId);
+  const answer = why(speaker, prefix);
+  if (answer === undefined) return undefined;
   const exports: Record<string, string> = {};
-  for (const { number, peer } of speaker.peers.all()) {
-    if (best === undefined) continue;
-    const verdict = groups.explain(number, prefixId, best);
-    if (verdict === undefined) continue;
+  for (const { peer, negotiated } of speaker.peers.all()) {
     const { name } = peer.config;
-    exports[name] = number === best.peer ? "learned from it" : verdictText(verdict);
+    if (negotiated === undefined) continue;
+    const { told, because } = whyNot(speaker, prefix, name);
+    exports[name] = `${told ? "accepted" : "rejected"}: ${because}`;
   }
-  return {
-    prefix,
-    paths: rib.adjIn.paths(prefixId).map((stored) => pathText(speaker, stored, lostBy(stored))),
-    kernel: kernelText(speaker.forwarding.kernelRoute(rib, prefixId, decision)),
-    exports,
-  };
+  return { prefix, paths: answer.paths.map(pathText), kernel: answer.kernel, exports };
 }
 
-function pathText(speaker: Speaker, stored: StoredPath, verdict: string) {
-  const { attributes, nextHop } = speaker.attributes.get(stored.attributesId);
-  const peer = speaker.peers.numbered(stored.peer)?.peer.config.name;
+function pathText({ peer, nextHop, attributes, stale, verdict, by }: ExplainedPath) {
   return {
-    peer: stored.peer === localPeer ? "local" : (peer ?? "unknown"),
+    peer,
     nextHop: nextHop ?? null,
     asPath: attributes.asPath.flatMap(({ asns }) => asns).join(" "),
     localPref: attributes.localPref ?? null,
-    stale: stored.stale,
-    verdict,
+    stale,
+    verdict: verdict === "best" ? verdict : `${verdict === "equal" ? "lost" : verdict}: ${by}`,
   };
-}
-
-function verdictText({ accepted, step }: { readonly accepted: boolean; readonly step: string }) {
-  return `${accepted ? "accepted" : "rejected"}: ${step}`;
-}
-
-function kernelText(route: KernelRoute | string): string {
-  if (typeof route === "string") return `none: ${route}`;
-  if (route.kind !== "unicast") return route.kind;
-  const hops = route.nextHops ?? [route];
-  return hops.map(({ gateway, ifindex }) => `via ${gateway} ifindex ${ifindex}`).join(", ");
 }
 
 function dotted(id: number): string {

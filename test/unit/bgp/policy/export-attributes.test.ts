@@ -6,6 +6,7 @@ import {
   type RouteToExport,
   withCommunities,
 } from "../../../../src/bgp/policy/export-attributes.ts";
+import type { RouteOperation } from "../../../../src/bgp/policy/peer-policy.ts";
 import { PrefixList } from "../../../../src/bgp/rib/packed-prefix.ts";
 import { parseAsn } from "../../../../src/lib/asn.ts";
 import { parseIpAddr } from "../../../../src/lib/ip-addr.ts";
@@ -13,7 +14,7 @@ import { parseIpAddr } from "../../../../src/lib/ip-addr.ts";
 const ours = parseAsn(64512);
 const own = parseIpAddr("10.0.0.1");
 const their = parseIpAddr("10.0.0.9");
-const self = { normalPriority: 1024, clusterId: 7 };
+const self = { normalPriority: 1024, clusterId: 7, draining: false };
 const inside: ExportTarget = {
   external: false,
   localAs: ours,
@@ -109,4 +110,46 @@ test("withCommunities() adds those of all advertisements once", () => {
   assert.deepEqual(communities, [1, 2, 3]);
   assert.deepEqual(largeCommunities, [[1, 2, 3]]);
   assert.equal(withCommunities(originated.attributes, []), originated.attributes);
+});
+
+test("A filter's operations count inside, and come before our own AS outside", () => {
+  const operations: readonly RouteOperation[] = [
+    { kind: "setLocalPref", localPref: 7 },
+    { kind: "setMed", med: 9 },
+    { kind: "prependAsPath", asns: [parseAsn(65001)] },
+  ];
+  const within = exportAttributes(reflected, inside, self, operations).attributes;
+  assert.deepEqual([within.localPref, within.med], [7, 9]);
+  const told = exportAttributes(reflected, outside, self, operations).attributes;
+  assert.deepEqual(told, {
+    origin: 0,
+    asPath: [{ kind: "sequence", asns: [ours, 65001] }],
+    med: 9,
+  });
+});
+
+test("A plain router tells others no MED of its own making", () => {
+  const target = { ...outside, scope: "all" } as const;
+  assert.equal(exportAttributes(reflected, target, self).attributes.med, undefined);
+});
+
+test("A node that drains tells all routes with GRACEFUL_SHUTDOWN and the least preference", () => {
+  const draining = { ...self, draining: true };
+  const within = exportAttributes(originated, inside, draining).attributes;
+  assert.deepEqual([within.communities, within.localPref], [[0xffff0000], 0]);
+  const told = exportAttributes(reflected, outside, draining).attributes;
+  assert.deepEqual([told.communities, told.localPref], [[0xffff0000], undefined]);
+});
+
+test("What we originate keeps its own MED, LOCAL_PREF and next hop", () => {
+  const route = {
+    ...originated,
+    attributes: { origin: 0, asPath: [], med: 3, localPref: 5 },
+    nextHop: their,
+  } as const;
+  assert.deepEqual(exportAttributes(route, outside, self), {
+    attributes: { origin: 0, asPath: [{ kind: "sequence", asns: [ours] }], med: 3 },
+    nextHop: their,
+  });
+  assert.equal(exportAttributes(route, inside, self).attributes.localPref, 5);
 });
