@@ -1,13 +1,14 @@
 import { InputError } from "../../lib/errors.ts";
-import { parsePrefix } from "../../lib/prefix.ts";
-import { why, whyNot } from "../speaker/explain.ts";
+import { type Prefix, parsePrefix } from "../../lib/prefix.ts";
+import { type ExplainedPath, why, whyNot } from "../speaker/explain.ts";
 import type { RunningSpeaker } from "../speaker/run-speaker.ts";
+import type { Speaker } from "../speaker/speaker.ts";
 import { explainPrefix, speakerStatus } from "../speaker/status.ts";
 import { encodeRouteRefresh } from "../wire/route-refresh.ts";
 import type { LogTail } from "./log-tail.ts";
 import { peerDetail, peerRows } from "./peer-views.ts";
 import type { ControlRequest } from "./protocol.ts";
-import { ribRows } from "./rib-rows.ts";
+import { type AttributesView, attributesView, ribRows } from "./rib-rows.ts";
 
 export interface AnswerSources {
   readonly running: RunningSpeaker;
@@ -31,7 +32,7 @@ export function answer(request: ControlRequest, { running, tail }: AnswerSources
     case "rib":
       return { rows: ribRows(speaker, request) };
     case "why":
-      return { rows: [why(speaker, request.prefix) ?? unheardOf(request.prefix)] };
+      return { rows: [whyView(speaker, request.prefix)] };
     case "why-not":
       return { rows: [whyNot(speaker, request.prefix, request.to)] };
     case "refresh":
@@ -59,8 +60,28 @@ export function answerPlain(request: string, { running }: AnswerSources): unknow
   throw new InputError(`Cannot answer "${request}": ask for status, or rib PREFIX`);
 }
 
-function unheardOf(prefix: string) {
-  return { prefix, paths: [], kernel: "none: no path" };
+/** Every path to a prefix with what became of it. */
+export interface WhyView {
+  readonly prefix: Prefix;
+  readonly paths: readonly (AttributesView &
+    Pick<ExplainedPath, "peer" | "stale" | "verdict" | "by"> & {
+      readonly nextHop: string | null;
+    })[];
+  /** The kernel's route, or "none: REASON". */
+  readonly kernel: string;
+}
+
+function whyView(speaker: Speaker, prefix: Prefix): WhyView {
+  const { paths, kernel } = why(speaker, prefix) ?? { paths: [], kernel: "none: no path" };
+  return {
+    prefix,
+    paths: paths.map(({ attributes, nextHop = null, ...path }) => ({
+      ...path,
+      nextHop,
+      ...attributesView(attributes),
+    })),
+    kernel,
+  };
 }
 
 function refresh(

@@ -45,7 +45,7 @@ export async function serveLines(
   const server = createServer({ allowHalfOpen: true }, (socket) => {
     clients.add(socket);
     socket.on("close", () => clients.delete(socket));
-    new Conversation(socket, maxLength, handlers);
+    new Conversation(socket, maxLength, handlers).start();
   });
   server.maxConnections = maxConnections;
   const listening = new Promise<void>((resolve, reject) => {
@@ -67,6 +67,7 @@ export async function serveLines(
 
 class Conversation implements LineClient {
   readonly #socket: Socket;
+  readonly #maxLength: number;
   readonly #handlers: LineHandlers;
   readonly #ended = new AbortController();
   readonly #lines: string[] = [];
@@ -75,7 +76,12 @@ class Conversation implements LineClient {
 
   constructor(socket: Socket, maxLength: number, handlers: LineHandlers) {
     this.#socket = socket;
+    this.#maxLength = maxLength;
     this.#handlers = handlers;
+  }
+
+  start(): void {
+    const socket = this.#socket;
     socket.setEncoding("utf8");
     socket.setTimeout(silenceLimitMs, () => {
       if (!this.#isBusy || socket.writableLength > 0) socket.destroy();
@@ -87,8 +93,8 @@ class Conversation implements LineClient {
       this.#ended.abort();
       if (!this.#isBusy) socket.end();
     });
-    socket.on("data", (chunk: string) => this.#take(chunk, maxLength));
-    handlers.connected?.(this);
+    socket.on("data", (chunk: string) => this.#take(chunk));
+    this.#handlers.connected?.(this);
   }
 
   get signal(): AbortSignal {
@@ -115,11 +121,11 @@ class Conversation implements LineClient {
     this.#socket.end(text);
   }
 
-  #take(chunk: string, maxLength: number): void {
+  #take(chunk: string): void {
     const lines = (this.#partial + chunk).split("\n");
     this.#partial = lines.pop() ?? "";
     this.#lines.push(...lines);
-    const isTooLong = [this.#partial, ...lines].some((line) => line.length > maxLength);
+    const isTooLong = [this.#partial, ...lines].some((line) => line.length > this.#maxLength);
     if (isTooLong || this.#lines.length > maxWaiting) this.#socket.destroy();
     else if (!this.#isBusy) void this.#answerAll();
   }

@@ -1,6 +1,7 @@
 import { InputError } from "../../lib/errors.ts";
 import type { IpFamily } from "../../lib/ip-addr.ts";
-import type { PeerStatus } from "../peer/peer.ts";
+import type { Negotiated, PeerConfig, PeerCounters, PeerStatus } from "../peer/peer.ts";
+import type { PeerPolicy } from "../policy/peer-policy.ts";
 import type { RunningSpeaker } from "../speaker/run-speaker.ts";
 import { dotted } from "./rib-rows.ts";
 
@@ -44,13 +45,28 @@ export function* peerRows({ speaker, host, startedAt }: RunningSpeaker): Generat
 }
 
 /** All that is known of one peer, without its password. */
-export function peerDetail(running: RunningSpeaker, name: string) {
+export interface PeerDetail extends PeerRow {
+  /** What made it. */
+  readonly origin: string | null;
+  readonly lastError: string | null;
+  readonly negotiated: NegotiatedView | null;
+  readonly counters: PeerCounters | null;
+  readonly config: Partial<Omit<PeerConfig, "password">> & { readonly hasPassword: boolean };
+  readonly policy: PeerPolicy | null;
+}
+
+export interface NegotiatedView extends Omit<Negotiated, "peerRouterId" | "families"> {
+  readonly peerRouterId: string;
+  readonly families: readonly string[];
+}
+
+export function peerDetail(running: RunningSpeaker, name: string): PeerDetail {
   const row = [...peerRows(running)].find((peer) => peer.name === name);
   if (row === undefined) throw new InputError(`Cannot find peer "${name}": see tortie bgp peers`);
   const { speaker, host } = running;
   const status = host.status().find((peer) => peer.name === name);
   const known = speaker.peers.get(name)?.peer;
-  const { password, ...session } = known?.config ?? {};
+  const { password, ...session }: Partial<PeerConfig> = known?.config ?? {};
   return {
     ...row,
     origin: known?.origin ?? null,
@@ -62,7 +78,7 @@ export function peerDetail(running: RunningSpeaker, name: string) {
   };
 }
 
-function negotiatedView(status: PeerStatus | undefined) {
+function negotiatedView(status: PeerStatus | undefined): NegotiatedView | null {
   if (status?.negotiated === undefined) return null;
   const { peerRouterId, families, ...rest } = status.negotiated;
   const names: Readonly<Record<IpFamily, string>> = { 4: "ipv4-unicast", 6: "ipv6-unicast" };

@@ -33,7 +33,7 @@ export type ControlLine =
 /** Longest line of a request, in characters. */
 export const maxRequestLength = 4096;
 /** Longest line of an answer: a peer with all its capabilities and counters is far below. */
-export const maxAnswerLength = 1024 * 1024;
+export const maxAnswerLength = 1_048_576;
 /** RFC 9003 section 2. */
 export const maxShutdownBytes = 255;
 
@@ -65,7 +65,7 @@ export function parseRequest(line: string): ControlRequest {
     case "refresh":
       return { request, name: text("name"), ...directionOf(optional("direction").direction) };
     case "shutdown":
-      return { request, name: text("name"), message: messageOf(optional("message").message) };
+      return { request, name: text("name"), message: messageOf(fields["message"]) };
     case "log":
       return { request, follow: fields["follow"] === true };
     default:
@@ -97,7 +97,8 @@ function directionOf(direction: string | undefined): { readonly direction?: "in"
   throw new InputError(`Cannot refresh "${direction}": it must be in or out`);
 }
 
-function messageOf(message = ""): string {
+function messageOf(message: unknown = ""): string {
+  if (typeof message !== "string") throw new InputError("Cannot send a message that is no text");
   if (Buffer.byteLength(message) <= maxShutdownBytes) return message;
   throw new InputError(`Cannot send a message of more than ${maxShutdownBytes} octets (RFC 9003)`);
 }

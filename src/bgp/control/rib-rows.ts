@@ -1,15 +1,11 @@
 import { InputError } from "../../lib/errors.ts";
 import { type Prefix, prefixFamily } from "../../lib/prefix.ts";
-import type { AsPathSegment } from "../wire/message.ts";
 import { localPeer } from "../rib/adj-rib-in.ts";
 import type { FamilyState, Speaker } from "../speaker/speaker.ts";
+import type { AsPathSegment, PathAttributes } from "../wire/message.ts";
 
-/** One route as it is shown. */
-export interface RouteRow {
-  readonly prefix: Prefix;
-  /** Session that told it, or "local". */
-  readonly peer: string;
-  readonly nextHop: string | null;
+/** Attributes as they are shown. */
+export interface AttributesView {
   readonly asPath: string;
   readonly origin: "IGP" | "EGP" | "incomplete";
   readonly localPref?: number;
@@ -18,6 +14,14 @@ export interface RouteRow {
   readonly communities?: readonly string[];
   readonly originatorId?: string;
   readonly clusterList?: readonly string[];
+}
+
+/** One route as it is shown. */
+export interface RouteRow extends AttributesView {
+  readonly prefix: Prefix;
+  /** Session that told it, or "local". */
+  readonly peer: string;
+  readonly nextHop: string | null;
   readonly stale?: true;
 }
 
@@ -91,14 +95,20 @@ function routeRow(
   { source, attributesId }: { readonly source: number; readonly attributesId: number },
 ): RouteRow {
   const { attributes, nextHop } = speaker.attributes.get(attributesId);
-  const { communities = [], largeCommunities = [], originatorId, clusterList } = attributes;
-  const { localPref, med } = attributes;
-  const texts = [...communities.map(communityText), ...largeCommunities.map((c) => c.join(":"))];
   const name = speaker.peers.numbered(source)?.peer.config.name;
   return {
     prefix,
     peer: source === localPeer ? "local" : (name ?? "unknown"),
     nextHop: nextHop ?? null,
+    ...attributesView(attributes),
+  };
+}
+
+export function attributesView(attributes: PathAttributes): AttributesView {
+  const { localPref, med, originatorId, clusterList } = attributes;
+  const { communities = [], largeCommunities = [] } = attributes;
+  const texts = [...communities.map(communityText), ...largeCommunities.map((c) => c.join(":"))];
+  return {
     asPath: attributes.asPath.map(segmentText).join(" "),
     origin: (["IGP", "EGP", "incomplete"] as const)[attributes.origin],
     ...(localPref === undefined ? {} : { localPref }),

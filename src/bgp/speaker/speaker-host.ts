@@ -30,6 +30,8 @@ export class SpeakerHost {
   /** Peers that have ended or are ending: their ports are free when this settles. */
   #ended: Promise<void> = Promise.resolve();
   #wanted: readonly PeerConfig[] = [];
+  /** Peers that somebody has taken down, with the words for them; they outlive a new configuration. */
+  readonly #shutdowns = new Map<string, string>();
 
   constructor(speaker: Speaker, deps: SpeakerHostDeps) {
     this.#speaker = speaker;
@@ -54,6 +56,18 @@ export class SpeakerHost {
     return this.#peers?.running.status() ?? [];
   }
 
+  /** Whole messages for one peer; dropped when it is not Established. */
+  send(name: string, bytes: Uint8Array): void {
+    if (this.#peers?.running.send(name, bytes) === false) this.post({ kind: "blocked", name });
+  }
+
+  /** Takes a configured peer down with these words for it, until they are undefined. */
+  setShutdown(name: string, message: string | undefined): void {
+    if (message === undefined) this.#shutdowns.delete(name);
+    else this.#shutdowns.set(name, message);
+    this.#configureRunning();
+  }
+
   /** Settles when the last connection has ended, after `signal`. */
   async ended(): Promise<void> {
     for (const cancel of this.#timers.values()) cancel();
@@ -69,9 +83,7 @@ export class SpeakerHost {
         this.#configurePeers(effect.peers);
         break;
       case "send":
-        if (this.#peers?.running.send(effect.name, effect.bytes) === false) {
-          this.post({ kind: "blocked", name: effect.name });
-        }
+        this.send(effect.name, effect.bytes);
         break;
       case "setRoutes":
         fib.setRoutes(effect.routes);
@@ -101,7 +113,7 @@ export class SpeakerHost {
     const { listenAddresses, listenPort } = config;
     const key = JSON.stringify([listenAddresses, listenPort]);
     if (this.#peers?.key === key) {
-      this.#peers.running.configure(peers);
+      this.#configureRunning();
       return;
     }
     if (this.#peers === undefined) this.#startPeers(key, listenAddresses, listenPort);
@@ -143,7 +155,16 @@ export class SpeakerHost {
       },
     );
     this.#peers = { running, key, stop: () => own.abort() };
-    running.configure(this.#wanted);
+    this.#configureRunning();
+  }
+
+  #configureRunning(): void {
+    const dynamic = (this.#speaker.config?.dynamicPeers ?? []).map(({ peers }) => peers);
+    const peers = this.#wanted.map((peer) => {
+      const message = this.#shutdowns.get(peer.name);
+      return message === undefined ? peer : { ...peer, shutdown: { message } };
+    });
+    this.#peers?.running.configure(peers, dynamic);
   }
 
   #startTimer(timer: SpeakerTimer, seconds: number): void {

@@ -2,17 +2,17 @@ import type { Datastore } from "../../datastore/datastore.ts";
 import { runSyncer, type SyncerConfig } from "../../datastore/reflector.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import type { Clock } from "../../lib/clock.ts";
-import { errorMessage, InputError } from "../../lib/errors.ts";
+import { errorMessage } from "../../lib/errors.ts";
 import type { Logger } from "../../lib/log.ts";
-import { parsePrefix } from "../../lib/prefix.ts";
 import type { Service } from "../../lib/service.ts";
 import { durationSeconds } from "../config/duration.ts";
 import { type SpeakerConfig, speakerConfig } from "../config/speaker-config.ts";
+import { defaultControlPath } from "../control/control-path.ts";
+import { LogTail } from "../control/log-tail.ts";
+import { serveControl } from "../control/serve-control.ts";
 import { bgpKinds, ResourceCache } from "./resource-cache.ts";
-import { type RunningSpeaker, runSpeaker } from "./run-speaker.ts";
+import { runSpeaker } from "./run-speaker.ts";
 import type { SpeakerHost } from "./speaker-host.ts";
-import { explainPrefix, speakerStatus } from "./status.ts";
-import { serveStatus } from "../control/status-server.ts";
 
 export interface BgpConfig {
   readonly nodeName: string;
@@ -26,6 +26,8 @@ export interface BgpDeps {
   readonly kernel: Kernel;
   readonly clock: Clock;
   readonly log: Logger;
+  /** What `tortie bgp log` shows. Absent: nothing. */
+  readonly tail?: LogTail;
   /** Turns an object into what the speaker sees; null when it is invalid. */
   readonly decode?: SyncerConfig["decode"];
 }
@@ -42,7 +44,8 @@ export function runBgp(config: BgpConfig, deps: BgpDeps): Service {
   const routing = { kernel, ...routeRefreshMs(config.env) };
   return runSpeaker({ routing, clock, log }, (running) => [
     (signal) => followDatastore(config, deps, { host: running.host, signal }),
-    (signal) => serveStatus(statusPath(config), answers(running), signal),
+    (signal) =>
+      serveControl(controlPath(config), { running, tail: deps.tail ?? new LogTail() }, signal),
   ]);
 }
 
@@ -105,20 +108,8 @@ function speakerEnv(env: BgpConfig["env"]): Parameters<typeof speakerConfig>[2] 
   };
 }
 
-function answers({ speaker, host, startedAt }: RunningSpeaker) {
-  return (request: string): unknown => {
-    const [verb, argument = ""] = request.split(" ");
-    if (verb === "status") return speakerStatus(speaker, host.status(), startedAt);
-    if (verb === "rib") {
-      const prefix = parsePrefix(argument);
-      return explainPrefix(speaker, prefix) ?? { prefix, paths: [], kernel: "none", exports: {} };
-    }
-    throw new InputError(`Cannot answer "${request}": ask for status, or rib PREFIX`);
-  };
-}
-
-function statusPath({ statusPath: path, env }: BgpConfig): string {
-  return path ?? `${env["TORTIE_RUN_DIR"] || "/var/run/calico/tortie"}/bgp.sock`;
+function controlPath({ statusPath, env }: BgpConfig): string {
+  return statusPath ?? defaultControlPath(env);
 }
 
 /** Felix's parameter of this name paces both owners of routes: seconds, or as in "1m30s". */

@@ -5,6 +5,7 @@ import { errorMessage, InputError } from "../../lib/errors.ts";
 import type { IpAddr } from "../../lib/ip-addr.ts";
 import type { Logger } from "../../lib/log.ts";
 import { aborted, type Service } from "../../lib/service.ts";
+import type { LogTail } from "../control/log-tail.ts";
 import { serveControl } from "../control/serve-control.ts";
 import { type RunningSpeaker, runSpeaker } from "../speaker/run-speaker.ts";
 import type { Files } from "./password-file.ts";
@@ -21,6 +22,8 @@ export interface StandaloneConfig {
 export interface StandaloneDeps {
   readonly clock: Clock;
   readonly log: Logger;
+  /** What `tortie bgp log` shows. */
+  readonly tail: LogTail;
   readonly read: Files["read"];
   /** Only called where the file says that routes are installed. */
   readonly openKernel: () => Promise<Kernel>;
@@ -58,7 +61,7 @@ export function runStandalone(config: StandaloneConfig, deps: StandaloneDeps): S
     try {
       await runSpeaker({ routing, clock, log }, (running) => [
         (stop) => followFile(first.file, { config, deps, running }, stop),
-        (stop) => serveControl(config.socketPath, { running, log }, stop),
+        (stop) => serveControl(config.socketPath, { running, tail: deps.tail }, stop),
       ])(signal);
     } finally {
       kernel?.close();
@@ -90,7 +93,10 @@ async function followFile(
     if (problems.length > 0 || !("file" in result)) return;
     const isSame = JSON.stringify(result.file) === JSON.stringify(last);
     last = result.file;
-    log.info({ neighbors: neighborCount(last) }, isSame ? "The file says the same" : "File applied");
+    log.info(
+      { neighbors: neighborCount(last) },
+      isSame ? "The file says the same" : "File applied",
+    );
     if (!isSame) running.host.post({ kind: "configured", config: last.config });
   });
   await aborted(signal);
