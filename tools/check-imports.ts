@@ -31,7 +31,7 @@ const banned: readonly (readonly [from: string, to: string])[] = [["datastore", 
 
 /** Pure parts: no clock, socket, process or file, so nothing from Node but hashing. */
 const pure =
-  /^(api|felix\/(calc|rules)|bgp\/(wire|fsm|rib|policy|config|fib|speaker\/speaker\.)|ipam\/block)/;
+  /^(api|felix\/(calc|rules)|bgp\/(wire|fsm|rib|policy|config|fib|speaker\/speaker\.|bfd\/(packet|session)\.)|ipam\/block)/;
 const pureMayImport = new Set(["node:crypto"]);
 
 const importTarget = /(?:from|import\()\s*"([^"]+)"/g;

@@ -20,6 +20,12 @@ export const kinds: Readonly<Record<Kind, KindInfo>> = {
     aliases: ["bgpconfig", "bgpconfigs"],
     namespaced: false,
   },
+  BGPFilter: {
+    kind: "BGPFilter",
+    plural: "bgpfilters",
+    aliases: ["bgpf", "bgpfs", "bf", "bfs"],
+    namespaced: false,
+  },
   BGPPeer: {
     kind: "BGPPeer",
     plural: "bgppeers",
@@ -32,6 +38,12 @@ export const kinds: Readonly<Record<Kind, KindInfo>> = {
     aliases: ["affinity", "affinities"],
     namespaced: false,
     internal: true,
+  },
+  CalicoNodeStatus: {
+    kind: "CalicoNodeStatus",
+    plural: "caliconodestatuses",
+    aliases: ["nodestatus", "nodestatuses"],
+    namespaced: false,
   },
   ClusterInformation: {
     kind: "ClusterInformation",
@@ -96,8 +108,6 @@ export const kinds: Readonly<Record<Kind, KindInfo>> = {
 
 /** Kinds of projectcalico.org/v3 that exist, but not here: an error can say so. */
 export const unsupportedKinds: ReadonlySet<string> = new Set([
-  "BGPFilter",
-  "CalicoNodeStatus",
   "GlobalNetworkSet",
   "HostEndpoint",
   "IPReservation",

@@ -1,9 +1,11 @@
 import { InputError } from "../lib/errors.ts";
+import { bgpAnnotationsOf } from "./bgp-annotations.ts";
 import { fixedTiers, withDefaults } from "./defaults.ts";
 import { type KindInfo, kindNamed, unsupportedKinds } from "./kinds.ts";
 import { calicoApiVersion } from "./meta.ts";
 import { parseWepName } from "./names.ts";
 import type { AnyResource, Kind } from "./resource-of-kind.ts";
+import { bgpFilterSpec } from "./schemas/bgp-filter-schema.ts";
 import { bgpConfigurationSpec, bgpPeerSpec } from "./schemas/bgp-schema.ts";
 import { workloadEndpointSpec } from "./schemas/endpoint-schema.ts";
 import { felixConfigurationSpec } from "./schemas/felix-schema.ts";
@@ -22,6 +24,7 @@ import {
   ipamHandleSpec,
 } from "./schemas/ipam-schema.ts";
 import { nodeSpec } from "./schemas/node-schema.ts";
+import { calicoNodeStatusSpec } from "./schemas/node-status-schema.ts";
 import {
   globalNetworkPolicySpec,
   networkPolicySpec,
@@ -44,8 +47,10 @@ import {
 
 const specs: Readonly<Record<Kind, Check>> = {
   BGPConfiguration: bgpConfigurationSpec,
+  BGPFilter: bgpFilterSpec,
   BGPPeer: bgpPeerSpec,
   BlockAffinity: blockAffinitySpec,
+  CalicoNodeStatus: calicoNodeStatusSpec,
   ClusterInformation: clusterInformationSpec,
   FelixConfiguration: felixConfigurationSpec,
   GlobalNetworkPolicy: globalNetworkPolicySpec,
@@ -187,6 +192,9 @@ function checkMeaning(resource: AnyResource, report: Report): void {
         'is required unless the name is "default" or "node.NAME"',
       );
     }
+  }
+  if (resource.kind === "BGPPeer") {
+    text(() => bgpAnnotationsOf(resource.metadata.annotations))("", "metadata.annotations", report);
   }
   if (resource.kind !== "Tier" || !Object.hasOwn(fixedTiers, name)) return;
   const fixed = fixedTiers[name];

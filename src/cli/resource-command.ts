@@ -7,6 +7,7 @@ import { completionVerb } from "./completion.ts";
 import { labelVerb, patchVerb } from "./edit-verbs.ts";
 import { getVerb } from "./get-verb.ts";
 import type { CommandIo } from "./io.ts";
+import { ipamVerb } from "./ipam/ipam-verb.ts";
 import { datastoreAway, endsCommand } from "./targets.ts";
 import { commonOptions, type Verb, type VerbContext } from "./verb.ts";
 import { viewWords } from "./views.ts";
@@ -21,6 +22,7 @@ const verbs: Readonly<Record<string, Verb>> = {
   label: labelVerb,
   delete: deleteVerb,
   validate: validateVerb,
+  ipam: ipamVerb,
   completion: completionVerb(() => verbs),
 };
 

@@ -6,6 +6,7 @@ import { KeyedLock } from "../lib/keyed-lock.ts";
 import { type Prefix, prefixAddress, prefixContains } from "../lib/prefix.ts";
 import { type Assigned, assignFamily } from "./assign-family.ts";
 import { type AssignIpRequest, assignIp } from "./assign-ip.ts";
+import { type Audit, audit } from "./audit.ts";
 import { type AddressOwner, isEmpty, ownerOf } from "./block.ts";
 import { affineNode, affinitiesOfNode, affinityLabelsMissing } from "./block-affinity.ts";
 import { releaseAffinity } from "./claims.ts";
@@ -248,6 +249,26 @@ export class Ipam {
   async utilization(): Promise<PoolUtilization[]> {
     const { records } = await this.#open();
     return utilizationOf(await this.#pools(), await records.blocks());
+  }
+
+  /** Who has and who uses every address, and what does not fit (facts 3.13). */
+  async audit(): Promise<Audit> {
+    const { records } = await this.#open();
+    const { datastore } = this.#ports;
+    // Users are read after blocks: an address that was given in between does not look unallocated.
+    const [pools, blocks] = await Promise.all([this.#pools(), records.blocks()]);
+    const [handles, endpoints, nodes] = await Promise.all([
+      datastore.list("IPAMHandle"),
+      datastore.list("WorkloadEndpoint"),
+      datastore.list("Node"),
+    ]);
+    return audit({
+      pools,
+      blocks,
+      handles: handles.items.filter(({ spec }) => spec.deleted !== true),
+      endpoints: endpoints.items,
+      nodes: nodes.items,
+    });
   }
 
   async #open(): Promise<Session> {

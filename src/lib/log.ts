@@ -34,6 +34,7 @@ export function createLogger(
 /** Calico's severity names (facts appendix A, Logging) to pino's levels. */
 export function levelOfSeverity(severity: string): string {
   const levels: Readonly<Record<string, string>> = {
+    trace: "trace",
     debug: "debug",
     info: "info",
     warning: "warn",

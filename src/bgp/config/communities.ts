@@ -1,6 +1,7 @@
 import type { BGPConfigurationSpec } from "../../api/resources/bgp.ts";
 import { parsePrefix } from "../../lib/prefix.ts";
 import type { Advertisement } from "../policy/export-attributes.ts";
+import type { Community } from "../policy/peer-policy.ts";
 import { PrefixList } from "../rib/packed-prefix.ts";
 
 /**
@@ -16,31 +17,32 @@ export function advertisementsOf(
   );
   return (configuration.prefixAdvertisements ?? []).flatMap(({ cidr, communities = [] }) => {
     if (cidr === undefined) return [];
-    const values = communities.map((each) => communityParts(named.get(each) ?? each));
+    const values = communities.map((each) => communityOf(named.get(each) ?? each));
     return [
       {
         prefixes: new PrefixList([parsePrefix(cidr)]),
-        communities: values.flatMap(([a = 0, b = 0, c]) =>
-          c === undefined ? [a * 0x10000 + b] : [],
-        ),
-        largeCommunities: values.flatMap(([a = 0, b = 0, c]) =>
-          c === undefined ? [] : [[a, b, c] as const],
-        ),
+        communities: values.filter((value) => typeof value === "number"),
+        largeCommunities: values.filter((value) => typeof value !== "number"),
       },
     ];
   });
 }
 
-/** "aa:nn" of 16 bits each, or "aa:nn:mm" of 32 bits each. */
-function communityParts(text: string): readonly number[] {
+/**
+ * "aa:nn" of 16 bits each, or "aa:nn:mm" of 32 bits each.
+ *
+ * @throws {SyntaxError}
+ */
+export function communityOf(text: string): Community {
   const parts = text
     .split(":")
     .map((part) => (/^\d{1,10}$/.test(part) ? Number(part) : Number.NaN));
+  const [a = 0, b = 0, c = 0] = parts;
   const most = parts.length === 3 ? 0xffffffff : 0xffff;
   if ((parts.length !== 2 && parts.length !== 3) || !parts.every((part) => part <= most)) {
     throw new SyntaxError(
       `Cannot parse community "${text}": it must be as in 64512:1 or 64512:1:2`,
     );
   }
-  return parts;
+  return parts.length === 3 ? [a, b, c] : a * 0x10000 + b;
 }

@@ -1,8 +1,7 @@
 import type { BGPConfigurationSpec } from "../../api/resources/bgp.ts";
+import { durationSeconds } from "../../lib/duration.ts";
 import type { IpFamily } from "../../lib/ip-addr.ts";
 import type { BgpNode } from "./bgp-nodes.ts";
-import { durationSeconds } from "./duration.ts";
-import { passwordUnsupported } from "./peers.ts";
 import type { Neighbor } from "./session.ts";
 
 const families: readonly IpFamily[] = [4, 6];
@@ -15,14 +14,14 @@ export function meshNeighbors(
 ): Neighbor[] {
   if (configuration.nodeToNodeMeshEnabled === false || me.clusterId !== undefined) return [];
   const restart = configuration.nodeMeshMaxRestartTime;
+  const password = configuration.nodeMeshPassword?.secretKeyRef;
   const common = {
     type: "NodeMesh" as const,
+    origin: "mesh",
     calicoNode: true,
     fromNodeAddress: true,
     ...(restart === undefined ? {} : { restartSeconds: durationSeconds(restart) }),
-    ...(configuration.nodeMeshPassword?.secretKeyRef === undefined
-      ? {}
-      : { blocked: passwordUnsupported }),
+    ...(password === undefined ? {} : { password }),
   };
   return nodes
     .filter(({ name, clusterId }) => name !== me.name && clusterId === undefined)

@@ -1,32 +1,38 @@
 import type { BGPPeer, BGPPeerSpec } from "../../api/resources/bgp.ts";
-import { evaluateSelector } from "../../api/selector/evaluate.ts";
-import { parseSelector } from "../../api/selector/parser.ts";
+import type { WorkloadEndpoint } from "../../api/resources/workload-endpoint.ts";
 import { type Asn, parseAsn } from "../../lib/asn.ts";
 import { compareText } from "../../lib/collections.ts";
 import { errorMessage } from "../../lib/errors.ts";
-import { type IpAddr, type IpFamily, ipFamily, parseIpAddr } from "../../lib/ip-addr.ts";
+import { type IpFamily, ipFamily } from "../../lib/ip-addr.ts";
 import type { BgpNode } from "./bgp-nodes.ts";
-import { durationSeconds } from "./duration.ts";
+import type { NodeIndex } from "./node-index.ts";
+import { commonFields, isGiven, isGivenAs, parseEndpoint } from "./peer-fields.ts";
 import type { Neighbor } from "./session.ts";
-
-/** Why a peer with a password stays down: it is never spoken to without. */
-export const passwordUnsupported = "it has a password, which is not supported";
+import { workloadRemotes } from "./workload-peers.ts";
 
 /** What BGPPeers are resolved against. */
 export interface PeerContext {
   readonly me: BgpNode;
-  readonly nodes: readonly BgpNode[];
+  readonly nodes: NodeIndex;
   readonly globalAs: Asn;
   /** Global listen port. */
   readonly globalPort: number;
+  /** Endpoints of this node. */
+  readonly workloads: readonly WorkloadEndpoint[];
 }
+
+/** What differs between the neighbors of one BGPPeer. */
+export type Remote = Pick<
+  Neighbor,
+  "address" | "zone" | "port" | "asn" | "calicoNode" | "clusterId"
+>;
 
 const families: readonly IpFamily[] = [4, 6];
 
 /**
  * Neighbors of this node that BGPPeers name (facts 5.16): the global ones, then the node-specific,
- * then those of the other direction. The first of an address and port wins. A BGPPeer that cannot be
- * read gives none, and `problems` says why.
+ * then those of the other direction, then workloads. The first of an address and port wins. A BGPPeer
+ * that cannot be read gives none, and `problems` says why.
  */
 export function peerNeighbors(
   peers: Iterable<BGPPeer>,
@@ -34,82 +40,101 @@ export function peerNeighbors(
   problems: string[],
 ): Neighbor[] {
   const ordered = [...peers].sort((a, b) => compareText(a.metadata.name, b.metadata.name));
-  const isGlobal = ({ spec }: BGPPeer) => !isGiven(spec.node) && !isGiven(spec.nodeSelector);
-  const passes: readonly ((peer: BGPPeer) => Neighbor[])[] = [
-    (peer) => (isGlobal(peer) ? forward(peer.spec, "GlobalPeer", context) : []),
-    (peer) =>
-      !isGlobal(peer) && isLocal(peer.spec, context.me)
-        ? forward(peer.spec, "NodePeer", context)
-        : [],
-    (peer) => reverse(peer.spec, context),
-  ];
   const found = new Map<string, Neighbor>();
-  for (const pass of passes) {
+  for (const { type, remotes } of passes) {
     for (const peer of ordered) {
-      for (const neighbor of guarded(peer, pass, problems)) {
-        const key = `${neighbor.address} ${neighbor.port}`;
-        if (!found.has(key)) found.set(key, neighbor);
+      try {
+        const common = commonFields(peer);
+        for (const remote of remotes(peer.spec, context)) {
+          const key = `${remote.address} ${remote.zone ?? ""} ${remote.port}`;
+          if (!found.has(key)) found.set(key, { ...common, ...remote, type });
+        }
+      } catch (error) {
+        const problem = `Cannot use BGPPeer "${peer.metadata.name}": ${errorMessage(error)}`;
+        if (!problems.includes(problem)) problems.push(problem);
       }
     }
   }
   return [...found.values()];
 }
 
-function guarded(
-  peer: BGPPeer,
-  pass: (peer: BGPPeer) => Neighbor[],
-  problems: string[],
-): Neighbor[] {
-  try {
-    commonFields(peer.spec);
-    return pass(peer);
-  } catch (error) {
-    const problem = `Cannot use BGPPeer "${peer.metadata.name}": ${errorMessage(error)}`;
-    if (!problems.includes(problem)) problems.push(problem);
-    return [];
-  }
+interface Pass {
+  readonly type: Neighbor["type"];
+  /** @throws {SyntaxError} when the BGPPeer cannot be read. */
+  readonly remotes: (spec: BGPPeerSpec, context: PeerContext) => readonly Remote[];
 }
 
-function forward(spec: BGPPeerSpec, type: Neighbor["type"], context: PeerContext): Neighbor[] {
-  const common = commonFields(spec);
+const passes: readonly Pass[] = [
+  {
+    type: "GlobalPeer",
+    remotes: (spec, context) =>
+      isGlobal(spec) && !isOfWorkloads(spec) ? forward(spec, context) : [],
+  },
+  {
+    type: "NodePeer",
+    remotes: (spec, context) =>
+      !isGlobal(spec) && !isOfWorkloads(spec) && isLocal(spec, context.me, context)
+        ? forward(spec, context)
+        : [],
+  },
+  {
+    type: "NodePeer",
+    remotes: (spec, context) =>
+      spec.reversePeering === "Manual" || isOfWorkloads(spec) ? [] : reverse(spec, context),
+  },
+  {
+    type: "LocalWorkload",
+    remotes: (spec, context) =>
+      isOfWorkloads(spec) && isLocal(spec, context.me, context)
+        ? workloadRemotes(spec, context.workloads)
+        : [],
+  },
+];
+
+function forward(spec: BGPPeerSpec, context: PeerContext): readonly Remote[] {
+  const { me, nodes } = context;
   const remotes = isGiven(spec.peerSelector)
-    ? nodeRemotes(matching(spec.peerSelector, context.nodes), families)
+    ? nodeRemotes(nodes.matching(spec.peerSelector), families, me)
     : [addressRemote(spec, context)];
-  return remotes
-    .filter(({ address }) => address !== context.me.addresses[ipFamily(address)])
-    .map((remote) => ({ ...common, ...remote, type }));
+  return remotes.filter(({ address }) => address !== me.addresses[ipFamily(address)]);
 }
 
 /** The other direction: this node is what the BGPPeer points at (facts 5.16 step 5). */
-function reverse(spec: BGPPeerSpec, context: PeerContext): Neighbor[] {
-  if (spec.reversePeering === "Manual" || isGiven(spec.localWorkloadSelector)) return [];
+function reverse(spec: BGPPeerSpec, context: PeerContext): readonly Remote[] {
   const { me, nodes } = context;
   const towards = pointedFamilies(spec, context);
   if (towards.length === 0) return [];
-  const remotes = nodes.filter((node) => node.name !== me.name && isLocal(spec, node));
-  const common = commonFields(spec);
-  return nodeRemotes(remotes, towards).map((remote) => ({
-    ...common,
-    ...remote,
-    type: "NodePeer",
-  }));
+  const remotes = isGiven(spec.nodeSelector)
+    ? nodes.matching(spec.nodeSelector)
+    : nodes.nodes.filter((node) => isLocal(spec, node, context));
+  return nodeRemotes(
+    remotes.filter(({ name }) => name !== me.name),
+    towards,
+    me,
+  );
 }
 
 /** Families in which the BGPPeer points at this node. */
 function pointedFamilies(spec: BGPPeerSpec, context: PeerContext): readonly IpFamily[] {
-  const { me } = context;
-  if (isGiven(spec.peerSelector)) return matches(spec.peerSelector, me) ? families : [];
+  const { me, nodes } = context;
+  if (isGiven(spec.peerSelector)) {
+    return nodes.matches(spec.peerSelector, me.labels) ? families : [];
+  }
   const { address, port, asn } = addressRemote(spec, context);
   const family = ipFamily(address);
   const isMe = me.addresses[family] === address && me.asn === asn && me.listenPort === port;
   return isMe ? [family] : [];
 }
 
-type Remote = Pick<Neighbor, "address" | "port" | "asn" | "calicoNode" | "clusterId">;
-
-function nodeRemotes(nodes: readonly BgpNode[], wanted: readonly IpFamily[]): Remote[] {
+/** In each family that both sides have (facts 5.3, peerSelector). */
+function nodeRemotes(
+  nodes: readonly BgpNode[],
+  wanted: readonly IpFamily[],
+  me: BgpNode,
+): Remote[] {
+  const common = wanted.filter((family) => me.addresses[family] !== undefined);
   return nodes.flatMap(({ addresses, asn, listenPort, clusterId }) =>
-    wanted.flatMap((family) => {
+    common.flatMap((family) => {
       const address = addresses[family];
       if (address === undefined) return [];
       const remote = { address, port: listenPort, asn, calicoNode: true };
@@ -119,15 +144,12 @@ function nodeRemotes(nodes: readonly BgpNode[], wanted: readonly IpFamily[]): Re
 }
 
 function addressRemote(spec: BGPPeerSpec, context: PeerContext): Remote {
-  if (isGiven(spec.localWorkloadSelector)) {
-    throw new SyntaxError("localWorkloadSelector is not supported");
-  }
   if (!isGiven(spec.peerIP)) {
     throw new SyntaxError("it has none of peerIP, peerSelector and localWorkloadSelector");
   }
-  const { address, port } = parseEndpoint(spec.peerIP);
+  const { address, zone, port } = parseEndpoint(spec.peerIP);
   const asn = isGivenAs(spec.asNumber) ? parseAsn(spec.asNumber) : context.globalAs;
-  const owners = context.nodes.filter(({ addresses }) => addresses[ipFamily(address)] === address);
+  const owners = zone === undefined ? context.nodes.withAddress(address) : [];
   const owner = owners.find((node) => node.asn === asn);
   const clusterId = owner?.clusterId;
   return {
@@ -135,65 +157,20 @@ function addressRemote(spec: BGPPeerSpec, context: PeerContext): Remote {
     asn,
     port: port ?? owner?.listenPort ?? context.globalPort,
     calicoNode: owners.length > 0,
+    ...(zone === undefined ? {} : { zone }),
     ...(clusterId === undefined ? {} : { clusterId }),
   };
 }
 
-/** "1.2.3.4", "1.2.3.4:1790", "fd00::1" or "[fd00::1]:1790". */
-function parseEndpoint(text: string): { readonly address: IpAddr; readonly port?: number } {
-  const match = /^\[([^\]]+)\]:(\d+)$/.exec(text) ?? /^([^:]+):(\d+)$/.exec(text);
-  if (match === null) return { address: parseIpAddr(text) };
-  const port = Number(match[2]);
-  if (!(port >= 1 && port <= 65535)) {
-    throw new SyntaxError(`Cannot parse peerIP "${text}": the port must be 1 to 65535`);
-  }
-  return { address: parseIpAddr(match[1] ?? ""), port };
+function isGlobal(spec: BGPPeerSpec): boolean {
+  return !isGiven(spec.node) && !isGiven(spec.nodeSelector);
 }
 
-type CommonFields = Omit<Neighbor, "type" | "address" | "port" | "asn" | "calicoNode">;
-
-function commonFields(spec: BGPPeerSpec): CommonFields {
-  const { maxRestartTime, keepaliveTime, numAllowedLocalASNumbers, nextHopMode } = spec;
-  const blocked = unsupported.find(([applies]) => applies(spec))?.[1];
-  return {
-    fromNodeAddress: spec.sourceAddress !== "None",
-    keepOriginalNextHop: spec.keepOriginalNextHop === true,
-    ...(isGivenAs(spec.localASNumber) ? { localAs: parseAsn(spec.localASNumber) } : {}),
-    ...(maxRestartTime === undefined ? {} : { restartSeconds: durationSeconds(maxRestartTime) }),
-    ...(keepaliveTime === undefined ? {} : { keepaliveSeconds: durationSeconds(keepaliveTime) }),
-    ...(nextHopMode === undefined ? {} : { nextHopMode }),
-    ...(numAllowedLocalASNumbers === undefined ? {} : { allowedLocalAs: numAllowedLocalASNumbers }),
-    ...(blocked === undefined ? {} : { blocked }),
-  };
+function isOfWorkloads(spec: BGPPeerSpec): boolean {
+  return isGiven(spec.localWorkloadSelector);
 }
 
-/** What we cannot do keeps the peer down: half of it would be a session that nobody asked for. */
-const unsupported: readonly (readonly [(spec: BGPPeerSpec) => boolean, string])[] = [
-  [({ password }) => password?.secretKeyRef !== undefined, passwordUnsupported],
-  [({ filters = [] }) => filters.length > 0, "it has filters, which are not supported"],
-  [({ ttlSecurity = 0 }) => ttlSecurity > 0, "it has ttlSecurity, which is not supported"],
-  [({ reachableBy }) => isGiven(reachableBy), "it has reachableBy, which is not supported"],
-];
-
-function isLocal(spec: BGPPeerSpec, node: BgpNode): boolean {
-  if (isGiven(spec.nodeSelector)) return matches(spec.nodeSelector, node);
+function isLocal(spec: BGPPeerSpec, node: BgpNode, { nodes }: PeerContext): boolean {
+  if (isGiven(spec.nodeSelector)) return nodes.matches(spec.nodeSelector, node.labels);
   return !isGiven(spec.node) || spec.node === node.name;
-}
-
-function matching(selector: string, nodes: readonly BgpNode[]): BgpNode[] {
-  const parsed = parseSelector(selector);
-  return nodes.filter(({ labels }) => evaluateSelector(parsed, labels));
-}
-
-function matches(selector: string, node: BgpNode): boolean {
-  return matching(selector, [node]).length > 0;
-}
-
-function isGiven(text: string | undefined): text is string {
-  return text !== undefined && text !== "";
-}
-
-/** 0 and "" are how some clients write no AS. */
-function isGivenAs(asn: number | string | undefined): asn is number | string {
-  return asn !== undefined && asn !== "" && Number(asn) !== 0;
 }

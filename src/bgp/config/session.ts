@@ -1,11 +1,23 @@
+import type { BgpAnnotations } from "../../api/bgp-annotations.ts";
+import type { SecretKeyRef } from "../../api/resources/bgp.ts";
 import type { Asn } from "../../lib/asn.ts";
-import { type IpAddr, ipFamily } from "../../lib/ip-addr.ts";
-import type { PeerConfig } from "../peer/peer.ts";
+import { errorMessage } from "../../lib/errors.ts";
+import { type IpAddr, type IpFamily, ipFamily } from "../../lib/ip-addr.ts";
+import { prefixHasAddress } from "../../lib/prefix.ts";
+import type { BfdConfig, PeerConfig } from "../peer/peer.ts";
 import type { PeerPolicy } from "../policy/peer-policy.ts";
+import type { BgpFilters } from "./bgp-filters.ts";
 import { type BgpNode, defaultPort } from "./bgp-nodes.ts";
+import { passwordOf, type Secrets } from "./secrets.ts";
 
-/** The types of facts 5.14; `node status` derives them from the session name. */
-export type PeerType = "NodeMesh" | "GlobalPeer" | "NodePeer" | "Static" | "Dynamic";
+/** The types of facts 5.14 and 5.11; `node status` derives them from the session name. */
+export type PeerType =
+  | "NodeMesh"
+  | "GlobalPeer"
+  | "NodePeer"
+  | "LocalWorkload"
+  | "Static"
+  | "Dynamic";
 
 /** A neighbor that is spoken to, with what import and export policy ask about it. */
 export interface SpeakerPeer {
@@ -22,12 +34,18 @@ export interface BlockedPeer {
   readonly type: PeerType;
   readonly address: IpAddr;
   readonly reason: string;
+  /** What made it, as in SpeakerPeer. */
+  readonly origin?: string;
 }
 
 /** What the mesh and BGPPeers say of one neighbor. */
-export interface Neighbor {
+export interface Neighbor extends BgpAnnotations {
   readonly type: PeerType;
+  /** What made it: "mesh", "BGPPeer rack1". */
+  readonly origin: string;
   readonly address: IpAddr;
+  /** Interface of a link-local address. */
+  readonly zone?: string;
   readonly port: number;
   readonly asn: Asn;
   /** The address is that of a node: one of the two sides waits for the other. */
@@ -42,75 +60,147 @@ export interface Neighbor {
   readonly nextHopMode?: "Auto" | "Self" | "Keep";
   readonly keepOriginalNextHop?: boolean;
   readonly allowedLocalAs?: number;
-  /** Why it must stay down. */
-  readonly blocked?: string;
+  /** Names of BGPFilters, in order. */
+  readonly filters?: readonly string[];
+  readonly password?: SecretKeyRef;
+  readonly ttlSecurityHops?: number;
+  /** Gateway of a route to the address. */
+  readonly reachableBy?: IpAddr;
+}
+
+/** What sessions of a node are made with. */
+export interface SessionContext {
+  readonly me: BgpNode;
+  readonly routerId: number;
+  readonly filters: BgpFilters;
+  readonly secrets: Secrets;
 }
 
 const proposed = { holdSeconds: 90, connectRetrySeconds: 5, gracefulRestartSeconds: 120 };
+
+/** Of the limit of max-prefixes. */
+const warnPercent = 75;
 
 const namePrefix: Readonly<Record<PeerType, string>> = {
   NodeMesh: "Mesh",
   GlobalPeer: "Global",
   NodePeer: "Node",
+  LocalWorkload: "Local_Workload",
   Static: "Static",
   Dynamic: "Dynamic",
 };
 
 /** Facts 5.16 step 6: "Mesh_10_0_0_2", with "_port_1790" where the port is not 179. */
-export function sessionName({ type, address, port }: Neighbor): string {
-  const name = `${namePrefix[type]}_${address.replaceAll(/[.:]/g, "_")}`;
+export function sessionName({ type, address, zone, port }: Neighbor): string {
+  const where = zone === undefined ? address : `${address}%${zone}`;
+  const name = `${namePrefix[type]}_${where.replaceAll(/[.:%]/g, "_")}`;
   return port === defaultPort || type === "NodeMesh" ? name : `${name}_port_${port}`;
 }
 
-/** The session of `me` with a neighbor (facts 5.16 steps 7 to 10), or why there is none. */
+/** The session with a neighbor (facts 5.16 steps 7 to 11), or why there is none. */
 export function sessionWith(
   neighbor: Neighbor,
-  me: BgpNode,
-  routerId: number,
+  context: SessionContext,
 ): SpeakerPeer | BlockedPeer {
-  const { type, address } = neighbor;
-  const name = sessionName(neighbor);
+  const { type, address, origin } = neighbor;
+  try {
+    const config = configOf(neighbor, context);
+    return { type, config, policy: policyOf(neighbor, config, context), origin };
+  } catch (error) {
+    const reason = errorMessage(error);
+    return { name: sessionName(neighbor), type, address, reason, origin };
+  }
+}
+
+/** @throws {SyntaxError} with the reason why the peer must stay down. */
+function configOf(neighbor: Neighbor, { me, routerId, secrets }: SessionContext): PeerConfig {
+  const { address, zone, password } = neighbor;
   const family = ipFamily(address);
   const localAddress = me.addresses[family];
-  if (neighbor.blocked !== undefined) return { name, type, address, reason: neighbor.blocked };
-  if (localAddress === undefined) {
-    return { name, type, address, reason: `this node has no IPv${family} address` };
+  const isOnLink = zone !== undefined || neighbor.type === "LocalWorkload";
+  if (localAddress === undefined && !isOnLink) {
+    throw new SyntaxError(`this node has no IPv${family} address`);
   }
   const localAs = neighbor.localAs ?? me.asn;
-  const external = neighbor.asn !== localAs;
-  const client =
-    !external && me.clusterId !== undefined && neighbor.clusterId !== me.clusterId
-      ? me.clusterId
-      : undefined;
-  const config: PeerConfig = {
+  const client = clientOf(neighbor, localAs, me);
+  const fromNode = neighbor.fromNodeAddress && !isOnLink && localAddress !== undefined;
+  return {
     ...proposed,
-    name,
+    name: sessionName(neighbor),
     address,
     port: neighbor.port,
     remoteAs: neighbor.asn,
     localAs,
     localRouterId: routerId,
-    ...(neighbor.fromNodeAddress ? { localAddress } : {}),
+    ...(fromNode ? { localAddress } : {}),
     passive: isPassive(neighbor, localAddress),
     families: [family],
-    ...(neighbor.restartSeconds === undefined
-      ? {}
-      : { gracefulRestartSeconds: neighbor.restartSeconds }),
-    ...(neighbor.keepaliveSeconds === undefined
-      ? {}
-      : { keepaliveSeconds: neighbor.keepaliveSeconds }),
+    ...(zone === undefined ? {} : { zone }),
+    ...(password === undefined ? {} : { password: passwordOf(password, secrets) }),
+    ...timersOf(neighbor),
     ...(client === undefined ? {} : { reflectorClient: { clusterId: client } }),
+    ...(neighbor.ttlSecurityHops === undefined
+      ? {}
+      : { ttlSecurityHops: neighbor.ttlSecurityHops }),
+    ...(neighbor.bfd === undefined ? {} : { bfd: bfdOf(neighbor.bfd, neighbor, me) }),
   };
-  const keep = neighbor.keepOriginalNextHop === true && external;
-  const nextHopMode = keep ? "Keep" : (neighbor.nextHopMode ?? "Auto");
-  const policy = { nextHopMode, allowedLocalAs: neighbor.allowedLocalAs ?? 0 } as const;
-  return { type, config, policy };
+}
+
+function timersOf(neighbor: Neighbor): Partial<PeerConfig> {
+  const { restartSeconds, keepaliveSeconds, longLivedStaleSeconds } = neighbor;
+  return {
+    ...(restartSeconds === undefined ? {} : { gracefulRestartSeconds: restartSeconds }),
+    ...(keepaliveSeconds === undefined ? {} : { keepaliveSeconds }),
+    ...(longLivedStaleSeconds === undefined ? {} : { longLivedStaleSeconds }),
+  };
+}
+
+/** Facts 5.16 step 8: our cluster ID towards an iBGP peer that is not of our cluster. */
+function clientOf({ asn, clusterId }: Neighbor, localAs: Asn, me: BgpNode): number | undefined {
+  return asn === localAs && clusterId !== me.clusterId ? me.clusterId : undefined;
+}
+
+/** RFC 5883 for a peer that is in none of our networks. */
+function bfdOf(
+  { intervalMs, multiplier, multihop }: NonNullable<Neighbor["bfd"]>,
+  { address, zone }: Neighbor,
+  me: BgpNode,
+): BfdConfig {
+  const isNear =
+    zone !== undefined || me.networks.some((network) => prefixHasAddress(network, address));
+  return {
+    minReceiveMs: intervalMs,
+    minTransmitMs: intervalMs,
+    multiplier,
+    multihop: multihop ?? !isNear,
+  };
+}
+
+/** @throws {SyntaxError} when a filter is missing. */
+function policyOf(neighbor: Neighbor, config: PeerConfig, context: SessionContext): PeerPolicy {
+  const { keepOriginalNextHop, allowedLocalAs = 0, filters = [], maxPrefixes } = neighbor;
+  const keep = keepOriginalNextHop === true && config.remoteAs !== config.localAs;
+  return {
+    nextHopMode: keep ? "Keep" : (neighbor.nextHopMode ?? "Auto"),
+    allowedLocalAs,
+    ...context.filters.of(filters),
+    ...(maxPrefixes === undefined ? {} : { maxPrefixes: limitsOf(config.families, maxPrefixes) }),
+  };
+}
+
+function limitsOf(
+  families: readonly IpFamily[],
+  limit: NonNullable<Neighbor["maxPrefixes"]>,
+): NonNullable<PeerPolicy["maxPrefixes"]> {
+  return Object.fromEntries(families.map((family) => [family, { ...limit, warnPercent }]));
 }
 
 /**
  * Facts 5.16 step 10: both ends compare the addresses as text, so that exactly one connects. A
- * node-specific peer always connects, as the other end may not know of us.
+ * node-specific peer always connects, as the other end may not know of us; a workload always is the
+ * one that connects.
  */
-function isPassive({ type, calicoNode, address }: Neighbor, localAddress: IpAddr): boolean {
-  return type !== "NodePeer" && calicoNode && address > localAddress;
+function isPassive({ type, calicoNode, address }: Neighbor, localAddress?: IpAddr): boolean {
+  if (type === "LocalWorkload") return true;
+  return type !== "NodePeer" && calicoNode && localAddress !== undefined && address > localAddress;
 }

@@ -4,20 +4,24 @@ import type { Asn } from "../../lib/asn.ts";
 import { compareText } from "../../lib/collections.ts";
 import { errorMessage } from "../../lib/errors.ts";
 import type { IpAddr, IpFamily } from "../../lib/ip-addr.ts";
-import { type Prefix, parsePrefix } from "../../lib/prefix.ts";
+import { hostPrefix, type Prefix, parsePrefix } from "../../lib/prefix.ts";
 import type { DynamicPeers } from "../peer/peer.ts";
 import { normalRoutePriority } from "../policy/export-attributes.ts";
 import type { Community, PeerPolicy } from "../policy/peer-policy.ts";
+import { BgpFilters } from "./bgp-filters.ts";
 import { type BgpNode, bgpNodes, defaultPort, dottedId, globalAsOf } from "./bgp-nodes.ts";
 import { type BgpResources, configurationOf } from "./bgp-resources.ts";
 import { advertisementsOf } from "./communities.ts";
 import { meshNeighbors } from "./mesh.ts";
+import { NodeIndex } from "./node-index.ts";
 import { type OwnBlocks, ownBlocks } from "./originate.ts";
 import { type PeerContext, peerNeighbors } from "./peers.ts";
 import { type BgpPool, bgpPool, programsNoEncap } from "./pool-classes.ts";
+import type { Secrets } from "./secrets.ts";
 import {
   type BlockedPeer,
   type Neighbor,
+  type SessionContext,
   type SpeakerPeer,
   sessionName,
   sessionWith,
@@ -60,8 +64,17 @@ export interface SpeakerConfig {
   readonly table?: number;
   /** Most next hops of one route. Absent: 16. */
   readonly maxPaths?: number;
+  /** Routes to peers that are reached by a gateway only (BGPPeer reachableBy). */
+  readonly hostRoutes?: readonly HostRoute[];
+  /** Severity of what is logged, as Calico calls it (logSeverityScreen). Absent: as the process was told. */
+  readonly logSeverity?: string;
   /** What could not be used, and why. */
   readonly problems: readonly string[];
+}
+
+export interface HostRoute {
+  readonly prefix: Prefix;
+  readonly gateway: IpAddr;
 }
 
 export interface OriginatedRoute {
@@ -87,6 +100,7 @@ export function speakerConfig(
   resources: BgpResources,
   nodeName: string,
   env: SpeakerEnv = {},
+  secrets: Secrets = new Map(),
 ): SpeakerConfig | undefined {
   const problems: string[] = [];
   const nodes = bgpNodes(resources, problems);
@@ -95,13 +109,16 @@ export function speakerConfig(
   const configuration = configurationOf(resources, nodeName);
   const routerId = routerIdOf(me, env);
   const blocks = ownBlocks(resources.affinities.values(), nodeName);
+  const neighbors = neighborsOf(me, nodes, { resources, configuration, problems });
+  const filters = new BgpFilters(resources.filters);
   return {
     nodeName,
     asn: me.asn,
     routerId,
     listenPort: me.listenPort,
     listenAddresses: listenAddresses(me, configuration),
-    ...sessions(neighborsOf(me, nodes, { resources, configuration, problems }), me, routerId),
+    ...sessions(neighbors, { me, routerId, filters, secrets }),
+    ...hostRoutesOf(neighbors),
     ...originatedBlocks(blocks),
     ...routingOf(me, { resources, configuration, problems }, env),
     problems,
@@ -136,16 +153,30 @@ function routingOf(me: BgpNode, { resources, configuration, problems }: Inputs, 
       programsNoEncap(configuration.programClusterRoutes ?? "EnabledNoEncapOnly") &&
       !programsNoEncap(felixSetting(resources, me.name, env)),
     ...(me.clusterId === undefined ? {} : { clusterId: me.clusterId }),
+    ...(configuration.logSeverityScreen === undefined
+      ? {}
+      : { logSeverity: configuration.logSeverityScreen }),
   };
+}
+
+/** Facts 5.3, reachableBy. The first peer of an address wins. */
+function hostRoutesOf(neighbors: readonly Neighbor[]): Pick<SpeakerConfig, "hostRoutes"> {
+  const routes = new Map<Prefix, HostRoute>();
+  for (const { address, reachableBy: gateway } of neighbors) {
+    const prefix = hostPrefix(address);
+    if (gateway !== undefined && !routes.has(prefix)) routes.set(prefix, { prefix, gateway });
+  }
+  return routes.size === 0 ? {} : { hostRoutes: [...routes.values()] };
 }
 
 function neighborsOf(me: BgpNode, nodes: readonly BgpNode[], inputs: Inputs): Neighbor[] {
   const { resources, configuration, problems } = inputs;
   const context: PeerContext = {
     me,
-    nodes,
+    nodes: new NodeIndex(nodes),
     globalAs: globalAsOf(resources),
     globalPort: resources.configurations.get("default")?.spec.listenPort ?? defaultPort,
+    workloads: [...resources.workloads.values()].filter(({ spec }) => spec.node === me.name),
   };
   return [
     ...meshNeighbors(me, nodes, configuration),
@@ -156,22 +187,21 @@ function neighborsOf(me: BgpNode, nodes: readonly BgpNode[], inputs: Inputs): Ne
 /** One session an address: what comes later (global, then node-specific) is kept down. */
 function sessions(
   neighbors: readonly Neighbor[],
-  me: BgpNode,
-  routerId: number,
+  context: SessionContext,
 ): { readonly peers: readonly SpeakerPeer[]; readonly blocked: readonly BlockedPeer[] } {
   const peers: SpeakerPeer[] = [];
   const blocked: BlockedPeer[] = [];
-  const taken = new Map<IpAddr, string>();
+  const taken = new Map<string, string>();
   for (const neighbor of neighbors) {
-    const { address, type } = neighbor;
+    const { address, zone = "", type, origin } = neighbor;
     const name = sessionName(neighbor);
-    const holder = taken.get(address);
+    const holder = taken.get(address + zone);
     if (holder !== undefined) {
-      blocked.push({ name, type, address, reason: `${holder} is with the same address` });
+      blocked.push({ name, type, address, reason: `${holder} is with the same address`, origin });
       continue;
     }
-    taken.set(address, name);
-    const session = sessionWith(neighbor, me, routerId);
+    taken.set(address + zone, name);
+    const session = sessionWith(neighbor, context);
     if ("config" in session) peers.push(session);
     else blocked.push(session);
   }

@@ -6,7 +6,7 @@ import type { UpdateMessage } from "../wire/message.ts";
 import { cease, encodeNotification, errorCode } from "../wire/notification.ts";
 import type { PeerConfig, PeerEvent, PeerStatus } from "./peer.ts";
 import { Session, type SessionConfig, type SessionDeps } from "./session.ts";
-import type { Connection } from "./transport.ts";
+import type { Connection, IncomingConnection } from "./transport.ts";
 
 export interface PeerShellDeps extends Omit<SessionDeps, "handlers"> {
   readonly log: Logger;
@@ -45,6 +45,8 @@ export class PeerShell {
   #establishedMs = 0;
   #lastFailure: string | undefined;
   #hasWarned = false;
+  #isStarted = false;
+  #held: string | undefined;
 
   constructor(config: SessionConfig, deps: PeerShellDeps) {
     this.config = config.peer;
@@ -55,7 +57,23 @@ export class PeerShell {
   }
 
   start(): void {
-    this.#main.start();
+    this.#isStarted = true;
+    if (this.#held === undefined) this.#main.start();
+  }
+
+  /** Keeps the peer Idle for this reason; undefined: not any more. */
+  hold(reason: string | undefined): void {
+    if (reason === this.#held) return;
+    this.#held = reason;
+    if (reason === undefined) {
+      this.#main = this.#newSession();
+      if (this.#isStarted) this.#main.start();
+      return;
+    }
+    this.#deps.log.warn({ reason }, "Peer kept down");
+    this.stop(cease.outOfResources, false);
+    this.#lastFailure = reason;
+    this.#noteState();
   }
 
   /** Ends all connections with a Cease, or quietly. The shell is of no use afterwards. */
@@ -79,7 +97,19 @@ export class PeerShell {
   }
 
   /** Takes a connection that the peer has opened. */
-  accept(connection: Connection): void {
+  accept(connection: IncomingConnection): void {
+    const { ttlSecurityHops } = this.config;
+    const refusal =
+      this.#held ??
+      (ttlSecurityHops === undefined || connection.limitHops(ttlSecurityHops)
+        ? undefined
+        : `The peer is more than ${ttlSecurityHops} hops away`);
+    if (refusal !== undefined) {
+      this.#deps.log.debug({ reason: refusal }, "Connection refused");
+      this.#lastFailure = refusal;
+      connection.refuse();
+      return;
+    }
     if (this.#main.state === "Idle") {
       this.#deps.log.debug({ reason: this.#lastFailure }, "Connection refused while idle");
       this.#deps.closing(rejectConnection(connection));

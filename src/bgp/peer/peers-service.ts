@@ -1,15 +1,17 @@
 import { isDeepStrictEqual } from "node:util";
-import { Backoff } from "../../lib/backoff.ts";
 import type { Clock } from "../../lib/clock.ts";
-import { errorMessage } from "../../lib/errors.ts";
 import type { IpAddr } from "../../lib/ip-addr.ts";
 import type { Logger } from "../../lib/log.ts";
+import { hostPrefix, type Prefix } from "../../lib/prefix.ts";
 import { cease } from "../wire/notification.ts";
+import { listenKeys } from "./listen-keys.ts";
+import { Listeners } from "./listeners.ts";
 import { type LocalRestart, localOpen } from "./negotiate.ts";
-import type { PeerConfig, PeerEvent, Peers } from "./peer.ts";
+import type { PeerConfig, PeerEvent, PeerStatus, Peers } from "./peer.ts";
 import { PeerShell, rejectConnection } from "./peer-shell.ts";
+import { PeerTable } from "./peer-table.ts";
 import { createTcpTransport } from "./tcp-transport.ts";
-import type { Connection, Transport } from "./transport.ts";
+import type { IncomingConnection, Transport } from "./transport.ts";
 
 export interface PeersConfig {
   /** Own addresses to listen on. Empty: none. "0.0.0.0" and "::" are all of a family. */
@@ -48,143 +50,138 @@ export interface RunningPeers extends Peers {
 }
 
 const defaultHighWaterBytes = 4 * 1024 * 1024;
-const listenRetry = { minMs: 1000, maxMs: 30_000 };
 
 /** Starts listening; sessions come with configure(). */
 export function createPeers(config: PeersConfig, deps: PeersDeps): RunningPeers {
-  const transport = deps.transport ?? createTcpTransport(deps);
-  const shells = new Map<string, PeerShell>();
-  const closings = new Set<Promise<void>>();
-  const closing = (closed: Promise<void>) => {
-    closings.add(closed);
-    void closed.finally(() => closings.delete(closed));
-  };
+  return new PeersService(config, deps);
+}
 
-  const startPeer = (peer: PeerConfig): PeerShell => {
-    const { highWaterBytes = defaultHighWaterBytes } = config;
-    const restart = deps.localRestart ?? (() => ({ restarting: false, forwardingKept: false }));
-    const { clock, onEvent, random = Math.random } = deps;
-    const log = deps.log.child({ peer: peer.name });
-    return new PeerShell(
-      { peer, highWaterBytes, localOpen: () => localOpen(peer, restart()) },
-      { clock, log, onEvent, random, transport, closing },
+class PeersService implements RunningPeers {
+  readonly listening: Promise<readonly number[]>;
+  readonly ended: Promise<void>;
+  readonly #config: PeersConfig;
+  readonly #deps: PeersDeps;
+  readonly #transport: Transport;
+  readonly #table = new PeerTable();
+  readonly #closings = new Set<Promise<void>>();
+  readonly #listeners: Listeners;
+  /** Why no key could be set, by the address or prefix that it is for. */
+  #failedKeys: ReadonlyMap<Prefix, string> = new Map();
+  /** Peers whose password another one contradicts. */
+  #refused: ReadonlyMap<string, string> = new Map();
+
+  constructor(config: PeersConfig, deps: PeersDeps) {
+    const { clock, log, signal } = deps;
+    this.#config = config;
+    this.#deps = deps;
+    this.#transport = deps.transport ?? createTcpTransport(deps);
+    this.ended = new Promise((resolve) => {
+      const end = () => resolve(this.#end());
+      if (signal.aborted) end();
+      else signal.addEventListener("abort", end, { once: true });
+    });
+    this.#listeners = new Listeners(
+      { addresses: config.listenAddresses, port: config.listenPort },
+      {
+        clock,
+        log,
+        signal,
+        transport: this.#transport,
+        accepted: (connection) => this.#accepted(connection),
+        keysFailed: (failed) => {
+          this.#failedKeys = failed;
+          this.#holdPeers();
+        },
+      },
     );
-  };
-
-  const accepted = (connection: Connection) => {
-    const shell = shellOf(shells.values(), connection);
-    if (shell !== undefined) return shell.accept(connection);
-    deps.log.debug({ address: connection.remoteAddress }, "Connection of no peer refused");
-    closing(rejectConnection(connection));
-  };
-
-  const listeners = config.listenAddresses.map((address) =>
-    keepListening(
-      { address, port: config.listenPort },
-      { clock: deps.clock, log: deps.log, signal: deps.signal, transport, accepted },
-    ),
-  );
-
-  const ended = new Promise<void>((resolve) => {
-    const end = async () => {
-      stopAll(shells, cease.administrativeShutdown, config.closeQuietly);
-      await Promise.all(closings);
-      resolve();
-    };
-    if (deps.signal.aborted) void end();
-    else deps.signal.addEventListener("abort", () => void end(), { once: true });
-  });
-
-  return {
-    configure: (peers) => {
-      if (!deps.signal.aborted) configure(shells, peers, startPeer);
-    },
-    send: (name, bytes) => shells.get(name)?.send(bytes) ?? false,
-    reset: (name, subcode) => {
-      const shell = shells.get(name);
-      if (shell === undefined) return;
-      shell.stop(subcode, false);
-      const next = startPeer(shell.config);
-      shells.set(name, next);
-      next.start();
-    },
-    status: () => [...shells.values()].map((shell) => shell.status()),
-    listening: Promise.all(listeners),
-    ended,
-  };
-}
-
-/** Only what differs is touched: an unchanged peer keeps its session. */
-function configure(
-  shells: Map<string, PeerShell>,
-  peers: readonly PeerConfig[],
-  startPeer: (peer: PeerConfig) => PeerShell,
-): void {
-  const wanted = new Map(peers.map((peer) => [peer.name, peer]));
-  for (const [name, shell] of shells) {
-    const peer = wanted.get(name);
-    if (isDeepStrictEqual(peer, shell.config)) continue;
-    shells.delete(name);
-    shell.stop(peer === undefined ? cease.peerDeconfigured : cease.configurationChange, false);
+    this.listening = this.#listeners.listening;
   }
-  for (const [name, peer] of wanted) {
-    if (shells.has(name)) continue;
-    const shell = startPeer(peer);
-    shells.set(name, shell);
-    shell.start();
+
+  /** Only what differs is touched: an unchanged peer keeps its session. */
+  configure(peers: readonly PeerConfig[]): void {
+    if (this.#deps.signal.aborted) return;
+    const wanted = new Map(peers.map((peer) => [peer.name, peer]));
+    for (const shell of this.#table.all()) {
+      const peer = wanted.get(shell.config.name);
+      if (isDeepStrictEqual(peer, shell.config)) continue;
+      this.#table.remove(shell);
+      shell.stop(peer === undefined ? cease.peerDeconfigured : cease.configurationChange, false);
+    }
+    const added = peers.filter(({ name }) => this.#table.get(name) === undefined);
+    for (const peer of added) this.#table.add(this.#newShell(peer));
+    const { keys, refused } = listenKeys(peers, []);
+    this.#refused = refused;
+    this.#listeners.setKeys(keys);
+    for (const { name } of added) this.#table.get(name)?.start();
+  }
+
+  send(name: string, bytes: Uint8Array): boolean {
+    return this.#table.get(name)?.send(bytes) ?? false;
+  }
+
+  reset(name: string, subcode: number): void {
+    const shell = this.#table.get(name);
+    if (shell === undefined) return;
+    shell.stop(subcode, false);
+    const next = this.#newShell(shell.config);
+    this.#table.remove(shell);
+    this.#table.add(next);
+    this.#holdPeers();
+    next.start();
+  }
+
+  status(): readonly PeerStatus[] {
+    return this.#table.all().map((shell) => shell.status());
+  }
+
+  #newShell(peer: PeerConfig): PeerShell {
+    const { highWaterBytes = defaultHighWaterBytes } = this.#config;
+    const { clock, onEvent, random = Math.random, localRestart = noRestart } = this.#deps;
+    return new PeerShell(
+      { peer, highWaterBytes, localOpen: () => localOpen(peer, localRestart()) },
+      {
+        clock,
+        onEvent,
+        random,
+        log: this.#deps.log.child({ peer: peer.name }),
+        transport: this.#transport,
+        closing: (closed) => this.#closing(closed),
+      },
+    );
+  }
+
+  #accepted(connection: IncomingConnection): void {
+    const shell = this.#table.peerOf(connection);
+    if (shell !== undefined) {
+      shell.accept(connection);
+      return;
+    }
+    this.#deps.log.debug({ address: connection.remoteAddress }, "Connection of no peer refused");
+    this.#closing(rejectConnection(connection));
+  }
+
+  /** Never unauthenticated: a peer whose key the listener lacks stays down (architecture promise 10). */
+  #holdPeers(): void {
+    for (const shell of this.#table.all()) {
+      const { name, address } = shell.config;
+      shell.hold(this.#refused.get(name) ?? this.#failedKeys.get(hostPrefix(address)));
+    }
+  }
+
+  #closing(closed: Promise<void>): void {
+    this.#closings.add(closed);
+    void closed.finally(() => this.#closings.delete(closed));
+  }
+
+  async #end(): Promise<void> {
+    for (const shell of this.#table.all()) {
+      this.#table.remove(shell);
+      shell.stop(cease.administrativeShutdown, this.#config.closeQuietly);
+    }
+    await Promise.all(this.#closings);
   }
 }
 
-function stopAll(shells: Map<string, PeerShell>, subcode: number, quiet: boolean): void {
-  const all = [...shells.values()];
-  shells.clear();
-  for (const shell of all) shell.stop(subcode, quiet);
-}
-
-/** By remote address; of several with one address, the one that has our end's address. */
-function shellOf(
-  shells: Iterable<PeerShell>,
-  { remoteAddress, localAddress }: Connection,
-): PeerShell | undefined {
-  const candidates = [...shells].filter(({ config }) => config.address === remoteAddress);
-  return candidates.find(({ config }) => config.localAddress === localAddress) ?? candidates[0];
-}
-
-/**
- * Listens, and tries again when that fails: the address may not be there yet, the port may still be
- * held by a process that ends. Gives the port.
- */
-function keepListening(
-  endpoint: { readonly address: IpAddr; readonly port: number },
-  deps: {
-    readonly clock: Clock;
-    readonly log: Logger;
-    readonly signal: AbortSignal;
-    readonly transport: Transport;
-    readonly accepted: (connection: Connection) => void;
-  },
-): Promise<number> {
-  const { clock, log, signal, transport, accepted } = deps;
-  const backoff = new Backoff(listenRetry);
-  let stop: () => void = () => undefined;
-  signal.addEventListener("abort", () => stop(), { once: true });
-  return new Promise((resolve) => {
-    const listen = () => {
-      if (signal.aborted) return;
-      stop = transport.listen(endpoint, {
-        listening: (port) => {
-          log.info({ ...endpoint, port }, "Listening");
-          backoff.reset();
-          resolve(port);
-        },
-        accepted,
-        failed: (error) => {
-          log.warn({ ...endpoint, reason: errorMessage(error) }, "Cannot listen");
-          stop();
-          stop = clock.setTimer(backoff.next(), listen);
-        },
-      });
-    };
-    listen();
-  });
+function noRestart(): LocalRestart {
+  return { restarting: false, forwardingKept: false };
 }

@@ -1,4 +1,5 @@
 import type { Clock } from "../../lib/clock.ts";
+import { errorMessage } from "../../lib/errors.ts";
 import type { FsmEffect, FsmEvent, FsmTimer } from "../fsm/events.ts";
 import { type Fsm, type FsmState, initialFsm, step } from "../fsm/fsm.ts";
 import type { DecodeContext } from "../wire/attribute-rows.ts";
@@ -209,10 +210,12 @@ export class Session {
   }
 
   #connect(): void {
-    const { address, port, localAddress } = this.#config.peer;
-    const local = localAddress === undefined ? {} : { localAddress };
     this.#initiator = "local";
-    this.#use(this.#deps.transport.connect({ address, port, ...local }));
+    try {
+      this.#use(this.#deps.transport.connect(this.#config.peer));
+    } catch (error) {
+      this.#dispatch({ kind: "tcpFailed", reason: errorMessage(error) });
+    }
   }
 
   #use(connection: Connection): void {

@@ -1,59 +1,60 @@
-import { createServer, connect as netConnect, type Socket } from "node:net";
+import type { Socket } from "node:net";
+import { type AcceptedTcp, connectTcp, TcpListener } from "../../kernel/tcp-socket.ts";
 import type { Clock } from "../../lib/clock.ts";
 import { errorMessage } from "../../lib/errors.ts";
 import { type IpAddr, parseIpAddr } from "../../lib/ip-addr.ts";
-import type {
-  Connection,
-  ConnectionHandlers,
-  ConnectTarget,
-  ListenHandlers,
-  Transport,
-} from "./transport.ts";
+import type { Connection, ConnectionHandlers, IncomingConnection, Transport } from "./transport.ts";
 
 /** How long a closing connection may take to send what is queued and to hear the peer's end. */
 const closeLimitMs = 2000;
+/** What is written in one turn goes out in one system call, unless it is more than this. */
+const flushBytes = 256 * 1024;
 
 /** BGP's TCP: no delay, and a NOTIFICATION is sent before the connection goes. */
 export function createTcpTransport({ clock }: { readonly clock: Clock }): Transport {
+  const corks = new Corks();
   return {
-    connect: ({ address, port, localAddress }: ConnectTarget) => {
-      const local = localAddress === undefined ? {} : { localAddress };
-      const socket = netConnect({ host: address, port, ...local, noDelay: true });
-      return new TcpConnection(socket, { clock, isIncoming: false });
-    },
-    listen: (endpoint, handlers) => listen(endpoint, handlers, clock),
+    connect: (target) => new TcpConnection(connectTcp(target), { clock, corks }),
+    listen: (endpoint, accepted) =>
+      new TcpListener(endpoint, (tcp) =>
+        accepted(new IncomingTcpConnection(tcp, { clock, corks })),
+      ),
   };
 }
 
-function listen(
-  { address, port }: { readonly address: IpAddr; readonly port: number },
-  handlers: ListenHandlers,
-  clock: Clock,
-): () => void {
-  const server = createServer({ pauseOnConnect: true, noDelay: true }, (socket) => {
-    const connection = new TcpConnection(socket, { clock, isIncoming: true });
-    if (socket.remoteAddress === undefined) void connection.close();
-    else handlers.accepted(connection);
-  });
-  server.on("error", handlers.failed);
-  server.listen({ host: address, port, ipv6Only: address.includes(":") }, () => {
-    const bound = server.address();
-    handlers.listening(bound !== null && typeof bound === "object" ? bound.port : port);
-  });
-  return () => server.close();
+/** Sockets that have been written to in this turn. */
+class Corks {
+  #sockets: Socket[] = [];
+
+  hold(socket: Socket): void {
+    if (socket.writableCorked > 0) return;
+    if (this.#sockets.length === 0) process.nextTick(() => this.#flush());
+    socket.cork();
+    this.#sockets.push(socket);
+  }
+
+  #flush(): void {
+    const sockets = this.#sockets;
+    this.#sockets = [];
+    for (const socket of sockets) socket.uncork();
+  }
+}
+
+interface TcpConnectionDeps {
+  readonly clock: Clock;
+  readonly corks: Corks;
 }
 
 class TcpConnection implements Connection {
   readonly #socket: Socket;
-  readonly #clock: Clock;
-  readonly #isIncoming: boolean;
+  readonly #deps: TcpConnectionDeps;
   #handlers: ConnectionHandlers | undefined;
   #failure: string | undefined;
 
-  constructor(socket: Socket, options: { readonly clock: Clock; readonly isIncoming: boolean }) {
+  constructor(socket: Socket, deps: TcpConnectionDeps) {
     this.#socket = socket;
-    this.#clock = options.clock;
-    this.#isIncoming = options.isIncoming;
+    this.#deps = deps;
+    socket.setNoDelay(true);
     socket.on("error", (error) => {
       this.#failure = errorMessage(error);
     });
@@ -68,6 +69,10 @@ class TcpConnection implements Connection {
     return plainAddress(this.#socket.remoteAddress);
   }
 
+  get zone(): string | undefined {
+    return this.#socket.remoteAddress?.split("%")[1];
+  }
+
   get queuedBytes(): number {
     return this.#socket.writableLength;
   }
@@ -77,13 +82,16 @@ class TcpConnection implements Connection {
     this.#socket.on("connect", () => this.#handlers?.connected());
     this.#socket.on("drain", () => this.#handlers?.drained());
     this.#socket.on("data", (bytes: Uint8Array) => this.#handlers?.data(bytes));
-    if (this.#isIncoming) this.#socket.resume();
     // It ended between accept and now: the session must still hear of it.
     if (this.#socket.destroyed) this.#closed();
   }
 
   write(bytes: Uint8Array): void {
-    if (this.#socket.writable) this.#socket.write(bytes);
+    const socket = this.#socket;
+    if (!socket.writable) return;
+    this.#deps.corks.hold(socket);
+    socket.write(bytes);
+    if (socket.writableLength >= flushBytes) socket.uncork();
   }
 
   close(): Promise<void> {
@@ -91,7 +99,7 @@ class TcpConnection implements Connection {
     const socket = this.#socket;
     if (socket.destroyed) return Promise.resolve();
     return new Promise((resolve) => {
-      const cancel = this.#clock.setTimer(closeLimitMs, () => socket.destroy());
+      const cancel = this.#deps.clock.setTimer(closeLimitMs, () => socket.destroy());
       socket.once("close", () => {
         cancel();
         resolve();
@@ -112,6 +120,11 @@ class TcpConnection implements Connection {
     setImmediate(callback);
   }
 
+  refuse(): void {
+    this.#handlers = undefined;
+    this.#socket.destroy();
+  }
+
   #closed(): void {
     const handlers = this.#handlers;
     this.#handlers = undefined;
@@ -119,8 +132,25 @@ class TcpConnection implements Connection {
   }
 }
 
-/** Without the IPv4-mapped form that a dual-stack socket gives; "::" when not connected. */
+class IncomingTcpConnection extends TcpConnection implements IncomingConnection {
+  readonly #tcp: AcceptedTcp;
+
+  constructor(tcp: AcceptedTcp, deps: TcpConnectionDeps) {
+    super(tcp.toSocket(), deps);
+    this.#tcp = tcp;
+  }
+
+  /** Also when the connection has ended by now. */
+  override get remoteAddress(): IpAddr {
+    return this.#tcp.remoteAddress;
+  }
+
+  limitHops(hops: number): boolean {
+    return this.#tcp.limitHops(hops);
+  }
+}
+
+/** Without the interface of a link-local address; "::" when not connected. */
 function plainAddress(address: string | undefined): IpAddr {
-  const plain = (address ?? "::").replace(/^::ffff:(?=\d+\.)/i, "").replace(/%.*$/, "");
-  return parseIpAddr(plain);
+  return parseIpAddr((address ?? "::").replace(/%.*$/, ""));
 }

@@ -1,4 +1,6 @@
 import type { IpAddr } from "../../lib/ip-addr.ts";
+import type { Prefix } from "../../lib/prefix.ts";
+import type { Secret } from "../../lib/secret.ts";
 
 /** What a session hears of its TCP connection. */
 export interface ConnectionHandlers {
@@ -17,6 +19,8 @@ export interface Connection {
   /** Known once connected. */
   readonly localAddress: IpAddr;
   readonly remoteAddress: IpAddr;
+  /** Interface of a link-local `remoteAddress`. */
+  readonly zone?: string | undefined;
   /** Octets that the kernel has not taken yet. */
   readonly queuedBytes: number;
   /** Nothing is read before. */
@@ -28,25 +32,48 @@ export interface Connection {
   afterPendingReads(callback: () => void): void;
 }
 
+/** A connection that somebody has opened to us. */
+export interface IncomingConnection extends Connection {
+  /**
+   * GTSM (RFC 5082): false when the other end is further away than so many hops; else nothing that
+   * comes from further away is taken from now on. To be called before attach().
+   */
+  limitHops(hops: number): boolean;
+  /** Ends it without a word. */
+  refuse(): void;
+}
+
 export interface ConnectTarget {
   readonly address: IpAddr;
   readonly port: number;
   /** Absent: the kernel chooses. */
   readonly localAddress?: IpAddr;
+  /** Interface of a link-local `address`. */
+  readonly zone?: string;
+  /** TCP-MD5 key (RFC 2385). */
+  readonly password?: Secret;
+  /** GTSM (RFC 5082). */
+  readonly ttlSecurityHops?: number;
 }
 
-export interface ListenHandlers {
-  readonly listening: (port: number) => void;
-  readonly accepted: (connection: Connection) => void;
-  readonly failed: (error: unknown) => void;
+/** A socket that listens, from the moment on that there is one. */
+export interface Listener {
+  readonly port: number;
+  /**
+   * From now on these are the TCP-MD5 keys, exactly. Gives the prefixes whose key cannot be set, and
+   * why: who comes from there must be refused.
+   */
+  setKeys(keys: ReadonlyMap<Prefix, Secret>): ReadonlyMap<Prefix, string>;
+  close(): void;
 }
 
 /** The door to TCP. Production passes tcp-transport.ts, unit tests one in memory. */
 export interface Transport {
+  /** @throws {Error} when a password or hop limit cannot be set: never goes on without. */
   connect(target: ConnectTarget): Connection;
-  /** Gives what stops listening. */
+  /** Port 0: any free one. @throws {Error} when it cannot listen there. */
   listen(
     endpoint: { readonly address: IpAddr; readonly port: number },
-    handlers: ListenHandlers,
-  ): () => void;
+    accepted: (connection: IncomingConnection) => void,
+  ): Listener;
 }

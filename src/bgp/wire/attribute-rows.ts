@@ -1,7 +1,7 @@
 import type { Asn } from "../../lib/asn.ts";
 import type { ByteReader } from "../../lib/byte-reader.ts";
 import type { ByteWriter } from "../../lib/byte-writer.ts";
-import { type IpAddr, type IpFamily, ipBytes, ipFromBytes } from "../../lib/ip-addr.ts";
+import { type IpAddr, ipBytes, ipFromBytes } from "../../lib/ip-addr.ts";
 import { decodeAsPath, encodeAsPath, needsAs4Path, withoutConfederation } from "./as-path.ts";
 import {
   decodeClusterList,
@@ -9,23 +9,12 @@ import {
   decodeExtendedCommunities,
   decodeLargeCommunities,
 } from "./communities.ts";
+import type { DecodeContext, EncodeOptions } from "./context.ts";
 import type { AsPathSegment, PackedPrefixes, PathAttributes } from "./message.ts";
 import { decodeMpReach, decodeMpUnreach } from "./mp-nlri.ts";
 import { asTrans } from "./open.ts";
 
-/** What decoding an UPDATE must know of its session. */
-export interface DecodeContext {
-  readonly fourOctetAs: boolean;
-  /** The peer is in another AS. */
-  readonly external: boolean;
-  /** Negotiated families: prefixes of others are skipped (RFC 4760 section 8). */
-  readonly families: readonly IpFamily[];
-}
-
-/** What encoding an UPDATE must know of its session. */
-export interface EncodeOptions {
-  readonly fourOctetAs: boolean;
-}
+export type { DecodeContext, EncodeOptions } from "./context.ts";
 
 /** The attributes of one UPDATE while they are read. */
 export interface AttributeDraft {
@@ -231,8 +220,8 @@ export const attributeRows: readonly AttributeRow[] = [
     rfc: "4760 section 3",
     flags: optional,
     onError: "reset",
-    decode: (value, draft, { families }) => {
-      const reach = decodeMpReach(value, families);
+    decode: (value, draft, context) => {
+      const reach = decodeMpReach(value, context);
       if (reach === undefined) return false;
       draft.reach = reach;
       return true;
@@ -244,8 +233,8 @@ export const attributeRows: readonly AttributeRow[] = [
     rfc: "4760 section 4",
     flags: optional,
     onError: "reset",
-    decode: (value, draft, { families }) => {
-      const unreach = decodeMpUnreach(value, families);
+    decode: (value, draft, context) => {
+      const unreach = decodeMpUnreach(value, context);
       if (unreach === undefined) return false;
       draft.unreach = unreach;
       return true;

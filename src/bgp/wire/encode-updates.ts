@@ -1,7 +1,8 @@
 import { ByteWriter } from "../../lib/byte-writer.ts";
 import { type IpAddr, type IpFamily, ipBytes, ipFamily } from "../../lib/ip-addr.ts";
-import { attributeFlag, type EncodeOptions } from "./attribute-rows.ts";
+import { attributeFlag } from "./attribute-rows.ts";
 import { encodeAttribute, encodeAttributes } from "./attributes.ts";
+import type { EncodeOptions } from "./context.ts";
 import { afiOf, safiUnicast } from "./family.ts";
 import {
   frameMessage,
@@ -57,19 +58,26 @@ export function encodeUpdates(announcement: Announcement, options: EncodeOptions
           encoded.map(({ bytes }) => bytes),
           nextHop,
         );
-  return fill(template, prefixes) ?? encodeWithdrawals(prefixes);
+  return fill(template, prefixes, options) ?? encodeWithdrawals(prefixes, options);
 }
 
+/** What decides on the form of withdrawals. */
+export type WithdrawOptions = Pick<EncodeOptions, "addPath">;
+
 /** Whole UPDATE messages that withdraw the prefixes. */
-export function encodeWithdrawals(prefixes: PackedPrefixes): Uint8Array[] {
+export function encodeWithdrawals(
+  prefixes: PackedPrefixes,
+  options: WithdrawOptions = {},
+): Uint8Array[] {
   if (prefixes.family === 4) {
     const template = { head: new Uint8Array(2), tail: new Uint8Array(2), grows: [0] };
-    return fill(template, prefixes) ?? [];
+    return fill(template, prefixes, options) ?? [];
   }
   const head = new ByteWriter(16).u16(0).u16(attributeHeader + 3);
   head.u8(attributeFlag.optional | attributeFlag.extendedLength).u8(code.mpUnreach);
   head.u16(3).u16(afiOf(6)).u8(safiUnicast);
-  return fill({ head: head.finish(), tail: new Uint8Array(0), grows: [2, 6] }, prefixes) ?? [];
+  const template = { head: head.finish(), tail: new Uint8Array(0), grows: [2, 6] };
+  return fill(template, prefixes, options) ?? [];
 }
 
 /** The marker that all routes of `family` have been sent (RFC 4724 section 2). */
@@ -110,18 +118,22 @@ function announce6(encoded: readonly Uint8Array[], nextHop: IpAddr): Template {
 }
 
 /** Undefined when not even one prefix fits. */
-function fill({ head, tail, grows }: Template, prefixes: PackedPrefixes): Uint8Array[] | undefined {
+function fill(
+  { head, tail, grows }: Template,
+  prefixes: PackedPrefixes,
+  { addPath = false }: WithdrawOptions,
+): Uint8Array[] | undefined {
   const room = maxMessageLength - headerLength - head.length - tail.length;
   const messages: Uint8Array[] = [];
   let first = 0;
   while (first < prefixes.count) {
-    const { count, octets } = fitNlri(prefixes, first, room);
+    const { count, octets } = fitNlri(prefixes, first, { room, addPath });
     if (count === 0) return undefined;
     const message = new Uint8Array(headerLength + head.length + octets + tail.length);
     writeHeader(message, messageType.update);
     message.set(head, headerLength);
     const offset = headerLength + head.length;
-    writeNlri(prefixes, { first, end: first + count }, { target: message, offset });
+    writeNlri(prefixes, { first, end: first + count, addPath }, { target: message, offset });
     message.set(tail, offset + octets);
     for (const at of grows) addU16(message, headerLength + at, octets);
     messages.push(message);

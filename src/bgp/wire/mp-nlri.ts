@@ -1,5 +1,6 @@
 import type { ByteReader } from "../../lib/byte-reader.ts";
-import { type IpAddr, type IpFamily, ipFromBytes } from "../../lib/ip-addr.ts";
+import { type IpAddr, ipFromBytes } from "../../lib/ip-addr.ts";
+import type { DecodeContext } from "./context.ts";
 import { familyOf } from "./family.ts";
 import type { PackedPrefixes } from "./message.ts";
 import { decodeNlri } from "./nlri.ts";
@@ -19,7 +20,7 @@ export interface MpReach {
  */
 export function decodeMpReach(
   value: ByteReader,
-  families: readonly IpFamily[],
+  { families, addPath }: DecodeContext,
 ): MpReach | undefined {
   if (value.remaining < 5) return undefined;
   const family = familyOf(value.u16(), value.u8());
@@ -30,7 +31,7 @@ export function decodeMpReach(
   if (value.remaining < nextHopLength + 1) return undefined;
   const nextHop = pickNextHop(value.bytes(nextHopLength));
   value.u8();
-  const prefixes = decodeNlri(value.bytes(value.remaining), family);
+  const prefixes = decodeNlri(value.bytes(value.remaining), family, addPath?.includes(family));
   if (prefixes === undefined) return undefined;
   return nextHop === undefined ? { prefixes } : { nextHop, prefixes };
 }
@@ -38,12 +39,12 @@ export function decodeMpReach(
 /** MP_UNREACH_NLRI (RFC 4760 section 4): AFI (2), SAFI (1), withdrawn prefixes. */
 export function decodeMpUnreach(
   value: ByteReader,
-  families: readonly IpFamily[],
+  { families, addPath }: DecodeContext,
 ): { readonly prefixes?: PackedPrefixes } | undefined {
   if (value.remaining < 3) return undefined;
   const family = familyOf(value.u16(), value.u8());
   if (family === undefined || !families.includes(family)) return {};
-  const prefixes = decodeNlri(value.bytes(value.remaining), family);
+  const prefixes = decodeNlri(value.bytes(value.remaining), family, addPath?.includes(family));
   return prefixes === undefined ? undefined : { prefixes };
 }
 

@@ -3,55 +3,68 @@ import type { PackedPrefixes } from "./message.ts";
 
 /**
  * Prefixes on the wire (RFC 4271 section 4.3): length in bits (1), then as many octets as hold them.
+ * With ADD-PATH (RFC 7911 section 3) a path identifier (4) goes before each.
  *
  * A hot path: no string and no object a prefix, loops over typed arrays only. Measured on Node 24 in
  * fields of 810 prefixes of /26: 40 M prefixes/s decoded, 100 M/s written; IPv6 half of that.
  */
 
+const pathIdOctets = 4;
+
 /**
  * Reads all of `bytes`. Bits past a prefix' length are taken as zero (RFC 4271 section 4.3).
  * Undefined when a length is out of range or a prefix runs past the end.
  */
-export function decodeNlri(bytes: Uint8Array, family: IpFamily): PackedPrefixes | undefined {
-  const count = countPrefixes(bytes, family === 4 ? 32 : 128);
+export function decodeNlri(
+  bytes: Uint8Array,
+  family: IpFamily,
+  addPath = false,
+): PackedPrefixes | undefined {
+  const lead = addPath ? pathIdOctets : 0;
+  const count = countPrefixes(bytes, family === 4 ? 32 : 128, lead);
   if (count < 0) return undefined;
   const wordCount = family === 4 ? count : count * 4;
-  // One buffer for both: making buffers is what costs most here.
-  const buffer = new ArrayBuffer(wordCount * 4 + count);
+  const idCount = addPath ? count : 0;
+  // One buffer for all: making buffers is what costs most here.
+  const buffer = new ArrayBuffer((wordCount + idCount) * 4 + count);
   const words = new Uint32Array(buffer, 0, wordCount);
-  const lengths = new Uint8Array(buffer, wordCount * 4, count);
-  if (family === 4) fill4(bytes, words, lengths);
-  else fill6(bytes, words, lengths);
-  return { family, count, words, lengths };
+  const lengths = new Uint8Array(buffer, (wordCount + idCount) * 4, count);
+  if (family === 4) fill4(bytes, words, lengths, lead);
+  else fill6(bytes, words, lengths, lead);
+  if (!addPath) return { family, count, words, lengths };
+  const pathIds = new Uint32Array(buffer, wordCount * 4, count);
+  fillIds(bytes, lengths, pathIds);
+  return { family, count, words, lengths, pathIds };
 }
 
 /** -1 when malformed. */
-function countPrefixes(bytes: Uint8Array, maxBits: number): number {
+function countPrefixes(bytes: Uint8Array, maxBits: number, lead: number): number {
   let count = 0;
-  let at = 0;
+  let at = lead;
   while (at < bytes.length) {
     const bits = bytes[at] as number;
     if (bits > maxBits) return -1;
-    at += 1 + ((bits + 7) >>> 3);
+    at += 1 + ((bits + 7) >>> 3) + lead;
     count++;
   }
-  return at === bytes.length ? count : -1;
+  // After the last prefix `at` has passed over a path identifier that is not there.
+  return at === bytes.length + lead ? count : -1;
 }
 
 /** Four octets are read whatever the length, as long as there are four: the mask drops the rest. */
-function fill4(bytes: Uint8Array, words: Uint32Array, lengths: Uint8Array): void {
-  let at = 0;
+function fill4(bytes: Uint8Array, words: Uint32Array, lengths: Uint8Array, lead: number): void {
+  let at = lead;
   for (let i = 0; i < lengths.length; i++) {
     const bits = bytes[at] as number;
     const word = at + 4 < bytes.length ? wordAt(bytes, at + 1) : endWordAt(bytes, at + 1);
     lengths[i] = bits;
     words[i] = bits === 0 ? 0 : word & (-1 << (32 - bits));
-    at += 1 + ((bits + 7) >>> 3);
+    at += 1 + ((bits + 7) >>> 3) + lead;
   }
 }
 
-function fill6(bytes: Uint8Array, words: Uint32Array, lengths: Uint8Array): void {
-  let at = 0;
+function fill6(bytes: Uint8Array, words: Uint32Array, lengths: Uint8Array, lead: number): void {
+  let at = lead;
   for (let i = 0; i < lengths.length; i++) {
     const bits = bytes[at] as number;
     lengths[i] = bits;
@@ -60,7 +73,15 @@ function fill6(bytes: Uint8Array, words: Uint32Array, lengths: Uint8Array): void
       const value = from + 3 < bytes.length ? wordAt(bytes, from) : endWordAt(bytes, from);
       words[word] = rest >= 32 ? value : value & (-1 << (32 - rest));
     }
-    at += 1 + ((bits + 7) >>> 3);
+    at += 1 + ((bits + 7) >>> 3) + lead;
+  }
+}
+
+function fillIds(bytes: Uint8Array, lengths: Uint8Array, pathIds: Uint32Array): void {
+  let at = 0;
+  for (let i = 0; i < lengths.length; i++) {
+    pathIds[i] = wordAt(bytes, at);
+    at += pathIdOctets + 1 + (((lengths[i] as number) + 7) >>> 3);
   }
 }
 
@@ -80,7 +101,7 @@ function endWordAt(bytes: Uint8Array, at: number): number {
   return word;
 }
 
-/** Octets that prefix `index` takes on the wire. */
+/** Octets that prefix `index` takes on the wire, without a path identifier. */
 export function nlriLength(prefixes: PackedPrefixes, index: number): number {
   return 1 + (((prefixes.lengths[index] as number) + 7) >>> 3);
 }
@@ -89,12 +110,13 @@ export function nlriLength(prefixes: PackedPrefixes, index: number): number {
 export function fitNlri(
   prefixes: PackedPrefixes,
   first: number,
-  room: number,
+  { room, addPath = false }: { readonly room: number; readonly addPath?: boolean },
 ): { readonly count: number; readonly octets: number } {
+  const lead = addPath ? pathIdOctets : 0;
   let octets = 0;
   let index = first;
   while (index < prefixes.count) {
-    const next = octets + nlriLength(prefixes, index);
+    const next = octets + lead + nlriLength(prefixes, index);
     if (next > room) break;
     octets = next;
     index++;
@@ -103,28 +125,40 @@ export function fitNlri(
 }
 
 /**
- * Writes prefixes `first` to `end` (not included) into `target` at `offset`. Whole words are written:
- * up to three octets behind the last prefix are spoilt, so what follows must be written afterwards.
+ * Writes prefixes `first` to `end` (not included) into `target` at `offset`, with ADD-PATH each after
+ * its path identifier (0 where there is none). Whole words are written: up to three octets behind
+ * the last prefix are spoilt, so what follows must be written afterwards.
  */
 export function writeNlri(
   prefixes: PackedPrefixes,
-  { first, end }: { readonly first: number; readonly end: number },
+  {
+    first,
+    end,
+    addPath = false,
+  }: { readonly first: number; readonly end: number; readonly addPath?: boolean },
   { target, offset }: { readonly target: Uint8Array; readonly offset: number },
 ): void {
-  const { words, lengths } = prefixes;
+  const { words, lengths, pathIds } = prefixes;
   const stride = prefixes.family === 4 ? 1 : 4;
   let at = offset;
   for (let i = first; i < end; i++) {
+    if (addPath) {
+      writeWord(target, at, pathIds?.[i] ?? 0);
+      at += pathIdOctets;
+    }
     const bits = lengths[i] as number;
     target[at] = bits;
     let to = at + 1;
     for (let rest = bits, index = i * stride; rest > 0; rest -= 32, index++, to += 4) {
-      const word = words[index] as number;
-      target[to] = word >>> 24;
-      target[to + 1] = word >>> 16;
-      target[to + 2] = word >>> 8;
-      target[to + 3] = word;
+      writeWord(target, to, words[index] as number);
     }
     at += 1 + ((bits + 7) >>> 3);
   }
+}
+
+function writeWord(target: Uint8Array, at: number, word: number): void {
+  target[at] = word >>> 24;
+  target[at + 1] = word >>> 16;
+  target[at + 2] = word >>> 8;
+  target[at + 3] = word;
 }

@@ -1,7 +1,7 @@
 import { ByteReader } from "../../lib/byte-reader.ts";
 import type { IpAddr, IpFamily } from "../../lib/ip-addr.ts";
-import type { DecodeContext } from "./attribute-rows.ts";
 import { type DecodedAttributes, decodeAttributes, updateSubcode } from "./attributes.ts";
+import type { DecodeContext } from "./context.ts";
 import { type Decoded, UpdateError } from "./decode-error.ts";
 import type { PackedPrefixes, PathAttributes, UpdateMessage } from "./message.ts";
 import { decodeNlri } from "./nlri.ts";
@@ -26,8 +26,8 @@ export function decodeUpdate(body: Uint8Array, context: DecodeContext): Decoded<
 
 function readUpdate(body: Uint8Array, context: DecodeContext): UpdateMessage {
   const fields = splitFields(body);
-  const withdrawn4 = classicPrefixes(fields.withdrawn, "Withdrawn Routes");
-  const announced4 = classicPrefixes(fields.announced, "NLRI");
+  const withdrawn4 = classicPrefixes(fields.withdrawn, "Withdrawn Routes", context);
+  const announced4 = classicPrefixes(fields.announced, "NLRI", context);
   const decoded = decodeAttributes(fields.attributes, context);
   const { draft, codes } = decoded;
 
@@ -71,8 +71,12 @@ function splitFields(body: Uint8Array): {
 }
 
 /** RFC 7606 section 5.3: prefixes that cannot be read reset the session. */
-function classicPrefixes(bytes: Uint8Array, field: string): PackedPrefixes {
-  const prefixes = decodeNlri(bytes, 4);
+function classicPrefixes(
+  bytes: Uint8Array,
+  field: string,
+  { addPath }: DecodeContext,
+): PackedPrefixes {
+  const prefixes = decodeNlri(bytes, 4, addPath?.includes(4));
   if (prefixes !== undefined) return prefixes;
   throw new UpdateError(`${field} hold a malformed prefix`, updateSubcode.networkField);
 }

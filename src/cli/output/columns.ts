@@ -68,6 +68,14 @@ const tables: Readonly<Record<View["table"], TableColumns>> = {
       ASNUMBER: ({ spec }) => spec.asNumber,
     }),
   ),
+  BGPFilter: same(
+    columns<"BGPFilter">({
+      NUMEXPORTV4: ({ spec }) => spec.exportV4?.length ?? 0,
+      NUMIMPORTV4: ({ spec }) => spec.importV4?.length ?? 0,
+      NUMEXPORTV6: ({ spec }) => spec.exportV6?.length ?? 0,
+      NUMIMPORTV6: ({ spec }) => spec.importV6?.length ?? 0,
+    }),
+  ),
   BGPPeer: same(
     columns<"BGPPeer">({
       PEERIP: ({ spec }) => spec.peerIP || spec.peerSelector || spec.localWorkloadSelector,
@@ -82,6 +90,13 @@ const tables: Readonly<Record<View["table"], TableColumns>> = {
       STATE: ({ spec }) => spec.state,
     }),
   ),
+  CalicoNodeStatus: {
+    ps: columns<"CalicoNodeStatus">({ NODE: ({ spec }) => spec.node }),
+    wide: columns<"CalicoNodeStatus">({
+      NODE: ({ spec }) => spec.node,
+      CLASSES: ({ spec }) => spec.classes.join(","),
+    }),
+  },
   ClusterInformation: same(
     columns<"ClusterInformation">({
       CLUSTERGUID: ({ spec }) => spec.clusterGUID,

@@ -25,6 +25,7 @@ export type LibcName =
   | "shutdown"
   | "setsockopt"
   | "getsockopt"
+  | "getsockname"
   | "close"
   | "open"
   | "setns"
@@ -33,7 +34,8 @@ export type LibcName =
   | "eventfd"
   | "write"
   | "read"
-  | "poll";
+  | "poll"
+  | "if_nametoindex";
 
 export const libc: Readonly<Record<LibcName, NativeFunction>> = {
   socket: lib.func("int socket(int, int, int)"),
@@ -48,6 +50,7 @@ export const libc: Readonly<Record<LibcName, NativeFunction>> = {
   shutdown: lib.func("int shutdown(int, int)"),
   setsockopt: lib.func("int setsockopt(int, int, int, void *, uint)"),
   getsockopt: lib.func("int getsockopt(int, int, int, void *, void *)"),
+  getsockname: lib.func("int getsockname(int, void *, void *)"),
   close: lib.func("int close(int)"),
   open: lib.func("int open(const char *, int)"),
   setns: lib.func("int setns(int, int)"),
@@ -57,6 +60,7 @@ export const libc: Readonly<Record<LibcName, NativeFunction>> = {
   write: lib.func("long write(int, void *, ulong)"),
   read: lib.func("long read(int, void *, ulong)"),
   poll: lib.func("int poll(void *, ulong, int)"),
+  if_nametoindex: lib.func("uint if_nametoindex(const char *)"),
 };
 /** errno of the last call. To be read before anything else is called. */
 export function errno(): number {

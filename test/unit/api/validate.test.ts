@@ -28,7 +28,7 @@ const refused: readonly (readonly [input: unknown, message: string])[] = [
   [{}, "resource: kind: is required"],
   [{ kind: "Pod" }, 'Pod: kind: "Pod" is not known'],
   [{ kind: "toString" }, 'toString: kind: "toString" is not known'],
-  [{ kind: "BGPFilter" }, 'BGPFilter: kind: "BGPFilter" is not supported'],
+  [{ kind: "IPReservation" }, 'IPReservation: kind: "IPReservation" is not supported'],
   [
     { apiVersion: "crd.projectcalico.org/v1", kind: "IPPool", metadata: { name: "p" } },
     'IPPool "p": apiVersion: must be projectcalico.org/v3, got "crd.projectcalico.org/v1"',
@@ -248,6 +248,26 @@ const refused: readonly (readonly [input: unknown, message: string])[] = [
     'BGPPeer "x": spec.peerIP: must have a port from 1 to 65535, got "192.0.2.1:70000"',
   ],
   [
+    peer({ peerIP: "192.0.2.1%eth0" }),
+    'BGPPeer "x": spec.peerIP: must name an interface after %, got "192.0.2.1%eth0"',
+  ],
+  [
+    peer({ peerIP: "fe80::1%not an interface" }),
+    'BGPPeer "x": spec.peerIP: must name an interface after %, got "fe80::1%not an interface"',
+  ],
+  [
+    v3(
+      "BGPPeer",
+      { peerIP: "192.0.2.1" },
+      { name: "x", annotations: { "tortie.dev/bfd": "9ms x 3" } },
+    ),
+    'BGPPeer "x": metadata.annotations: tortie.dev/bfd must be an interval from 10ms to 60000ms and a multiplier, as in "300ms x 3", got "9ms x 3"',
+  ],
+  [
+    v3("BGPPeer", { peerIP: "192.0.2.1" }, { name: "x", annotations: { "tortie.dev/bdf": "" } }),
+    'BGPPeer "x": metadata.annotations: tortie.dev/bdf is not known',
+  ],
+  [
     peer({ reachableBy: "fd00::1" }),
     'BGPPeer "x": spec.reachableBy: must be of the family of peerIP, got "fd00::1"',
   ],
@@ -343,6 +363,11 @@ const accepted: readonly (readonly [input: unknown, spec: Spec])[] = [
   [tier("default", {}), { order: 1_000_000, defaultAction: "Deny" }],
   [tier("security", { order: 10 }), { order: 10, defaultAction: "Deny" }],
   [peer({ peerIP: "[fd00::1]:1179" }), { peerIP: "[fd00::1]:1179" }],
+  [peer({ peerIP: "fe80::1%eth0.5" }), { peerIP: "fe80::1%eth0.5" }],
+  [
+    peer({ peerIP: "[fe80::1%eth0.5]:1179", reachableBy: "fd00::1" }),
+    { peerIP: "[fe80::1%eth0.5]:1179", reachableBy: "fd00::1" },
+  ],
   [
     v3("FelixConfiguration", { bpfEnabled: true, nftablesMode: "auto" }, { name: "default" }),
     { bpfEnabled: true, nftablesMode: "auto" },

@@ -347,6 +347,15 @@ test("get prints tables as calicoctl does", async () => {
     v3("Node", "n2", { bgp: { ipv4Address: "192.0.2.2/24", asNumber: 65002 } }),
     v3("BGPConfiguration", "default", { asNumber: 65001 }),
     v3("BGPPeer", "rr", { nodeSelector: "all()", peerSelector: "has(rr)" }),
+    v3("BGPFilter", "f", {
+      exportV4: [{ action: "Accept" }, { action: "Reject" }],
+      importV6: [{ action: "Reject" }],
+    }),
+    v3("CalicoNodeStatus", "s", {
+      node: "n1",
+      classes: ["BGP", "Routes"],
+      updatePeriodSeconds: 10,
+    }),
   ]);
   const rows: readonly (readonly [command: string, table: string])[] = [
     [
@@ -375,6 +384,12 @@ test("get prints tables as calicoctl does", async () => {
       "NAME   ASN       IPV4           IPV6\nn1     (65001)   192.0.2.1/24   -\nn2     65002     192.0.2.2/24   -\n",
     ],
     ["get bgppeer", "NAME   PEERIP    NODE    ASN\nrr     has(rr)   all()   0\n"],
+    [
+      "get bf",
+      "NAME   NUMEXPORTV4   NUMIMPORTV4   NUMEXPORTV6   NUMIMPORTV6\nf      2             0             0             1\n",
+    ],
+    ["get nodestatus", "NAME   NODE\ns      n1\n"],
+    ["get nodestatus -o wide", "NAME   NODE   CLASSES\ns      n1     BGP,Routes\n"],
     [
       "get ippool -o custom-columns=NAME,cidr,USE:.spec.allowedUses[1],X:.spec.x",
       "NAME        CIDR          USE      X\na           10.0.0.0/16   Tunnel   <none>\nlong-name   fd00::/64     Tunnel   <none>\n",

@@ -43,6 +43,7 @@ test("A mesh session is proposed with our timers, from the node's address", () =
   const [peer] = configOf("a").peers;
   assert.deepEqual(peer, {
     type: "NodeMesh",
+    origin: "mesh",
     policy: { nextHopMode: "Auto", allowedLocalAs: 0 },
     config: {
       name: "Mesh_10_0_0_10",
@@ -160,28 +161,6 @@ test("A reflector's iBGP peers are clients unless they are of its cluster", () =
   );
 });
 
-test("A peer that asks for what we cannot do is kept down, with the reason", () => {
-  const password = { secretKeyRef: { name: "bgp", key: "password" } };
-  const { peers, blocked } = configOf("a", {
-    ...withPeers({
-      p1: { peerIP: "10.9.9.1", password },
-      p2: { peerIP: "10.9.9.2", filters: ["f"] },
-      p3: { peerIP: "10.9.9.3", ttlSecurity: 1 },
-    }),
-  });
-  assert.deepEqual(peers, []);
-  assert.deepEqual(
-    blocked.map(({ address, reason }) => [address, reason]),
-    [
-      ["10.9.9.1", "it has a password, which is not supported"],
-      ["10.9.9.2", "it has filters, which are not supported"],
-      ["10.9.9.3", "it has ttlSecurity, which is not supported"],
-    ],
-  );
-  const mesh = configOf("a", { configurations: { default: { nodeMeshPassword: password } } });
-  assert.deepEqual([mesh.peers.length, mesh.blocked.length], [0, 2]);
-});
-
 test("One address has one session: the mesh's before a global, before a node's", () => {
   const { peers, blocked } = configOf("a", { peers: { dup: { peerIP: "10.0.0.10" } } });
   assert.equal(peers.length, 2);
@@ -198,6 +177,7 @@ test("What cannot be read is left out and told of", () => {
       p: { peerSelector: "((" },
       q: { peerIP: "10.9.9.9:99999" },
       r: { localWorkloadSelector: "all()" },
+      s: { peerIP: "fe80::1" },
     },
     pools: [{ cidr: "10.244.0.1/16" }],
     configurations: {
@@ -211,12 +191,13 @@ test("What cannot be read is left out and told of", () => {
     'BGPPeer "p"',
     'BGPPeer "q"',
     'BGPPeer "r"',
+    'BGPPeer "s"',
     'IPPool "pool0"',
   ]) {
     assert.ok(problems.includes(name), name);
   }
   assert.match(problems, /prefixAdvertisements: Cannot parse community "x"/);
-  assert.equal(config.problems.length, 6);
+  assert.equal(config.problems.length, 7);
 });
 
 test("Blocks: confirmed and empty are ours, pending is not yet, one to be deleted is only told", () => {

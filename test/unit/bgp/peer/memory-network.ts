@@ -1,17 +1,26 @@
 import type {
-  Connection,
   ConnectionHandlers,
-  ListenHandlers,
+  IncomingConnection,
   Transport,
 } from "../../../../src/bgp/peer/transport.ts";
 import type { IpAddr } from "../../../../src/lib/ip-addr.ts";
+import type { Prefix } from "../../../../src/lib/prefix.ts";
+import type { Secret } from "../../../../src/lib/secret.ts";
+
+type Accept = (connection: IncomingConnection) => void;
 
 /** Hosts that speak TCP in memory. Nothing moves but in run(). */
 export class MemoryNetwork {
-  readonly listeners: Map<string, ListenHandlers> = new Map<string, ListenHandlers>();
+  readonly listeners: Map<string, Accept> = new Map<string, Accept>();
+  /** Keys that listeners have, by address of the listener. */
+  readonly keys: Map<IpAddr, ReadonlyMap<Prefix, Secret>> = new Map();
+  /** Prefixes whose key cannot be set. */
+  readonly badKeys: Map<Prefix, string> = new Map();
   readonly connections: MemoryConnection[] = [];
   /** Bytes and ends of connections are lost while it is set. */
   isCut: boolean = false;
+  /** How far hosts are from one another. */
+  hops: number = 1;
   /** Connection attempts of each address. */
   readonly attempts: Map<IpAddr, number> = new Map<IpAddr, number>();
   #waiting: (() => void)[] = [];
@@ -40,11 +49,17 @@ export class MemoryNetwork {
         this.later(() => this.#arrive(ours, theirs, `${target.address}:${target.port}`));
         return ours;
       },
-      listen: (endpoint, handlers) => {
+      listen: (endpoint, accepted) => {
         const key = `${endpoint.address}:${endpoint.port}`;
-        this.listeners.set(key, handlers);
-        this.later(() => handlers.listening(endpoint.port));
-        return () => this.listeners.delete(key);
+        this.listeners.set(key, accepted);
+        return {
+          port: endpoint.port,
+          setKeys: (keys) => {
+            this.keys.set(endpoint.address, keys);
+            return new Map([...this.badKeys].filter(([prefix]) => keys.has(prefix)));
+          },
+          close: () => this.listeners.delete(key),
+        };
       },
     };
   }
@@ -59,11 +74,11 @@ export class MemoryNetwork {
     this.later(() => {
       if (!ours.isClosed) ours.handlers?.connected();
     });
-    listener.accepted(theirs);
+    listener(theirs);
   }
 }
 
-export class MemoryConnection implements Connection {
+export class MemoryConnection implements IncomingConnection {
   readonly localAddress: IpAddr;
   readonly remoteAddress: IpAddr;
   readonly #network: MemoryNetwork;
@@ -95,6 +110,14 @@ export class MemoryConnection implements Connection {
     this.handlers = undefined;
     if (!this.#network.isCut) this.#network.later(() => this.other?.ends("The peer has closed"));
     return Promise.resolve();
+  }
+
+  limitHops(hops: number): boolean {
+    return this.#network.hops <= hops;
+  }
+
+  refuse(): void {
+    void this.close();
   }
 
   afterPendingReads(callback: () => void): void {

@@ -7,6 +7,8 @@ import { encodeRouteRefresh } from "../../../../src/bgp/wire/route-refresh.ts";
 import type { Asn } from "../../../../src/lib/asn.ts";
 import type { IpAddr } from "../../../../src/lib/ip-addr.ts";
 import { createLogger } from "../../../../src/lib/log.ts";
+import { hostPrefix } from "../../../../src/lib/prefix.ts";
+import { Secret } from "../../../../src/lib/secret.ts";
 import { FakeClock } from "../../../support/fake-clock.ts";
 import { pack, unpack } from "../../../support/packed-prefixes.ts";
 import { MemoryNetwork } from "./memory-network.ts";
@@ -326,6 +328,48 @@ suite("createPeers", () => {
     assert.equal(stateOf(a), "Established");
     world.pass(70);
     assert.deepEqual(downs(a)[0], ["The peer takes no bytes", false]);
+  });
+
+  test("a peer whose key the listener cannot take stays Idle and is refused until it can", () => {
+    const world = new World();
+    const [a, b] = [world.speaker(addressA), world.speaker(addressB)];
+    const host = hostPrefix(addressB);
+    world.network.badKeys.set(host, "no room");
+    const password = new Secret("key");
+    a.peers.configure([peer(a, b, { password })]);
+    b.peers.configure([peer(b, a)]);
+    world.pass(2);
+    assert.deepEqual([stateOf(a), reasonOf(a)], ["Idle", "no room"]);
+    assert.equal(world.network.attempts.get(addressA), undefined);
+    assert.deepEqual([kinds(a), kinds(b)], [[], []]);
+    world.network.badKeys.clear();
+    world.pass(40);
+    assert.deepEqual(world.network.keys.get(addressA), new Map([[host, password]]));
+    assert.deepEqual([kinds(a), kinds(b)], [["established"], ["established"]]);
+  });
+
+  test("a changed password resets its peer, and a peer that is gone has no key", () => {
+    const world = new World();
+    const [a, b] = world.pair({ password: new Secret("one") });
+    a.peers.configure([peer(a, b, { password: new Secret("one") })]);
+    world.pass(1);
+    assert.deepEqual(kinds(a), ["established"]);
+    a.peers.configure([peer(a, b, { password: new Secret("two") })]);
+    world.pass(1);
+    assert.deepEqual(kinds(a), ["established", "down", "established"]);
+    a.peers.configure([]);
+    assert.deepEqual(world.network.keys.get(addressA), new Map());
+  });
+
+  test("a peer from too far away is refused, and its status says so", () => {
+    const world = new World();
+    world.network.hops = 2;
+    const [a, b] = [world.speaker(addressA), world.speaker(addressB)];
+    a.peers.configure([peer(a, b, { passive: true, ttlSecurityHops: 1 })]);
+    b.peers.configure([peer(b, a)]);
+    world.pass(2);
+    assert.deepEqual([stateOf(a), reasonOf(a)], ["Active", "The peer is more than 1 hops away"]);
+    assert.deepEqual([kinds(a), kinds(b)], [[], []]);
   });
 
   test("bytes that are no BGP end the session with a header error", () => {

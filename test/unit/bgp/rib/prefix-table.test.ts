@@ -4,6 +4,7 @@ import * as fc from "fast-check";
 import { PrefixTable } from "../../../../src/bgp/rib/prefix-table.ts";
 import { type IpFamily, ipFromBits } from "../../../../src/lib/ip-addr.ts";
 import { type Prefix, parsePrefix, prefixOf } from "../../../../src/lib/prefix.ts";
+import { cpuMsSince } from "../../../support/cpu-time.ts";
 
 /** Few bits vary, so that prefixes meet often and lie beside each other. */
 function prefixes(family: IpFamily): fc.Arbitrary<Prefix> {
@@ -72,7 +73,7 @@ test("PrefixTable gives a freed id again", () => {
 test("PrefixTable stays fast when runs of several lengths collide", () => {
   // 10.0.0.0/24 and 10.x/16 have the same numbers behind their lengths' offsets.
   const table = new PrefixTable(4);
-  const started = performance.now();
+  const started = process.cpuUsage();
   for (let length = 12; length <= 32; length++) {
     for (let i = 0; i < 3000; i++) {
       table.addPrefix(
@@ -80,6 +81,6 @@ test("PrefixTable stays fast when runs of several lengths collide", () => {
       );
     }
   }
-  assert.ok(performance.now() - started < 5000);
+  assert.ok(cpuMsSince(started) < 5_000);
   assert.ok(table.size > 55_000);
 });

@@ -1,8 +1,10 @@
 import { calicoApiVersion } from "../../../../src/api/meta.ts";
 import type { BGPConfigurationSpec, BGPPeerSpec } from "../../../../src/api/resources/bgp.ts";
+import type { BGPFilterSpec } from "../../../../src/api/resources/bgp-filter.ts";
 import type { IPPoolSpec } from "../../../../src/api/resources/ip-pool.ts";
 import type { AffinityState } from "../../../../src/api/resources/ipam.ts";
 import type { NodeSpec } from "../../../../src/api/resources/node.ts";
+import type { WorkloadEndpoint } from "../../../../src/api/resources/workload-endpoint.ts";
 import type { BgpResources } from "../../../../src/bgp/config/bgp-resources.ts";
 
 /** What a test says of a cluster; everything else is as after an installation. */
@@ -14,6 +16,10 @@ export interface ClusterSketch {
   readonly blocks?: Readonly<Record<string, string | readonly [string, AffinityState]>>;
   readonly configurations?: Readonly<Record<string, BGPConfigurationSpec>>;
   readonly peers?: Readonly<Record<string, BGPPeerSpec>>;
+  /** Of BGPPeers. */
+  readonly annotations?: Readonly<Record<string, Readonly<Record<string, string>>>>;
+  readonly filters?: Readonly<Record<string, BGPFilterSpec>>;
+  readonly workloads?: readonly WorkloadEndpoint[];
   readonly felix?: Readonly<Record<string, unknown>>;
 }
 
@@ -29,7 +35,11 @@ export function cluster(sketch: ClusterSketch): BgpResources {
     configurations: mapOf(sketch.configurations ?? {}, (name, spec) =>
       resource("BGPConfiguration", name, spec),
     ),
-    peers: mapOf(sketch.peers ?? {}, (name, spec) => resource("BGPPeer", name, spec)),
+    peers: mapOf(sketch.peers ?? {}, (name, spec) =>
+      annotated(resource("BGPPeer", name, spec), sketch.annotations?.[name] ?? {}),
+    ),
+    filters: mapOf(sketch.filters ?? {}, (name, spec) => resource("BGPFilter", name, spec)),
+    workloads: new Map((sketch.workloads ?? []).map((each) => [each.metadata.name, each])),
     affinities: mapOf(blocks, (cidr, owner) => {
       const [node, state] = typeof owner === "string" ? ([owner, "confirmed"] as const) : owner;
       return resource("BlockAffinity", cidr, { cidr, node, state });
@@ -55,4 +65,11 @@ function resource<Kind extends string, Spec>(
   labels: Readonly<Record<string, string>> = {},
 ) {
   return { apiVersion: calicoApiVersion, kind, metadata: { name, labels }, spec };
+}
+
+function annotated<R extends { readonly metadata: object }>(
+  given: R,
+  annotations: Readonly<Record<string, string>>,
+): R {
+  return { ...given, metadata: { ...given.metadata, annotations } };
 }

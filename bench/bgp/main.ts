@@ -1,0 +1,13 @@
+import { readOptions, usage } from "./options.ts";
+import { textTable, writeDocument } from "./report.ts";
+import { type Results, runBench } from "./run-bench.ts";
+
+/** `npm run bench:bgp`: tortie beside other BGP daemons, each alone with the same load. */
+const options = readOptions(process.argv.slice(2));
+if (options === "help") {
+  process.stdout.write(usage);
+} else {
+  const results: Results = await runBench(options);
+  process.stdout.write(`\n${textTable(results)}\n`);
+  if (options.writesDocument) await writeDocument(results);
+}

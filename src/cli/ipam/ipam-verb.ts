@@ -1,0 +1,71 @@
+import { Ipam } from "../../ipam/ipam.ts";
+import { InputError } from "../../lib/errors.ts";
+import type { Arguments } from "../arguments.ts";
+import type { Verb, VerbContext } from "../verb.ts";
+import { runCheck } from "./check.ts";
+import { runConfigure } from "./configure.ts";
+import { runRelease } from "./release.ts";
+import { runShow } from "./show.ts";
+import { runWhy } from "./why.ts";
+
+/** What a subcommand works with. */
+export interface IpamContext extends VerbContext {
+  readonly ipam: Ipam;
+}
+
+type Subcommand = (args: Arguments, context: IpamContext) => Promise<number>;
+
+const subcommands: Readonly<Record<string, Subcommand>> = {
+  show: runShow,
+  check: runCheck,
+  release: runRelease,
+  configure: runConfigure,
+  why: runWhy,
+};
+
+/** `ipam` as calicoctl has it (facts 7.3), and `why`. */
+export const ipamVerb: Verb = {
+  summary: "show, check and change what IPAM has given away",
+  usage: [
+    "show [--ip ADDRESS | --show-blocks | --show-borrowed | --show-configuration]",
+    "check [--show-all-ips] [--show-problem-ips] [-o FILE]",
+    "release --ip ADDRESS | --from-report FILE... [--force]",
+    "configure [--strictaffinity BOOL] [--max-blocks-per-host N] [--ip-cooldown-seconds N]",
+    "why ADDRESS",
+  ],
+  examples: [
+    "tortie ipam show --show-blocks",
+    "tortie ipam check -o report.json",
+    "tortie ipam release --from-report report.json",
+    "tortie ipam why 10.244.34.65",
+  ],
+  options: {
+    ip: { value: "ADDRESS", help: "show, release: one address" },
+    "show-blocks": { help: "show: each block of the pools" },
+    "show-borrowed": { help: "show: addresses on another node than their block's" },
+    "show-configuration": { help: "show: the configuration of IPAM" },
+    "show-all-ips": { help: "check: every address, and who uses it" },
+    "show-problem-ips": { help: "check: the addresses that are wrong" },
+    output: { short: "o", value: "FILE", help: "check: write a report for `ipam release`" },
+    "from-report": {
+      value: "FILE",
+      multiple: true,
+      help: "release: leaked addresses of a report; of several, those that stand in all",
+    },
+    force: { help: "release: even while the datastore is not locked" },
+    strictaffinity: { value: "BOOL", help: "configure: nodes never borrow addresses" },
+    "max-blocks-per-host": { value: "N", help: "configure: 0 is the default of 20" },
+    "ip-cooldown-seconds": { value: "N", help: "configure: rest of a released address" },
+  },
+  run: async (args, context) => {
+    const [name = ""] = args.words;
+    const subcommand = Object.hasOwn(subcommands, name) ? subcommands[name] : undefined;
+    if (subcommand === undefined) {
+      const known = Object.keys(subcommands).join(", ");
+      throw new InputError(`Cannot run "ipam ${name}": it must be one of ${known}`);
+    }
+    const { clock, random } = context;
+    const datastore = await context.datastore();
+    return subcommand(args, { ...context, ipam: new Ipam({ datastore, clock, random }) });
+  },
+};

@@ -1,0 +1,108 @@
+import type { IPAMConfigurationSpec } from "../../api/resources/ipam.ts";
+import { isDatastoreError } from "../../datastore/datastore.ts";
+import type { Allocation } from "../../ipam/audit.ts";
+import type { PoolUtilization } from "../../ipam/utilization.ts";
+import type { Arguments } from "../arguments.ts";
+import { tableText } from "../output/table.ts";
+import { requireAddress } from "./address.ts";
+import type { IpamContext } from "./ipam-verb.ts";
+
+/** `ipam show` with calicoctl's columns (facts C). */
+export async function runShow(args: Arguments, context: IpamContext): Promise<number> {
+  const { io, ipam } = context;
+  const ip = args.value("ip");
+  if (ip !== undefined) return showAddress(ip, context);
+  if (args.has("show-configuration")) {
+    io.stdout.write(tableText(configurationRows(await configurationOf(context))));
+  } else if (args.has("show-borrowed")) {
+    io.stdout.write(tableText(borrowedRows((await ipam.audit()).allocations)));
+  } else {
+    const withBlocks = args.has("show-blocks");
+    io.stdout.write(tableText(utilizationRows(await ipam.utilization(), withBlocks)));
+  }
+  return 0;
+}
+
+async function showAddress(text: string, { io, ipam }: IpamContext): Promise<number> {
+  const address = requireAddress(text, "--ip");
+  const holder = await ipam.holderOf(address);
+  if (holder === undefined) {
+    io.stdout.write(`${address} is not assigned\n`);
+    return 0;
+  }
+  const attributes = Object.entries(holder.attributes)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, value]) => `  ${name}: ${value}\n`);
+  io.stdout.write(`IP ${address} is in use\nAttributes:\n${attributes.join("")}`);
+  io.stdout.write(`Handle: ${holder.handle}\n`);
+  return 0;
+}
+
+export async function configurationOf({
+  datastore,
+}: Pick<IpamContext, "datastore">): Promise<IPAMConfigurationSpec> {
+  try {
+    const store = await datastore();
+    return (await store.get({ kind: "IPAMConfiguration", name: "default" })).spec;
+  } catch (error) {
+    if (isDatastoreError(error, "not-found")) return {};
+    throw error;
+  }
+}
+
+function configurationRows(spec: IPAMConfigurationSpec): string[][] {
+  const { strictAffinity = false, autoAllocateBlocks = true, maxBlocksPerHost = 0 } = spec;
+  return [
+    ["PROPERTY", "VALUE"],
+    ["StrictAffinity", String(strictAffinity)],
+    ["AutoAllocateBlocks", String(autoAllocateBlocks)],
+    ["MaxBlocksPerHost", String(maxBlocksPerHost)],
+    ["KubeVirtVMAddressPersistence", spec.kubeVirtVMAddressPersistence ?? "Disabled"],
+    ["IPCooldownSeconds", String(spec.ipCooldownSeconds ?? 0)],
+  ];
+}
+
+function borrowedRows(allocations: readonly Allocation[]): string[][] {
+  return [
+    ["IP", "BORROWING-NODE", "BLOCK", "BLOCK OWNER", "TYPE", "ALLOCATED-TO"],
+    ...allocations
+      .filter(({ borrowedFrom }) => borrowedFrom !== undefined)
+      .map(({ address, attributes, block, borrowedFrom = "", handle }) => [
+        address,
+        attributes["node"] ?? "",
+        block,
+        borrowedFrom,
+        attributes["type"] ?? (attributes["pod"] === undefined ? "" : "pod"),
+        attributes["pod"] === undefined
+          ? handle
+          : `${attributes["namespace"]}/${attributes["pod"]}`,
+      ]),
+  ];
+}
+
+function utilizationRows(pools: readonly PoolUtilization[], withBlocks: boolean): string[][] {
+  const rows = [["GROUPING", "CIDR", "IPS TOTAL", "IPS IN USE", "IPS RESERVED", "IPS FREE"]];
+  for (const { cidr, capacity, inUse, cooling, available, blocks } of pools) {
+    rows.push(["IP Pool", cidr ?? "(none)", ...counts({ capacity, inUse, cooling, available })]);
+    if (!withBlocks) continue;
+    for (const block of blocks) {
+      const { capacity: size, inUse: used, free } = block;
+      const numbers = { capacity: BigInt(size), inUse: used, cooling: block.cooling };
+      rows.push(["Block", block.cidr, ...counts({ ...numbers, available: BigInt(free) })]);
+    }
+  }
+  return rows;
+}
+
+function counts(of: {
+  readonly capacity: bigint;
+  readonly inUse: number;
+  readonly cooling: number;
+  readonly available: bigint;
+}): string[] {
+  const share = (count: bigint) => {
+    const percent = of.capacity === 0n ? 0n : (count * 200n + of.capacity) / (of.capacity * 2n);
+    return `${count} (${percent}%)`;
+  };
+  return [String(of.capacity), share(BigInt(of.inUse)), String(of.cooling), share(of.available)];
+}

@@ -1,0 +1,55 @@
+import type { Allocation, Audit } from "../../ipam/audit.ts";
+import type { IpAddr } from "../../lib/ip-addr.ts";
+import type { Arguments } from "../arguments.ts";
+import { requireAddress } from "./address.ts";
+import type { IpamContext } from "./ipam-verb.ts";
+
+/** `ipam why`: who has an address, by which handle, and whether it is leaked. */
+export async function runWhy(args: Arguments, { io, ipam }: IpamContext): Promise<number> {
+  const address = requireAddress(args.words[1], "ADDRESS");
+  for (const line of explain(address, await ipam.audit())) io.stdout.write(`${line}\n`);
+  return 0;
+}
+
+function explain(address: IpAddr, { allocations, users }: Audit): string[] {
+  const allocation = allocations.find((each) => each.address === address);
+  const names = (users.get(address) ?? []).map(({ name, node }) => `${name} on ${node}`);
+  if (allocation === undefined) {
+    if (names.length === 0) return [`${address} is free: no block gives it to anybody.`];
+    return [
+      `${address} is used by ${names.join(" and ")}, but no block gives it to anybody.`,
+      "It may be given away a second time: see `ipam check`.",
+    ];
+  }
+  return [...holderLines(allocation), ...verdictLines(allocation, names)];
+}
+
+function holderLines({
+  address,
+  block,
+  pool,
+  handle,
+  attributes,
+  sequenceNumber,
+  borrowedFrom,
+}: Allocation): string[] {
+  const lines = [
+    `${address} is allocated in block ${block} of ${pool === undefined ? "no pool" : `pool ${pool}`}.`,
+    `  handle           ${handle || "(none)"}`,
+    `  sequence number  ${sequenceNumber}`,
+    ...Object.entries(attributes).map(([name, value]) => `  ${name.padEnd(17)}${value}`),
+  ];
+  if (borrowedFrom === undefined) return lines;
+  return [...lines, `  borrowed from    ${borrowedFrom}, whose block it is`];
+}
+
+function verdictLines({ coolingSince }: Allocation, names: readonly string[]): string[] {
+  if (coolingSince !== undefined) {
+    return [`It was released at ${coolingSince} and rests before it is given again.`];
+  }
+  if (names.length === 1) return [`It is used by ${names[0]}.`];
+  if (names.length > 1) return [`It is used by ${names.join(" and ")}: only one of them can be.`];
+  return [
+    "No workload and no tunnel uses it: it is leaked, unless a pod is being added right now.",
+  ];
+}

@@ -1,0 +1,160 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { after, before, suite, type TestContext, test } from "node:test";
+import type { IpAddr } from "../../src/lib/ip-addr.ts";
+import {
+  type Bird,
+  cannotRunBird,
+  makeNamespacePair,
+  type NamespacePair,
+  startBird,
+} from "../support/bird.ts";
+import { cannotMakeNetns } from "../support/netns.ts";
+import { waitFor } from "../support/wait-for.ts";
+import { type SessionAgent, startSessionAgent, testPeer } from "./bgp-session-agent.ts";
+
+/** Longer than a session with the right key takes. */
+const refusalMs = 700;
+const us = "10.99.0.1";
+
+suite("sessions with TCP-MD5 and GTSM", { skip: cannotMakeNetns() || cannotRunBird() }, () => {
+  let pair: NamespacePair;
+  before(async () => {
+    pair = await makeNamespacePair("sec");
+  });
+  after(() => pair.remove());
+
+  const bird = async (t: TestContext, options: string, neighbor = us): Promise<Bird> => {
+    const started = await startBird(pair.b, birdConfig(options, neighbor));
+    t.after(() => started.stop());
+    return started;
+  };
+  const agent = (t: TestContext): Promise<SessionAgent> =>
+    startSessionAgent(t, pair.a, [us, "fd99::1"]);
+  const up = (who: SessionAgent) => waitFor(() => who.find("established"), { what: "the session" });
+
+  for (const [label, peer, options, neighbor] of [
+    ["we connect, IPv4", {}, "passive;", us],
+    ["BIRD connects, IPv4", { passive: true }, "", us],
+    ["we connect, IPv6", { address: "fd99::2" as IpAddr }, "passive;", "fd99::1"],
+    ["BIRD connects, IPv6", { address: "fd99::2" as IpAddr, passive: true }, "", "fd99::1"],
+  ] as const) {
+    test(`right key and GTSM: ${label}`, async (t) => {
+      const ours = await agent(t);
+      ours.tell({
+        kind: "configure",
+        peers: [testPeer({ ...peer, password: "correct horse", ttlSecurityHops: 1 })],
+      });
+      await bird(t, `password "correct horse"; ttl security on; ${options}`, neighbor);
+      await up(ours);
+    });
+  }
+
+  for (const [label, peer, options] of [
+    ["we connect", {}, "passive;"],
+    ["BIRD connects", { passive: true }, ""],
+  ] as const) {
+    test(`a wrong or missing key never becomes a session: ${label}`, async (t) => {
+      for (const [here, there] of [
+        ["correct horse", 'password "wrong";'],
+        ["correct horse", ""],
+        [undefined, 'password "correct horse";'],
+      ]) {
+        const ours = await agent(t);
+        const password = here === undefined ? {} : { password: here };
+        ours.tell({ kind: "configure", peers: [testPeer({ ...peer, ...password })] });
+        const theirs = await bird(t, `${there} ${options}`);
+        await new Promise((resolve) => setTimeout(resolve, refusalMs));
+        assert.deepEqual(ours.kinds(), []);
+        assert.doesNotMatch(await theirs.query("show protocols tortie"), /Established/);
+        await Promise.all([theirs.stop(), ours.stop()]);
+      }
+    });
+  }
+
+  test("GTSM refuses who is further away, and says so", async (t) => {
+    const ours = await agent(t);
+    const peer = testPeer({ passive: true, ttlSecurityHops: 1 });
+    ours.tell({ kind: "configure", peers: [peer] });
+    await bird(t, "multihop;");
+    const reason = async () => (await ours.status())[0]?.reason;
+    await waitFor(async () => (await reason()) === "The peer is more than 1 hops away");
+    assert.deepEqual(ours.kinds(), []);
+    ours.tell({ kind: "configure", peers: [{ ...peer, ttlSecurityHops: 192 }] });
+    await up(ours);
+  });
+
+  test("another password resets this peer alone, and takes effect on the open listener", async (t) => {
+    const [ours, other] = [await agent(t), await startSessionAgent(t, pair.b, [])];
+    await addAddress(pair.b, "10.99.0.3");
+    const peers = (password: string) => [
+      testPeer({ passive: true, password }),
+      testPeer({ name: "third", address: "10.99.0.3" as IpAddr, passive: true, password: "x" }),
+    ];
+    ours.tell({ kind: "configure", peers: peers("first") });
+    const back = testPeer({
+      name: "back",
+      address: us as IpAddr,
+      localAddress: "10.99.0.3" as IpAddr,
+      localRouterId: 3,
+      password: "x",
+    });
+    other.tell({ kind: "configure", peers: [back] });
+    await bird(t, 'password "second";');
+    await up(ours);
+    ours.tell({ kind: "configure", peers: peers("second") });
+    await waitFor(() => ours.kinds().length === 2, { what: "BIRD's session" });
+    assert.deepEqual(
+      ours.events.map((event) => "name" in event && [event.kind, event.name]),
+      [
+        ["established", "third"],
+        ["established", "peer"],
+      ],
+    );
+  });
+
+  test("a key that the kernel has no room for keeps its peer down and names the sysctl", async (t) => {
+    const limit = ["netns", "exec", pair.a, "sysctl", "-w"];
+    execFileSync("ip", [...limit, "net.core.optmem_max=700"]);
+    t.after(() => execFileSync("ip", [...limit, "net.core.optmem_max=131072"]));
+    const ours = await agent(t);
+    const peers = Array.from({ length: 20 }, (_, i) =>
+      testPeer({
+        name: `peer${i}`,
+        address: `10.99.0.${i + 2}` as IpAddr,
+        passive: true,
+        password: "key",
+      }),
+    ).reverse();
+    ours.tell({ kind: "configure", peers });
+    const theirs = await bird(t, 'password "key";');
+    const status = (await ours.status()).find(({ name }) => name === "peer0");
+    assert.equal(status?.state, "Idle");
+    assert.match(status?.reason ?? "", /TCP-MD5 key of 10\.99\.0\.2\/32.*net\.core\.optmem_max/);
+    await new Promise((resolve) => setTimeout(resolve, refusalMs));
+    assert.doesNotMatch(await theirs.query("show protocols tortie"), /Established/);
+    assert.deepEqual(ours.kinds(), []);
+  });
+});
+
+async function addAddress(namespace: string, address: string): Promise<void> {
+  const words = ["-n", namespace, "addr", "replace", `${address}/24`, "dev", "eth0"];
+  execFileSync("ip", words);
+}
+
+function birdConfig(options: string, neighbor: string): string {
+  const local = neighbor.includes(":") ? "fd99::2" : "10.99.0.2";
+  return `
+    router id 10.99.0.2;
+    protocol device {}
+    protocol bgp tortie {
+      local ${local} as 64512;
+      neighbor ${neighbor} as 64512;
+      ${options.includes("multihop") ? "" : "direct;"}
+      connect delay time 0;
+      connect retry time 1;
+      error wait time 1, 1;
+      ${options}
+      ipv4 { import all; export none; };
+    }`;
+}

@@ -1,0 +1,179 @@
+import assert from "node:assert/strict";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Readable } from "node:stream";
+import { after, before, beforeEach, test } from "node:test";
+import type { WorkloadEndpoint } from "../../../src/api/resources/workload-endpoint.ts";
+import { runResourceCommand } from "../../../src/cli/resource-command.ts";
+import { parseIpAddr } from "../../../src/lib/ip-addr.ts";
+import { MemoryDatastore } from "../../support/memory-datastore.ts";
+import { createCluster, ipamOn, pool } from "../ipam/cluster.ts";
+
+let folder = "";
+let datastore = new MemoryDatastore();
+
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), "tt-ipam-"));
+});
+after(() => rm(folder, { recursive: true }));
+
+/** Two pods of node1 with 10.0.0.0 and 10.0.0.1. */
+beforeEach(async () => {
+  datastore = new MemoryDatastore();
+  await createCluster(datastore, {
+    pools: [pool("pods", { cidr: "10.0.0.0/29", blockSize: 29 })],
+    nodes: { node1: {}, node2: {} },
+  });
+  for (const name of ["a", "b"]) {
+    const [assigned] = await ipamOn(datastore).autoAssign({
+      node: "node1",
+      use: "Workload",
+      num4: 1,
+      handle: `net.${name}`,
+      attributes: { node: "node1", pod: name, namespace: "default" },
+    });
+    await datastore.create<"WorkloadEndpoint">(endpoint(name, `${assigned?.address}/32`));
+  }
+});
+
+function endpoint(pod: string, network: string): WorkloadEndpoint {
+  return {
+    apiVersion: "projectcalico.org/v3",
+    kind: "WorkloadEndpoint",
+    metadata: { name: `node1-k8s-${pod}-eth0`, namespace: "default" },
+    spec: {
+      orchestrator: "k8s",
+      node: "node1",
+      pod,
+      endpoint: "eth0",
+      ipNetworks: [network],
+      interfaceName: `cali${pod}`,
+    },
+  };
+}
+
+async function run(command: string): Promise<{ code: number; out: string; err: string }> {
+  let [out, err] = ["", ""];
+  const io = {
+    stdout: { write: (text: string) => (out += text) },
+    stderr: { write: (text: string) => (err += text) },
+    stdin: Readable.from([]),
+    env: { DATASTORE_TYPE: "embedded" },
+  };
+  const code = await runResourceCommand(command.split(" "), io, {
+    openDatastore: async () => datastore,
+  });
+  return { code, out, err };
+}
+
+async function removeEndpoint(pod: string): Promise<void> {
+  await datastore.delete({
+    kind: "WorkloadEndpoint",
+    namespace: "default",
+    name: `node1-k8s-${pod}-eth0`,
+  });
+}
+
+test("ipam show has calicoctl's columns", async () => {
+  assert.deepEqual((await run("ipam show --show-blocks")).out.split("\n"), [
+    "GROUPING   CIDR          IPS TOTAL   IPS IN USE   IPS RESERVED   IPS FREE",
+    "IP Pool    10.0.0.0/29   8           2 (25%)      0              6 (75%)",
+    "Block      10.0.0.0/29   8           2 (25%)      0              6 (75%)",
+    "",
+  ]);
+  assert.match((await run("ipam show --ip 10.0.0.1")).out, /^IP 10.0.0.1 is in use\n.*pod: b/s);
+  assert.equal((await run("ipam show --ip 10.0.0.5")).out, "10.0.0.5 is not assigned\n");
+});
+
+test("ipam show --show-borrowed names the node that has it and the one whose block it is", async () => {
+  await ipamOn(datastore).autoAssign({
+    node: "node2",
+    use: "Workload",
+    num4: 1,
+    handle: "net.c",
+    attributes: { node: "node2", pod: "c", namespace: "default" },
+  });
+  const { out } = await run("ipam show --show-borrowed");
+  assert.match(out, /^10\.0\.0\.2 +node2 +10\.0\.0\.0\/29 +node1 +pod +default\/c$/m);
+});
+
+test("ipam check finds nothing wrong in a sound cluster", async () => {
+  const { code, out } = await run("ipam check");
+  assert.equal(code, 0);
+  assert.match(out, /Check complete; found 0 problems/);
+});
+
+test("ipam check names what is leaked, unallocated, used twice or miscounted, and ends with 1", async () => {
+  await removeEndpoint("a");
+  await datastore.create<"WorkloadEndpoint">(endpoint("free", "10.0.0.6/32"));
+  await datastore.create<"WorkloadEndpoint">(endpoint("twice", "10.0.0.1/32"));
+  await datastore.create<"WorkloadEndpoint">(endpoint("far", "192.0.2.1/32"));
+  const handle = await datastore.get({ kind: "IPAMHandle", name: "net.b" });
+  const spec = { ...handle.spec, block: { "10.0.0.0/29": 3 } };
+  await datastore.update<"IPAMHandle">({ ...handle, spec });
+  const { code, out } = await run("ipam check --show-problem-ips");
+  assert.equal(code, 1);
+  assert.match(out, /10\.0\.0\.0 is allocated to handle "net\.a", and nobody uses it/);
+  assert.match(out, /10\.0\.0\.6 is used by Workload default\/free, and not allocated/);
+  assert.match(out, /10\.0\.0\.1 is used by Workload default\/b and Workload default\/twice/);
+  assert.match(out, /192\.0\.2\.1 of Workload default\/far lies in no pool/);
+  assert.match(out, /"net\.b" counts 3 addresses of 10\.0\.0\.0\/29, which gives it 1/);
+  assert.match(out, /found 5 problems/);
+});
+
+test("ipam release --from-report takes what is leaked in all reports, and still is", async () => {
+  const [first, second] = [join(folder, "1.json"), join(folder, "2.json")];
+  await removeEndpoint("a");
+  await run(`ipam check -o ${first}`);
+  await removeEndpoint("b");
+  await run(`ipam check -o ${second}`);
+  const refused = await run(`ipam release --from-report ${first} --from-report ${second}`);
+  assert.equal(refused.code, 1);
+  const { code, out } = await run(
+    `ipam release --force --from-report ${first} --from-report ${second}`,
+  );
+  assert.deepEqual([code, out], [0, "Released 1 of 1 leaked IPs\n"]);
+  const ipam = ipamOn(datastore);
+  assert.equal(await ipam.holderOf(parseIpAddr("10.0.0.0")), undefined);
+  assert.equal((await ipam.holderOf(parseIpAddr("10.0.0.1")))?.handle, "net.b");
+});
+
+test("ipam release --from-report leaves an address that was given to somebody else since", async () => {
+  const report = join(folder, "old.json");
+  await removeEndpoint("a");
+  await run(`ipam check -o ${report}`);
+  const text = await readFile(report, "utf8");
+  await writeFile(report, text.replace(/("sequenceNumber": ")\d/, "$10"));
+  const { code, err } = await run(`ipam release --force --from-report ${report}`);
+  assert.equal(code, 1);
+  assert.match(err, /10\.0\.0\.0.*assigned again since/);
+  assert.equal((await ipamOn(datastore).holderOf(parseIpAddr("10.0.0.0")))?.handle, "net.a");
+});
+
+test("ipam release --ip, why and configure say what they did", async () => {
+  assert.match((await run("ipam why 10.0.0.1")).out, /used by Workload default\/b on node1/);
+  await removeEndpoint("b");
+  assert.match((await run("ipam why 10.0.0.1")).out, /it is leaked/);
+  assert.match((await run("ipam release --ip 10.0.0.1")).out, /Successfully released/);
+  assert.match((await run("ipam why 10.0.0.1")).out, /is free/);
+  await run("ipam configure --ip-cooldown-seconds 60 --strictaffinity true");
+  await run("ipam configure --max-blocks-per-host 2");
+  const { spec } = await datastore.get({ kind: "IPAMConfiguration", name: "default" });
+  assert.deepEqual(spec, { ipCooldownSeconds: 60, strictAffinity: true, maxBlocksPerHost: 2 });
+});
+
+for (const [command, words] of [
+  ["ipam", /must be one of show/],
+  ["ipam why 10.0.0", /ADDRESS "10\.0\.0": it is no IP address/],
+  ["ipam configure --strictaffinity maybe", /--strictaffinity "maybe"/],
+  ["ipam configure --max-blocks-per-host -1", /max-blocks-per-host/],
+  ["ipam configure", /without --strictaffinity/],
+  ["ipam release --from-report /nonexistent", /Cannot read the report \/nonexistent/],
+] as const) {
+  test(`${command}: is refused by name`, async () => {
+    const { code, err } = await run(command);
+    assert.equal(code, 1);
+    assert.match(err, words);
+  });
+}
