@@ -95,7 +95,7 @@ function fakeKernel(): { readonly kernel: Kernel; readonly routes: Map<string, K
     ifindex: 1,
   };
   const kernel = {
-    links: { get: async () => undefined },
+    links: { get: async () => undefined, list: async () => [] },
     addresses: { list: async () => [] },
     monitor: (_: unknown, signal: AbortSignal) =>
       new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve())),

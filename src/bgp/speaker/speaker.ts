@@ -1,8 +1,9 @@
 import type { KernelRoute } from "../../kernel/kernel.ts";
 import { assertNever } from "../../lib/brand.ts";
 import type { IpFamily } from "../../lib/ip-addr.ts";
-import { type Prefix, prefixFamily } from "../../lib/prefix.ts";
+import type { Prefix } from "../../lib/prefix.ts";
 import type { SpeakerConfig } from "../config/speaker-config.ts";
+import { installs } from "../fib/desired-routes.ts";
 import type { Negotiated, PeerEvent } from "../peer/peer.ts";
 import { AttributeStore } from "../rib/attribute-store.ts";
 import { FamilyRib } from "../rib/family-rib.ts";
@@ -13,6 +14,7 @@ import type { UpdateMessage } from "../wire/message.ts";
 import type { SpeakerEffect, SpeakerEvent, SpeakerTimer } from "./events.ts";
 import { ExportGroups, exportRules } from "./export-groups.ts";
 import { Forwarding } from "./forwarding.ts";
+import { localRoutes } from "./local-routes.ts";
 import { type PeerState, SpeakerPeers } from "./speaker-peers.ts";
 
 /** Longest wait for peers after a start (facts 5.1, restart time), and for one without End-of-RIB. */
@@ -37,6 +39,9 @@ export class Speaker {
   readonly families: Readonly<Record<IpFamily, FamilyState>>;
   config: SpeakerConfig | undefined;
   converged = false;
+  /** Routes leave with GRACEFUL_SHUTDOWN (RFC 8326). */
+  draining = false;
+  #programs = true;
   #flushAsked = false;
   /** Names of peers whose first End-of-RIB has not come. */
   readonly #awaited = new Set<string>();
@@ -71,6 +76,9 @@ export class Speaker {
       case "flush":
         this.#flush();
         break;
+      case "drain":
+        this.#drain(event.on);
+        break;
       default:
         assertNever(event);
     }
@@ -83,19 +91,20 @@ export class Speaker {
   }
 
   #configure(config: SpeakerConfig): void {
-    const first = this.config === undefined;
+    const before = this.config;
+    const first = before === undefined;
     this.config = config;
     this.forwarding.configure(config);
-    const rules = exportRules(config, false);
-    for (const { groups } of this.#all()) groups.setRules(rules);
+    this.#setExportRules(config);
     const changed = this.#configurePeers(config, first);
     for (const { rib } of this.#all()) {
-      rib.originate(
-        new Set(config.originated.filter((prefix) => prefixFamily(prefix) === rib.family)),
-      );
+      rib.originate(localRoutes(config, rib.family));
       rib.markAll();
     }
+    // What was programmed before has to go.
+    this.#programs = installs(config) || (before !== undefined && installs(before));
     this.#flush("configured");
+    this.#programs = installs(config);
     for (const state of changed) {
       for (const { groups } of this.#all()) this.#send(groups.move(state));
     }
@@ -137,6 +146,19 @@ export class Speaker {
     this.#stopTimer(`settle ${name}`);
     this.#awaited.delete(name);
     this.peers.remove(state);
+  }
+
+  #drain(on: boolean): void {
+    this.draining = on;
+    if (this.config === undefined) return;
+    this.#setExportRules(this.config);
+    for (const { rib } of this.#all()) rib.markAll();
+    this.#askFlush();
+  }
+
+  #setExportRules(config: SpeakerConfig): void {
+    const rules = exportRules(config, this.draining);
+    for (const { groups } of this.#all()) groups.setRules(rules);
   }
 
   #resolveAnew(nextHops: NextHops): void {
@@ -268,7 +290,9 @@ export class Speaker {
       (stored, prefixId) => this.forwarding.judge(rib, prefixId, stored),
       (prefixId, decision) => {
         const route = this.forwarding.kernelRoute(rib, prefixId, decision);
-        routes.set(rib.table.prefixAt(prefixId), typeof route === "string" ? undefined : route);
+        if (this.#programs) {
+          routes.set(rib.table.prefixAt(prefixId), typeof route === "string" ? undefined : route);
+        }
         groups.export(prefixId, rib.loc.get(prefixId));
       },
     );
