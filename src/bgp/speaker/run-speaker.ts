@@ -13,7 +13,7 @@ import { SpeakerHost, type SpeakerHostDeps } from "./speaker-host.ts";
 export interface RunSpeakerDeps {
   /** Where our routes go and next hops are looked up; or, without a kernel, our own addresses. */
   readonly routing:
-    | { readonly kernel: Kernel; readonly refreshMs?: number }
+    | { readonly kernel: Kernel; readonly refreshMs?: number; readonly table?: number }
     | { readonly ownAddresses: readonly IpAddr[] };
   readonly clock: Clock;
   readonly log: Logger;
@@ -73,15 +73,14 @@ async function startOnKernel(
   deps: {
     readonly kernel: Kernel;
     readonly refreshMs?: number;
+    readonly table?: number;
     readonly clock: Clock;
     readonly log: Logger;
   },
   { hostWith, signal }: { readonly hostWith: HostWith; readonly signal: AbortSignal },
 ): Promise<Start> {
-  const { kernel, clock, log, refreshMs } = deps;
-  const mayKeep = speaker.mayKeep.bind(speaker);
-  const refresh = refreshMs === undefined ? {} : { refreshMs };
-  const fib = new FibSync({ kernel, clock, log, mayKeep, ...refresh });
+  const { kernel, clock, log } = deps;
+  const fib = new FibSync({ ...deps, mayKeep: speaker.mayKeep.bind(speaker) });
   const reachability = new Reachability(kernel, clock, log);
   const onEvents = (events: readonly KernelEvent[]) => {
     fib.onKernelEvents(events);

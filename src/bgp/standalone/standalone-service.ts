@@ -9,7 +9,7 @@ import type { LogTail } from "../control/log-tail.ts";
 import { serveControl } from "../control/serve-control.ts";
 import { type RunningSpeaker, runSpeaker } from "../speaker/run-speaker.ts";
 import type { Files } from "./password-file.ts";
-import { problemText } from "./place.ts";
+import { type Problem, problemText } from "./place.ts";
 import { readSpeakerFile, type SpeakerFile, type SpeakerFileResult } from "./speaker-file.ts";
 
 export interface StandaloneConfig {
@@ -55,9 +55,12 @@ export function runStandalone(config: StandaloneConfig, deps: StandaloneDeps): S
     if ("problems" in first) {
       throw new InputError(first.problems.map((each) => problemText(path, each)).join("\n"));
     }
-    const { install } = first.file.config;
+    const { install, table } = first.file.config;
     const kernel = install === true ? await deps.openKernel() : undefined;
-    const routing = kernel === undefined ? { ownAddresses: deps.ownAddresses() } : { kernel };
+    const routing =
+      kernel === undefined
+        ? { ownAddresses: deps.ownAddresses() }
+        : { kernel, ...(table === undefined ? {} : { table }) };
     try {
       await runSpeaker({ routing, clock, log }, (running) => [
         (stop) => followFile(first.file, { config, deps, running }, stop),
@@ -103,10 +106,11 @@ async function followFile(
 }
 
 /** What only a restart can change. */
-function unchangeable(before: SpeakerFile, after: SpeakerFile) {
-  if (before.config.install === after.config.install) return [];
+function unchangeable(before: SpeakerFile, after: SpeakerFile): readonly Problem[] {
   const what = "cannot change while the speaker runs: restart it";
-  return [{ line: 1, field: "kernel.install", what, value: String(after.config.install) }];
+  return (["install", "table"] as const)
+    .filter((key) => before.config[key] !== after.config[key])
+    .map((key) => ({ line: 1, field: `kernel.${key}`, what, value: String(after.config[key]) }));
 }
 
 /** Entries of `neighbors`. */
