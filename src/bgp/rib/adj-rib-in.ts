@@ -14,6 +14,9 @@ export interface StoredPath {
   readonly stale: boolean;
 }
 
+/** What a change of many paths does to one: the attributes it has from now on, 0: it goes. */
+export type Rewrite = (attributesId: number) => number;
+
 /**
  * What all peers have told of one family, and what we originate: the Adj-RIBs-In. The paths of one
  * prefix are a list in typed arrays (17 bytes a path), as a prefix has few of them; what concerns
@@ -112,6 +115,30 @@ export class AdjRibIn {
       count++;
     }
     return count;
+  }
+
+  /**
+   * Gives the stale paths of a peer other attributes, with a reference each, or removes them. Gives the
+   * prefixes.
+   */
+  rewriteStale(peer: number, rewrite: Rewrite): number[] {
+    const prefixes: number[] = [];
+    const gone: number[] = [];
+    for (let path = 1; path < this.#end; path++) {
+      if (this.#flags[path] !== (inUse | stale) || this.#peer[path] !== peer) continue;
+      const prefixId = this.#prefix[path] as number;
+      const before = this.#attribute[path] as number;
+      const after = rewrite(before);
+      prefixes.push(prefixId);
+      if (after === 0) {
+        gone.push(prefixId);
+        continue;
+      }
+      this.#attribute[path] = after;
+      this.#attributes.release(before);
+    }
+    for (const prefixId of gone) this.remove(prefixId, peer);
+    return prefixes;
   }
 
   /** Removes the paths of a peer, or its stale ones only. Gives the prefixes. */

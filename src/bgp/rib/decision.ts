@@ -4,6 +4,8 @@ export interface Path {
   readonly peer: number;
   readonly attributesId: number;
   readonly local: boolean;
+  /** It carries LLGR_STALE (RFC 9494). Absent: false. */
+  readonly longLivedStale?: boolean;
   readonly localPref: number;
   readonly asPathLength: number;
   readonly origin: number;
@@ -23,6 +25,7 @@ export interface Path {
 /** Name of the step in which a path lost. */
 export type LostBy =
   | "local"
+  | "long-lived-stale"
   | "local-pref"
   | "as-path-length"
   | "origin"
@@ -53,6 +56,11 @@ interface DecisionStep {
  */
 const decisionSteps: readonly DecisionStep[] = [
   { name: "local", rfc: "4271 9.1.1", keep: lowest((path) => (path.local ? 0 : 1)) },
+  {
+    name: "long-lived-stale",
+    rfc: "9494 4.3",
+    keep: lowest(({ longLivedStale }) => Number(longLivedStale === true)),
+  },
   { name: "local-pref", rfc: "4271 9.1.1", keep: lowest((path) => -path.localPref) },
   { name: "as-path-length", rfc: "4271 9.1.2.2 a", keep: lowest((path) => path.asPathLength) },
   { name: "origin", rfc: "4271 9.1.2.2 b", keep: lowest((path) => path.origin) },

@@ -1,7 +1,7 @@
 import type { IpAddr, IpFamily } from "../../lib/ip-addr.ts";
 import type { Prefix } from "../../lib/prefix.ts";
 import type { PackedPrefixes, PathAttributes } from "../wire/message.ts";
-import { AdjRibIn, localPeer, type StoredPath } from "./adj-rib-in.ts";
+import { AdjRibIn, localPeer, type Rewrite, type StoredPath } from "./adj-rib-in.ts";
 import type { AttributeStore } from "./attribute-store.ts";
 import { type Decision, decide, type Path } from "./decision.ts";
 import { IdSet } from "./id-column.ts";
@@ -86,6 +86,11 @@ export class FamilyRib {
   /** Forgets the paths of a peer, or those of them that are stale. */
   dropPeer(peer: number, which: "all" | "stale"): void {
     for (const prefixId of this.adjIn.removePeer(peer, which)) this.#dirty.add(prefixId);
+  }
+
+  /** Gives the stale paths of a peer other attributes, or drops them. */
+  rewriteStale(peer: number, rewrite: Rewrite): void {
+    for (const prefixId of this.adjIn.rewriteStale(peer, rewrite)) this.#dirty.add(prefixId);
   }
 
   /** All prefixes are to be decided again. */

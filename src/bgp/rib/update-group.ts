@@ -1,6 +1,5 @@
 import { invariant } from "../../lib/brand.ts";
 import type { EncodeOptions } from "../wire/attribute-rows.ts";
-import { encodeEndOfRib } from "../wire/encode-updates.ts";
 import { AdjRibOut, type OutChange, type OutRoute } from "./adj-rib-out.ts";
 import type { AttributeStore } from "./attribute-store.ts";
 import { type Announced, cutStream, packStream, type Stream } from "./pack-updates.ts";
@@ -83,11 +82,10 @@ export class UpdateGroup {
     return sends;
   }
 
-  /** Adds a peer: the whole table, then the End-of-RIB marker (RFC 4724 section 4). */
+  /** Adds a peer: the whole table. */
   join(peer: number, name: string): PeerBytes[] {
     this.#members.set(peer, { peer, name, waiting: undefined });
-    const endOfRib = { name, bytes: encodeEndOfRib(this.#table.family) };
-    return [...this.wholeTable(peer), endOfRib];
+    return this.wholeTable(peer);
   }
 
   /**

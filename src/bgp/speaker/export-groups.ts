@@ -24,7 +24,9 @@ import type { AttributeStore } from "../rib/attribute-store.ts";
 import type { FamilyRib } from "../rib/family-rib.ts";
 import type { BestRoute } from "../rib/loc-rib.ts";
 import { PrefixList } from "../rib/packed-prefix.ts";
+import { speaksLongLived } from "../rib/stale-paths.ts";
 import { type PeerBytes, UpdateGroup } from "../rib/update-group.ts";
+import { encodeEndOfRib } from "../wire/encode-updates.ts";
 import type { Forwarding } from "./forwarding.ts";
 import { localAttributes, originatesDefault } from "./local-routes.ts";
 import { isExternal, type PeerState, type SpeakerPeers } from "./speaker-peers.ts";
@@ -111,13 +113,19 @@ export class ExportGroups {
     return [...this.#groups.values()].flatMap(({ updates }) => updates.flush());
   }
 
-  /** A session of this family came up: the whole table and End-of-RIB. */
-  join(state: PeerState): PeerBytes[] {
+  /** A session of this family came up: the whole table, and End-of-RIB unless that comes later. */
+  join(state: PeerState, withEndOfRib: boolean): PeerBytes[] {
+    const end = withEndOfRib ? this.endOfRib(state) : [];
     const key = this.#keyOf(state);
-    if (key === undefined) return [];
+    if (key === undefined) return end;
     const { updates } = this.#group(key, state);
     this.#groupOf.set(state.number, key);
-    return updates.join(state.number, state.peer.config.name);
+    return [...updates.join(state.number, state.peer.config.name), ...end];
+  }
+
+  /** The marker after all that there was to tell (RFC 4724 section 2). */
+  endOfRib({ peer }: PeerState): PeerBytes[] {
+    return [{ name: peer.config.name, bytes: encodeEndOfRib(this.#rib.family) }];
   }
 
   /** Moves a peer to the group that its new configuration asks for. */
@@ -188,6 +196,7 @@ export class ExportGroups {
       state.peer.policy.exportFilters,
       originatesDefault(state.peer.policy, this.#rib.family),
       negotiated.fourOctetAs,
+      speaksLongLived(negotiated),
     ]);
   }
 
@@ -325,12 +334,13 @@ interface Exporting {
   readonly verdict: ExportVerdict;
 }
 
-function exportPeer({ peer: { config, policy } }: PeerState): ExportPeer {
+function exportPeer({ negotiated, peer: { config, policy } }: PeerState): ExportPeer {
   const external = isExternal(config);
   const { exportFilters = [], exportScope } = policy;
   return {
     external,
     client: config.reflectorClient !== undefined,
+    longLived: speaksLongLived(negotiated),
     ...(exportFilters.length === 0
       ? {}
       : { filters: new RouteFilters(exportFilters, { external }) }),

@@ -1,6 +1,7 @@
 import type { IpFamily } from "../../lib/ip-addr.ts";
 import type { SpeakerConfig } from "../config/speaker-config.ts";
 import { defaultLocalPref, importRoute } from "../policy/import-policy.ts";
+import { wellKnown } from "../policy/well-known.ts";
 import { localPeer, type StoredPath } from "../rib/adj-rib-in.ts";
 import type { AttributeStore } from "../rib/attribute-store.ts";
 import type { Path } from "../rib/decision.ts";
@@ -74,6 +75,7 @@ function pathOf(
     peer,
     attributesId,
     local: false,
+    longLivedStale: attributes.communities?.includes(wellKnown.llgrStale) === true,
     localPref: attributes.localPref ?? defaultLocalPref,
     asPathLength,
     origin: attributes.origin,

@@ -1,13 +1,15 @@
 import { assertNever } from "../../lib/brand.ts";
 import type { IpFamily } from "../../lib/ip-addr.ts";
 import type { Negotiated, PeerEvent } from "../peer/peer.ts";
-import { keptOnLoss, lostByRestart, staleSeconds } from "../rib/stale-paths.ts";
+import type { AttributeStore } from "../rib/attribute-store.ts";
+import { staleSeconds } from "../rib/stale-paths.ts";
 import type { UpdateMessage } from "../wire/message.ts";
 import { encodeRouteRefresh } from "../wire/route-refresh.ts";
 import type { EffectQueue } from "./effect-queue.ts";
 import { PrefixLimits } from "./prefix-limits.ts";
 import type { FamilyState } from "./speaker.ts";
 import type { PeerState, SpeakerPeers } from "./speaker-peers.ts";
+import { StaleRoutes } from "./stale-routes.ts";
 
 /** A peer that sends no End-of-RIB has told all that it has after this long. */
 const settleSeconds = 10;
@@ -18,12 +20,17 @@ const refreshSubtype = { begin: 1, end: 2 } as const;
 export interface PeerSessionsDeps {
   readonly peers: SpeakerPeers;
   readonly families: Readonly<Record<IpFamily, FamilyState>>;
+  readonly attributes: AttributeStore;
   readonly effects: EffectQueue;
   /** Decides what has changed, and tells it, at once or soon. */
   readonly flush: () => void;
   readonly flushSoon: () => void;
   /** A peer has told all that it has. */
   readonly onSettled: (name: string) => void;
+  /** A session is there, and its peer says that it has restarted. */
+  readonly onRestarting: (name: string) => void;
+  /** False while a restart of ours is going on: see Convergence. */
+  readonly mayEndRib: () => boolean;
 }
 
 type SessionEvent = Exclude<PeerEvent, { readonly kind: "dynamicAdded" | "dynamicRemoved" }>;
@@ -34,9 +41,13 @@ export class PeerSessions {
   readonly #limits = new PrefixLimits();
   /** Names of peers that are down because they told too much. */
   readonly #over = new Set<string>();
+  readonly #stale: StaleRoutes;
+  /** Families of each session whose End-of-RIB has not come, by name. */
+  readonly #untold = new Map<string, Set<IpFamily>>();
 
   constructor(deps: PeerSessionsDeps) {
     this.#deps = deps;
+    this.#stale = new StaleRoutes(deps);
   }
 
   handle(state: PeerState, event: SessionEvent): void {
@@ -66,12 +77,24 @@ export class PeerSessions {
 
   /** No End-of-RIB is sent: what has been told is all, or what is stale goes. */
   settleExpired(name: string): void {
-    this.#settled(name);
-    this.#dropStale(name);
+    this.staleExpired(name);
   }
 
+  /** Stale routes of a peer go, or become long-lived. */
   staleExpired(name: string): void {
-    this.#dropStale(name);
+    const state = this.#deps.peers.get(name);
+    if (state === undefined) return;
+    this.#stale.expired(state);
+    if (state.negotiated !== undefined) this.#settled(name);
+    this.#deps.flushSoon();
+  }
+
+  /** Long-lived stale routes of a peer go. */
+  longLivedExpired(name: string, family: IpFamily): void {
+    const state = this.#deps.peers.get(name);
+    if (state === undefined) return;
+    this.#stale.longLivedExpired(state, family);
+    this.#deps.flushSoon();
   }
 
   /** A peer that told too much may come back. */
@@ -85,11 +108,9 @@ export class PeerSessions {
   forget(state: PeerState): void {
     const { name } = state.peer.config;
     const { effects } = this.#deps;
-    for (const { rib, groups } of this.#families()) {
-      groups.leave(state.number);
-      rib.dropPeer(state.number, "all");
-    }
-    effects.stopTimer(`stale ${name}`);
+    for (const { groups } of this.#families()) groups.leave(state.number);
+    this.#stale.forget(state);
+    this.#untold.delete(name);
     effects.stopTimer(`settle ${name}`);
     this.#limits.forget(name);
     // Who comes from a prefix comes again: what it told then counts.
@@ -103,19 +124,32 @@ export class PeerSessions {
     const state = { ...before, negotiated, routerId: negotiated.peerRouterId };
     peers.set(state);
     for (const { groups } of this.#families()) groups.leave(state.number);
-    for (const family of lostByRestart(negotiated)) {
-      families[family].rib.dropPeer(state.number, "stale");
-    }
-    effects.startTimer(`stale ${name}`, restartSeconds(state));
+    this.#stale.established(state, negotiated);
+    this.#untold.set(name, new Set(negotiated.families));
     if (negotiated.gracefulRestart === undefined) {
       effects.startTimer(`settle ${name}`, settleSeconds);
     }
     this.#deps.flush();
-    for (const family of negotiated.families) effects.send(families[family].groups.join(state));
+    const ends = this.#deps.mayEndRib();
+    for (const family of negotiated.families) {
+      effects.send(families[family].groups.join(state, ends));
+    }
+    if (negotiated.gracefulRestart?.restarting === true) this.#deps.onRestarting(name);
   }
 
-  #update({ number, peer }: PeerState, update: UpdateMessage): void {
+  /** All is known that there is to tell: End-of-RIB to those who have not had it. */
+  endRibs(): void {
+    const { peers, families, effects } = this.#deps;
+    for (const state of peers.all()) {
+      for (const family of state.negotiated?.families ?? []) {
+        effects.send(families[family].groups.endOfRib(state));
+      }
+    }
+  }
+
+  #update(state: PeerState, update: UpdateMessage): void {
     const { families } = this.#deps;
+    const { number } = state;
     for (const prefixes of update.withdrawn) {
       families[prefixes.family].rib.withdraw(number, prefixes);
     }
@@ -124,12 +158,17 @@ export class PeerSessions {
       if (attributes === undefined) continue;
       families[prefixes.family].rib.announce(number, prefixes, { attributes, nextHop });
     }
-    for (const family of update.endOfRib) {
-      families[family].rib.dropPeer(number, "stale");
-      this.#settled(peer.config.name);
-    }
+    for (const family of update.endOfRib) this.#endOfRib(state, family);
     this.#checkLimits(number);
     this.#deps.flushSoon();
+  }
+
+  #endOfRib(state: PeerState, family: IpFamily): void {
+    const { name } = state.peer.config;
+    this.#stale.synchronized(state, family);
+    const untold = this.#untold.get(name);
+    untold?.delete(family);
+    if (untold === undefined || untold.size === 0) this.#settled(name);
   }
 
   /** All routes again, between markers when the peer knows them (RFC 7313 section 4). */
@@ -172,28 +211,16 @@ export class PeerSessions {
     peers.set(state);
     if (negotiated === undefined) return;
     const { name } = state.peer.config;
-    const kept = this.#over.has(name) ? [] : keptOnLoss(negotiated, graceful);
-    for (const { rib, groups } of this.#families()) {
-      groups.leave(state.number);
-      if (kept.includes(rib.family)) rib.adjIn.markStale(state.number);
-      else rib.dropPeer(state.number, "all");
-    }
+    for (const { groups } of this.#families()) groups.leave(state.number);
+    this.#stale.lost(state, negotiated, graceful && !this.#over.has(name));
+    this.#untold.delete(name);
     effects.stopTimer(`settle ${name}`);
-    if (kept.length > 0) effects.startTimer(`stale ${name}`, restartSeconds(before));
-    else effects.stopTimer(`stale ${name}`);
-    flushSoon();
-  }
-
-  #dropStale(name: string): void {
-    const { peers, flushSoon } = this.#deps;
-    const state = peers.get(name);
-    if (state === undefined) return;
-    for (const { rib } of this.#families()) rib.dropPeer(state.number, "stale");
     flushSoon();
   }
 
   #settled(name: string): void {
     const { effects, onSettled } = this.#deps;
+    this.#untold.delete(name);
     effects.stopTimer(`stale ${name}`);
     effects.stopTimer(`settle ${name}`);
     onSettled(name);

@@ -19,8 +19,6 @@ export interface SpeakerHostDeps {
   readonly clock: Clock;
   readonly log: Logger;
   readonly signal: AbortSignal;
-  /** Routes of an earlier run are in the kernel: to our peers this start is a restart. */
-  readonly isRestart: () => boolean;
 }
 
 /** The shell around a speaker: gives it events one at a time and does what it asks. */
@@ -163,7 +161,7 @@ export class SpeakerHost {
     listenAddresses: RunningPeersConfig["listenAddresses"],
     listenPort: number,
   ): void {
-    const { clock, log, signal, isRestart } = this.#deps;
+    const { clock, log, signal } = this.#deps;
     const own = new AbortController();
     const running = createPeers(
       { listenAddresses, listenPort, closeQuietly: true },
@@ -174,7 +172,7 @@ export class SpeakerHost {
         onEvent: (event) => this.#peerEvent(event),
         // What forwards is the kernel, and it has kept its routes, those to our pods at least.
         localRestart: () => ({
-          restarting: isRestart() && !this.#speaker.converged,
+          restarting: this.#speaker.isRestarting,
           forwardingKept: true,
         }),
       },

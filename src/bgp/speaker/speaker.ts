@@ -54,6 +54,7 @@ export class Speaker {
     this.#sessions = new PeerSessions({
       peers: this.peers,
       families: this.families,
+      attributes: this.attributes,
       effects: this.#effects,
       flush: () => this.#flush(),
       flushSoon: () => this.#askFlush(),
@@ -61,12 +62,22 @@ export class Speaker {
         this.#convergence.settled(name);
         this.#checkConverged();
       },
+      onRestarting: (name) => {
+        this.#convergence.restarts(name);
+        this.#checkConverged();
+      },
+      mayEndRib: () => this.#convergence.mayEndRib,
     });
   }
 
   /** All that its peers know is known: see Convergence. */
   get converged(): boolean {
     return this.#convergence.isReached;
+  }
+
+  /** Peers are told so in our OPEN (RFC 4724 section 3, the Restart State bit). */
+  get isRestarting(): boolean {
+    return this.#convergence.isRestart && !this.converged;
   }
 
   handle(event: SpeakerEvent): readonly SpeakerEffect[] {
@@ -88,6 +99,9 @@ export class Speaker {
         break;
       case "flush":
         this.#flush();
+        break;
+      case "restarted":
+        this.#convergence.isRestart = true;
         break;
       case "drain":
         this.#drain(event.on);
@@ -171,15 +185,20 @@ export class Speaker {
   }
 
   #timerExpired(timer: SpeakerTimer): void {
-    const [what = "", name = ""] = timer.split(" ");
+    const [what = "", name = "", family] = timer.split(" ");
     if (what === "convergence") this.#convergence.timedOut();
     else if (what === "settle") this.#sessions.settleExpired(name);
     else if (what === "stale") this.#sessions.staleExpired(name);
+    else if (what === "longLived") this.#sessions.longLivedExpired(name, family === "6" ? 6 : 4);
     else if (what === "restart") this.#sessions.release(name);
     this.#checkConverged();
   }
 
   #checkConverged(): void {
+    if (this.#convergence.endRibs()) {
+      this.#flush();
+      this.#sessions.endRibs();
+    }
     if (!this.#convergence.reach()) return;
     this.#flush();
     this.#effects.stopTimer("convergence");

@@ -28,7 +28,7 @@ function setUp() {
   return { group, announce, withdraw, attributes, table };
 }
 
-/** What a peer is told: "+PREFIX", "-PREFIX", "End-of-RIB". */
+/** What a peer is told: "+PREFIX", "-PREFIX". */
 function told(sends: readonly PeerBytes[], name: string): string[] {
   const splitter = new FrameSplitter();
   const lines: string[] = [];
@@ -38,21 +38,20 @@ function told(sends: readonly PeerBytes[], name: string): string[] {
     splitter.push(bytes, (frame) => {
       const decoded = decodeMessage(frame, context);
       assert.ok(decoded.ok && decoded.message.kind === "update");
-      const { withdrawn, announced, endOfRib } = decoded.message;
+      const { withdrawn, announced } = decoded.message;
       lines.push(...withdrawn.flatMap((each) => texts("-", each)));
       lines.push(...announced.flatMap(({ prefixes }) => texts("+", prefixes)));
-      if (endOfRib.length > 0) lines.push("End-of-RIB");
     });
   }
   return lines;
 }
 
-test("A peer that joins gets the whole table, then End-of-RIB", () => {
+test("A peer that joins gets the whole table", () => {
   const { group, announce } = setUp();
   announce("10.0.1.0/26", 0);
   announce("10.0.2.0/26", 0, 5);
   group.flush();
-  assert.deepEqual(told(group.join(1, "a"), "a"), ["+10.0.1.0/26", "+10.0.2.0/26", "End-of-RIB"]);
+  assert.deepEqual(told(group.join(1, "a"), "a"), ["+10.0.1.0/26", "+10.0.2.0/26"]);
 });
 
 test("All peers get one buffer, but none what it told itself", () => {
