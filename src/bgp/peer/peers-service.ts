@@ -106,7 +106,7 @@ class PeersService implements RunningPeers {
       const peer = wanted.get(shell.config.name);
       if (isDeepStrictEqual(peer, shell.config)) continue;
       this.#table.remove(shell);
-      shell.stop(endOf(peer));
+      shell.stop(endOf(peer ?? successorOf(shell.config, peers)));
     }
     const added = peers.filter(({ name }) => this.#table.get(name) === undefined);
     for (const peer of added) this.#table.add(this.#newShell(peer));
@@ -183,6 +183,14 @@ function endOf(next: PeerConfig | undefined): CeaseReason {
   if (next === undefined) return { ceaseSubcode: cease.peerDeconfigured };
   if (next.shutdown === undefined) return { ceaseSubcode: cease.configurationChange };
   return { ceaseSubcode: cease.administrativeShutdown, message: next.shutdown.message };
+}
+
+/** The same neighbor under another name: its session ends, but it is not gone. */
+function successorOf(
+  { address, zone }: PeerConfig,
+  peers: readonly PeerConfig[],
+): PeerConfig | undefined {
+  return peers.find((peer) => peer.address === address && peer.zone === zone);
 }
 
 function noRestart(): LocalRestart {

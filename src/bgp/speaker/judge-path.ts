@@ -76,7 +76,8 @@ function pathOf(
     attributesId,
     local: false,
     longLivedStale: attributes.communities?.includes(wellKnown.llgrStale) === true,
-    localPref: attributes.localPref ?? defaultLocalPref,
+    localPref:
+      state.retiring === true ? leastLocalPref : (attributes.localPref ?? defaultLocalPref),
     asPathLength,
     origin: attributes.origin,
     med: attributes.med ?? 0,
@@ -88,6 +89,9 @@ function pathOf(
     peerAddress: state.addressBits,
   };
 }
+
+/** Below all that a peer can tell. */
+const leastLocalPref = -1;
 
 function importFacts({ peer, importFilters }: PeerState, config: SpeakerConfig) {
   return {

@@ -104,14 +104,23 @@ export class PeerSessions {
     this.#deps.effects.push({ kind: "keepDown", name });
   }
 
-  /** The peer is not configured any more, or gets a new session. */
+  /** The peer is not configured any more. */
   forget(state: PeerState): void {
-    const { name } = state.peer.config;
-    const { effects } = this.#deps;
-    for (const { groups } of this.#families()) groups.leave(state.number);
+    this.#leave(state);
     this.#stale.forget(state);
+  }
+
+  /** A neighbor gets a new session, under another name perhaps. */
+  succeed(before: PeerState, after: PeerState): void {
+    this.#leave(before);
+    this.#stale.succeed(before, after);
+  }
+
+  #leave(state: PeerState): void {
+    const { name } = state.peer.config;
+    for (const { groups } of this.#families()) groups.leave(state.number);
     this.#untold.delete(name);
-    effects.stopTimer(`settle ${name}`);
+    this.#deps.effects.stopTimer(`settle ${name}`);
     this.#limits.forget(name);
     // Who comes from a prefix comes again: what it told then counts.
     if (state.prefix === undefined) this.release(name);

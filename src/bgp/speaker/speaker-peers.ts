@@ -18,6 +18,8 @@ export interface PeerState {
   readonly negotiated?: Negotiated;
   /** Router ID of the last session: its routes may outlive it. */
   readonly routerId: number;
+  /** It is not configured any more, and goes when others have taken its place: see Retirement. */
+  readonly retiring?: true;
   /** Of the policy, compiled. */
   readonly importFilters?: RouteFilters;
 }
@@ -44,10 +46,18 @@ export class SpeakerPeers {
   }
 
   /** Gives a peer another policy; its session goes on. */
-  replace({ importFilters: _before, ...state }: PeerState, peer: SpeakerPeer): PeerState {
+  replace(before: PeerState, peer: SpeakerPeer): PeerState {
+    const { importFilters: _filters, retiring: _retiring, ...state } = before;
     const next = { ...state, peer, ...importFilters(peer) };
     this.set(next);
     return next;
+  }
+
+  /** Gives a peer another session, under another name perhaps; its number stays. */
+  succeed(before: PeerState, peer: SpeakerPeer): PeerState {
+    const { negotiated: _ended, ...state } = before;
+    this.#byName.delete(before.peer.config.name);
+    return this.replace(state, peer);
   }
 
   set(state: PeerState): void {

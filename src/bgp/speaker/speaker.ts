@@ -16,6 +16,7 @@ import { Forwarding } from "./forwarding.ts";
 import { localRoutes } from "./local-routes.ts";
 import { PeerRoster } from "./peer-roster.ts";
 import { PeerSessions } from "./peer-sessions.ts";
+import { Retirement } from "./retirement.ts";
 import { type PeerState, SpeakerPeers } from "./speaker-peers.ts";
 
 /** The RIB of one family and what is exported of it. */
@@ -43,6 +44,7 @@ export class Speaker {
   readonly #convergence = new Convergence(this.#effects);
   readonly #roster = new PeerRoster(this.peers);
   readonly #sessions: PeerSessions;
+  readonly #retirement: Retirement;
 
   constructor() {
     const state = (family: IpFamily): FamilyState => {
@@ -60,6 +62,7 @@ export class Speaker {
       flushSoon: () => this.#askFlush(),
       onSettled: (name) => {
         this.#convergence.settled(name);
+        this.#retirement.settled(name);
         this.#checkConverged();
       },
       onRestarting: (name) => {
@@ -67,6 +70,12 @@ export class Speaker {
         this.#checkConverged();
       },
       mayEndRib: () => this.#convergence.mayEndRib,
+    });
+    this.#retirement = new Retirement({
+      peers: this.peers,
+      families: this.#all(),
+      effects: this.#effects,
+      forget: (peer) => this.#forget(peer),
     });
   }
 
@@ -123,8 +132,13 @@ export class Speaker {
     this.config = config;
     this.forwarding.configure(config);
     this.#setExportRules(config);
-    const { gone, changed, added } = this.#roster.configure(config);
-    for (const state of gone) this.#forget(state);
+    const { gone, succeeded, changed, added } = this.#roster.configure(config);
+    for (const { before, peer } of succeeded) {
+      this.#sessions.succeed(before, this.peers.succeed(before, peer));
+      this.#convergence.settled(before.peer.config.name);
+    }
+    const fresh = [...added, ...succeeded.map(({ peer }) => peer)].map((peer) => peer.config);
+    for (const state of this.#retirement.begin(gone, fresh, config)) this.#forget(state);
     for (const peer of added) this.peers.add(peer);
     // Another policy may allow more.
     for (const { peer } of changed) this.#sessions.release(peer.config.name);
@@ -140,16 +154,23 @@ export class Speaker {
     for (const state of changed) {
       for (const { groups } of this.#all()) this.#effects.send(groups.move(state));
     }
-    this.#effects.push({
-      kind: "configurePeers",
-      peers: config.peers.map((peer) => peer.config),
-    });
+    this.#configurePeers(config);
     this.#checkConverged();
+  }
+
+  #configurePeers({ peers }: SpeakerConfig): void {
+    const wanted = [...peers.map(({ config }) => config), ...this.#retirement.configs()];
+    this.#effects.push({ kind: "configurePeers", peers: wanted });
+  }
+
+  #retire(): void {
+    if (this.#retirement.expired() && this.config !== undefined) this.#configurePeers(this.config);
   }
 
   #forget(state: PeerState): void {
     this.#sessions.forget(state);
     this.#convergence.settled(state.peer.config.name);
+    this.#retirement.settled(state.peer.config.name);
     this.peers.remove(state);
     this.#askFlush();
   }
@@ -187,6 +208,7 @@ export class Speaker {
   #timerExpired(timer: SpeakerTimer): void {
     const [what = "", name = "", family] = timer.split(" ");
     if (what === "convergence") this.#convergence.timedOut();
+    else if (what === "retire") this.#retire();
     else if (what === "settle") this.#sessions.settleExpired(name);
     else if (what === "stale") this.#sessions.staleExpired(name);
     else if (what === "longLived") this.#sessions.longLivedExpired(name, family === "6" ? 6 : 4);

@@ -99,11 +99,27 @@ export class StaleRoutes {
     this.#drop(number, peer.config.name, family, "stale");
   }
 
+  /** A neighbor gets a new session: what it told in the one before is stale. */
+  succeed(before: PeerState, after: PeerState): void {
+    const { name } = before.peer.config;
+    const negotiated = before.negotiated ?? this.#lost.get(name);
+    this.#stop(name);
+    if (negotiated !== undefined) this.lost(after, negotiated, true);
+  }
+
   forget({ number, peer }: PeerState): void {
-    const { name } = peer.config;
+    for (const { rib } of this.#families()) rib.dropPeer(number, "all");
+    this.#stop(peer.config.name);
+  }
+
+  #stop(name: string): void {
+    const { effects } = this.#deps;
     this.#lost.delete(name);
-    for (const family of [4, 6] as const) this.#drop(number, name, family, "all");
-    this.#deps.effects.stopTimer(`stale ${name}`);
+    effects.stopTimer(`stale ${name}`);
+    for (const family of this.#longLived.get(name) ?? []) {
+      effects.stopTimer(`longLived ${name} ${family}`);
+    }
+    this.#longLived.delete(name);
   }
 
   /** A timer that runs goes on: another restart does not give the routes more time. */

@@ -156,6 +156,7 @@ test("A peer that is configured no more leaves no timer behind", () => {
   loseForLong(network, "node1", "node3");
   network.configure(cluster({ ...sketch, peers: {} }));
   network.settle();
+  for (let i = 0; i < 2; i++) network.expire("node3", "retire");
   assert.deepEqual(
     [...network.host("node3").timers.keys()].filter((timer) => timer !== "convergence"),
     [],

@@ -87,7 +87,7 @@ export class Host {
         break;
       case "resetPeer":
         this.resets.push(`${effect.name} ${effect.subcode}`);
-        this.#network.soon(() => this.#network.reset(this, effect.name));
+        this.#network.soon(() => this.#network.reset(this, effect.name, effect.subcode));
         break;
       case "keepDown":
         if (effect.message === undefined) this.down.delete(effect.name);
@@ -107,6 +107,9 @@ export class Host {
     }
   }
 }
+
+/** Of the subcodes of Cease that a speaker sends the one that keeps routes. */
+const otherConfigurationChange = 6;
 
 interface LinkOptions {
   /** Both sides speak graceful restart. */
@@ -157,11 +160,11 @@ export class Network {
     }
   }
 
-  /** Ends the session of a host with one of its peers, at both ends. */
-  reset(host: Host, name: string): void {
+  /** Ends the session of a host with one of its peers, at both ends; both said the N bit (RFC 8538). */
+  reset(host: Host, name: string, subcode: number): void {
     const [one = ""] = [...this.hosts].find(([, each]) => each === host) ?? [];
     const two = this.#sessions.get(`${one} ${name}`);
-    if (two !== undefined) this.#end(one, two, false);
+    if (two !== undefined) this.#end(one, two, subcode === otherConfigurationChange);
   }
 
   cut(one: string, two: string, graceful: boolean): void {
