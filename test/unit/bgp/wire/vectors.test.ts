@@ -2,22 +2,13 @@ import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { AttributeCursor } from "../../../../src/bgp/wire/attribute-cursor.ts";
 import { attributeRows } from "../../../../src/bgp/wire/attribute-rows.ts";
-import type { DecodeContext } from "../../../../src/bgp/wire/context.ts";
 import { decodeMessage } from "../../../../src/bgp/wire/decode.ts";
-import {
-  encodeEndOfRib,
-  encodeUpdates,
-  encodeWithdrawals,
-} from "../../../../src/bgp/wire/encode-updates.ts";
 import { FrameSplitter } from "../../../../src/bgp/wire/frame.ts";
-import type { Message, UpdateMessage } from "../../../../src/bgp/wire/message.ts";
 import {
   describeNotification,
-  encodeNotification,
   explainNotification,
 } from "../../../../src/bgp/wire/notification.ts";
-import { encodeOpen } from "../../../../src/bgp/wire/open.ts";
-import { encodeKeepalive, encodeRouteRefresh } from "../../../../src/bgp/wire/route-refresh.ts";
+import { encodeMessage } from "../../../support/encode-message.ts";
 import { plainMessage } from "../../../support/plain-message.ts";
 import { type Vector, vectors } from "../../../vectors/vectors.ts";
 
@@ -49,7 +40,7 @@ suite("vectors", () => {
     if (vector.decodeOnly || !("message" in vector.expected)) continue;
     const { message } = vector.expected;
     test(`encoding gives the octets that ${vector.file} has for ${vector.name}`, () => {
-      assert.deepEqual(encode(message, vector.context), [vector.bytes]);
+      assert.deepEqual(encodeMessage(message, vector.context), [vector.bytes]);
     });
   }
 
@@ -130,37 +121,6 @@ function decodeOne({ bytes, context }: Vector): Vector["expected"] {
   if (problem !== undefined) results.push({ error: problem.notification });
   assert.equal(results.length, 1);
   return results[0] as Vector["expected"];
-}
-
-function encode(message: Message, context: DecodeContext): Uint8Array[] {
-  switch (message.kind) {
-    case "open":
-      return [encodeOpen(message)];
-    case "keepalive":
-      return [encodeKeepalive()];
-    case "notification":
-      return [encodeNotification(message)];
-    case "routeRefresh":
-      return [encodeRouteRefresh(message.afi === 1 ? 4 : 6, message.subtype)];
-    case "update":
-      return encodeUpdate(message, context);
-  }
-}
-
-function encodeUpdate(update: UpdateMessage, context: DecodeContext): Uint8Array[] {
-  const { announced, withdrawn, endOfRib, attributes } = update;
-  const { fourOctetAs, extendedNextHop = false, addPath = [] } = context;
-  return [
-    ...endOfRib.map((family) => encodeEndOfRib(family)),
-    ...withdrawn.flatMap((prefixes) =>
-      encodeWithdrawals(prefixes, { addPath: addPath.includes(prefixes.family) }),
-    ),
-    ...announced.flatMap(({ prefixes, nextHop }) => {
-      assert.ok(attributes);
-      const options = { fourOctetAs, extendedNextHop, addPath: addPath.includes(prefixes.family) };
-      return encodeUpdates({ attributes, nextHop, prefixes }, options);
-    }),
-  ];
 }
 
 function attributeCodes({ type, bytes, isFramed }: Vector): number[] {
