@@ -110,9 +110,13 @@ export class Session {
     return this.#connection?.queuedBytes ?? 0;
   }
 
+  get isConnected(): boolean {
+    return this.#connection !== undefined;
+  }
+
   /** Waits for the peer, without a connection. */
   get isFree(): boolean {
-    return this.state === "Active" && this.#connection === undefined;
+    return this.state === "Active" && !this.isConnected;
   }
 
   /** The peer's OPEN, from OpenConfirm on. */
