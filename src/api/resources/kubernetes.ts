@@ -61,7 +61,7 @@ export interface ServiceStatus {
 export type Service = Resource<"Service", ServiceSpec, ServiceStatus>;
 
 /** The parts of a `discovery.k8s.io/v1` EndpointSlice that we read. It has no spec. */
-export interface EndpointSlice extends Resource<"EndpointSlice"> {
+export interface EndpointSlice extends Resource<"EndpointSlice", object> {
   readonly addressType: "IPv4" | "IPv6" | "FQDN";
   readonly endpoints?: readonly {
     readonly addresses?: readonly string[];

@@ -165,6 +165,17 @@ export class ExportGroups {
     return best === undefined ? "not-best" : this.#judge(group, prefixId, best);
   }
 
+  /** What a peer has been told of a prefix. */
+  announcedTo(peer: number, prefixId: number): OutRoute | undefined {
+    const route = this.#updatesOf(peer)?.announces(prefixId);
+    return route?.source === peer ? undefined : route;
+  }
+
+  /** Prefixes that the group of a peer announces; those that it told itself are among them. */
+  announcedCount(peer: number): number {
+    return this.#updatesOf(peer)?.announced ?? 0;
+  }
+
   /** Undefined when the peer's session does not carry this family. */
   #keyOf(state: PeerState): string | undefined {
     const { negotiated } = state;

@@ -70,9 +70,12 @@ export function encodeAsPath(
   }
 }
 
-/** True when the path loses an AS in two octets, so that AS4_PATH must go along (RFC 6793 4.2.2). */
+/**
+ * True when the path loses an AS in two octets, so that AS4_PATH must go along (RFC 6793 section
+ * 4.2.2). What AS4_PATH could not hold anyway does not count.
+ */
 export function needsAs4Path(segments: readonly AsPathSegment[]): boolean {
-  return segments.some(({ asns }) => asns.some((asn) => asn > 0xffff));
+  return withoutConfederation(segments).some(({ asns }) => asns.some((asn) => asn > 0xffff));
 }
 
 /** What AS4_PATH may hold: confederation segments must not be in it (RFC 6793 section 3). */
