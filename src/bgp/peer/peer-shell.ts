@@ -140,6 +140,7 @@ export class PeerShell {
       connection.refuse();
       return;
     }
+    if (this.#main.admitsPeer) this.#main.start({ passive: true });
     if (this.#main.state === "Idle") {
       this.#deps.log.debug({ reason: this.#lastFailure }, "Connection refused while idle");
       this.#deps.closing(rejectConnection(connection));

@@ -114,6 +114,11 @@ export class Session {
     return this.#connection !== undefined;
   }
 
+  /** Idle, but the peer may come back already. */
+  get admitsPeer(): boolean {
+    return this.#fsm.admitsPeer;
+  }
+
   /** Waits for the peer, without a connection. */
   get isFree(): boolean {
     return this.state === "Active" && !this.isConnected;

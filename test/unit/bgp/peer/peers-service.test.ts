@@ -273,7 +273,7 @@ suite("createPeers", () => {
 
   test("the end is a Cease, or nothing at all so that the peer keeps our routes", async () => {
     for (const [closeQuietly, reason, graceful] of [
-      [false, "Received NOTIFICATION Cease/Hard Reset (Cease/Administrative Shutdown)", false],
+      [false, "Received NOTIFICATION Cease/Hard Reset: Cease/Administrative Shutdown", false],
       [true, "The peer has closed", true],
     ] as const) {
       const world = new World();
@@ -388,12 +388,44 @@ suite("createPeers", () => {
     a.peers.configure([peer(a, b, { shutdown: { message: "maintenance" } })]);
     world.pass(30);
     assert.deepEqual([stateOf(a), reasonOf(a)], ["Idle", "Administratively down"]);
-    const words = /Cease\/Hard Reset \(Cease\/Administrative Shutdown: "maintenance"\)/;
+    const words = /Cease\/Hard Reset: Cease\/Administrative Shutdown: "maintenance"/;
     assert.match(String(downs(b)[0]), words);
     assert.match(b.peers.status()[0]?.lastError ?? "", words);
     a.peers.configure([peer(a, b)]);
     world.pass(30);
     assert.deepEqual(kinds(a), ["established", "down", "established"]);
+  });
+
+  for (const [who, passive, seconds] of [
+    ["connects", false, 0.5],
+    ["is passive", true, 5],
+  ] as const) {
+    test(`a peer that ${who} is up soon after a long shutdown`, () => {
+      const world = new World();
+      const [a, b] = world.pair();
+      a.peers.configure([peer(a, b, { passive, shutdown: { message: "" } })]);
+      b.peers.configure([peer(b, a)]);
+      world.pass(120);
+      a.peers.configure([peer(a, b, { passive })]);
+      world.pass(seconds);
+      assert.deepEqual([stateOf(a), stateOf(b)], ["Established", "Established"]);
+    });
+  }
+
+  test("a peer that restarts may come back at once, but not again and again", () => {
+    const world = new World();
+    const [a, b] = [world.speaker(addressA), world.speaker(addressB)];
+    b.peers.configure([peer(b, a, { passive: true })]);
+    const ups = [];
+    for (let i = 0; i < 6; i++) {
+      a.peers.configure([peer(a, b, { holdSeconds: 90 + i })]);
+      world.network.run();
+      ups.push(stateOf(b) === "Established");
+      world.network.connections.at(-1)?.other?.ends("reset");
+      a.peers.configure([]);
+      world.network.run();
+    }
+    assert.deepEqual(ups, [true, true, true, true, false, false]);
   });
 
   test("reset() ends a session with its words, and it comes back by itself", () => {
