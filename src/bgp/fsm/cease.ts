@@ -58,6 +58,15 @@ export function keepsRoutes(fsm: Fsm, config: FsmConfig, notification?: Notifica
   return capability.notification === true && config.gracefulRestartSeconds > 0;
 }
 
+/**
+ * The peer may keep our routes when TCP ends: both have said that they can (RFC 4724 section 4.2). Also
+ * one that keeps none of its own may keep ours, so its list of families does not matter.
+ */
+export function peerKeepsOurs({ open }: Fsm, config: FsmConfig): boolean {
+  const isHelper = open?.capabilities.some(({ kind }) => kind === "gracefulRestart") ?? false;
+  return isHelper && config.gracefulRestartSeconds > 0;
+}
+
 /** The session did not fail: somebody has ended it, and may let it start again at any time. */
 export function isParting({ code, subcode, data }: NotificationBody): boolean {
   if (code !== errorCode.cease) return false;

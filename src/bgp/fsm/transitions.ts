@@ -1,5 +1,5 @@
 import { errorCode, explainNotification, type NotificationBody } from "../wire/notification.ts";
-import { ceaseNotification, isParting, keepsRoutes } from "./cease.ts";
+import { ceaseNotification, isParting, keepsRoutes, peerKeepsOurs } from "./cease.ts";
 import type { CeaseReason, FsmConfig, FsmEffect } from "./events.ts";
 import type { Fsm, FsmState, Step } from "./fsm.ts";
 import { connectRetrySeconds, idleHoldSeconds, startTimer } from "./timers.ts";
@@ -109,10 +109,11 @@ export function stopped(
   { config, hasOpened }: { readonly config: FsmConfig; readonly hasOpened: boolean },
 ): Step {
   const notification = ceaseNotification(event, speaksNotificationBit(fsm, config));
+  const isQuiet = event.quiet && (fsm.state !== "Established" || peerKeepsOurs(fsm, config));
   const reason = `Stopped: ${explainNotification(notification)}`;
   const effects: FsmEffect[] = [
     stopTimers,
-    ...(hasOpened && !event.quiet ? [{ kind: "notify", notification } as const] : []),
+    ...(hasOpened && !isQuiet ? [{ kind: "notify", notification } as const] : []),
     closeTcp,
     ...(fsm.state === "Established" ? [down(reason, false)] : []),
   ];

@@ -21,8 +21,8 @@ export interface PeersConfig {
   /** 0: any free port, told by `listening`. */
   readonly listenPort: number;
   /**
-   * At the end, close TCP without a NOTIFICATION, so that peers with graceful restart keep our
-   * routes as stale (RFC 4724). Otherwise Cease/Administrative Shutdown is sent.
+   * At the end, close TCP without a NOTIFICATION where the peer then keeps our routes as stale (RFC
+   * 4724). Otherwise Cease/Administrative Shutdown is sent.
    */
   readonly closeQuietly: boolean;
   /** Send queue of one peer over which `send` gives false, in octets. Default 4 MiB. */

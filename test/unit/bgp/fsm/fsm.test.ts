@@ -196,6 +196,21 @@ const rows: readonly (readonly [
     "fail notify=6/9 down",
   ],
   [
+    at("Established", restartable(false)),
+    "graceful restart",
+    event("8 stop quietly"),
+    "Idle",
+    "stop close down",
+  ],
+  [
+    at("Established", restartable(true)),
+    "graceful restart of the peer alone",
+    event("8 stop quietly"),
+    "Idle",
+    "stop notify=6/2 close down",
+    noRestart,
+  ],
+  [
     at("OpenConfirm", restartable(true)),
     "N bit, not yet",
     event("2 stop"),

@@ -200,19 +200,21 @@ suite("createPeers", () => {
     assert.match(String(downs(b)), /Cease\/Peer De-configured/);
   });
 
-  test("the end is a Cease, or nothing at all so that the peer keeps our routes", async () => {
-    for (const [closeQuietly, reason, graceful] of [
-      [false, "Received NOTIFICATION Cease/Hard Reset: Cease/Administrative Shutdown", false],
-      [true, "The peer has closed", true],
-    ] as const) {
+  for (const [closeQuietly, gracefulRestartSeconds, reason, graceful] of [
+    [false, 120, "Received NOTIFICATION Cease/Hard Reset: Cease/Administrative Shutdown", false],
+    [true, 120, "The peer has closed", true],
+    [true, 0, "Received NOTIFICATION Cease/Administrative Shutdown", false],
+  ] as const) {
+    const what = `${closeQuietly ? "quiet" : "loud"} end, restart time ${gracefulRestartSeconds}`;
+    test(`${what}: the peer hears "${reason}"`, async () => {
       const world = new World();
-      const [a, b] = world.pair({}, { closeQuietly });
+      const [a, b] = world.pair({ gracefulRestartSeconds }, { closeQuietly });
       a.stop();
       world.pass(1);
       await a.peers.ended;
       assert.deepEqual(downs(b), [[reason, graceful]]);
-    }
-  });
+    });
+  }
 
   test("a peer that comes back without having said goodbye replaces its old connection", () => {
     const world = new World();
