@@ -5,6 +5,7 @@ export class Backlog {
   readonly #blocks: Block[] = [];
   #first = 0;
   #bytes = 0;
+  #pushedBytes = 0;
 
   /** Number of the oldest block that is kept. */
   get first(): number {
@@ -16,24 +17,24 @@ export class Backlog {
     return this.#first + this.#blocks.length;
   }
 
+  /** Octets of the blocks that are kept. */
   get bytes(): number {
     return this.#bytes;
+  }
+
+  /** Octets of all blocks that ever were in it. */
+  get pushedBytes(): number {
+    return this.#pushedBytes;
   }
 
   push(block: Block): void {
     this.#blocks.push(block);
     this.#bytes += block.bytes.length;
+    this.#pushedBytes += block.bytes.length;
   }
 
   at(number: number): Block | undefined {
     return this.#blocks[number - this.#first];
-  }
-
-  /** Octets of the blocks from `number` on. */
-  bytesSince(number: number): number {
-    let bytes = 0;
-    for (let at = number; at < this.end; at++) bytes += this.at(at)?.bytes.length ?? 0;
-    return bytes;
   }
 
   /** Lets go of all blocks before `number`. */

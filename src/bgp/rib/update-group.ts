@@ -45,6 +45,8 @@ export class UpdateGroup {
   readonly #members = new Map<number, GroupMember>();
   /** The whole table for those that come, while blocks since its start are kept. */
   #stream: TableStream | undefined;
+  /** `pushedBytes` of the backlog at its start. */
+  #streamedFrom = 0;
   /** False while the table is still being put in: nobody is told that it has heard all. */
   isFilled: boolean = true;
 
@@ -202,17 +204,25 @@ export class UpdateGroup {
   }
 
   #currentTable(): TableStream {
-    const known = this.#stream;
-    if (known !== undefined) {
-      const tableBytes = Math.max(known.bytes, this.#out.size * leastBytes);
-      if (this.#backlog.bytesSince(known.since) * 4 <= tableBytes) return known;
+    this.#forgetOldTable();
+    if (this.#stream === undefined) {
+      this.#stream = new TableStream(this.#backlog.end, this.#block);
+      this.#streamedFrom = this.#backlog.pushedBytes;
     }
-    this.#stream = new TableStream(this.#backlog.end, this.#block);
     return this.#stream;
+  }
+
+  /** A table is of no use to others when much has changed since its start. */
+  #forgetOldTable(): void {
+    if (this.#stream === undefined) return;
+    const tableBytes = Math.max(this.#stream.bytes, this.#out.size * leastBytes);
+    const changed = this.#backlog.pushedBytes - this.#streamedFrom;
+    if (changed * 4 > tableBytes) this.#stream = undefined;
   }
 
   /** Forgets what nobody needs any more, and who is too far behind. */
   #letGo(): void {
+    this.#forgetOldTable();
     const { bytes = 0 } = this.#stream ?? {};
     const members = [...this.#members.values()];
     if (bytes > keptTableLimit && !members.some(({ readsTable }) => readsTable)) {
