@@ -1,5 +1,5 @@
 import { readOptions, usage } from "./options.ts";
-import { textTable, writeDocument } from "./report.ts";
+import { tables, writeDocument } from "./report.ts";
 import { type Results, runBench } from "./run-bench.ts";
 
 /** `npm run bench:bgp`: tortie beside other BGP daemons, each alone with the same load. */
@@ -8,6 +8,6 @@ if (options === "help") {
   process.stdout.write(usage);
 } else {
   const results: Results = await runBench(options);
-  process.stdout.write(`\n${textTable(results)}\n`);
+  process.stdout.write(`\n${tables(results)}\n`);
   if (options.writesDocument) await writeDocument(results);
 }

@@ -49,7 +49,7 @@ process.exit(0);
 async function main(): Promise<void> {
   const scenario = scenarioOf(task.scenario, task.tablePrefixes);
   if (scenario === undefined) throw new Error(`there is no scenario "${task.scenario}"`);
-  const clients = new LoadClients({ ...task, clients: scenario.clients, space: scenario.space });
+  const clients = new LoadClients({ ...task, ...scenario });
   const wants = (row: string) => task.rows.includes(row);
   const { timeoutMs, targetPid } = task;
   let current = scenario.rows[0] ?? "";

@@ -1,6 +1,7 @@
 import type { LoadClients } from "./load-clients.ts";
 import { clientAddressOf } from "./load-clients.ts";
 import { refreshRequest } from "./messages.ts";
+import type { OwnSlots } from "./prefix-counter.ts";
 import {
   announceBlocks,
   blockSpace,
@@ -22,6 +23,7 @@ export type MeasureRow = (
 export interface Scenario {
   readonly clients: number;
   readonly space: PrefixSpace;
+  readonly ownSlots: (client: number) => OwnSlots;
   readonly rows: readonly string[];
   run(clients: LoadClients, tools: ScenarioTools): Promise<void>;
 }
@@ -65,6 +67,7 @@ function reflector(clientCount: number, each: number, rows: readonly string[]): 
   return {
     clients: clientCount,
     space,
+    ownSlots: (client) => ({ from: client * each, count: each }),
     rows,
     run: async (clients, { measure, wants, timeoutMs }) => {
       const { sessions } = clients;
@@ -159,6 +162,7 @@ function table(receivers: number, prefixes: number, rows: readonly string[]): Sc
   return {
     clients: receivers + 1,
     space,
+    ownSlots: () => ({ from: 0, count: 0 }),
     rows,
     run: async (clients, { measure, wants, timeoutMs, targetRss }) => {
       const { bytes } = fullTable(space, clientAddressOf(0));
