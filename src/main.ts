@@ -19,8 +19,8 @@ const daemons: Readonly<Record<string, Command>> = {
     run: async () => (await import("./wiring/felix.ts")).runFelixProcess(process.env),
   },
   bgp: {
-    summary: "the BGP speaker of one node",
-    run: async () => (await import("./wiring/bgp.ts")).runBgpProcess(process.env),
+    summary: "the BGP speaker of one node or of its own file, and what it knows",
+    run: async (argv) => (await import("./wiring/bgp-command.ts")).runBgpCommand(argv, process),
   },
 };
 

@@ -11,7 +11,7 @@ die() { say "$*"; exit 1; }
 
 [ "$(id -u)" = 0 ] || die "must run as root: it makes network namespaces"
 
-packages="iproute2 iptables ipset iputils-ping util-linux procps etcd-server bird2 tcpdump conntrack"
+packages="iproute2 iptables ipset iputils-ping util-linux procps etcd-server bird2 frr tcpdump conntrack"
 compiler="gcc libc6-dev"
 
 # dpkg knows a removed package too: only "install ok installed" counts.

@@ -8,6 +8,8 @@ export interface KindInfo {
   /** Other words for it on the command line, lower case, besides its name and plural. */
   readonly aliases: readonly string[];
   readonly namespaced: boolean;
+  /** Absent: Calico's own. */
+  readonly apiVersion?: string;
   /** Written by IPAM only: a user may look. */
   readonly internal?: true;
 }
@@ -50,6 +52,13 @@ export const kinds: Readonly<Record<Kind, KindInfo>> = {
     plural: "clusterinformations",
     aliases: ["clusterinfo", "clusterinfos"],
     namespaced: false,
+  },
+  EndpointSlice: {
+    kind: "EndpointSlice",
+    plural: "endpointslices",
+    aliases: [],
+    namespaced: true,
+    apiVersion: "discovery.k8s.io/v1",
   },
   FelixConfiguration: {
     kind: "FelixConfiguration",
@@ -97,6 +106,13 @@ export const kinds: Readonly<Record<Kind, KindInfo>> = {
   },
   Node: { kind: "Node", plural: "nodes", aliases: ["no", "nos"], namespaced: false },
   Profile: { kind: "Profile", plural: "profiles", aliases: ["pro", "pros"], namespaced: false },
+  Service: {
+    kind: "Service",
+    plural: "services",
+    aliases: ["svc", "svcs"],
+    namespaced: true,
+    apiVersion: "v1",
+  },
   Tier: { kind: "Tier", plural: "tiers", aliases: [], namespaced: false },
   WorkloadEndpoint: {
     kind: "WorkloadEndpoint",

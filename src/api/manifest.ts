@@ -35,8 +35,8 @@ export interface ManifestItem {
 const maxListDepth = 8;
 
 /**
- * The objects of one document: a v3 resource, a Kubernetes NetworkPolicy or Namespace, or a list or
- * array of such. What is no manifest at all (an unknown kind or field, a field of the wrong type) is refused
+ * The objects of one document: a v3 resource, a Kubernetes NetworkPolicy, Namespace, Service or
+ * EndpointSlice, or a list or array of such. What is no manifest at all (an unknown kind or field, a field of the wrong type) is refused
  * as a whole; an object with a value that is not acceptable is an item with a `problem`, as one item
  * does not spoil the others (facts 7.3).
  *
@@ -98,11 +98,12 @@ function readCalicoResource(input: unknown, namespace: string | undefined): Mani
   const structural = problems.filter((problem) => problem.structural);
   if (structural.length > 0 || info === undefined) throw problemsError(title, structural);
   const as = writtenAs(placed, info.kind, info.namespaced);
+  const { apiVersion = calicoApiVersion } = info;
   const problem = mismatch ?? (resource === undefined ? problemsError(title, problems) : undefined);
   if (problem !== undefined || resource === undefined) {
-    return failed(as, calicoApiVersion, problem ?? problemsError(title, problems));
+    return failed(as, apiVersion, problem ?? problemsError(title, problems));
   }
-  return { as, apiVersion: calicoApiVersion, resources: [withoutKubernetesSpec(resource)] };
+  return { as, apiVersion, resources: [withoutKubernetesSpec(resource)] };
 }
 
 function readKubernetesPolicy(input: unknown, namespace: string | undefined): ManifestItem {

@@ -4,6 +4,7 @@ import type { ClusterInformation } from "./resources/cluster-information.ts";
 import type { FelixConfiguration } from "./resources/felix-configuration.ts";
 import type { IPPool } from "./resources/ip-pool.ts";
 import type { BlockAffinity, IPAMBlock, IPAMConfiguration, IPAMHandle } from "./resources/ipam.ts";
+import type { EndpointSlice, Service } from "./resources/kubernetes.ts";
 import type { Node } from "./resources/node.ts";
 import type { CalicoNodeStatus } from "./resources/node-status.ts";
 import type { GlobalNetworkPolicy, NetworkPolicy, Profile, Tier } from "./resources/policy.ts";
@@ -17,6 +18,7 @@ export interface ResourceOfKind {
   readonly BlockAffinity: BlockAffinity;
   readonly CalicoNodeStatus: CalicoNodeStatus;
   readonly ClusterInformation: ClusterInformation;
+  readonly EndpointSlice: EndpointSlice;
   readonly FelixConfiguration: FelixConfiguration;
   readonly GlobalNetworkPolicy: GlobalNetworkPolicy;
   readonly IPAMBlock: IPAMBlock;
@@ -26,6 +28,7 @@ export interface ResourceOfKind {
   readonly NetworkPolicy: NetworkPolicy;
   readonly Node: Node;
   readonly Profile: Profile;
+  readonly Service: Service;
   readonly Tier: Tier;
   readonly WorkloadEndpoint: WorkloadEndpoint;
 }

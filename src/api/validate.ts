@@ -23,6 +23,7 @@ import {
   ipamConfigurationSpec,
   ipamHandleSpec,
 } from "./schemas/ipam-schema.ts";
+import { endpointSliceFields, serviceSpec } from "./schemas/kubernetes-schema.ts";
 import { nodeSpec } from "./schemas/node-schema.ts";
 import { calicoNodeStatusSpec } from "./schemas/node-status-schema.ts";
 import {
@@ -35,6 +36,7 @@ import { ipPoolSpec } from "./schemas/pool-schema.ts";
 import {
   anything,
   type Check,
+  type Fields,
   isObject,
   mustBe,
   object,
@@ -52,6 +54,7 @@ const specs: Readonly<Record<Kind, Check>> = {
   BlockAffinity: blockAffinitySpec,
   CalicoNodeStatus: calicoNodeStatusSpec,
   ClusterInformation: clusterInformationSpec,
+  EndpointSlice: object({}),
   FelixConfiguration: felixConfigurationSpec,
   GlobalNetworkPolicy: globalNetworkPolicySpec,
   IPAMBlock: ipamBlockSpec,
@@ -61,9 +64,13 @@ const specs: Readonly<Record<Kind, Check>> = {
   NetworkPolicy: networkPolicySpec,
   Node: nodeSpec,
   Profile: profileSpec,
+  Service: serviceSpec,
   Tier: tierSpec,
   WorkloadEndpoint: workloadEndpointSpec,
 };
+
+/** What an object has besides spec and status. */
+const ownFields: Partial<Record<Kind, Fields>> = { EndpointSlice: endpointSliceFields };
 
 /** Problems that one message lists; a hundred more would not help. */
 const maxListed = 5;
@@ -121,6 +128,7 @@ export function checkResource(
       metadata,
       spec: specs[info.kind],
       status: anything,
+      ...ownFields[info.kind],
     },
     { required: ["metadata"] },
   )({ ...(input as object), spec: (input as Record<string, unknown>)["spec"] ?? {} }, "", report);
@@ -163,8 +171,9 @@ function checkKind(input: unknown, report: Report): KindInfo | undefined {
     const why = unsupportedKinds.has(kind) ? "is not supported" : "is not known";
     return structural("kind", `${shown(kind)} ${why}`);
   }
-  if (apiVersion !== calicoApiVersion) {
-    return structural("apiVersion", `must be ${calicoApiVersion}, got ${shown(apiVersion)}`);
+  const wanted = info.apiVersion ?? calicoApiVersion;
+  if (apiVersion !== wanted) {
+    return structural("apiVersion", `must be ${wanted}, got ${shown(apiVersion)}`);
   }
   return info;
 }

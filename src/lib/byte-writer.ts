@@ -48,6 +48,23 @@ export class ByteWriter {
     return this;
   }
 
+  /** Room for `count` octets, to be filled by the caller before it writes on. */
+  space(count: number): Uint8Array {
+    const at = this.#grow(count);
+    return this.#bytes.subarray(at, at + count);
+  }
+
+  /** Takes back what was written from `length` on. */
+  truncate(length: number): this {
+    this.#length = length;
+    return this;
+  }
+
+  /** What was written from `start` on: a view, valid until the next write. */
+  view(start = 0): Uint8Array {
+    return this.#bytes.subarray(start, this.#length);
+  }
+
   /** A copy of what was written. */
   finish(): Uint8Array {
     return this.#bytes.slice(0, this.#length);

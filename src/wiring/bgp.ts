@@ -1,23 +1,27 @@
+import { LogTail } from "../bgp/control/log-tail.ts";
 import { runBgp } from "../bgp/speaker/speaker-service.ts";
 import { openDatastore } from "../datastore/open-datastore.ts";
 import { openLinuxKernel } from "../kernel/linux-kernel.ts";
 import { systemClock } from "../lib/clock.ts";
+import type { Logger } from "../lib/log.ts";
 import { nodeNameOf } from "../node/node-name.ts";
 import { acceptStored } from "./decode.ts";
 import { type Environment, runDaemon } from "./process.ts";
 
-/** `tortie bgp`. Gives the exit code. */
+/** `tortie bgp` of a node: the datastore configures it. Gives the exit code. */
 export function runBgpProcess(env: Environment): Promise<number> {
-  return runDaemon("bgp", env, async (log, signal) => {
+  const tail = new LogTail();
+  const run = async (log: Logger, signal: AbortSignal) => {
     const datastore = await openDatastore(env);
     const kernel = openLinuxKernel();
     try {
       const config = { nodeName: nodeNameOf(env), env };
       const decode = acceptStored(log);
-      await runBgp(config, { datastore, kernel, clock: systemClock, log, decode })(signal);
+      await runBgp(config, { datastore, kernel, clock: systemClock, log, tail, decode })(signal);
     } finally {
       kernel.close();
       await datastore.close();
     }
-  });
+  };
+  return runDaemon("bgp", env, run, tail);
 }

@@ -1,18 +1,26 @@
+import { pino } from "pino";
 import { errorMessage } from "../lib/errors.ts";
 import { createLogger, type Logger, levelOfSeverity } from "../lib/log.ts";
+
+/** Takes lines. */
+export interface LogSink {
+  write(line: string): void;
+}
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * Runs a daemon until SIGTERM or SIGINT. Exit code 0 after a clean stop, 1 when it failed.
+ * Runs a daemon until SIGTERM or SIGINT. Exit code 0 after a clean stop, 1 when it failed. `tail` is
+ * given each line of the log, too.
  */
 export async function runDaemon(
   name: string,
   env: Environment,
   run: (log: Logger, signal: AbortSignal) => Promise<void>,
+  tail?: LogSink,
 ): Promise<number> {
   const level = levelOfSeverity(env["FELIX_LOGSEVERITYSCREEN"] ?? "Info");
-  const log = createLogger({ name, level });
+  const log = createLogger({ name, level }, tail === undefined ? undefined : teed(tail));
   const stop = new AbortController();
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
     process.on(signal, () => {
@@ -30,4 +38,15 @@ export async function runDaemon(
     process.stderr.write(`${name}: ${errorMessage(error)}\n`);
     return 1;
   }
+}
+
+/** Lines to standard error at once, as the logger does by itself, and to `tail`. */
+function teed(tail: LogSink): LogSink {
+  const stderr = pino.destination({ fd: 2, sync: true });
+  return {
+    write: (line) => {
+      stderr.write(line);
+      tail.write(line);
+    },
+  };
 }

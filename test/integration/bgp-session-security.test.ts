@@ -72,6 +72,14 @@ suite("sessions with TCP-MD5 and GTSM", { skip: cannotMakeNetns() || cannotRunBi
     });
   }
 
+  test("a connect that gets no answer says that a key may be wrong", async (t) => {
+    const ours = await agent(t);
+    ours.tell({ kind: "configure", peers: [testPeer({ password: "one" })] });
+    await bird(t, 'password "two"; passive;');
+    const reason = async () => (await ours.status())[0]?.reason ?? "";
+    await waitFor(async () => /No answer.*TCP-MD5 key/.test(await reason()), { what: "a reason" });
+  });
+
   test("GTSM refuses who is further away, and says so", async (t) => {
     const ours = await agent(t);
     const peer = testPeer({ passive: true, ttlSecurityHops: 1 });

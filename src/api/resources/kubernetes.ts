@@ -40,3 +40,36 @@ export type KubernetesNetworkPolicy = Resource<"NetworkPolicy", KubernetesNetwor
 
 /** As the user writes it: apiVersion "v1". Stored as Profile "kns.<name>". */
 export type KubernetesNamespace = Resource<"Namespace", unknown>;
+
+/** The parts of a `v1` Service that we read. */
+export interface ServiceSpec {
+  /** Absent: ClusterIP. */
+  readonly type?: "ClusterIP" | "NodePort" | "LoadBalancer" | "ExternalName";
+  /** "None": headless. */
+  readonly clusterIP?: string;
+  readonly clusterIPs?: readonly string[];
+  readonly ipFamilies?: readonly ("IPv4" | "IPv6")[];
+  readonly externalIPs?: readonly string[];
+  readonly loadBalancerIP?: string;
+  readonly externalTrafficPolicy?: "Cluster" | "Local";
+}
+export interface ServiceStatus {
+  readonly loadBalancer?: {
+    readonly ingress?: readonly { readonly ip?: string; readonly hostname?: string }[];
+  };
+}
+export type Service = Resource<"Service", ServiceSpec, ServiceStatus>;
+
+/** The parts of a `discovery.k8s.io/v1` EndpointSlice that we read. It has no spec. */
+export interface EndpointSlice extends Resource<"EndpointSlice", object> {
+  readonly addressType: "IPv4" | "IPv6" | "FQDN";
+  readonly endpoints?: readonly {
+    readonly addresses?: readonly string[];
+    /** Absent: ready. */
+    readonly conditions?: { readonly ready?: boolean };
+    readonly nodeName?: string;
+  }[];
+}
+
+/** Label of an EndpointSlice: the Service that it is of. */
+export const serviceNameLabel = "kubernetes.io/service-name";

@@ -1,9 +1,11 @@
 import { type Prefix, prefixContains } from "../../lib/prefix.ts";
-import { labelKeyOnly, labels, labelValueOnly, metadata, net } from "./fields.ts";
+import { ipAddress, labelKeyOnly, labels, labelValueOnly, metadata, net } from "./fields.ts";
 import {
   anything,
   array,
+  boolean,
   type Check,
+  type Fields,
   integer,
   matching,
   numberOr,
@@ -102,3 +104,31 @@ export const kubernetesNamespace: Check = object(
   { apiVersion: text(), kind: text(), metadata, spec: anything, status: anything },
   { required: ["metadata"] },
 );
+
+const ipFamily = oneOf("IPv4", "IPv6");
+
+/** Service.spec: what concerns us is checked, the rest is kept. */
+export const serviceSpec: Check = open({
+  type: oneOf("ClusterIP", "NodePort", "LoadBalancer", "ExternalName"),
+  clusterIP: text(),
+  clusterIPs: array(text()),
+  ipFamilies: array(ipFamily),
+  externalIPs: array(ipAddress),
+  loadBalancerIP: text(),
+  externalTrafficPolicy: oneOf("Cluster", "Local"),
+});
+
+/** An EndpointSlice has no spec. */
+export const endpointSliceFields: Fields = {
+  addressType: oneOf("IPv4", "IPv6", "FQDN"),
+  endpoints: array(
+    open({ addresses: array(text()), conditions: open({ ready: boolean }), nodeName: text() }),
+  ),
+  ports: anything,
+};
+
+/** An object of which only these fields are looked at. */
+function open(fields: Fields): Check {
+  const check = object(fields);
+  return (value, path, report) => check(value, path, { ...report, unknownFields: "keep" });
+}

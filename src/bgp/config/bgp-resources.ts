@@ -3,6 +3,7 @@ import type { BGPFilter } from "../../api/resources/bgp-filter.ts";
 import type { FelixConfiguration } from "../../api/resources/felix-configuration.ts";
 import type { IPPool } from "../../api/resources/ip-pool.ts";
 import type { BlockAffinity } from "../../api/resources/ipam.ts";
+import type { EndpointSlice, Service } from "../../api/resources/kubernetes.ts";
 import type { Node } from "../../api/resources/node.ts";
 import type { WorkloadEndpoint } from "../../api/resources/workload-endpoint.ts";
 
@@ -17,6 +18,9 @@ export interface BgpResources {
   readonly felixConfigurations: ReadonlyMap<string, FelixConfiguration>;
   /** Those of the own node, once a BGPPeer asks for local workloads. By namespace and name. */
   readonly workloads: ReadonlyMap<string, WorkloadEndpoint>;
+  /** Once addresses of services are to be told of. By namespace and name. */
+  readonly services: ReadonlyMap<string, Service>;
+  readonly endpointSlices: ReadonlyMap<string, EndpointSlice>;
 }
 
 /**

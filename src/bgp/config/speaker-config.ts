@@ -4,7 +4,7 @@ import type { Asn } from "../../lib/asn.ts";
 import { compareText } from "../../lib/collections.ts";
 import { errorMessage } from "../../lib/errors.ts";
 import type { IpAddr, IpFamily } from "../../lib/ip-addr.ts";
-import { hostPrefix, type Prefix, parsePrefix } from "../../lib/prefix.ts";
+import { hostPrefix, type Prefix } from "../../lib/prefix.ts";
 import type { DynamicPeers } from "../peer/peer.ts";
 import { normalRoutePriority } from "../policy/export-attributes.ts";
 import type { Community, PeerPolicy } from "../policy/peer-policy.ts";
@@ -18,6 +18,7 @@ import { type OwnBlocks, ownBlocks } from "./originate.ts";
 import { type PeerContext, peerNeighbors } from "./peers.ts";
 import { type BgpPool, bgpPool, programsNoEncap } from "./pool-classes.ts";
 import type { Secrets } from "./secrets.ts";
+import { serviceRangesOf, serviceRoutes, widest } from "./services.ts";
 import {
   type BlockedPeer,
   type Neighbor,
@@ -49,7 +50,10 @@ export interface SpeakerConfig {
   readonly pools: readonly BgpPool[];
   /** Ranges of services: never programmed into the kernel (facts 5.8). */
   readonly serviceRanges: readonly Prefix[];
-  /** Ranges that a route reflector passes on. */
+  /**
+   * Ranges of services that are told: what this node announces for them, and on a route reflector what
+   * others announce (facts 5.17 steps 8 and 9). None lies in another.
+   */
   readonly reflectedServices: readonly Prefix[];
   /** Read by `advertisementsOf`, which accepts them. */
   readonly advertisements: Pick<BGPConfigurationSpec, "communities" | "prefixAdvertisements">;
@@ -87,6 +91,10 @@ export interface OriginatedRoute {
 
 export interface SpeakerEnv {
   readonly CALICO_ROUTER_ID?: string;
+  /** One range of cluster IPs, instead of serviceClusterIPs. */
+  readonly CALICO_ADVERTISE_CLUSTER_IPS?: string;
+  /** What Kubernetes calls this node. */
+  readonly CALICO_K8S_NODE_REF?: string;
   readonly FELIX_PROGRAMCLUSTERROUTES?: string;
 }
 
@@ -119,7 +127,7 @@ export function speakerConfig(
     listenAddresses: listenAddresses(me, configuration),
     ...sessions(neighbors, { me, routerId, filters, secrets }),
     ...hostRoutesOf(neighbors),
-    ...originatedBlocks(blocks),
+    ...announced(me, blocks, { resources, configuration, problems }, env),
     ...routingOf(me, { resources, configuration, problems }, env),
     problems,
   };
@@ -131,19 +139,36 @@ interface Inputs {
   readonly problems: string[];
 }
 
-function originatedBlocks({ originated, confirmed }: OwnBlocks) {
-  return { originated, confirmedBlocks: confirmed };
+/** What this node announces, and which services are told. */
+function announced(
+  me: BgpNode,
+  { originated, confirmed }: OwnBlocks,
+  { resources, configuration, problems }: Inputs,
+  env: SpeakerEnv,
+) {
+  const ranges = serviceRangesOf(configuration, env.CALICO_ADVERTISE_CLUSTER_IPS);
+  const services = serviceRoutes(
+    {
+      services: resources.services.values(),
+      endpointSlices: resources.endpointSlices.values(),
+      ranges,
+      aggregates: configuration.serviceLoadBalancerAggregation !== "Disabled",
+      node: { name: env.CALICO_K8S_NODE_REF || me.name, labels: me.labels },
+    },
+    problems,
+  );
+  const reflected = me.clusterId === undefined ? [] : [...ranges.loadBalancer, ...ranges.external];
+  return {
+    originated: [...new Set([...originated, ...services])],
+    confirmedBlocks: confirmed,
+    serviceRanges: [...ranges.cluster, ...ranges.loadBalancer, ...ranges.external],
+    reflectedServices: widest([...reflected, ...services]),
+  };
 }
 
 function routingOf(me: BgpNode, { resources, configuration, problems }: Inputs, env: SpeakerEnv) {
-  const { serviceClusterIPs, serviceExternalIPs, serviceLoadBalancerIPs } = configuration;
-  const prefixes = (entries: BGPConfigurationSpec["serviceClusterIPs"]) =>
-    (entries ?? []).map(({ cidr }) => parsePrefix(cidr));
-  const reflected = [...prefixes(serviceLoadBalancerIPs), ...prefixes(serviceExternalIPs)];
   return {
     pools: poolsOf(resources, problems),
-    serviceRanges: [...prefixes(serviceClusterIPs), ...reflected],
-    reflectedServices: me.clusterId === undefined ? [] : reflected,
     advertisements: readableAdvertisements(configuration, problems),
     normalPriority: {
       4: configuration.ipv4NormalRoutePriority ?? normalRoutePriority,

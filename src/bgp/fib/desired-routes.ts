@@ -20,7 +20,16 @@ export type FibVerdict =
   | "service-range"
   | "tunneled-pool"
   | "felix-owns-pool"
-  | "host-block";
+  | "host-block"
+  /** Originated for others to hear: nothing of it is here. */
+  | "announced-only"
+  /** This speaker programs nothing. */
+  | "not-installed";
+
+/** True when a speaker with this configuration programs routes into the kernel. */
+export function installs({ install = true }: Pick<SpeakerConfig, "install">): boolean {
+  return install;
+}
 
 /**
  * Decides which routes of the Loc-RIB the kernel gets (facts 5.7). Protocol 12 is the speaker's own:
@@ -31,6 +40,9 @@ export class FibPolicy {
   readonly #services: PrefixList;
   readonly #programsNoEncap: boolean;
   readonly #priority: SpeakerConfig["normalPriority"];
+  readonly #announcedOnly: ReadonlySet<Prefix>;
+  readonly #installs: boolean;
+  readonly #table: number;
 
   constructor(config: SpeakerConfig) {
     this.#pools = config.pools.map((pool) => ({
@@ -40,6 +52,10 @@ export class FibPolicy {
     this.#services = new PrefixList(config.serviceRanges);
     this.#programsNoEncap = config.programsNoEncap;
     this.#priority = config.normalPriority;
+    const { originatedRoutes = [] } = config;
+    this.#announcedOnly = new Set(originatedRoutes.map(({ prefix }) => prefix));
+    this.#installs = installs(config);
+    this.#table = config.table ?? mainTable;
   }
 
   /** The route of prefix `index`, or the reason why the kernel does not get one from us. */
@@ -52,6 +68,7 @@ export class FibPolicy {
     if (verdict !== "programmed") return verdict;
     if (choice.kind === "learned")
       return this.#unicast(prefix, at.prefixes.family, choice.nextHops);
+    if (this.#announcedOnly.has(prefix)) return "announced-only";
     // A /32 blackhole would be in the way of the pod's own route (facts 4.15).
     return isHostPrefix(prefix) ? "host-block" : this.#blackhole(prefix, at.prefixes.family);
   }
@@ -66,6 +83,7 @@ export class FibPolicy {
   }
 
   #judge(prefixes: PackedPrefixes, index: number): FibVerdict {
+    if (!this.#installs) return "not-installed";
     if (this.#services.covers(prefixes, index)) return "service-range";
     const pool = this.#pools.find(({ list }) => list.covers(prefixes, index));
     if (pool === undefined || pool.class === "none") return "programmed";
@@ -92,23 +110,11 @@ export class FibPolicy {
 
   #route(destination: Prefix, family: IpFamily): Omit<KernelRoute, "kind"> {
     return {
-      table: mainTable,
+      table: this.#table,
       destination,
       priority: this.#priority[family],
       scope: "universe",
       protocol: routeProtocol.bird,
     };
   }
-}
-
-/** True when both make the kernel do the same with a packet. */
-export function sameRoute(a: KernelRoute, b: KernelRoute): boolean {
-  return routeText(a) === routeText(b);
-}
-
-function routeText(route: KernelRoute): string {
-  const hops = route.nextHops ?? [{ gateway: route.gateway, ifindex: route.ifindex }];
-  const sorted = hops.map(({ gateway = "", ifindex = 0 }) => `${gateway} ${ifindex}`).sort();
-  const reach = route.kind === "unicast" ? sorted.join(", ") : "";
-  return `${route.destination} ${route.priority} ${route.kind} ${route.protocol} ${reach}`;
 }

@@ -1,3 +1,4 @@
+import { routeKey, sameRoute } from "../../kernel/ip/route-identity.ts";
 import type { Kernel, KernelEvent, KernelRoute } from "../../kernel/kernel.ts";
 import { ipipDevice, mainTable, routeProtocol } from "../../kernel/ownership.ts";
 import { SyncedTable, type TableDriver } from "../../kernel/synced-table.ts";
@@ -6,7 +7,6 @@ import { errorMessage } from "../../lib/errors.ts";
 import type { Logger } from "../../lib/log.ts";
 import { PacedRunner } from "../../lib/paced-runner.ts";
 import type { Prefix } from "../../lib/prefix.ts";
-import { sameRoute } from "./desired-routes.ts";
 
 const pace = { minIntervalMs: 20, retryIntervalMs: 1000 };
 const defaultRefreshMs = 90_000;
@@ -17,6 +17,8 @@ export interface FibDeps {
   readonly log: Logger;
   /** True for a route of an earlier run that must stay for now, although the RIB lacks it. */
   readonly mayKeep: (route: KernelRoute) => boolean;
+  /** Kernel table that is kept. Default: main. */
+  readonly table?: number;
   /** The kernel's routes are listed and compared again after this long. Default: 90 s. */
   readonly refreshMs?: number;
 }
@@ -28,6 +30,8 @@ export interface FibDeps {
  */
 export class FibSync {
   readonly #deps: FibDeps;
+  readonly #tableId: number;
+  readonly #driver: TableDriver<string, KernelRoute>;
   readonly #table: SyncedTable<string, KernelRoute>;
   readonly #runner: PacedRunner;
   /** Key of the route to each destination: its metric may change. */
@@ -40,7 +44,9 @@ export class FibSync {
 
   constructor(deps: FibDeps) {
     this.#deps = deps;
-    this.#table = new SyncedTable(driverOf(deps.kernel));
+    this.#tableId = deps.table ?? mainTable;
+    this.#driver = driverOf(deps.kernel, this.#tableId);
+    this.#table = new SyncedTable(this.#driver);
     this.#refreshMs = deps.refreshMs ?? defaultRefreshMs;
     this.#runner = new PacedRunner({ ...pace, maxIntervalMs: this.#refreshMs }, deps.clock);
   }
@@ -52,7 +58,7 @@ export class FibSync {
 
   /** Takes over what an earlier run has left. Gives the number of routes. Nothing is written yet. */
   async adopt(): Promise<number> {
-    const left = await driverOf(this.#deps.kernel).list();
+    const left = await this.#driver.list();
     for (const [key, route] of left) {
       this.#adopted.set(key, route);
       this.#table.set(key, route);
@@ -135,7 +141,7 @@ export class FibSync {
     if (event.kind === "lost") return true;
     // The kernel drops the routes of a link that goes down without a word.
     if (event.kind === "link") return this.#uses(event.link.ifindex);
-    if (event.kind !== "route" || event.route.table !== mainTable) return false;
+    if (event.kind !== "route" || event.route.table !== this.#tableId) return false;
     const wanted = this.#table.desired.get(routeKey(event.route));
     if (wanted === undefined) {
       return event.op === "set" && event.route.protocol === routeProtocol.bird;
@@ -152,12 +158,15 @@ export class FibSync {
   }
 }
 
-function driverOf({ routes, links }: FibDeps["kernel"]): TableDriver<string, KernelRoute> {
+function driverOf(
+  { routes, links }: FibDeps["kernel"],
+  table: number,
+): TableDriver<string, KernelRoute> {
   return {
     list: async () => {
       // On the IPIP device protocol 12 is felix' (facts 4.8).
       const ipip = (await links.get(ipipDevice))?.ifindex;
-      const listed = await routes.list({ table: mainTable, protocol: routeProtocol.bird });
+      const listed = await routes.list({ table, protocol: routeProtocol.bird });
       const ours = listed.filter(({ ifindex }) => ipip === undefined || ifindex !== ipip);
       return new Map(ours.map((route) => [routeKey(route), route]));
     },
@@ -171,9 +180,4 @@ function failuresOf(
   failures: readonly { readonly entry: KernelRoute; readonly message: string }[],
 ): ReadonlyMap<string, string> {
   return new Map(failures.map(({ entry, message }) => [routeKey(entry), message]));
-}
-
-/** What the kernel indexes a route of the main table by. */
-function routeKey({ destination, priority }: KernelRoute): string {
-  return `${destination} metric ${priority}`;
 }

@@ -16,6 +16,10 @@ export class DeadlineTimer {
     this.#expired = expired;
   }
 
+  get isRunning(): boolean {
+    return this.#deadlineMs !== Number.POSITIVE_INFINITY;
+  }
+
   /** True when the deadline has passed and nobody has started or stopped the timer since. */
   get isExpired(): boolean {
     return this.#clock.now() >= this.#deadlineMs;
@@ -26,8 +30,13 @@ export class DeadlineTimer {
     if (this.#deadlineMs < this.#wakeMs) this.#wakeIn(delayMs);
   }
 
-  stop(): void {
+  /** As stop(), for a timer that is started again soon: the clock's timer stays. */
+  pause(): void {
     this.#deadlineMs = Number.POSITIVE_INFINITY;
+  }
+
+  stop(): void {
+    this.pause();
     this.#cancelWake();
   }
 
@@ -37,7 +46,7 @@ export class DeadlineTimer {
     this.#cancel = this.#clock.setTimer(delayMs, () => {
       this.#cancelWake();
       if (this.isExpired) this.#expired();
-      else if (Number.isFinite(this.#deadlineMs)) {
+      else if (this.isRunning) {
         // A clock's timer may come a fraction of a millisecond early: never ask for nothing.
         this.#wakeIn(Math.max(1, this.#deadlineMs - this.#clock.now()));
       }

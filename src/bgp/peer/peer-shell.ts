@@ -1,14 +1,16 @@
 import type { Logger } from "../../lib/log.ts";
 import { collisionLoser } from "../fsm/collision.ts";
+import type { CeaseReason } from "../fsm/events.ts";
 import type { FsmState } from "../fsm/fsm.ts";
 import { familyOf } from "../wire/family.ts";
-import type { UpdateMessage } from "../wire/message.ts";
+import type { RouteRefreshMessage, UpdateMessage } from "../wire/message.ts";
 import { cease, encodeNotification, errorCode } from "../wire/notification.ts";
-import type { PeerConfig, PeerEvent, PeerStatus } from "./peer.ts";
+import { MessageCounter } from "./message-counter.ts";
+import type { Negotiated, PeerConfig, PeerEvent, PeerStatus } from "./peer.ts";
 import { Session, type SessionConfig, type SessionDeps } from "./session.ts";
 import type { Connection, IncomingConnection } from "./transport.ts";
 
-export interface PeerShellDeps extends Omit<SessionDeps, "handlers"> {
+export interface PeerShellDeps extends Omit<SessionDeps, "handlers" | "received" | "sent"> {
   readonly log: Logger;
   readonly onEvent: (event: PeerEvent) => void;
   readonly closing: (closed: Promise<void>) => void;
@@ -38,12 +40,18 @@ export class PeerShell {
   readonly config: PeerConfig;
   readonly #sessionConfig: SessionConfig;
   readonly #deps: PeerShellDeps;
+  readonly #received = new MessageCounter();
+  readonly #sent = new MessageCounter();
   #main: Session;
   #second: Session | undefined;
   #state: FsmState = "Idle";
   #since: Date;
+  #negotiated: Negotiated | undefined;
   #establishedMs = 0;
+  #establishedCount = 0;
+  /** Why it is not Established, as far as an attempt has told. */
   #lastFailure: string | undefined;
+  #lastError: string | undefined;
   #hasWarned = false;
   #isStarted = false;
   #held: string | undefined;
@@ -54,6 +62,11 @@ export class PeerShell {
     this.#deps = deps;
     this.#since = deps.clock.date();
     this.#main = this.#newSession();
+    if (config.peer.shutdown !== undefined) this.#held = "Administratively down";
+  }
+
+  get isEstablished(): boolean {
+    return this.#state === "Established";
   }
 
   start(): void {
@@ -61,28 +74,33 @@ export class PeerShell {
     if (this.#held === undefined) this.#main.start();
   }
 
-  /** Keeps the peer Idle for this reason; undefined: not any more. */
+  /** Keeps the peer Idle for this reason; undefined: not any more, unless it is shut down. */
   hold(reason: string | undefined): void {
-    if (reason === this.#held) return;
+    if (this.config.shutdown !== undefined || reason === this.#held) return;
     this.#held = reason;
     if (reason === undefined) {
-      this.#main = this.#newSession();
+      this.#main = this.#newSession(this.#main.failures);
       if (this.#isStarted) this.#main.start();
       return;
     }
     this.#deps.log.warn({ reason }, "Peer kept down");
-    this.stop(cease.outOfResources, false);
-    this.#lastFailure = reason;
+    this.stop({ ceaseSubcode: cease.outOfResources });
+    this.#failed(reason);
     this.#noteState();
   }
 
-  /** Ends all connections with a Cease, or quietly. The shell is of no use afterwards. */
-  stop(ceaseSubcode: number, quiet: boolean): void {
+  /** Ends all connections with a Cease, or quietly. */
+  stop(reason: CeaseReason, { quiet = false }: { readonly quiet?: boolean } = {}): void {
     for (const session of [this.#second, this.#main]) {
-      session?.stop(ceaseSubcode, quiet);
+      session?.stop(reason, quiet);
       session?.dispose();
     }
     this.#second = undefined;
+  }
+
+  /** Ends an open session with a Cease; the next one follows by itself. */
+  reset(reason: CeaseReason): void {
+    for (const session of [this.#second, this.#main]) session?.reset(reason);
   }
 
   send(bytes: Uint8Array): boolean {
@@ -91,22 +109,28 @@ export class PeerShell {
 
   status(): PeerStatus {
     const { name, address } = this.config;
-    const reason =
-      this.#state === "Established" ? "Established" : (this.#lastFailure ?? this.#main.reason);
-    return { name, address, state: this.#state, since: this.#since.toISOString(), reason };
+    return {
+      name,
+      address,
+      state: this.#state,
+      since: this.#since.toISOString(),
+      reason: this.#reason(),
+      ...(this.#lastError !== undefined && { lastError: this.#lastError }),
+      ...(this.#negotiated !== undefined && { negotiated: this.#negotiated }),
+      counters: {
+        received: this.#received.counts,
+        sent: this.#sent.counts,
+        established: this.#establishedCount,
+        queuedBytes: this.#main.queuedBytes,
+      },
+    };
   }
 
   /** Takes a connection that the peer has opened. */
   accept(connection: IncomingConnection): void {
-    const { ttlSecurityHops } = this.config;
-    const refusal =
-      this.#held ??
-      (ttlSecurityHops === undefined || connection.limitHops(ttlSecurityHops)
-        ? undefined
-        : `The peer is more than ${ttlSecurityHops} hops away`);
+    const refusal = this.#refusal(connection);
     if (refusal !== undefined) {
       this.#deps.log.debug({ reason: refusal }, "Connection refused");
-      this.#lastFailure = refusal;
       connection.refuse();
       return;
     }
@@ -116,15 +140,30 @@ export class PeerShell {
       return;
     }
     if (this.#main.state === "Established" && this.#isRestart()) this.#main.replaced();
-    if (this.#main.state === "Active" && this.#second === undefined) {
+    if (this.#main.isFree && this.#second === undefined) {
       this.#main.adopt(connection);
       return;
     }
     // The peer would not open another one if it still had the one before.
     this.#second?.dispose();
-    this.#second = this.#newSession();
+    this.#second = this.#newSession(this.#main.failures);
     this.#second.start({ passive: true });
     this.#second.adopt(connection);
+  }
+
+  #reason(): string {
+    if (this.isEstablished) return "Established";
+    return this.#held ?? this.#lastFailure ?? this.#main.reason;
+  }
+
+  /** Why a connection is closed without a word. */
+  #refusal(connection: IncomingConnection): string | undefined {
+    const { ttlSecurityHops, shutdown } = this.config;
+    if (this.#held !== undefined && shutdown === undefined) return this.#held;
+    if (ttlSecurityHops === undefined || connection.limitHops(ttlSecurityHops)) return undefined;
+    const reason = `The peer is more than ${ttlSecurityHops} hops away`;
+    if (!this.isEstablished) this.#failed(reason);
+    return reason;
   }
 
   #isRestart(): boolean {
@@ -135,34 +174,40 @@ export class PeerShell {
     return keepsRoutes === true && ageMs >= collisionWindowMs;
   }
 
-  #newSession(): Session {
+  #newSession(failures = 0): Session {
     const { name } = this.config;
     const { onEvent, closing } = this.#deps;
-    return new Session(this.#sessionConfig, {
+    const deps = {
       ...this.#deps,
+      received: this.#received,
+      sent: this.#sent,
       handlers: {
-        transition: (session, from) => this.#transition(session, from),
-        established: (session, negotiated) => {
-          this.#hasWarned = false;
-          this.#establishedMs = this.#deps.clock.now();
-          this.#keepOnly(session);
-          this.#noteState();
-          onEvent({ kind: "established", name, negotiated });
-        },
-        update: (_session, update) => this.#update(update),
-        refresh: (_session, { afi, safi }) => {
-          const family = familyOf(afi, safi);
-          if (family !== undefined) onEvent({ kind: "refreshRequested", name, family });
-        },
-        down: (_session, reason, graceful) => {
-          this.#lastFailure = reason;
+        transition: (session: Session, from: FsmState) => this.#transition(session, from),
+        established: (session: Session, negotiated: Negotiated) =>
+          this.#established(session, negotiated),
+        update: (_: Session, update: UpdateMessage) => this.#update(update),
+        refresh: (_: Session, refresh: RouteRefreshMessage) => this.#refresh(refresh),
+        down: (_: Session, reason: string, graceful: boolean) => {
+          this.#negotiated = undefined;
+          this.#failed(reason);
           this.#noteState();
           onEvent({ kind: "down", name, reason, graceful });
         },
         drained: () => onEvent({ kind: "drained", name }),
         closing,
       },
-    });
+    };
+    return new Session(this.#sessionConfig, deps, failures);
+  }
+
+  #established(session: Session, negotiated: Negotiated): void {
+    this.#hasWarned = false;
+    this.#establishedMs = this.#deps.clock.now();
+    this.#establishedCount++;
+    this.#negotiated = negotiated;
+    this.#keepOnly(session);
+    this.#noteState();
+    this.#deps.onEvent({ kind: "established", name: this.config.name, negotiated });
   }
 
   #update(update: UpdateMessage): void {
@@ -176,16 +221,33 @@ export class PeerShell {
     this.#deps.onEvent({ kind: "update", name: this.config.name, update });
   }
 
+  /** A family that was not negotiated, and a subtype that is not known, are ignored (RFC 7313 section 4). */
+  #refresh({ afi, safi, subtype }: RouteRefreshMessage): void {
+    const { name } = this.config;
+    const family = familyOf(afi, safi);
+    if (family === undefined || !this.#negotiated?.families.includes(family)) return;
+    const { onEvent } = this.#deps;
+    if (subtype === 0) onEvent({ kind: "refreshRequested", name, family });
+    else if (subtype === 1) onEvent({ kind: "refreshMarker", name, family, marker: "begin" });
+    else if (subtype === 2) onEvent({ kind: "refreshMarker", name, family, marker: "end" });
+  }
+
   #transition(session: Session, from: FsmState): void {
     const to = session.state;
     const level = from === "Established" || to === "Established" ? "info" : "debug";
     this.#deps.log[level]({ from, to, reason: session.reason }, "Session state changed");
-    const hasFailed = to === "Idle" || (to === "Active" && from !== "Idle");
-    if (hasFailed) this.#lastFailure = session.reason;
+    const isSecond = session === this.#second;
+    const hasFailed = to === "Idle" || (to === "Active" && from !== "Idle" && session.isFree);
+    if (hasFailed || (to === "Connect" && from === "Connect")) this.#failed(session.reason);
     if (to === "OpenConfirm") this.#decideCollision(session);
-    if (hasFailed && session === this.#second) this.#dropSecond();
+    if (hasFailed && isSecond) this.#dropSecond();
     else if (hasFailed && this.#second !== undefined) this.#keepOnly(this.#second);
     this.#noteState();
+  }
+
+  #failed(reason: string): void {
+    this.#lastFailure = reason;
+    this.#lastError = reason;
   }
 
   #decideCollision(newer: Session): void {

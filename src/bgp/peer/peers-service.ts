@@ -3,6 +3,7 @@ import type { Clock } from "../../lib/clock.ts";
 import type { IpAddr } from "../../lib/ip-addr.ts";
 import type { Logger } from "../../lib/log.ts";
 import { hostPrefix, type Prefix } from "../../lib/prefix.ts";
+import type { CeaseReason } from "../fsm/events.ts";
 import { cease } from "../wire/notification.ts";
 import { listenKeys } from "./listen-keys.ts";
 import { Listeners } from "./listeners.ts";
@@ -105,7 +106,7 @@ class PeersService implements RunningPeers {
       const peer = wanted.get(shell.config.name);
       if (isDeepStrictEqual(peer, shell.config)) continue;
       this.#table.remove(shell);
-      shell.stop(peer === undefined ? cease.peerDeconfigured : cease.configurationChange, false);
+      shell.stop(endOf(peer));
     }
     const added = peers.filter(({ name }) => this.#table.get(name) === undefined);
     for (const peer of added) this.#table.add(this.#newShell(peer));
@@ -119,15 +120,9 @@ class PeersService implements RunningPeers {
     return this.#table.get(name)?.send(bytes) ?? false;
   }
 
-  reset(name: string, subcode: number): void {
-    const shell = this.#table.get(name);
-    if (shell === undefined) return;
-    shell.stop(subcode, false);
-    const next = this.#newShell(shell.config);
-    this.#table.remove(shell);
-    this.#table.add(next);
-    this.#holdPeers();
-    next.start();
+  reset(name: string, subcode: number, message?: string): void {
+    const words = message === undefined ? {} : { message };
+    this.#table.get(name)?.reset({ ceaseSubcode: subcode, ...words });
   }
 
   status(): readonly PeerStatus[] {
@@ -176,10 +171,18 @@ class PeersService implements RunningPeers {
   async #end(): Promise<void> {
     for (const shell of this.#table.all()) {
       this.#table.remove(shell);
-      shell.stop(cease.administrativeShutdown, this.#config.closeQuietly);
+      const quiet = this.#config.closeQuietly;
+      shell.stop({ ceaseSubcode: cease.administrativeShutdown }, { quiet });
     }
     await Promise.all(this.#closings);
   }
+}
+
+/** Why the session of a peer ends that is now configured as `next`, or not at all. */
+function endOf(next: PeerConfig | undefined): CeaseReason {
+  if (next === undefined) return { ceaseSubcode: cease.peerDeconfigured };
+  if (next.shutdown === undefined) return { ceaseSubcode: cease.configurationChange };
+  return { ceaseSubcode: cease.administrativeShutdown, message: next.shutdown.message };
 }
 
 function noRestart(): LocalRestart {

@@ -1,16 +1,25 @@
 import type { Clock } from "../../lib/clock.ts";
 import { errorMessage } from "../../lib/errors.ts";
-import type { FsmEffect, FsmEvent, FsmTimer } from "../fsm/events.ts";
-import { type Fsm, type FsmState, initialFsm, step } from "../fsm/fsm.ts";
-import type { DecodeContext } from "../wire/attribute-rows.ts";
+import type { CeaseReason, FsmEffect, FsmEvent, FsmTimer } from "../fsm/events.ts";
+import { type Fsm, type FsmState, initialFsm } from "../fsm/fsm.ts";
+import { step } from "../fsm/step.ts";
+import { sendHoldSeconds } from "../fsm/timers.ts";
+import type { DecodeContext } from "../wire/context.ts";
 import { decodeMessage } from "../wire/decode.ts";
 import { type Frame, FrameSplitter } from "../wire/frame.ts";
-import type { Message, OpenMessage, UpdateMessage } from "../wire/message.ts";
-import { cease, encodeNotification, errorCode } from "../wire/notification.ts";
-import { encodeOpen } from "../wire/open.ts";
+import { headerLength } from "../wire/header.ts";
+import type { Message, OpenMessage, RouteRefreshMessage, UpdateMessage } from "../wire/message.ts";
+import {
+  cease,
+  encodeNotification,
+  errorCode,
+  type NotificationBody,
+} from "../wire/notification.ts";
+import { encodeOpen, openSubcode } from "../wire/open.ts";
 import { encodeKeepalive } from "../wire/route-refresh.ts";
 import { DeadlineTimer } from "./deadline-timer.ts";
-import { negotiate } from "./negotiate.ts";
+import type { MessageCounter } from "./message-counter.ts";
+import { negotiate, withoutCapabilities } from "./negotiate.ts";
 import type { Negotiated, PeerConfig } from "./peer.ts";
 import type { Connection, Transport } from "./transport.ts";
 
@@ -24,11 +33,11 @@ export interface SessionConfig {
 
 /** What a session tells its peer shell. */
 export interface SessionHandlers {
-  /** After the effects of the transition. */
+  /** After the effects of the transition: to another state, or to the same one for a new reason. */
   readonly transition: (session: Session, from: FsmState) => void;
   readonly established: (session: Session, negotiated: Negotiated) => void;
   readonly update: (session: Session, update: UpdateMessage) => void;
-  readonly refresh: (session: Session, family: { afi: number; safi: number }) => void;
+  readonly refresh: (session: Session, refresh: RouteRefreshMessage) => void;
   readonly down: (session: Session, reason: string, graceful: boolean) => void;
   readonly drained: (session: Session) => void;
   /** A connection ends; the promise settles when it has. */
@@ -40,14 +49,13 @@ export interface SessionDeps {
   readonly transport: Transport;
   /** 0 to 1, for the jitter of timers (RFC 4271 section 10). */
   readonly random: () => number;
+  readonly received: MessageCounter;
+  readonly sent: MessageCounter;
   readonly handlers: SessionHandlers;
 }
 
 /** A queue of this many high-water marks ends the session: the speaker does not listen. */
 const queueLimitFactor = 16;
-/** Least time without ever an empty queue that ends the session (RFC 9687 section 4). */
-const sendHoldMs = 480_000;
-const sendHoldExpired = { code: 8, subcode: 0, data: new Uint8Array(0) };
 
 const keepalive = encodeKeepalive();
 const beforeOpen: DecodeContext = { fourOctetAs: false, external: false, families: [4, 6] };
@@ -60,22 +68,28 @@ export class Session {
   readonly #events: FsmEvent[] = [];
   #isStepping = false;
   #isDisposed = false;
-  #fsm: Fsm = initialFsm;
+  #fsm: Fsm;
   #connection: Connection | undefined;
   #initiator: "local" | "remote" = "local";
+  #localOpen: OpenMessage | undefined;
   #context = beforeOpen;
   #isFull = false;
-  #emptyQueueMs = 0;
+  /** The peer refuses optional parameters: the next OPEN has none. */
+  #speaksPlainly = false;
 
-  constructor(config: SessionConfig, deps: SessionDeps) {
+  /** `failures`: those of the peer's session before, for damping. */
+  constructor(config: SessionConfig, deps: SessionDeps, failures = 0) {
     this.#config = config;
     this.#deps = deps;
+    this.#fsm = { ...initialFsm, failures };
     const timer = (name: FsmTimer) => new DeadlineTimer(deps.clock, () => this.#expired(name));
     this.#timers = {
       connectRetry: timer("connectRetry"),
       hold: timer("hold"),
       keepalive: timer("keepalive"),
+      delayOpen: timer("delayOpen"),
       idleHold: timer("idleHold"),
+      sendHold: timer("sendHold"),
     };
   }
 
@@ -85,6 +99,20 @@ export class Session {
 
   get reason(): string {
     return this.#fsm.reason;
+  }
+
+  get failures(): number {
+    return this.#fsm.failures;
+  }
+
+  /** Octets that TCP has not taken yet. */
+  get queuedBytes(): number {
+    return this.#connection?.queuedBytes ?? 0;
+  }
+
+  /** Waits for the peer, without a connection. */
+  get isFree(): boolean {
+    return this.state === "Active" && this.#connection === undefined;
   }
 
   /** The peer's OPEN, from OpenConfirm on. */
@@ -102,11 +130,16 @@ export class Session {
     this.#dispatch({ kind: "start", passive });
   }
 
-  stop(ceaseSubcode: number, quiet: boolean): void {
-    this.#dispatch({ kind: "stop", ceaseSubcode, quiet });
+  stop(reason: CeaseReason, quiet: boolean): void {
+    this.#dispatch({ kind: "stop", quiet, ...reason });
   }
 
-  /** Takes a connection that the peer has opened. The state must be Active. */
+  /** Ends a connection on which our OPEN is out; the next one follows by itself. */
+  reset(reason: CeaseReason): void {
+    this.#dispatch({ kind: "reset", ...reason });
+  }
+
+  /** Takes a connection that the peer has opened. It must be free. */
   adopt(connection: Connection): void {
     this.#initiator = "remote";
     this.#use(connection);
@@ -133,6 +166,8 @@ export class Session {
     const connection = this.#connection;
     if (this.state !== "Established" || connection === undefined) return false;
     connection.write(bytes);
+    this.#deps.sent.addAll(bytes);
+    this.#watchQueue();
     const queued = connection.queuedBytes;
     if (queued <= this.#config.highWaterBytes) return true;
     this.#isFull = true;
@@ -166,11 +201,11 @@ export class Session {
   }
 
   #step(event: FsmEvent): void {
-    const from = this.#fsm.state;
-    const [fsm, effects] = step(this.#fsm, event, this.#config.peer);
+    const before = this.#fsm;
+    const [fsm, effects] = step(before, event, this.#config.peer);
     this.#fsm = fsm;
     for (const effect of effects) this.#perform(effect);
-    if (from !== fsm.state) this.#deps.handlers.transition(this, from);
+    if (before.reason !== fsm.reason) this.#deps.handlers.transition(this, before.state);
   }
 
   #perform(effect: FsmEffect): void {
@@ -183,7 +218,7 @@ export class Session {
         this.#sendOwn(effect.message);
         break;
       case "notify":
-        this.#connection?.write(encodeNotification(effect.notification));
+        this.#write(encodeNotification(effect.notification));
         break;
       case "closeTcp":
         this.#close();
@@ -194,6 +229,11 @@ export class Session {
       case "stopTimer":
         this.#timers[effect.timer].stop();
         break;
+      case "stopTimers":
+        for (const [name, timer] of Object.entries(this.#timers)) {
+          if (name !== "idleHold") timer.stop();
+        }
+        break;
       case "established":
         this.#established(effect.open);
         break;
@@ -201,7 +241,7 @@ export class Session {
         handlers.update(this, effect.update);
         break;
       case "refresh":
-        handlers.refresh(this, effect);
+        handlers.refresh(this, effect.refresh);
         break;
       case "down":
         handlers.down(this, effect.reason, effect.graceful);
@@ -222,7 +262,6 @@ export class Session {
     this.#connection = connection;
     this.#context = beforeOpen;
     this.#isFull = false;
-    this.#emptyQueueMs = this.#deps.clock.now();
     const splitter = new FrameSplitter();
     connection.attach({
       connected: () => this.#dispatch({ kind: "tcpConnected" }),
@@ -231,6 +270,7 @@ export class Session {
         this.#connection = undefined;
         this.#dispatch({ kind: "tcpFailed", reason });
       },
+      progressed: () => this.#progressed(),
       drained: () => this.#drained(),
     });
   }
@@ -244,41 +284,73 @@ export class Session {
   }
 
   #frame(frame: Frame): void {
+    this.#deps.received.add(frame.type, headerLength + frame.body.length);
     const decoded = decodeMessage(frame, this.#context);
-    if (decoded.ok) this.#dispatch(eventOf(decoded.message));
-    else this.#dispatch({ kind: "fault", ...decoded });
+    if (!decoded.ok) {
+      this.#dispatch({ kind: "fault", ...decoded });
+      return;
+    }
+    const { message } = decoded;
+    if (message.kind === "notification" && isParameterError(message)) this.#speaksPlainly = true;
+    this.#dispatch(eventOf(message));
   }
 
   #established(open: OpenMessage): void {
     const connection = this.#connection;
-    if (connection === undefined) return;
+    const local = this.#localOpen;
+    if (connection === undefined || local === undefined) return;
     const { peer } = this.#config;
     const { holdSeconds, keepaliveSeconds } = this.#fsm;
     const { localAddress, remoteAddress: peerAddress } = connection;
     const session = { holdSeconds, keepaliveSeconds, localAddress, peerAddress };
-    const negotiated = negotiate(peer, open, session);
-    const { fourOctetAs, families } = negotiated;
-    this.#context = { fourOctetAs, families, external: peer.remoteAs !== peer.localAs };
+    const negotiated = negotiate({ local, remote: open }, session);
+    this.#context = {
+      fourOctetAs: negotiated.fourOctetAs,
+      families: negotiated.families,
+      external: peer.remoteAs !== peer.localAs,
+      addPath: negotiated.addPath?.receive ?? [],
+      extendedNextHop: negotiated.extendedNextHop === true,
+    };
     this.#deps.handlers.established(this, negotiated);
   }
 
   #sendOwn(message: "open" | "keepalive"): void {
-    const bytes = message === "open" ? encodeOpen(this.#config.localOpen()) : keepalive;
-    this.#connection?.write(bytes);
+    if (message === "keepalive") {
+      this.#write(keepalive);
+      return;
+    }
+    const full = this.#config.localOpen();
+    this.#localOpen = this.#speaksPlainly ? withoutCapabilities(full) : full;
+    this.#write(encodeOpen(this.#localOpen));
+  }
+
+  #write(bytes: Uint8Array): void {
+    if (this.#connection === undefined) return;
+    this.#connection.write(bytes);
+    this.#deps.sent.addAll(bytes);
+    this.#watchQueue();
+  }
+
+  /** SendHoldTimer (RFC 9687): runs while bytes wait, anew whenever TCP has taken some. */
+  #watchQueue(): void {
+    const seconds = sendHoldSeconds(this.#fsm.holdSeconds);
+    const { sendHold } = this.#timers;
+    if (seconds > 0 && !sendHold.isRunning && this.queuedBytes > 0) sendHold.start(seconds * 1000);
+  }
+
+  #progressed(): void {
+    this.#timers.sendHold.pause();
+    this.#watchQueue();
   }
 
   #drained(): void {
-    this.#emptyQueueMs = this.#deps.clock.now();
     if (!this.#isFull) return;
     this.#isFull = false;
     this.#deps.handlers.drained(this);
   }
 
   #expired(timer: FsmTimer): void {
-    if (timer === "keepalive" && this.#isSendStuck()) {
-      const reason = "The peer takes no bytes";
-      this.#dispatch({ kind: "fault", notification: sendHoldExpired, reason });
-    } else if (timer === "hold" && this.#connection !== undefined) {
+    if (timer === "hold" && this.#connection !== undefined) {
       // This process may have been busy for the whole hold time, with the peer's messages waiting.
       this.#connection.afterPendingReads(() => {
         if (this.#timers.hold.isExpired) this.#dispatch({ kind: "timerExpired", timer });
@@ -288,12 +360,6 @@ export class Session {
     }
   }
 
-  #isSendStuck(): boolean {
-    const now = this.#deps.clock.now();
-    if ((this.#connection?.queuedBytes ?? 0) === 0) this.#emptyQueueMs = now;
-    return now - this.#emptyQueueMs > Math.max(sendHoldMs, this.#fsm.holdSeconds * 2000);
-  }
-
   #close(): void {
     const connection = this.#connection;
     this.#connection = undefined;
@@ -301,9 +367,14 @@ export class Session {
   }
 
   #jittered(timer: FsmTimer, seconds: number): number {
-    const share = timer === "hold" ? 1 : 0.75 + this.#deps.random() / 4;
+    const isExact = timer === "hold" || timer === "sendHold" || timer === "delayOpen";
+    const share = isExact ? 1 : 0.75 + this.#deps.random() / 4;
     return seconds * 1000 * share;
   }
+}
+
+function isParameterError({ code, subcode }: NotificationBody): boolean {
+  return code === errorCode.open && subcode === openSubcode.parameter;
 }
 
 function eventOf(message: Message): FsmEvent {
@@ -317,6 +388,6 @@ function eventOf(message: Message): FsmEvent {
     case "keepalive":
       return { kind: "keepaliveReceived" };
     case "routeRefresh":
-      return { kind: "refreshReceived", afi: message.afi, safi: message.safi };
+      return { kind: "refreshReceived", refresh: message };
   }
 }

@@ -50,6 +50,8 @@ class TcpConnection implements Connection {
   readonly #deps: TcpConnectionDeps;
   #handlers: ConnectionHandlers | undefined;
   #failure: string | undefined;
+  /** One for all writes: Node then calls it once for several. */
+  readonly #taken = (): void => this.#handlers?.progressed();
 
   constructor(socket: Socket, deps: TcpConnectionDeps) {
     this.#socket = socket;
@@ -90,7 +92,7 @@ class TcpConnection implements Connection {
     const socket = this.#socket;
     if (!socket.writable) return;
     this.#deps.corks.hold(socket);
-    socket.write(bytes);
+    socket.write(bytes, this.#taken);
     if (socket.writableLength >= flushBytes) socket.uncork();
   }
 

@@ -10,6 +10,8 @@ export interface ConnectionHandlers {
   readonly data: (bytes: Uint8Array) => void;
   /** Once, and nothing after it; never after our own close() or destroy(). */
   readonly closed: (reason: string) => void;
+  /** The kernel has taken some of what was written. */
+  readonly progressed: () => void;
   /** All that was written is with the kernel, after there was much. */
   readonly drained: () => void;
 }

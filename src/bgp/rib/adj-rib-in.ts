@@ -26,6 +26,7 @@ export class AdjRibIn {
   readonly #attributes: AttributeStore;
   /** First path of each prefix; path numbers start at 1. */
   readonly #heads = new IdColumn();
+  readonly #counts = new IdColumn();
   #prefix = new Uint32Array(1024);
   #peer = new Uint32Array(1024);
   #attribute = new Uint32Array(1024);
@@ -42,6 +43,11 @@ export class AdjRibIn {
   /** Number of paths. */
   get size(): number {
     return this.#size;
+  }
+
+  /** Number of paths of one peer. */
+  countOf(peer: number): number {
+    return this.#counts.get(peer);
   }
 
   /** Takes over one reference to the attributes. True when the peer's path has changed. */
@@ -74,6 +80,7 @@ export class AdjRibIn {
     this.#flags[path] = 0;
     this.#next[path] = this.#free;
     this.#free = path;
+    this.#count(peer, -1);
     this.#size--;
     return true;
   }
@@ -156,7 +163,12 @@ export class AdjRibIn {
     this.#flags[path] = inUse;
     this.#next[path] = this.#heads.get(prefixId);
     this.#heads.set(prefixId, path);
+    this.#count(peer, 1);
     this.#size++;
+  }
+
+  #count(peer: number, change: number): void {
+    this.#counts.set(peer, this.#counts.get(peer) + change);
   }
 
   #newPath(): number {

@@ -90,6 +90,25 @@ const tieBreakers: ReadonlySet<LostBy> = new Set([
   "peer-address",
 ]);
 
+/** The paths over which packets are spread: the best, then its equals, `maxPaths` in all. */
+export function multipath({ best, equal }: Decision, maxPaths: number): readonly Path[] {
+  if (best === undefined || equal.length <= 1) return equal;
+  const others = ranked(equal.filter((path) => path !== best));
+  return [best, ...others].slice(0, maxPaths);
+}
+
+/** All eligible paths of one prefix, best first. */
+export function ranked(eligible: readonly Path[]): readonly Path[] {
+  const order: Path[] = [];
+  let left = eligible;
+  for (let { best } = decide(left); best !== undefined; { best } = decide(left)) {
+    const chosen = best;
+    order.push(chosen);
+    left = left.filter((path) => path !== chosen);
+  }
+  return order;
+}
+
 function lowest(rank: (path: Path) => number | bigint): DecisionStep["keep"] {
   return (paths) => {
     const kept: Path[] = [];

@@ -8,11 +8,20 @@ import { IdSet } from "./id-column.ts";
 import { LocRib } from "./loc-rib.ts";
 import { PrefixTable } from "./prefix-table.ts";
 
-/** Attributes of the routes that we originate: export policy adds what a peer needs. */
-const localAttributes: PathAttributes = { origin: 0, asPath: [] };
+/** A route that we originate. Export policy adds what a peer needs. */
+export interface LocalRoute {
+  readonly attributes: PathAttributes;
+  /** Absent: ourselves. */
+  readonly nextHop: IpAddr | undefined;
+}
 
-/** A path that may be chosen, or the reason why it may not. */
-export type Candidate = { readonly path: Path } | { readonly rejected: string };
+/**
+ * A path that may be chosen, or the reason why it may not. `perPrefix`: other prefixes with the same
+ * attributes from the same peer may fare differently.
+ */
+export type Candidate = ({ readonly path: Path } | { readonly rejected: string }) & {
+  readonly perPrefix?: boolean;
+};
 
 /** What a stored path to a prefix is worth. */
 export type Judge = (stored: StoredPath, prefixId: number) => Candidate;
@@ -61,15 +70,15 @@ export class FamilyRib {
   }
 
   /** Replaces all that we originate. */
-  originate(prefixes: ReadonlySet<Prefix>): void {
+  originate(routes: ReadonlyMap<Prefix, LocalRoute>): void {
     for (const prefixId of this.adjIn.prefixesOf(localPeer)) {
-      if (prefixes.has(this.table.prefixAt(prefixId))) continue;
+      if (routes.has(this.table.prefixAt(prefixId))) continue;
       this.adjIn.remove(prefixId, localPeer);
       this.#dirty.add(prefixId);
     }
-    for (const prefix of prefixes) {
+    for (const [prefix, { attributes, nextHop }] of routes) {
       const prefixId = this.table.addPrefix(prefix);
-      const attributesId = this.#attributes.intern(localAttributes, undefined);
+      const attributesId = this.#attributes.intern(attributes, nextHop);
       if (this.adjIn.set(prefixId, localPeer, attributesId)) this.#dirty.add(prefixId);
     }
   }

@@ -9,7 +9,7 @@ import { aborted, runServices } from "../../lib/service.ts";
 import type { BgpResources } from "../config/bgp-resources.ts";
 import { type Secrets, secretRefs } from "../config/secrets.ts";
 import { type SpeakerConfig, type SpeakerEnv, speakerConfig } from "../config/speaker-config.ts";
-import { bgpKinds, ResourceCache, workloadKinds } from "./resource-cache.ts";
+import { bgpKinds, ResourceCache, serviceKinds, workloadKinds } from "./resource-cache.ts";
 import { defaultSecretsFolder, readSecrets } from "./secret-files.ts";
 
 /** Changes of the datastore that arrive within this time are one change of configuration. */
@@ -25,11 +25,13 @@ export interface DatastoreConfigDeps {
   readonly decode?: SyncerConfig["decode"];
 }
 
+type Environment = Readonly<Record<string, string | undefined>>;
+
 /** Kinds that are followed together. */
 interface Feed {
   readonly kinds: readonly Kind[];
   /** Whether the configuration asks for them. Once followed they are to the end. */
-  readonly isWanted: (resources: BgpResources) => boolean;
+  readonly isWanted: (resources: BgpResources, env: Environment) => boolean;
 }
 
 const feeds: readonly Feed[] = [
@@ -39,6 +41,16 @@ const feeds: readonly Feed[] = [
     isWanted: ({ peers }) =>
       [...peers.values()].some(({ spec }) => (spec.localWorkloadSelector ?? "") !== ""),
   },
+  {
+    kinds: serviceKinds,
+    isWanted: ({ configurations }, env) => {
+      const { serviceClusterIPs, serviceExternalIPs, serviceLoadBalancerIPs } =
+        configurations.get("default")?.spec ?? {};
+      const lists = [serviceClusterIPs, serviceExternalIPs, serviceLoadBalancerIPs];
+      const isGiven = (env["CALICO_ADVERTISE_CLUSTER_IPS"] ?? "") !== "";
+      return isGiven || lists.some((list) => (list ?? []).length > 0);
+    },
+  },
 ];
 
 /** A feed, and how far it is. */
@@ -47,8 +59,6 @@ interface FeedState extends Feed {
   isAsked: boolean;
   isInSync: boolean;
 }
-
-type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
  * Turns what the datastore and the files with secrets say into configurations, as soon as they have
@@ -147,7 +157,7 @@ export class DatastoreConfig {
   /** Only the first feed says whether others are wanted. */
   #askForFeeds(): void {
     for (const feed of this.#feeds) {
-      if (feed.isAsked || !feed.isWanted(this.#cache.resources)) continue;
+      if (feed.isAsked || !feed.isWanted(this.#cache.resources, this.#env)) continue;
       feed.isAsked = true;
       feed.wanted.resolve();
     }
@@ -186,9 +196,12 @@ export class DatastoreConfig {
 }
 
 function speakerEnv(env: Environment): SpeakerEnv {
-  const { CALICO_ROUTER_ID, FELIX_PROGRAMCLUSTERROUTES } = env;
-  return {
-    ...(CALICO_ROUTER_ID === undefined ? {} : { CALICO_ROUTER_ID }),
-    ...(FELIX_PROGRAMCLUSTERROUTES === undefined ? {} : { FELIX_PROGRAMCLUSTERROUTES }),
-  };
+  const names = [
+    "CALICO_ROUTER_ID",
+    "CALICO_ADVERTISE_CLUSTER_IPS",
+    "CALICO_K8S_NODE_REF",
+    "FELIX_PROGRAMCLUSTERROUTES",
+  ] as const satisfies readonly (keyof SpeakerEnv)[];
+  const given = names.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]]]));
+  return Object.fromEntries(given) as SpeakerEnv;
 }

@@ -3,6 +3,7 @@ import type { Prefix } from "../../lib/prefix.ts";
 import type { SpeakerConfig } from "../config/speaker-config.ts";
 import type { PeerConfig, PeerEvent } from "../peer/peer.ts";
 import type { NextHops } from "../rib/next-hop.ts";
+import type { LimitReport } from "./prefix-limits.ts";
 
 /** Everything that can happen to a speaker. */
 export type SpeakerEvent =
@@ -12,14 +13,24 @@ export type SpeakerEvent =
   /** `send` gave false: the peer's queue is full until its event "drained". */
   | { readonly kind: "blocked"; readonly name: string }
   | { readonly kind: "timerExpired"; readonly timer: SpeakerTimer }
+  /** This node is about to go, or stays after all: routes are told with GRACEFUL_SHUTDOWN. */
+  | { readonly kind: "drain"; readonly on: boolean }
   /** Answer to "flushSoon". */
   | { readonly kind: "flush" };
 
 /**
  * "convergence": longest wait for the routes of peers that may be down. "stale NAME": stale routes of
- * a peer go. "settle NAME": a peer that sends no End-of-RIB has told all that it has.
+ * a peer go, or become long-lived. "longLived NAME FAMILY": those go too. "settle NAME": a peer that
+ * sends no End-of-RIB has told all that it has. "restart NAME": a peer that told too much may come
+ * back. "retire": sessions that others were to replace end whatever those have told.
  */
-export type SpeakerTimer = "convergence" | `stale ${string}` | `settle ${string}`;
+export type SpeakerTimer =
+  | "convergence"
+  | "retire"
+  | `stale ${string}`
+  | `longLived ${string}`
+  | `settle ${string}`
+  | `restart ${string}`;
 
 /** Everything a speaker may ask of the world, to be done in order. */
 export type SpeakerEffect =
@@ -30,6 +41,12 @@ export type SpeakerEffect =
   | { readonly kind: "setRoutes"; readonly routes: ReadonlyMap<Prefix, KernelRoute | undefined> }
   /** The RIB is complete: routes of an earlier run that are not in it may go. */
   | { readonly kind: "converged" }
+  /** Ends a session by Cease with this subcode (RFC 4486). */
+  | { readonly kind: "resetPeer"; readonly name: string; readonly subcode: number }
+  /** Keeps a peer down, with the reason in words; absent: not any more. */
+  | { readonly kind: "keepDown"; readonly name: string; readonly message?: string }
+  /** To be logged: a peer tells more prefixes than it should. */
+  | { readonly kind: "prefixLimit"; readonly report: LimitReport }
   /** Starts the timer anew. */
   | { readonly kind: "startTimer"; readonly timer: SpeakerTimer; readonly seconds: number }
   | { readonly kind: "stopTimer"; readonly timer: SpeakerTimer }

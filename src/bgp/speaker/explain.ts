@@ -77,10 +77,11 @@ function exportOf(
   const prefixId = rib.table.findPrefix(prefix);
   if (prefixId < 0) return { told: false, because: "no path" };
   const best = rib.loc.get(prefixId);
-  if (best === undefined) return { told: false, because: "not best: no path is usable" };
-  if (best.peer === number) return { told: false, because: "split horizon: learned from it" };
   const verdict = groups.explain(number, prefixId, best);
   if (verdict === undefined) return { told: false, because: "family not sent on this session" };
+  if (verdict === "default-originate") return { told: true, because: "defaultOriginate" };
+  if (verdict === "not-best") return { told: false, because: "not best: no path is usable" };
+  if (best?.peer === number) return { told: false, because: "split horizon: learned from it" };
   return { told: verdict.accepted, because: exportText(verdict) };
 }
 

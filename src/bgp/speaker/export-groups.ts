@@ -4,6 +4,7 @@ import { advertisementsOf } from "../config/communities.ts";
 import type { SpeakerConfig } from "../config/speaker-config.ts";
 import {
   type Advertisement,
+  type ExportSelf,
   type ExportTarget,
   exportAttributes,
   exportedLocalPref,
@@ -16,6 +17,8 @@ import {
   exportRoute,
 } from "../policy/export-policy.ts";
 import { filterText, RouteFilters } from "../policy/filter.ts";
+import { defaultLocalPref } from "../policy/import-policy.ts";
+import { localPeer } from "../rib/adj-rib-in.ts";
 import type { OutRoute } from "../rib/adj-rib-out.ts";
 import type { AttributeStore } from "../rib/attribute-store.ts";
 import type { FamilyRib } from "../rib/family-rib.ts";
@@ -23,6 +26,7 @@ import type { BestRoute } from "../rib/loc-rib.ts";
 import { PrefixList } from "../rib/packed-prefix.ts";
 import { type PeerBytes, UpdateGroup } from "../rib/update-group.ts";
 import type { Forwarding } from "./forwarding.ts";
+import { localAttributes, originatesDefault } from "./local-routes.ts";
 import { isExternal, type PeerState, type SpeakerPeers } from "./speaker-peers.ts";
 
 /** Export policy of a node, ready to be asked. */
@@ -45,6 +49,8 @@ interface Group {
   readonly updates: UpdateGroup;
   readonly peer: ExportPeer;
   readonly target: ExportTarget;
+  /** A default route with us as next hop, whatever the RIB has. */
+  readonly defaultOriginate: boolean;
 }
 
 /** Export policy as a configuration asks for it. */
@@ -148,9 +154,26 @@ export class ExportGroups {
   }
 
   /** What export policy says of the best route, for the group of one peer. */
-  explain(peer: number, prefixId: number, best: BestRoute): ExportVerdict | undefined {
+  explain(
+    peer: number,
+    prefixId: number,
+    best: BestRoute | undefined,
+  ): ExportVerdict | "default-originate" | "not-best" | undefined {
     const group = this.#groups.get(this.#groupOf.get(peer) ?? "");
-    return group === undefined ? undefined : this.#judge(group, prefixId, best);
+    if (group === undefined) return undefined;
+    if (this.#isDefaultFor(group, prefixId)) return "default-originate";
+    return best === undefined ? "not-best" : this.#judge(group, prefixId, best);
+  }
+
+  /** What a peer has been told of a prefix. */
+  announcedTo(peer: number, prefixId: number): OutRoute | undefined {
+    const route = this.#updatesOf(peer)?.announces(prefixId);
+    return route?.source === peer ? undefined : route;
+  }
+
+  /** Prefixes that the group of a peer announces; those that it told itself are among them. */
+  announcedCount(peer: number): number {
+    return this.#updatesOf(peer)?.announced ?? 0;
   }
 
   /** Undefined when the peer's session does not carry this family. */
@@ -163,6 +186,7 @@ export class ExportGroups {
       this.#targetOf(state, negotiated.localAddress),
       state.peer.config.reflectorClient !== undefined,
       state.peer.policy.exportFilters,
+      originatesDefault(state.peer.policy, this.#rib.family),
       negotiated.fourOctetAs,
     ]);
   }
@@ -177,7 +201,8 @@ export class ExportGroups {
         attributes: this.#attributes,
       });
       const target = this.#targetOf(state, negotiated?.localAddress ?? peer.config.address);
-      const group = { updates, peer: exportPeer(state), target };
+      const defaultOriginate = originatesDefault(peer.policy, this.#rib.family);
+      const group = { updates, peer: exportPeer(state), target, defaultOriginate };
       for (const prefixId of this.#rib.table.ids()) {
         updates.update(prefixId, this.#routeFor(group, prefixId, this.#rib.loc.get(prefixId)));
       }
@@ -199,11 +224,32 @@ export class ExportGroups {
 
   #routeFor(group: Group, prefixId: number, best: BestRoute | undefined): OutRoute | undefined {
     const rules = this.#rules;
-    if (best === undefined || rules === undefined) return undefined;
+    if (rules === undefined) return undefined;
+    if (this.#isDefaultFor(group, prefixId)) return this.#defaultRoute(group, rules);
+    if (best === undefined) return undefined;
     const verdict = this.#judge(group, prefixId, best);
     if (!verdict.accepted) return undefined;
     const attributesId = this.#exported(group, { prefixId, best, rules, verdict });
     return { attributesId, source: best.peer };
+  }
+
+  #isDefaultFor({ defaultOriginate }: Group, prefixId: number): boolean {
+    return defaultOriginate && this.#rib.table.packed.lengths[prefixId] === 0;
+  }
+
+  #defaultRoute({ target }: Group, rules: ExportRules): OutRoute {
+    const route = {
+      attributes: { ...localAttributes, localPref: defaultLocalPref },
+      nextHop: undefined,
+      source: this.#peers.sourceOf(localPeer),
+      sourceRouterId: 0,
+    };
+    const { attributes, nextHop } = exportAttributes(route, target, this.#self(rules));
+    return { attributesId: this.#attributes.intern(attributes, nextHop), source: localPeer };
+  }
+
+  #self({ normalPriority, clusterId, draining }: ExportRules): ExportSelf {
+    return { normalPriority: normalPriority[this.#rib.family], clusterId, draining };
   }
 
   #judge(group: Group, prefixId: number, best: BestRoute): ExportVerdict {
@@ -225,7 +271,7 @@ export class ExportGroups {
 
   /** Id of the attributes that the group is told, with a reference for the caller. */
   #exported(group: Group, { prefixId, best, rules, verdict }: Exporting): number {
-    const { advertisements: all, normalPriority, clusterId, draining } = rules;
+    const { advertisements: all } = rules;
     const covering = (each: Advertisement) =>
       each.prefixes.covers(this.#rib.table.packed, prefixId);
     // A route that a filter accepts has passed step 6 of facts 5.17 by.
@@ -236,10 +282,14 @@ export class ExportGroups {
     const rule = filter === undefined ? "" : filterText(filter);
     const key = `${best.attributesId} ${best.peer} ${which} ${rule}`;
     const attributesId = getOrCreate(batch, key, () => {
-      const self = { normalPriority: normalPriority[this.#rib.family], clusterId, draining };
       const route = this.#routeToExport(best);
       const operations = filter?.operations ?? [];
-      const { attributes, nextHop } = exportAttributes(route, group.target, self, operations);
+      const { attributes, nextHop } = exportAttributes(
+        route,
+        group.target,
+        this.#self(rules),
+        operations,
+      );
       return this.#attributes.intern(withCommunities(attributes, advertisements), nextHop);
     });
     this.#attributes.retain(attributesId);

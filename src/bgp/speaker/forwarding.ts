@@ -4,12 +4,16 @@ import type { SpeakerConfig } from "../config/speaker-config.ts";
 import { type Choice, FibPolicy } from "../fib/desired-routes.ts";
 import type { StoredPath } from "../rib/adj-rib-in.ts";
 import type { AttributeStore } from "../rib/attribute-store.ts";
-import type { Decision } from "../rib/decision.ts";
+import { type Decision, multipath } from "../rib/decision.ts";
 import type { Candidate, FamilyRib } from "../rib/family-rib.ts";
 import { NextHops } from "../rib/next-hop.ts";
 import { ChangedAttributes } from "./changed-attributes.ts";
 import { type JudgeContext, judgePath } from "./judge-path.ts";
+import { isDefaultForPeersOnly } from "./local-routes.ts";
+import { nextHopView } from "./next-hop-view.ts";
 import type { SpeakerPeers } from "./speaker-peers.ts";
+
+const defaultMaxPaths = 16;
 
 /** What of the RIB can be forwarded: which paths are usable, and what the kernel is told of the best. */
 export class Forwarding {
@@ -74,18 +78,24 @@ export class Forwarding {
 
   #prepareJudging(): void {
     if (this.#current === undefined) return;
+    const { config } = this.#current;
     this.#judging = {
-      config: this.#current.config,
+      config,
       attributes: this.#attributes,
       changed: this.#changed,
-      nextHops: this.#nextHops,
+      nextHops: nextHopView(config, this.#nextHops),
+      defaultForPeersOnly: ([4, 6] as const).filter((family) =>
+        isDefaultForPeersOnly(config, family),
+      ),
     };
   }
 
-  #choiceOf({ best, equal }: Decision): Choice | undefined {
+  #choiceOf(decision: Decision): Choice | undefined {
+    const { best } = decision;
     if (best === undefined) return undefined;
     if (best.local) return { kind: "local" };
-    const nextHops = equal.flatMap(({ attributesId }) => {
+    const maxPaths = this.#current?.config.maxPaths ?? defaultMaxPaths;
+    const nextHops = multipath(decision, maxPaths).flatMap(({ attributesId }) => {
       const { nextHop } = this.#attributes.get(attributesId);
       const resolved = nextHop === undefined ? undefined : this.#nextHops.resolve(nextHop);
       return resolved === undefined ? [] : [resolved];

@@ -1,12 +1,14 @@
+import type { IpFamily } from "../../lib/ip-addr.ts";
 import type { SpeakerConfig } from "../config/speaker-config.ts";
 import { defaultLocalPref, importRoute } from "../policy/import-policy.ts";
 import { localPeer, type StoredPath } from "../rib/adj-rib-in.ts";
 import type { AttributeStore } from "../rib/attribute-store.ts";
 import type { Path } from "../rib/decision.ts";
 import type { Candidate } from "../rib/family-rib.ts";
-import type { NextHops, ResolvedNextHop } from "../rib/next-hop.ts";
+import type { ResolvedNextHop } from "../rib/next-hop.ts";
 import type { PackedPrefixes } from "../wire/message.ts";
 import type { ChangedAttributes } from "./changed-attributes.ts";
+import type { NextHopView } from "./next-hop-view.ts";
 import { isExternal, type PeerState } from "./speaker-peers.ts";
 
 /** What a path is judged by, besides itself and its peer. */
@@ -14,29 +16,47 @@ export interface JudgeContext {
   readonly config: SpeakerConfig;
   readonly attributes: AttributeStore;
   readonly changed: ChangedAttributes;
-  readonly nextHops: Pick<NextHops, "isOwn" | "resolve" | "interfaceOf">;
+  readonly nextHops: NextHopView;
+  /** Families whose default route is for some peers and not for ourselves. */
+  readonly defaultForPeersOnly: readonly IpFamily[];
+}
+
+/** Prefix `index` of `prefixes`. */
+interface PrefixAt {
+  readonly prefixes: PackedPrefixes;
+  readonly index: number;
 }
 
 /** Whether a stored path may be chosen: import policy, then next-hop resolution. */
 export function judgePath(
   stored: StoredPath,
   state: PeerState | undefined,
-  at: { readonly prefixes: PackedPrefixes; readonly index: number },
+  at: PrefixAt,
   context: JudgeContext,
 ): Candidate {
-  if (stored.peer === localPeer) {
-    return { path: { ...localPath, attributesId: stored.attributesId } };
-  }
+  if (stored.peer === localPeer) return judgeLocal(stored, at, context);
   if (state === undefined) return { rejected: "peer-gone" };
   const { attributes, changed, nextHops, config } = context;
   const { attributes: received, nextHop } = attributes.get(stored.attributesId);
   const route = { ...at, attributes: received, nextHop };
   const verdict = importRoute(route, importFacts(state, config), nextHops);
-  if (!verdict.accepted) return { rejected: verdict.reason };
+  const perPrefix = state.importFilters !== undefined;
+  if (!verdict.accepted) return { rejected: verdict.reason, perPrefix };
   const resolved = nextHop === undefined ? undefined : nextHops.resolve(nextHop);
   if (resolved === undefined) return { rejected: "next-hop-unreachable" };
   const attributesId = changed.idOf(stored.attributesId, verdict.operations);
-  return { path: pathOf(stored.peer, attributesId, { state, attributes, resolved }) };
+  return { path: pathOf(stored.peer, attributesId, { state, attributes, resolved }), perPrefix };
+}
+
+function judgeLocal(
+  { attributesId }: StoredPath,
+  { prefixes, index }: PrefixAt,
+  { defaultForPeersOnly }: JudgeContext,
+): Candidate {
+  if (prefixes.lengths[index] === 0 && defaultForPeersOnly.includes(prefixes.family)) {
+    return { rejected: "only for peers with defaultOriginate", perPrefix: true };
+  }
+  return { path: { ...localPath, attributesId }, perPrefix: true };
 }
 
 function pathOf(

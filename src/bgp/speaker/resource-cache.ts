@@ -16,7 +16,9 @@ export const bgpKinds = [
 /** Kinds with many objects, which it follows when the configuration asks for them. */
 export const workloadKinds = ["WorkloadEndpoint"] as const;
 
-const allKinds = [...bgpKinds, ...workloadKinds] as const;
+export const serviceKinds = ["Service", "EndpointSlice"] as const;
+
+const allKinds = [...bgpKinds, ...workloadKinds, ...serviceKinds] as const;
 
 type BgpKind = (typeof allKinds)[number];
 
@@ -34,6 +36,8 @@ export class ResourceCache {
     BlockAffinity: new Map(),
     FelixConfiguration: new Map(),
     WorkloadEndpoint: new Map(),
+    Service: new Map(),
+    EndpointSlice: new Map(),
   };
 
   readonly resources: BgpResources = {
@@ -45,6 +49,8 @@ export class ResourceCache {
     affinities: this.#cache.BlockAffinity,
     felixConfigurations: this.#cache.FelixConfiguration,
     workloads: this.#cache.WorkloadEndpoint,
+    services: this.#cache.Service,
+    endpointSlices: this.#cache.EndpointSlice,
   };
 
   constructor(nodeName: string) {

@@ -1,17 +1,21 @@
 import { assertNever } from "../../lib/brand.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/log.ts";
+import type { BfdStatus } from "../bfd/bfd.ts";
+import { BfdPeers } from "../bfd/bfd-peers.ts";
+import { createBfd, type RunningBfd } from "../bfd/bfd-service.ts";
 import type { FibSync } from "../fib/fib-sync.ts";
-import type { PeerConfig, PeerStatus } from "../peer/peer.ts";
+import type { PeerConfig, PeerEvent, PeerStatus } from "../peer/peer.ts";
 import { createPeers, type RunningPeers } from "../peer/peers-service.ts";
 import type { SpeakerEffect, SpeakerEvent, SpeakerTimer } from "./events.ts";
+import type { LimitReport } from "./prefix-limits.ts";
 import type { Speaker } from "./speaker.ts";
 
 /** Routes that arrive within this time are one batch to peers and kernel. */
 const flushDelayMs = 10;
 
 export interface SpeakerHostDeps {
-  readonly fib: FibSync;
+  readonly fib: Pick<FibSync, "size" | "setRoutes" | "converged">;
   readonly clock: Clock;
   readonly log: Logger;
   readonly signal: AbortSignal;
@@ -25,15 +29,23 @@ export class SpeakerHost {
   readonly #deps: SpeakerHostDeps;
   readonly #queue: SpeakerEvent[] = [];
   readonly #timers = new Map<SpeakerTimer, () => void>();
+  readonly #bfd: RunningBfd;
+  readonly #bfdPeers: BfdPeers;
   #isBusy = false;
   #peers: { readonly running: RunningPeers; readonly key: string; stop(): void } | undefined;
   /** Peers that have ended or are ending: their ports are free when this settles. */
   #ended: Promise<void> = Promise.resolve();
   #wanted: readonly PeerConfig[] = [];
+  /** Peers that somebody has taken down, with the words for them; they outlive a new configuration. */
+  readonly #shutdowns = new Map<string, string>();
 
   constructor(speaker: Speaker, deps: SpeakerHostDeps) {
     this.#speaker = speaker;
     this.#deps = deps;
+    this.#bfd = createBfd(deps);
+    this.#bfdPeers = new BfdPeers(this.#bfd, (name, subcode, message) =>
+      this.#peers?.running.reset(name, subcode, message),
+    );
   }
 
   /** May be called from within an effect: events are handled in order, one at a time. */
@@ -54,10 +66,27 @@ export class SpeakerHost {
     return this.#peers?.running.status() ?? [];
   }
 
+  /** Whole messages for one peer; dropped when it is not Established. */
+  send(name: string, bytes: Uint8Array): void {
+    if (this.#peers?.running.send(name, bytes) === false) this.post({ kind: "blocked", name });
+  }
+
+  /** Takes a configured peer down with these words for it, until they are undefined. */
+  setShutdown(name: string, message: string | undefined): void {
+    if (message === undefined) this.#shutdowns.delete(name);
+    else this.#shutdowns.set(name, message);
+    this.#configureRunning();
+  }
+
+  bfdStatus(): readonly BfdStatus[] {
+    return this.#bfd.status();
+  }
+
   /** Settles when the last connection has ended, after `signal`. */
   async ended(): Promise<void> {
     for (const cancel of this.#timers.values()) cancel();
     this.#timers.clear();
+    await this.#bfd.close();
     await this.#ended;
     await this.#peers?.running.ended;
   }
@@ -69,9 +98,7 @@ export class SpeakerHost {
         this.#configurePeers(effect.peers);
         break;
       case "send":
-        if (this.#peers?.running.send(effect.name, effect.bytes) === false) {
-          this.post({ kind: "blocked", name: effect.name });
-        }
+        this.send(effect.name, effect.bytes);
         break;
       case "setRoutes":
         fib.setRoutes(effect.routes);
@@ -79,6 +106,15 @@ export class SpeakerHost {
       case "converged":
         this.#deps.log.info({ routes: fib.size }, "Converged");
         fib.converged();
+        break;
+      case "resetPeer":
+        this.#peers?.running.reset(effect.name, effect.subcode);
+        break;
+      case "keepDown":
+        this.setShutdown(effect.name, effect.message);
+        break;
+      case "prefixLimit":
+        this.#logLimit(effect.report);
         break;
       case "startTimer":
         this.#startTimer(effect.timer, effect.seconds);
@@ -96,12 +132,13 @@ export class SpeakerHost {
 
   #configurePeers(peers: readonly PeerConfig[]): void {
     this.#wanted = peers;
+    this.#bfdPeers.configure(peers);
     const { config } = this.#speaker;
     if (config === undefined) return;
     const { listenAddresses, listenPort } = config;
     const key = JSON.stringify([listenAddresses, listenPort]);
     if (this.#peers?.key === key) {
-      this.#peers.running.configure(peers);
+      this.#configureRunning();
       return;
     }
     if (this.#peers === undefined) this.#startPeers(key, listenAddresses, listenPort);
@@ -134,7 +171,7 @@ export class SpeakerHost {
         clock,
         log,
         signal: AbortSignal.any([signal, own.signal]),
-        onEvent: (event) => this.post({ kind: "peer", event }),
+        onEvent: (event) => this.#peerEvent(event),
         // What forwards is the kernel, and it has kept its routes, those to our pods at least.
         localRestart: () => ({
           restarting: isRestart() && !this.#speaker.converged,
@@ -143,7 +180,26 @@ export class SpeakerHost {
       },
     );
     this.#peers = { running, key, stop: () => own.abort() };
-    running.configure(this.#wanted);
+    this.#configureRunning();
+  }
+
+  #configureRunning(): void {
+    const dynamic = (this.#speaker.config?.dynamicPeers ?? []).map(({ peers }) => peers);
+    const peers = this.#wanted.map((peer) => {
+      const message = this.#shutdowns.get(peer.name);
+      return message === undefined ? peer : { ...peer, shutdown: { message } };
+    });
+    this.#peers?.running.configure(peers, dynamic);
+  }
+
+  #logLimit({ name, family, count, limit, exceeded }: LimitReport): void {
+    const text = exceeded ? "Prefix limit exceeded" : "Prefix limit near";
+    this.#deps.log.warn({ peer: name, family, count, limit }, text);
+  }
+
+  #peerEvent(event: PeerEvent): void {
+    this.#bfdPeers.handle(event);
+    this.post({ kind: "peer", event });
   }
 
   #startTimer(timer: SpeakerTimer, seconds: number): void {

@@ -1,4 +1,5 @@
 import { ipBits } from "../../lib/ip-addr.ts";
+import type { Prefix } from "../../lib/prefix.ts";
 import type { SpeakerPeer } from "../config/session.ts";
 import type { Negotiated, PeerConfig } from "../peer/peer.ts";
 import { RouteFilters } from "../policy/filter.ts";
@@ -10,6 +11,8 @@ export interface PeerState {
   /** From 1; the RIBs know the peer by it. */
   readonly number: number;
   readonly peer: SpeakerPeer;
+  /** The prefix of a peer that came by itself (dynamic neighbours). */
+  readonly prefix?: Prefix;
   readonly addressBits: bigint;
   /** Set while the session is Established. */
   readonly negotiated?: Negotiated;
@@ -32,11 +35,12 @@ export class SpeakerPeers {
     return this.#byName.values();
   }
 
-  add(peer: SpeakerPeer): void {
+  add(peer: SpeakerPeer, prefix?: Prefix): void {
     let number = 1;
     while (this.#byNumber[number] !== undefined) number++;
     const addressBits = ipBits(peer.config.address);
-    this.set({ number, peer, addressBits, routerId: 0, ...importFilters(peer) });
+    const origin = prefix === undefined ? {} : { prefix };
+    this.set({ number, peer, addressBits, routerId: 0, ...origin, ...importFilters(peer) });
   }
 
   /** Gives a peer another policy; its session goes on. */

@@ -1,23 +1,22 @@
 import type { KernelRoute } from "../../kernel/kernel.ts";
 import { assertNever } from "../../lib/brand.ts";
 import type { IpFamily } from "../../lib/ip-addr.ts";
-import { type Prefix, prefixFamily } from "../../lib/prefix.ts";
+import type { Prefix } from "../../lib/prefix.ts";
 import type { SpeakerConfig } from "../config/speaker-config.ts";
-import type { Negotiated, PeerEvent } from "../peer/peer.ts";
+import { installs } from "../fib/desired-routes.ts";
+import type { PeerEvent } from "../peer/peer.ts";
 import { AttributeStore } from "../rib/attribute-store.ts";
 import { FamilyRib } from "../rib/family-rib.ts";
 import type { NextHops } from "../rib/next-hop.ts";
-import { keptOnLoss, lostByRestart, staleSeconds } from "../rib/stale-paths.ts";
-import type { PeerBytes } from "../rib/update-group.ts";
-import type { UpdateMessage } from "../wire/message.ts";
+import { Convergence } from "./convergence.ts";
+import { EffectQueue } from "./effect-queue.ts";
 import type { SpeakerEffect, SpeakerEvent, SpeakerTimer } from "./events.ts";
 import { ExportGroups, exportRules } from "./export-groups.ts";
 import { Forwarding } from "./forwarding.ts";
+import { localRoutes } from "./local-routes.ts";
+import { PeerRoster } from "./peer-roster.ts";
+import { PeerSessions } from "./peer-sessions.ts";
 import { type PeerState, SpeakerPeers } from "./speaker-peers.ts";
-
-/** Longest wait for peers after a start (facts 5.1, restart time), and for one without End-of-RIB. */
-const convergenceSeconds = 120;
-const settleSeconds = 10;
 
 /** The RIB of one family and what is exported of it. */
 export interface FamilyState {
@@ -36,11 +35,14 @@ export class Speaker {
   readonly forwarding: Forwarding = new Forwarding(this.attributes, this.peers);
   readonly families: Readonly<Record<IpFamily, FamilyState>>;
   config: SpeakerConfig | undefined;
-  converged = false;
+  /** Routes leave with GRACEFUL_SHUTDOWN (RFC 8326). */
+  draining = false;
+  #programs = true;
   #flushAsked = false;
-  /** Names of peers whose first End-of-RIB has not come. */
-  readonly #awaited = new Set<string>();
-  #effects: SpeakerEffect[] = [];
+  readonly #effects = new EffectQueue();
+  readonly #convergence = new Convergence(this.#effects);
+  readonly #roster = new PeerRoster(this.peers);
+  readonly #sessions: PeerSessions;
 
   constructor() {
     const state = (family: IpFamily): FamilyState => {
@@ -49,6 +51,22 @@ export class Speaker {
       return { rib, groups: new ExportGroups(rib, { attributes, peers, forwarding }) };
     };
     this.families = { 4: state(4), 6: state(6) };
+    this.#sessions = new PeerSessions({
+      peers: this.peers,
+      families: this.families,
+      effects: this.#effects,
+      flush: () => this.#flush(),
+      flushSoon: () => this.#askFlush(),
+      onSettled: (name) => {
+        this.#convergence.settled(name);
+        this.#checkConverged();
+      },
+    });
+  }
+
+  /** All that its peers know is known: see Convergence. */
+  get converged(): boolean {
+    return this.#convergence.isReached;
   }
 
   handle(event: SpeakerEvent): readonly SpeakerEffect[] {
@@ -71,10 +89,13 @@ export class Speaker {
       case "flush":
         this.#flush();
         break;
+      case "drain":
+        this.#drain(event.on);
+        break;
       default:
         assertNever(event);
     }
-    return this.#takeEffects();
+    return this.#effects.take();
   }
 
   /** A route of an earlier run may stay in the kernel until the RIB has converged. */
@@ -83,60 +104,53 @@ export class Speaker {
   }
 
   #configure(config: SpeakerConfig): void {
-    const first = this.config === undefined;
+    const before = this.config;
+    const first = before === undefined;
     this.config = config;
     this.forwarding.configure(config);
-    const rules = exportRules(config, false);
-    for (const { groups } of this.#all()) groups.setRules(rules);
-    const changed = this.#configurePeers(config, first);
+    this.#setExportRules(config);
+    const { gone, changed, added } = this.#roster.configure(config);
+    for (const state of gone) this.#forget(state);
+    for (const peer of added) this.peers.add(peer);
+    // Another policy may allow more.
+    for (const { peer } of changed) this.#sessions.release(peer.config.name);
+    if (first) this.#convergence.start(added.map(({ config: { name } }) => name));
     for (const { rib } of this.#all()) {
-      rib.originate(
-        new Set(config.originated.filter((prefix) => prefixFamily(prefix) === rib.family)),
-      );
+      rib.originate(localRoutes(config, rib.family));
       rib.markAll();
     }
+    // What was programmed before has to go.
+    this.#programs = installs(config) || (before !== undefined && installs(before));
     this.#flush("configured");
+    this.#programs = installs(config);
     for (const state of changed) {
-      for (const { groups } of this.#all()) this.#send(groups.move(state));
+      for (const { groups } of this.#all()) this.#effects.send(groups.move(state));
     }
     this.#effects.push({
       kind: "configurePeers",
       peers: config.peers.map((peer) => peer.config),
     });
-    if (first) this.#startTimer("convergence", convergenceSeconds);
     this.#checkConverged();
   }
 
-  /** Forgets peers that are gone or get a new session. Gives those that only export differently. */
-  #configurePeers(config: SpeakerConfig, first: boolean): PeerState[] {
-    const wanted = new Map(config.peers.map((peer) => [peer.config.name, peer]));
-    const changed: PeerState[] = [];
-    for (const state of this.peers.all()) {
-      const peer = wanted.get(state.peer.config.name);
-      if (peer !== undefined && sameText(peer.config, state.peer.config)) {
-        if (!sameText(peer, state.peer)) changed.push(this.peers.replace(state, peer));
-      } else {
-        this.#forget(state);
-      }
-    }
-    for (const [name, peer] of wanted) {
-      if (this.peers.get(name) !== undefined) continue;
-      this.peers.add(peer);
-      if (first) this.#awaited.add(name);
-    }
-    return changed;
+  #forget(state: PeerState): void {
+    this.#sessions.forget(state);
+    this.#convergence.settled(state.peer.config.name);
+    this.peers.remove(state);
+    this.#askFlush();
   }
 
-  #forget(state: PeerState): void {
-    const { name } = state.peer.config;
-    for (const { rib, groups } of this.#all()) {
-      groups.leave(state.number);
-      rib.dropPeer(state.number, "all");
-    }
-    this.#stopTimer(`stale ${name}`);
-    this.#stopTimer(`settle ${name}`);
-    this.#awaited.delete(name);
-    this.peers.remove(state);
+  #drain(on: boolean): void {
+    this.draining = on;
+    if (this.config === undefined) return;
+    this.#setExportRules(this.config);
+    for (const { rib } of this.#all()) rib.markAll();
+    this.#askFlush();
+  }
+
+  #setExportRules(config: SpeakerConfig): void {
+    const rules = exportRules(config, this.draining);
+    for (const { groups } of this.#all()) groups.setRules(rules);
   }
 
   #resolveAnew(nextHops: NextHops): void {
@@ -146,110 +160,29 @@ export class Speaker {
   }
 
   #peerEvent(event: PeerEvent): void {
-    if (event.kind === "dynamicAdded") return;
+    if (event.kind === "dynamicAdded") {
+      this.#roster.addDynamic(event.config, event.prefix);
+      return;
+    }
     const state = this.peers.get(event.name);
     if (state === undefined) return;
-    switch (event.kind) {
-      case "established":
-        this.#established(state, event.negotiated);
-        break;
-      case "update":
-        this.#update(state, event.update);
-        break;
-      case "refreshRequested":
-        this.#flush();
-        this.#send(this.families[event.family].groups.refresh(state.number));
-        break;
-      case "refreshMarker":
-      case "dynamicRemoved":
-        break;
-      case "drained":
-        this.#flush();
-        for (const { groups } of this.#all()) this.#send(groups.drained(state.number));
-        break;
-      case "down":
-        this.#down(state, event.graceful);
-        break;
-      default:
-        assertNever(event);
-    }
-  }
-
-  #established(before: PeerState, negotiated: Negotiated): void {
-    const state = { ...before, negotiated, routerId: negotiated.peerRouterId };
-    const { name } = state.peer.config;
-    this.peers.set(state);
-    for (const { groups } of this.#all()) groups.leave(state.number);
-    for (const family of lostByRestart(negotiated)) {
-      this.families[family].rib.dropPeer(state.number, "stale");
-    }
-    this.#startTimer(`stale ${name}`, this.#staleSeconds(state));
-    if (negotiated.gracefulRestart === undefined) this.#startTimer(`settle ${name}`, settleSeconds);
-    this.#flush();
-    for (const family of negotiated.families) {
-      this.#send(this.families[family].groups.join(state));
-    }
-  }
-
-  #update({ number, peer }: PeerState, update: UpdateMessage): void {
-    for (const prefixes of update.withdrawn) {
-      this.families[prefixes.family].rib.withdraw(number, prefixes);
-    }
-    const { attributes } = update;
-    for (const { prefixes, nextHop } of update.announced) {
-      if (attributes === undefined) continue;
-      this.families[prefixes.family].rib.announce(number, prefixes, { attributes, nextHop });
-    }
-    for (const family of update.endOfRib) {
-      this.families[family].rib.dropPeer(number, "stale");
-      this.#settled(peer.config.name);
-    }
-    this.#askFlush();
-  }
-
-  #down(before: PeerState, graceful: boolean): void {
-    const { negotiated, ...state } = before;
-    this.peers.set(state);
-    if (negotiated === undefined) return;
-    const kept = keptOnLoss(negotiated, graceful);
-    for (const { rib, groups } of this.#all()) {
-      groups.leave(state.number);
-      if (kept.includes(rib.family)) rib.adjIn.markStale(state.number);
-      else rib.dropPeer(state.number, "all");
-    }
-    const { name } = state.peer.config;
-    this.#stopTimer(`settle ${name}`);
-    if (kept.length > 0) this.#startTimer(`stale ${name}`, this.#staleSeconds(before));
-    else this.#stopTimer(`stale ${name}`);
-    this.#askFlush();
+    if (event.kind === "dynamicRemoved") this.#forget(state);
+    else this.#sessions.handle(state, event);
   }
 
   #timerExpired(timer: SpeakerTimer): void {
-    if (timer === "convergence") {
-      this.#awaited.clear();
-      this.#checkConverged();
-      return;
-    }
     const [what = "", name = ""] = timer.split(" ");
-    if (what === "settle") this.#settled(name);
-    const state = this.peers.get(name);
-    if (state === undefined) return;
-    for (const { rib } of this.#all()) rib.dropPeer(state.number, "stale");
-    this.#askFlush();
-  }
-
-  /** A peer has told all that it has. */
-  #settled(name: string): void {
-    this.#stopTimer(`stale ${name}`);
-    this.#stopTimer(`settle ${name}`);
-    if (this.#awaited.delete(name)) this.#checkConverged();
+    if (what === "convergence") this.#convergence.timedOut();
+    else if (what === "settle") this.#sessions.settleExpired(name);
+    else if (what === "stale") this.#sessions.staleExpired(name);
+    else if (what === "restart") this.#sessions.release(name);
+    this.#checkConverged();
   }
 
   #checkConverged(): void {
-    if (this.converged || this.config === undefined || this.#awaited.size > 0) return;
-    this.converged = true;
+    if (!this.#convergence.reach()) return;
     this.#flush();
-    this.#stopTimer("convergence");
+    this.#effects.stopTimer("convergence");
     this.#effects.push({ kind: "converged" });
   }
 
@@ -268,11 +201,13 @@ export class Speaker {
       (stored, prefixId) => this.forwarding.judge(rib, prefixId, stored),
       (prefixId, decision) => {
         const route = this.forwarding.kernelRoute(rib, prefixId, decision);
-        routes.set(rib.table.prefixAt(prefixId), typeof route === "string" ? undefined : route);
+        if (this.#programs) {
+          routes.set(rib.table.prefixAt(prefixId), typeof route === "string" ? undefined : route);
+        }
         groups.export(prefixId, rib.loc.get(prefixId));
       },
     );
-    this.#send(groups.flush());
+    this.#effects.send(groups.flush());
     this.forwarding.endBatch();
     rib.sweep(decided);
   }
@@ -283,41 +218,13 @@ export class Speaker {
     this.#effects.push({ kind: "flushSoon" });
   }
 
-  #staleSeconds({ peer, negotiated }: PeerState): number {
-    const configured = peer.config.gracefulRestartSeconds;
-    return negotiated === undefined ? configured : staleSeconds(negotiated, configured);
-  }
-
   #eachFamily(name: string, visit: (family: FamilyState, state: PeerState) => void): void {
     const state = this.peers.get(name);
     if (state === undefined) return;
     for (const family of this.#all()) visit(family, state);
   }
 
-  #send(bytes: readonly PeerBytes[]): void {
-    for (const each of bytes) this.#effects.push({ kind: "send", ...each });
-  }
-
-  #startTimer(timer: SpeakerTimer, seconds: number): void {
-    this.#effects.push({ kind: "startTimer", timer, seconds });
-  }
-
-  #stopTimer(timer: SpeakerTimer): void {
-    this.#effects.push({ kind: "stopTimer", timer });
-  }
-
   #all(): readonly FamilyState[] {
     return [this.families[4], this.families[6]];
   }
-
-  #takeEffects(): readonly SpeakerEffect[] {
-    const effects = this.#effects;
-    this.#effects = [];
-    return effects;
-  }
-}
-
-/** Configs are built by one function, so their fields have one order. */
-function sameText(a: unknown, b: unknown): boolean {
-  return JSON.stringify(a) === JSON.stringify(b);
 }

@@ -1,6 +1,6 @@
 import type { Asn } from "../../lib/asn.ts";
-import type { ByteReader } from "../../lib/byte-reader.ts";
 import type { ByteWriter } from "../../lib/byte-writer.ts";
+import type { AttributeCursor } from "./attribute-cursor.ts";
 import type { AsPathSegment } from "./message.ts";
 import { asTrans } from "./open.ts";
 
@@ -10,18 +10,43 @@ const segmentKinds = [undefined, "set", "sequence", "confedSequence", "confedSet
 const maxSegmentLength = 255;
 
 /**
- * Reads segments: type (1), number of ASes (1), ASes (2 or 4 octets each). Undefined when malformed
- * as RFC 7606 section 7.2 defines it: unknown type, no AS in a segment, too few or too many octets.
+ * True when `value` holds whole segments: type (1), number of ASes (1), ASes (2 or 4 octets each).
+ * Malformed are (RFC 7606 section 7.2) an unknown type, a segment without an AS, too few or too many
+ * octets, and AS 0 (RFC 7607 section 2).
  */
-export function decodeAsPath(value: ByteReader, asOctets: 2 | 4): AsPathSegment[] | undefined {
+export function checkAsPath(value: AttributeCursor, asOctets: 2 | 4): boolean {
+  let at = 0;
+  while (at < value.length) {
+    if (at + 2 > value.length) return false;
+    const kind = value.u8(at);
+    const end = at + 2 + value.u8(at + 1) * asOctets;
+    if (kind < 1 || kind > 4 || end === at + 2 || end > value.length) return false;
+    for (at += 2; at < end; at += asOctets) {
+      if ((asOctets === 4 ? value.u32(at) : value.u16(at)) === 0) return false;
+    }
+  }
+  return true;
+}
+
+/** True when a checked path has a segment of a confederation (RFC 5065 section 3). */
+export function hasConfederation(value: AttributeCursor, asOctets: 2 | 4): boolean {
+  for (let at = 0; at < value.length; at += 2 + value.u8(at + 1) * asOctets) {
+    if (value.u8(at) > 2) return true;
+  }
+  return false;
+}
+
+/** The segments of a checked path. */
+export function decodeAsPath(value: AttributeCursor, asOctets: 2 | 4): AsPathSegment[] {
   const segments: AsPathSegment[] = [];
-  while (value.remaining > 0) {
-    if (value.remaining < 2) return undefined;
-    const kind = segmentKinds[value.u8()];
-    const count = value.u8();
-    if (kind === undefined || count === 0 || count * asOctets > value.remaining) return undefined;
+  let at = 0;
+  while (at < value.length) {
+    const kind = segmentKinds[value.u8(at)] ?? "sequence";
+    const end = at + 2 + value.u8(at + 1) * asOctets;
     const asns: Asn[] = [];
-    for (let i = 0; i < count; i++) asns.push((asOctets === 4 ? value.u32() : value.u16()) as Asn);
+    for (at += 2; at < end; at += asOctets) {
+      asns.push((asOctets === 4 ? value.u32(at) : value.u16(at)) as Asn);
+    }
     segments.push({ kind, asns });
   }
   return segments;
@@ -45,9 +70,12 @@ export function encodeAsPath(
   }
 }
 
-/** True when the path loses an AS in two octets, so that AS4_PATH must go along (RFC 6793 4.2.2). */
+/**
+ * True when the path loses an AS in two octets, so that AS4_PATH must go along (RFC 6793 section
+ * 4.2.2). What AS4_PATH could not hold anyway does not count.
+ */
 export function needsAs4Path(segments: readonly AsPathSegment[]): boolean {
-  return segments.some(({ asns }) => asns.some((asn) => asn > 0xffff));
+  return withoutConfederation(segments).some(({ asns }) => asns.some((asn) => asn > 0xffff));
 }
 
 /** What AS4_PATH may hold: confederation segments must not be in it (RFC 6793 section 3). */

@@ -1,17 +1,23 @@
-import { ByteReader } from "../../lib/byte-reader.ts";
-import { ByteWriter } from "../../lib/byte-writer.ts";
+import type { IpAddr } from "../../lib/ip-addr.ts";
+import { readAddress } from "./address-memo.ts";
 import { mergeAs4Path } from "./as-path.ts";
-import {
-  type AttributeDraft,
-  type AttributeRow,
-  attributeFlag,
-  attributeRows,
-  type DecodeContext,
-  type EncodeOptions,
-} from "./attribute-rows.ts";
+import { AttributeCursor } from "./attribute-cursor.ts";
+import { attributeFlag, optionalTransitive } from "./attribute-flag.ts";
+import { type AttributeDraft, type AttributeRow, attributeCode } from "./attribute-row.ts";
+import { rowOfCode } from "./attribute-rows.ts";
+import type { DecodeContext } from "./context.ts";
 import { UpdateError } from "./decode-error.ts";
 import type { PathAttributes } from "./message.ts";
+import { decodeMpReach, decodeMpUnreach, type MpReach, type MpUnreach } from "./mp-nlri.ts";
 import { asTrans } from "./open.ts";
+
+/**
+ * A path attribute field is read in two passes. `scanAttributes` runs on every UPDATE: it makes all
+ * checks of RFC 7606 and reads prefixes and next hop, but builds no attribute. `decodePathAttributes`
+ * runs when someone asks for the attributes: the RIB need not when it knows their octets already.
+ *
+ * Measured on Node 24, an UPDATE of 6 attributes and 6 prefixes: 1.0 us, 1.5 us with the second pass.
+ */
 
 /** Subcodes of UPDATE Message Error (RFC 4271 section 6.3). */
 export const updateSubcode: {
@@ -21,150 +27,186 @@ export const updateSubcode: {
   readonly networkField: 10;
 } = { malformedList: 1, unknownWellKnown: 2, optionalAttribute: 9, networkField: 10 };
 
-const rowByCode: ReadonlyMap<number, AttributeRow> = new Map(
-  attributeRows.map((row) => [row.code, row]),
-);
-
-/** What an attribute field holds. `codes`: all attributes that were seen, known or not. */
-export interface DecodedAttributes {
-  readonly draft: AttributeDraft;
-  readonly codes: ReadonlySet<number>;
+/** What the first pass finds in an attribute field. */
+export interface AttributeScan {
   /** Why every prefix must be treated as withdrawn (RFC 7606); the first reason. */
-  readonly withdraw?: string;
+  readonly withdraw: string | undefined;
+  readonly hasOrigin: boolean;
+  readonly hasAsPath: boolean;
+  /** Of NEXT_HOP. */
+  readonly nextHop: IpAddr | undefined;
+  readonly reach: MpReach | undefined;
+  readonly unreach: MpUnreach | undefined;
+  /** How many attributes there are. */
+  readonly count: number;
+  /** The field without MP_*: a view of it, or a copy where they lie in its middle. */
+  readonly rawAttributes: Uint8Array;
 }
 
-/**
- * Reads the path attributes of an UPDATE: flags (1), code (1), length (1, or 2 when extended), value.
- *
- * @throws {UpdateError} for what must reset the session.
- */
-export function decodeAttributes(bytes: Uint8Array, context: DecodeContext): DecodedAttributes {
-  const walk = new AttributeWalk(context);
-  const reader = new ByteReader(bytes);
-  while (reader.remaining > 0) {
-    const start = bytes.length - reader.remaining;
-    const extended = ((bytes[start] ?? 0) & attributeFlag.extendedLength) !== 0;
-    if (reader.remaining < (extended ? 4 : 3)) {
-      walk.withdraw(`${reader.remaining} octets are left where an attribute begins`);
-      break;
-    }
-    const [flags, code] = [reader.u8(), reader.u8()];
-    const length = extended ? reader.u16() : reader.u8();
-    if (length > reader.remaining) {
-      walk.withdraw(`Attribute ${code} of ${length} octets runs past the attributes`);
-      break;
-    }
-    walk.attribute({ flags, code, value: reader.bytes(length) });
-  }
-  mergeOldPeer(walk.draft, context);
-  const { draft, codes, reason } = walk;
-  return reason === undefined ? { draft, codes } : { draft, codes, withdraw: reason };
+/** Checks a path attribute field. @throws {UpdateError} for what must reset the session. */
+export function scanAttributes(field: Uint8Array, context: DecodeContext): AttributeScan {
+  const scan = new Scan(field, context);
+  const cursor = new AttributeCursor(field);
+  while (cursor.next()) scan.attribute(cursor);
+  if (cursor.problem !== undefined) scan.withdraw ??= cursor.problem;
+  return scan;
 }
 
-interface RawAttribute {
-  readonly flags: number;
-  readonly code: number;
-  readonly value: Uint8Array;
-}
-
-/** One pass over the attributes of one UPDATE. */
-class AttributeWalk {
-  readonly draft: AttributeDraft = { attributes: {} };
-  readonly codes = new Set<number>();
+class Scan implements AttributeScan {
+  readonly #field: Uint8Array;
   readonly #context: DecodeContext;
-  reason: string | undefined;
+  /** Start and end of each MP_*, in order. */
+  #cuts: number[] | undefined;
+  withdraw: string | undefined;
+  hasOrigin = false;
+  hasAsPath = false;
+  nextHop: IpAddr | undefined;
+  reach: MpReach | undefined;
+  unreach: MpUnreach | undefined;
+  count = 0;
 
-  constructor(context: DecodeContext) {
+  constructor(field: Uint8Array, context: DecodeContext) {
+    this.#field = field;
     this.#context = context;
   }
 
-  withdraw(reason: string): void {
-    this.reason ??= reason;
+  get rawAttributes(): Uint8Array {
+    return this.#cuts === undefined ? this.#field : without(this.#field, this.#cuts);
   }
 
-  attribute(raw: RawAttribute): void {
-    const row = rowByCode.get(raw.code);
-    if (this.codes.has(raw.code)) {
+  attribute(cursor: AttributeCursor): void {
+    this.count++;
+    const row = rowOfCode[cursor.code];
+    if (cursor.isRepeated) {
       // RFC 7606 section 3 g: only the first of a kind counts, but prefixes must not be lost.
       if (row?.onError !== "reset") return;
       throw new UpdateError(`${row.name} is there twice`, updateSubcode.malformedList);
     }
-    this.codes.add(raw.code);
-    if (row === undefined) this.#unknown(raw);
-    else this.#known(row, raw);
+    if (row === undefined) this.#unknown(cursor);
+    else if (isUsable(row, cursor, this.#context)) this.#take(row, cursor);
+    else this.#refuse(row, cursor);
   }
 
-  #known(row: AttributeRow, { flags, value }: RawAttribute): void {
-    if (row.internalOnly && this.#context.external) return;
-    const fixed = attributeFlag.optional | attributeFlag.transitive;
-    if ((flags & fixed) !== row.flags) {
-      this.withdraw(`${row.name} has flags 0x${flags.toString(16)}`);
+  #take({ name }: AttributeRow, cursor: AttributeCursor): void {
+    switch (cursor.code) {
+      case attributeCode.origin:
+        this.hasOrigin = true;
+        break;
+      case attributeCode.asPath:
+        this.hasAsPath = true;
+        break;
+      case attributeCode.nextHop:
+        this.nextHop = readAddress(cursor, 0, 4);
+        break;
+      case attributeCode.mpReach:
+        this.reach = this.#prefixes(decodeMpReach(cursor, this.#context), name, cursor);
+        break;
+      case attributeCode.mpUnreach:
+        this.unreach = this.#prefixes(decodeMpUnreach(cursor, this.#context), name, cursor);
+        break;
+    }
+  }
+
+  #refuse(row: AttributeRow, cursor: AttributeCursor): void {
+    if (isForeign(row, this.#context)) return;
+    const { name, onError } = row;
+    if (!hasRightFlags(row, cursor)) {
+      this.withdraw ??= `${name} has flags 0x${cursor.flags.toString(16)}`;
       // What can be read of prefixes is still needed, to withdraw them.
-      if (row.onError !== "reset") return;
-    }
-    if (row.decode(new ByteReader(value), this.draft, this.#context)) return;
-    const reason = `${row.name} of ${value.length} octets is malformed`;
-    if (row.onError === "withdraw") this.withdraw(reason);
-    if (row.onError === "reset") throw new UpdateError(reason, updateSubcode.optionalAttribute);
+      if (onError === "reset") this.#take(row, cursor);
+    } else if (onError === "withdraw") this.withdraw ??= malformed(name, cursor);
   }
 
-  #unknown({ flags, code, value }: RawAttribute): void {
-    if ((flags & attributeFlag.optional) === 0) {
-      const data = encodeAttribute({ flags, code, value });
-      const reason = `Well-known attribute ${code} is not known`;
-      throw new UpdateError(reason, updateSubcode.unknownWellKnown, data);
+  /** RFC 7606 section 5.3: prefixes that cannot be read reset the session. */
+  #prefixes<Read>(read: Read | undefined, name: string, cursor: AttributeCursor): Read {
+    if (read === undefined) {
+      throw new UpdateError(malformed(name, cursor), updateSubcode.optionalAttribute);
     }
-    if ((flags & attributeFlag.transitive) === 0) return;
-    const kept = {
-      flags: flags & ~attributeFlag.extendedLength & 0xf0,
-      code,
-      value: value.slice(),
-    };
-    this.draft.attributes.unknown = [...(this.draft.attributes.unknown ?? []), kept];
+    this.#cuts ??= [];
+    this.#cuts.push(cursor.start, cursor.end);
+    return read;
+  }
+
+  #unknown({ flags, code, start, end }: AttributeCursor): void {
+    if ((flags & attributeFlag.optional) !== 0) return;
+    const reason = `Well-known attribute ${code} is not known`;
+    const data = this.#field.slice(start, end);
+    throw new UpdateError(reason, updateSubcode.unknownWellKnown, data);
   }
 }
 
+function isUsable(row: AttributeRow, cursor: AttributeCursor, context: DecodeContext): boolean {
+  return hasRightFlags(row, cursor) && !isForeign(row, context) && row.check(cursor, context);
+}
+
+function hasRightFlags({ flags }: AttributeRow, cursor: AttributeCursor): boolean {
+  return (cursor.flags & (attributeFlag.optional | attributeFlag.transitive)) === flags;
+}
+
+function isForeign({ internalOnly }: AttributeRow, { external }: DecodeContext): boolean {
+  return external && internalOnly === true;
+}
+
+function malformed(name: string, { length }: AttributeCursor): string {
+  return `${name} of ${length} octets is malformed`;
+}
+
+function without(field: Uint8Array, cuts: readonly number[]): Uint8Array {
+  // [start, end] of what stays, alternating.
+  const bounds = [0, ...cuts, field.length];
+  const parts: Uint8Array[] = [];
+  for (let i = 0; i < bounds.length; i += 2) {
+    const part = field.subarray(bounds[i], bounds[i + 1]);
+    if (part.length > 0) parts.push(part);
+  }
+  const [only] = parts;
+  if (parts.length === 1 && only !== undefined) return only;
+  const joined = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    joined.set(part, at);
+    at += part.length;
+  }
+  return joined;
+}
+
+/**
+ * The attributes of `raw`, as UpdateMessage.rawAttributes holds it, with `context` of its session.
+ * Of other octets: malformed attributes are left out, ORIGIN is then INCOMPLETE and AS_PATH empty.
+ * Equal octets give equal attributes as long as fourOctetAs and external are the same. Nothing in the
+ * result refers to `raw`.
+ */
+export function decodePathAttributes(raw: Uint8Array, context: DecodeContext): PathAttributes {
+  const draft: AttributeDraft = { attributes: { origin: 2, asPath: [] } };
+  const cursor = new AttributeCursor(raw);
+  while (cursor.next()) {
+    if (cursor.isRepeated) continue;
+    const row = rowOfCode[cursor.code];
+    if (row === undefined) keepUnknown(cursor, draft);
+    else if (isUsable(row, cursor, context)) row.decode?.(cursor, draft, context);
+  }
+  if (!context.fourOctetAs) mergeOldPeer(draft);
+  return draft.attributes;
+}
+
+/** Optional transitive ones are passed on, others are quietly ignored (RFC 4271 section 9). */
+function keepUnknown(cursor: AttributeCursor, { attributes }: AttributeDraft): void {
+  if ((cursor.flags & optionalTransitive) !== optionalTransitive) return;
+  const kept = {
+    flags: cursor.flags & ~attributeFlag.extendedLength & 0xf0,
+    code: cursor.code,
+    value: cursor.bytes(0, cursor.length).slice(),
+  };
+  attributes.unknown = [...(attributes.unknown ?? []), kept];
+}
+
 /** RFC 6793 section 4.2.3. A peer with 4-octet ASes must not send AS4_*: then they are dropped. */
-function mergeOldPeer(draft: AttributeDraft, { fourOctetAs }: DecodeContext): void {
-  if (fourOctetAs) return;
-  const { attributes, as4Path, as4Aggregator } = draft;
+function mergeOldPeer({ attributes, as4Path, as4Aggregator }: AttributeDraft): void {
   const aggregatorIsOld =
     attributes.aggregator !== undefined && attributes.aggregator.asn !== asTrans;
   if (as4Aggregator !== undefined && aggregatorIsOld) return;
   if (as4Aggregator !== undefined && attributes.aggregator !== undefined) {
     attributes.aggregator = as4Aggregator;
   }
-  if (as4Path !== undefined && attributes.asPath !== undefined) {
-    attributes.asPath = mergeAs4Path(attributes.asPath, as4Path);
-  }
-}
-
-/** All attributes but the next hop, in ascending order of their codes. */
-export function encodeAttributes(
-  attributes: PathAttributes,
-  options: EncodeOptions,
-): { readonly code: number; readonly bytes: Uint8Array }[] {
-  const encoded: { code: number; bytes: Uint8Array }[] = [];
-  for (const { code, flags, encode } of attributeRows) {
-    const to = new ByteWriter(64);
-    if (encode?.(attributes, to, options) !== true) continue;
-    encoded.push({ code, bytes: encodeAttribute({ flags, code, value: to.finish() }) });
-  }
-  for (const { flags, code, value } of attributes.unknown ?? []) {
-    const bytes = encodeAttribute({ flags: flags | attributeFlag.partial, code, value });
-    encoded.push({ code, bytes });
-  }
-  return encoded.sort((a, b) => a.code - b.code);
-}
-
-/** Header and value of one attribute, with an extended length only when it is needed. */
-export function encodeAttribute({ flags, code, value }: RawAttribute): Uint8Array {
-  const to = new ByteWriter(value.length + 4);
-  const plain = flags & ~attributeFlag.extendedLength;
-  if (value.length > 255)
-    to.u8(plain | attributeFlag.extendedLength)
-      .u8(code)
-      .u16(value.length);
-  else to.u8(plain).u8(code).u8(value.length);
-  return to.bytes(value).finish();
+  if (as4Path !== undefined) attributes.asPath = mergeAs4Path(attributes.asPath, as4Path);
 }

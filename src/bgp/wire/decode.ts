@@ -8,14 +8,10 @@ import { decodeOpen } from "./open.ts";
 import { decodeRouteRefresh } from "./route-refresh.ts";
 import { decodeUpdate } from "./update.ts";
 
-/** Subcode of ROUTE-REFRESH Message Error (RFC 7313 section 5). */
-const refreshErrorCode = 7;
-const invalidLength = 1;
-
 /**
  * The message of a frame of FrameSplitter, which has checked type and least length. Whatever the
  * bytes, it never throws: an error is the NOTIFICATION to send. Nothing in the message refers to the
- * frame's memory.
+ * frame's memory but UpdateMessage.rawAttributes.
  */
 export function decodeMessage({ type, body }: Frame, context: DecodeContext): Decoded<Message> {
   switch (type) {
@@ -27,11 +23,8 @@ export function decodeMessage({ type, body }: Frame, context: DecodeContext): De
       return { ok: true, message: decodeNotification(body) };
     case messageType.keepalive:
       return { ok: true, message: { kind: "keepalive" } };
-    case messageType.routeRefresh: {
-      if (body.length === 4) return { ok: true, message: decodeRouteRefresh(body) };
-      const reason = `ROUTE-REFRESH has a body of ${body.length} octets`;
-      return failure(refreshErrorCode, invalidLength, { reason });
-    }
+    case messageType.routeRefresh:
+      return decodeRouteRefresh(body);
     default: {
       const reason = `The message type is ${type}`;
       return failure(errorCode.header, 3, { reason, data: Uint8Array.of(type) });

@@ -1,15 +1,16 @@
 import { ByteWriter } from "../../lib/byte-writer.ts";
-import { type IpAddr, type IpFamily, ipBytes, ipFamily } from "../../lib/ip-addr.ts";
-import { attributeFlag } from "./attribute-rows.ts";
-import { encodeAttribute, encodeAttributes } from "./attributes.ts";
+import { type IpAddr, type IpFamily, ipFamily } from "../../lib/ip-addr.ts";
+import { octetsOf } from "./address-memo.ts";
+import { attributeFlag } from "./attribute-flag.ts";
+import { attributeCode } from "./attribute-row.ts";
 import type { EncodeOptions } from "./context.ts";
+import { writeAttribute, writeAttributes } from "./encode-attributes.ts";
 import { afiOf, safiUnicast } from "./family.ts";
 import {
   frameMessage,
   headerLength,
-  maxMessageLength,
   messageType,
-  writeHeader,
+  maxMessageLength as standardMaxLength,
 } from "./header.ts";
 import type { PackedPrefixes, PathAttributes } from "./message.ts";
 import { fitNlri, writeNlri } from "./nlri.ts";
@@ -17,139 +18,158 @@ import { fitNlri, writeNlri } from "./nlri.ts";
 /** Prefixes to announce with the same attributes and next hop. */
 export interface Announcement {
   readonly attributes: PathAttributes;
-  /** Of the family of the prefixes. */
+  /** Of the family of the prefixes; IPv6 for IPv4 where EncodeOptions.extendedNextHop allows it. */
   readonly nextHop: IpAddr;
   readonly prefixes: PackedPrefixes;
 }
 
-const code = { nextHop: 3, mpReach: 14, mpUnreach: 15 } as const;
 /** Withdrawn Routes Length and Total Path Attribute Length. */
 const lengthFields = 4;
 /** Flags, code and a length of two octets. */
 const attributeHeader = 4;
+const marker = new Uint8Array(16).fill(0xff);
 
-/**
- * A message's octets around its prefixes. `grows` are offsets of 16-bit lengths that the prefixes
- * add to.
- */
-interface Template {
-  readonly head: Uint8Array;
-  readonly tail: Uint8Array;
-  readonly grows: readonly number[];
-}
-
-/**
- * Whole UPDATE messages, each with as many prefixes as fit. IPv4 goes into the NLRI field, IPv6 into
- * MP_REACH_NLRI, which comes first (RFC 7606 section 5.1).
- *
- * Where the attributes leave no room for a prefix, the prefixes are withdrawn instead: the peer must
- * not keep an older path (as RFC 8654 section 4 asks of a message that would be too long).
- */
-export function encodeUpdates(announcement: Announcement, options: EncodeOptions): Uint8Array[] {
-  const { attributes, nextHop, prefixes } = announcement;
-  if (ipFamily(nextHop) !== prefixes.family) {
-    throw new RangeError(`Cannot announce IPv${prefixes.family} prefixes with next hop ${nextHop}`);
-  }
-  const encoded = encodeAttributes(attributes, options);
-  const template =
-    prefixes.family === 4
-      ? announce4(encoded, nextHop)
-      : announce6(
-          encoded.map(({ bytes }) => bytes),
-          nextHop,
-        );
-  return fill(template, prefixes, options) ?? encodeWithdrawals(prefixes, options);
-}
+/** Octets before and behind the prefixes: made anew by each encoding, which do not nest. */
+const head = new ByteWriter(4096);
+const tail = new ByteWriter(4096);
 
 /** What decides on the form of withdrawals. */
-export type WithdrawOptions = Pick<EncodeOptions, "addPath">;
+export type WithdrawOptions = Pick<EncodeOptions, "addPath" | "maxMessageLength">;
 
-/** Whole UPDATE messages that withdraw the prefixes. */
+/** The messages of writeUpdates(), one by one. */
+export function encodeUpdates(announcement: Announcement, options: EncodeOptions): Uint8Array[] {
+  const to = new ByteWriter(256);
+  writeUpdates(announcement, options, to);
+  return splitMessages(to.finish());
+}
+
+/** The messages of writeWithdrawals(), one by one. */
 export function encodeWithdrawals(
   prefixes: PackedPrefixes,
   options: WithdrawOptions = {},
 ): Uint8Array[] {
-  if (prefixes.family === 4) {
-    const template = { head: new Uint8Array(2), tail: new Uint8Array(2), grows: [0] };
-    return fill(template, prefixes, options) ?? [];
+  const to = new ByteWriter(256);
+  writeWithdrawals(prefixes, options, to);
+  return splitMessages(to.finish());
+}
+
+/**
+ * Whole UPDATE messages, each with as many prefixes as fit. IPv4 goes into the NLRI field; IPv6, and
+ * IPv4 with an IPv6 next hop (RFC 8950), into MP_REACH_NLRI, which comes first (RFC 7606 section 5.1).
+ *
+ * Where the attributes leave no room for a prefix, the prefixes are withdrawn instead: the peer must
+ * not keep an older path (as RFC 8654 section 4 asks of a message that would be too long).
+ */
+export function writeUpdates(
+  { attributes, nextHop, prefixes }: Announcement,
+  options: EncodeOptions,
+  to: ByteWriter,
+): void {
+  const { family } = prefixes;
+  const nextHopFamily = ipFamily(nextHop);
+  if (nextHopFamily !== family && !(nextHopFamily === 6 && options.extendedNextHop)) {
+    throw new RangeError(`Cannot announce IPv${family} prefixes with next hop ${nextHop}`);
   }
-  const head = new ByteWriter(16).u16(0).u16(attributeHeader + 3);
-  head.u8(attributeFlag.optional | attributeFlag.extendedLength).u8(code.mpUnreach);
+  const start = to.length;
+  head.truncate(0).u16(0).u16(0);
+  tail.truncate(0);
+  const isClassic = nextHopFamily === 4;
+  if (isClassic) writeAttributes({ attributes, nextHop }, options, head);
+  else {
+    writeReachHead(family, nextHop);
+    writeAttributes({ attributes }, options, tail);
+  }
+  // Attributes over 65535 octets leave no room for a prefix: their length is never sent.
+  head.patchU16(2, (head.length - lengthFields + tail.length) & 0xffff);
+  if (fill(prefixes, isClassic ? [] : [2, 6], { options, to })) return;
+  to.truncate(start);
+  writeWithdrawals(prefixes, options, to);
+}
+
+/** Whole UPDATE messages that withdraw the prefixes. */
+export function writeWithdrawals(
+  prefixes: PackedPrefixes,
+  options: WithdrawOptions,
+  to: ByteWriter,
+): void {
+  head.truncate(0).u16(0);
+  tail.truncate(0);
+  if (prefixes.family === 4) {
+    tail.u16(0);
+    fill(prefixes, [0], { options, to });
+    return;
+  }
+  head.u16(attributeHeader + 3);
+  head.u8(attributeFlag.optional | attributeFlag.extendedLength).u8(attributeCode.mpUnreach);
   head.u16(3).u16(afiOf(6)).u8(safiUnicast);
-  const template = { head: head.finish(), tail: new Uint8Array(0), grows: [2, 6] };
-  return fill(template, prefixes, options) ?? [];
+  fill(prefixes, [2, 6], { options, to });
 }
 
 /** The marker that all routes of `family` have been sent (RFC 4724 section 2). */
 export function encodeEndOfRib(family: IpFamily): Uint8Array {
-  if (family === 4) return frameMessage(messageType.update, new Uint8Array(lengthFields));
-  const value = new ByteWriter(3).u16(afiOf(family)).u8(safiUnicast).finish();
-  const flags = attributeFlag.optional;
-  const attribute = encodeAttribute({ flags, code: code.mpUnreach, value });
-  const body = new ByteWriter(16).u16(0).u16(attribute.length).bytes(attribute).finish();
-  return frameMessage(messageType.update, body);
+  const body = new ByteWriter(16).u16(0).u16(0);
+  if (family === 6) {
+    const value = new ByteWriter(3).u16(afiOf(family)).u8(safiUnicast).finish();
+    writeAttribute({ flags: attributeFlag.optional, code: attributeCode.mpUnreach, value }, body);
+    body.patchU16(2, body.length - lengthFields);
+  }
+  return frameMessage(messageType.update, body.finish());
 }
 
-function announce4(
-  encoded: readonly { readonly code: number; readonly bytes: Uint8Array }[],
-  nextHop: IpAddr,
-): Template {
-  const value = ipBytes(nextHop);
-  const bytes = encodeAttribute({ flags: attributeFlag.transitive, code: code.nextHop, value });
-  const all = [...encoded, { code: code.nextHop, bytes }].sort((a, b) => a.code - b.code);
-  const attributes = concat(all.map((attribute) => attribute.bytes));
-  const head = new ByteWriter(256)
-    .u16(0)
-    .u16(attributes.length & 0xffff)
-    .bytes(attributes);
-  return { head: head.finish(), tail: new Uint8Array(0), grows: [] };
+function writeReachHead(family: IpFamily, nextHop: IpAddr): void {
+  head.u8(attributeFlag.optional | attributeFlag.extendedLength).u8(attributeCode.mpReach);
+  // AFI, SAFI, length of next hop, next hop, reserved.
+  head
+    .u16(2 + 1 + 1 + 16 + 1)
+    .u16(afiOf(family))
+    .u8(safiUnicast);
+  head.u8(16).bytes(octetsOf(nextHop)).u8(0);
 }
 
-function announce6(encoded: readonly Uint8Array[], nextHop: IpAddr): Template {
-  const tail = concat(encoded);
-  const reach = new ByteWriter(32).u16(afiOf(6)).u8(safiUnicast);
-  reach.u8(16).bytes(ipBytes(nextHop)).u8(0);
-  const head = new ByteWriter(64)
-    .u16(0)
-    .u16((attributeHeader + reach.length + tail.length) & 0xffff);
-  head.u8(attributeFlag.optional | attributeFlag.extendedLength).u8(code.mpReach);
-  head.u16(reach.length).bytes(reach.finish());
-  return { head: head.finish(), tail, grows: [2, 6] };
-}
-
-/** Undefined when not even one prefix fits. */
+/**
+ * Writes messages of head, prefixes and tail. `grows`: offsets in the head of 16-bit lengths that the
+ * prefixes add to. False, with something half written, when a prefix does not fit.
+ */
 function fill(
-  { head, tail, grows }: Template,
   prefixes: PackedPrefixes,
-  { addPath = false }: WithdrawOptions,
-): Uint8Array[] | undefined {
-  const room = maxMessageLength - headerLength - head.length - tail.length;
-  const messages: Uint8Array[] = [];
+  grows: readonly number[],
+  { options, to }: { readonly options: WithdrawOptions; readonly to: ByteWriter },
+): boolean {
+  const { addPath = false, maxMessageLength = standardMaxLength } = options;
+  const before = head.view();
+  const behind = tail.view();
+  const around = headerLength + before.length + behind.length;
   let first = 0;
   while (first < prefixes.count) {
-    const { count, octets } = fitNlri(prefixes, first, { room, addPath });
-    if (count === 0) return undefined;
-    const message = new Uint8Array(headerLength + head.length + octets + tail.length);
-    writeHeader(message, messageType.update);
-    message.set(head, headerLength);
-    const offset = headerLength + head.length;
-    writeNlri(prefixes, { first, end: first + count, addPath }, { target: message, offset });
-    message.set(tail, offset + octets);
-    for (const at of grows) addU16(message, headerLength + at, octets);
-    messages.push(message);
-    first += count;
+    const { count, octets } = fitNlri(prefixes, first, {
+      room: maxMessageLength - around,
+      addPath,
+    });
+    if (count === 0) return false;
+    to.bytes(marker)
+      .u16(around + octets)
+      .u8(messageType.update);
+    const body = to.length;
+    to.bytes(before);
+    const end = first + count;
+    writeNlri(prefixes, { first, end, addPath }, { target: to.space(octets), offset: 0 });
+    to.bytes(behind);
+    for (const at of grows) to.patchU16(body + at, u16At(before, at) + octets);
+    first = end;
+  }
+  return true;
+}
+
+function u16At(bytes: Uint8Array, at: number): number {
+  return ((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0);
+}
+
+function splitMessages(bytes: Uint8Array): Uint8Array[] {
+  const messages: Uint8Array[] = [];
+  for (let at = 0; at < bytes.length; ) {
+    const end = at + u16At(bytes, at + 16);
+    messages.push(bytes.subarray(at, end));
+    at = end;
   }
   return messages;
-}
-
-function addU16(bytes: Uint8Array, at: number, amount: number): void {
-  const sum = (((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0)) + amount;
-  bytes[at] = sum >>> 8;
-  bytes[at + 1] = sum;
-}
-
-function concat(parts: readonly Uint8Array[]): Uint8Array {
-  const to = new ByteWriter(256);
-  for (const part of parts) to.bytes(part);
-  return to.finish();
 }

@@ -1,14 +1,14 @@
 import { type DecodeFailure, failure } from "./decode-error.ts";
-import { headerLength, maxMessageLength, messageType } from "./header.ts";
+import { headerLength, maxExtendedLength, maxMessageLength, messageType } from "./header.ts";
 import { errorCode } from "./notification.ts";
 
-/** One message without its header. `body` is a view that lives only until the next `push`. */
+/** One message without its header. `body` is a view that lives only until `onFrame` returns. */
 export interface Frame {
   readonly type: number;
   readonly body: Uint8Array;
 }
 
-/** Shortest message of each type (RFC 4271 section 6.1, RFC 2918); a KEEPALIVE has this length. */
+/** Shortest message of each type (RFC 4271 section 6.1, RFC 2918 section 3). */
 const minLength: Readonly<Record<number, number>> = {
   [messageType.open]: 29,
   [messageType.update]: 23,
@@ -17,22 +17,36 @@ const minLength: Readonly<Record<number, number>> = {
   [messageType.routeRefresh]: 23,
 };
 
+/** Longest message of the types that are never extended (RFC 8654 section 4). */
+const maxLength: Readonly<Record<number, number>> = {
+  [messageType.open]: maxMessageLength,
+  [messageType.keepalive]: headerLength,
+};
+
 const headerSubcode = { notSynchronized: 1, badLength: 2, badType: 3 } as const;
 
 /**
- * Cuts a TCP stream into messages. Holds at most one unfinished message: less than 4096 octets.
- * After a failure the stream is lost: give it no more bytes.
+ * Cuts a TCP stream into messages. Holds at most one unfinished message. After a failure the stream is
+ * lost: give it no more bytes.
  */
 export class FrameSplitter {
-  readonly #partial = new Uint8Array(maxMessageLength);
+  #partial = new Uint8Array(maxMessageLength);
   #length = 0;
+  #maxLength = maxMessageLength;
 
-  /** Gives the messages that `chunk` completes to `onFrame`, in order, until one is not well formed. */
-  push(chunk: Uint8Array, onFrame: (frame: Frame) => void): DecodeFailure | undefined {
+  /** From the next message on, messages may be extended (RFC 8654 section 4). */
+  allowExtended(): void {
+    this.#maxLength = maxExtendedLength;
+  }
+
+  /** Gives the messages that `received` completes to `onFrame`, in order, until one is not well formed. */
+  push(received: Uint8Array, onFrame: (frame: Frame) => void): DecodeFailure | undefined {
+    // Views of a Buffer cost several times those of a plain array.
+    const chunk = new Uint8Array(received.buffer, received.byteOffset, received.length);
     let at = 0;
     while (at < chunk.length) {
       if (this.#length === 0 && chunk.length - at >= headerLength) {
-        const length = checkedLength(chunk, at);
+        const length = checkedLength(chunk, at, this.#maxLength);
         if (typeof length !== "number") return length;
         if (chunk.length - at >= length) {
           onFrame({
@@ -60,11 +74,21 @@ export class FrameSplitter {
     this.#length += taken;
     if (this.#length !== headerLength) return taken;
     const whole = this.#wanted();
-    return typeof whole === "number" ? taken : whole;
+    if (typeof whole !== "number") return whole;
+    if (whole > this.#partial.length) this.#grow();
+    return taken;
+  }
+
+  #grow(): void {
+    const partial = new Uint8Array(maxExtendedLength);
+    partial.set(this.#partial);
+    this.#partial = partial;
   }
 
   #wanted(): number | DecodeFailure {
-    return this.#length < headerLength ? headerLength : checkedLength(this.#partial, 0);
+    return this.#length < headerLength
+      ? headerLength
+      : checkedLength(this.#partial, 0, this.#maxLength);
   }
 
   #emitWhole(onFrame: (frame: Frame) => void): void {
@@ -72,12 +96,12 @@ export class FrameSplitter {
     if (this.#length < headerLength || this.#length !== want) return;
     const length = this.#length;
     this.#length = 0;
-    onFrame({ type: this.#partial[18] ?? 0, body: this.#partial.slice(headerLength, length) });
+    onFrame({ type: this.#partial[18] ?? 0, body: this.#partial.subarray(headerLength, length) });
   }
 }
 
 /** Length field of the header at `at`, once marker, length and type are right. */
-function checkedLength(bytes: Uint8Array, at: number): number | DecodeFailure {
+function checkedLength(bytes: Uint8Array, at: number, longest: number): number | DecodeFailure {
   for (let i = 0; i < 16; i++) {
     if (bytes[at + i] === 0xff) continue;
     const reason = "The marker is not all ones";
@@ -86,8 +110,7 @@ function checkedLength(bytes: Uint8Array, at: number): number | DecodeFailure {
   const length = ((bytes[at + 16] ?? 0) << 8) | (bytes[at + 17] ?? 0);
   const type = bytes[at + 18] ?? 0;
   const least = minLength[type] ?? headerLength;
-  const exact = type === messageType.keepalive;
-  if (length < least || length > maxMessageLength || (exact && length !== least)) {
+  if (length < least || length > (maxLength[type] ?? longest)) {
     const data = bytes.slice(at + 16, at + 18);
     const reason = `A message of type ${type} is ${length} octets long`;
     return failure(errorCode.header, headerSubcode.badLength, { reason, data });

@@ -7,8 +7,10 @@
 
 /** Octets of the header. */
 export const headerLength: number = 19;
-/** Longest message; extended messages (RFC 8654) are not offered. */
+/** Longest message, of OPEN and KEEPALIVE always. */
 export const maxMessageLength: number = 4096;
+/** Longest message of a session that has negotiated extended messages (RFC 8654 section 4). */
+export const maxExtendedLength: number = 65535;
 
 export const messageType: {
   readonly open: 1;

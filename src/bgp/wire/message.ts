@@ -87,8 +87,17 @@ export interface UpdateMessage {
   readonly kind: "update";
   readonly withdrawn: readonly PackedPrefixes[];
   readonly announced: readonly { readonly prefixes: PackedPrefixes; readonly nextHop: IpAddr }[];
-  /** Absent when nothing is announced. */
+  /**
+   * Absent when nothing is announced. A received UPDATE decodes them when they are first asked for,
+   * which must be before its handler returns: they are read from `rawAttributes`.
+   */
   readonly attributes?: PathAttributes;
+  /**
+   * The attributes as they were received, checked (RFC 7606), without MP_REACH_NLRI and
+   * MP_UNREACH_NLRI; NEXT_HOP is among them. Valid until the handler returns. Between sessions with
+   * equal `fourOctetAs` and `external`, equal octets mean equal attributes.
+   */
+  readonly rawAttributes?: Uint8Array;
   /** End-of-RIB markers (RFC 4724 section 2). */
   readonly endOfRib: readonly IpFamily[];
   /** Set when RFC 7606 asks for it: every announced prefix was moved to `withdrawn`. */

@@ -10,6 +10,8 @@ import type { PackedPrefixes } from "./message.ts";
  */
 
 const pathIdOctets = 4;
+/** Typed arrays up to this size V8 keeps in its heap, where they cost a tenth. */
+const inHeapOctets = 64;
 
 /**
  * Reads all of `bytes`. Bits past a prefix' length are taken as zero (RFC 4271 section 4.3).
@@ -25,14 +27,17 @@ export function decodeNlri(
   if (count < 0) return undefined;
   const wordCount = family === 4 ? count : count * 4;
   const idCount = addPath ? count : 0;
-  // One buffer for all: making buffers is what costs most here.
-  const buffer = new ArrayBuffer((wordCount + idCount) * 4 + count);
-  const words = new Uint32Array(buffer, 0, wordCount);
-  const lengths = new Uint8Array(buffer, (wordCount + idCount) * 4, count);
+  const isSmall = Math.max((wordCount + idCount) * 4, count) <= inHeapOctets;
+  // Otherwise one buffer for all: making buffers outside the heap is what costs most here.
+  const buffer = isSmall ? undefined : new ArrayBuffer((wordCount + idCount) * 4 + count);
+  const words = buffer ? new Uint32Array(buffer, 0, wordCount) : new Uint32Array(wordCount);
+  const lengths = buffer
+    ? new Uint8Array(buffer, (wordCount + idCount) * 4, count)
+    : new Uint8Array(count);
   if (family === 4) fill4(bytes, words, lengths, lead);
   else fill6(bytes, words, lengths, lead);
   if (!addPath) return { family, count, words, lengths };
-  const pathIds = new Uint32Array(buffer, wordCount * 4, count);
+  const pathIds = buffer ? new Uint32Array(buffer, wordCount * 4, count) : new Uint32Array(count);
   fillIds(bytes, lengths, pathIds);
   return { family, count, words, lengths, pathIds };
 }

@@ -3,7 +3,7 @@ import { ByteReader, ShortRead } from "../../lib/byte-reader.ts";
 import { ByteWriter } from "../../lib/byte-writer.ts";
 import { decodeCapabilities, encodeCapabilities } from "./capabilities.ts";
 import { type Decoded, failure } from "./decode-error.ts";
-import { frameMessage, messageType } from "./header.ts";
+import { frameMessage, headerLength, maxMessageLength, messageType } from "./header.ts";
 import type { Capability, OpenMessage } from "./message.ts";
 import { errorCode } from "./notification.ts";
 
@@ -23,8 +23,9 @@ export const openSubcode: {
 
 const version = 4;
 const capabilitiesParameter = 2;
-/** As a length and as a type: lengths of two octets follow (RFC 9072 section 2). */
+/** As the type of the first parameter: lengths of two octets follow (RFC 9072 section 2). */
 const extendedLength = 255;
+const maxShortLength = 255;
 
 /**
  * Body of OPEN (RFC 4271 section 4.2): version (1), AS (2), hold time (2), router id (4), length
@@ -61,7 +62,8 @@ function readOpen(reader: ByteReader): Decoded<OpenMessage> {
 function readParameters(reader: ByteReader): Capability[] | number {
   const shortLength = reader.u8();
   const rest = reader.bytes(reader.remaining);
-  const extended = shortLength === extendedLength && rest[0] === extendedLength;
+  // The length of one octet says nothing then, but that there are parameters.
+  const extended = shortLength > 0 && rest[0] === extendedLength;
   const body = new ByteReader(extended ? rest.subarray(1) : rest);
   const parameters = body.take(extended ? body.u16() : shortLength);
   if (body.remaining > 0) {
@@ -77,22 +79,30 @@ function readParameters(reader: ByteReader): Capability[] | number {
   return capabilities;
 }
 
-/** The whole message. Capabilities go in one parameter, with extended lengths only when needed. */
+/**
+ * The whole message. Capabilities go in one parameter, with extended lengths only when needed.
+ *
+ * @throws {RangeError} for more than 4096 octets: an OPEN is never extended (RFC 8654 section 4).
+ */
 export function encodeOpen(open: OpenMessage): Uint8Array {
   const to = new ByteWriter(128).u8(version).u16(open.asn > 0xffff ? asTrans : open.asn);
   to.u16(open.holdSeconds).u32(open.routerId);
   const value = encodeCapabilities(open.capabilities);
   if (value.length === 0) to.u8(0);
-  else if (value.length + 2 < extendedLength) {
+  else if (value.length + 2 <= maxShortLength) {
     to.u8(value.length + 2)
       .u8(capabilitiesParameter)
       .u8(value.length)
       .bytes(value);
   } else {
-    to.u8(extendedLength)
+    to.u8(maxShortLength)
       .u8(extendedLength)
       .u16(value.length + 3);
     to.u8(capabilitiesParameter).u16(value.length).bytes(value);
+  }
+  const length = headerLength + to.length;
+  if (length > maxMessageLength) {
+    throw new RangeError(`Cannot encode OPEN: its capabilities make it ${length} octets long`);
   }
   return frameMessage(messageType.open, to.finish());
 }

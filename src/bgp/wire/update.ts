@@ -1,6 +1,10 @@
-import { ByteReader } from "../../lib/byte-reader.ts";
 import type { IpAddr, IpFamily } from "../../lib/ip-addr.ts";
-import { type DecodedAttributes, decodeAttributes, updateSubcode } from "./attributes.ts";
+import {
+  type AttributeScan,
+  decodePathAttributes,
+  scanAttributes,
+  updateSubcode,
+} from "./attributes.ts";
 import type { DecodeContext } from "./context.ts";
 import { type Decoded, UpdateError } from "./decode-error.ts";
 import type { PackedPrefixes, PathAttributes, UpdateMessage } from "./message.ts";
@@ -12,8 +16,9 @@ interface Announcement {
 }
 
 /**
- * Body of UPDATE (RFC 4271 section 4.3): length (2) and withdrawn prefixes, length (2) and path
- * attributes, announced prefixes. Errors are handled as RFC 7606 says.
+ * Body of UPDATE (RFC 4271 section 4.3), at least 4 octets: length (2) and withdrawn prefixes, length
+ * (2) and path attributes, announced prefixes. Errors are handled as RFC 7606 says, all of them here:
+ * what the message decodes later, on demand, has been checked.
  */
 export function decodeUpdate(body: Uint8Array, context: DecodeContext): Decoded<UpdateMessage> {
   try {
@@ -25,57 +30,57 @@ export function decodeUpdate(body: Uint8Array, context: DecodeContext): Decoded<
 }
 
 function readUpdate(body: Uint8Array, context: DecodeContext): UpdateMessage {
-  const fields = splitFields(body);
-  const withdrawn4 = classicPrefixes(fields.withdrawn, "Withdrawn Routes", context);
-  const announced4 = classicPrefixes(fields.announced, "NLRI", context);
-  const decoded = decodeAttributes(fields.attributes, context);
-  const { draft, codes } = decoded;
+  const withdrawnEnd = 2 + u16(body, 0);
+  if (withdrawnEnd + 2 > body.length) throw overrun("Withdrawn Routes", withdrawnEnd - 2);
+  const attributesEnd = withdrawnEnd + 2 + u16(body, withdrawnEnd);
+  if (attributesEnd > body.length) {
+    throw overrun("Path attributes", attributesEnd - withdrawnEnd - 2);
+  }
+  const withdrawn4 = classicPrefixes(body.subarray(2, withdrawnEnd), "Withdrawn Routes", context);
+  const announced4 = classicPrefixes(body.subarray(attributesEnd), "NLRI", context);
+  const scan = scanAttributes(body.subarray(withdrawnEnd + 2, attributesEnd), context);
+  const { reach, unreach } = scan;
 
   const withdrawn: PackedPrefixes[] = [];
   const announcements: Announcement[] = [];
   if (context.families.includes(4)) {
-    if (withdrawn4.count > 0) withdrawn.push(withdrawn4);
-    if (announced4.count > 0) announcements.push({ prefixes: announced4, nextHop: draft.nextHop });
+    if (withdrawn4 !== undefined) withdrawn.push(withdrawn4);
+    if (announced4 !== undefined) {
+      announcements.push({ prefixes: announced4, nextHop: scan.nextHop });
+    }
   }
-  const { unreach, reach } = draft;
-  if ((unreach?.prefixes?.count ?? 0) > 0) withdrawn.push(unreach?.prefixes as PackedPrefixes);
+  if (unreach?.prefixes !== undefined && unreach.prefixes.count > 0) {
+    withdrawn.push(unreach.prefixes);
+  }
   if (reach?.prefixes !== undefined && reach.prefixes.count > 0) {
     announcements.push({ prefixes: reach.prefixes, nextHop: reach.nextHop });
   }
-  const reachable = announced4.count > 0 || reach !== undefined;
-  const reason = withdrawReason(decoded, reachable, announcements);
+  const reachable = announced4 !== undefined || reach !== undefined;
+  const reason = withdrawReason(scan, reachable, announcements);
   if (reason !== undefined) return asWithdrawn(withdrawn, announcements, reason);
-  const endOfRib = endOfRibOf(body, { unreach: unreach?.prefixes, codes });
-  return assemble({ withdrawn, announcements, endOfRib }, draft.attributes as PathAttributes);
+  if (announcements.length > 0) {
+    const { rawAttributes } = scan;
+    return new Announcing({ withdrawn, announcements, rawAttributes }, context);
+  }
+  return { kind: "update", withdrawn, announced: [], endOfRib: endOfRibOf(body, scan) };
 }
 
-function splitFields(body: Uint8Array): {
-  readonly withdrawn: Uint8Array;
-  readonly attributes: Uint8Array;
-  readonly announced: Uint8Array;
-} {
-  const reader = new ByteReader(body);
-  const withdrawnLength = reader.u16();
-  if (withdrawnLength + 2 > reader.remaining) {
-    const reason = `Withdrawn Routes of ${withdrawnLength} octets run past the message`;
-    throw new UpdateError(reason, updateSubcode.malformedList);
-  }
-  const withdrawn = reader.bytes(withdrawnLength);
-  const attributesLength = reader.u16();
-  if (attributesLength > reader.remaining) {
-    const reason = `Path attributes of ${attributesLength} octets run past the message`;
-    throw new UpdateError(reason, updateSubcode.malformedList);
-  }
-  const attributes = reader.bytes(attributesLength);
-  return { withdrawn, attributes, announced: reader.bytes(reader.remaining) };
+function u16(bytes: Uint8Array, at: number): number {
+  return ((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0);
 }
 
-/** RFC 7606 section 5.3: prefixes that cannot be read reset the session. */
+function overrun(field: string, octets: number): UpdateError {
+  const reason = `${field} of ${octets} octets run past the message`;
+  return new UpdateError(reason, updateSubcode.malformedList);
+}
+
+/** Undefined for none. RFC 7606 section 5.3: prefixes that cannot be read reset the session. */
 function classicPrefixes(
   bytes: Uint8Array,
   field: string,
   { addPath }: DecodeContext,
-): PackedPrefixes {
+): PackedPrefixes | undefined {
+  if (bytes.length === 0) return undefined;
   const prefixes = decodeNlri(bytes, 4, addPath?.includes(4));
   if (prefixes !== undefined) return prefixes;
   throw new UpdateError(`${field} hold a malformed prefix`, updateSubcode.networkField);
@@ -83,7 +88,7 @@ function classicPrefixes(
 
 /** Why the announced prefixes must be treated as withdrawn; undefined when all is well. */
 function withdrawReason(
-  { withdraw, draft, codes }: DecodedAttributes,
+  { withdraw, hasOrigin, hasAsPath, reach }: AttributeScan,
   reachable: boolean,
   announcements: readonly Announcement[],
 ): string | undefined {
@@ -94,11 +99,11 @@ function withdrawReason(
   }
   if (withdraw !== undefined) return withdraw;
   if (announcements.length === 0) return undefined;
-  if (draft.attributes.origin === undefined) return "ORIGIN is missing";
-  if (draft.attributes.asPath === undefined) return "AS_PATH is missing";
+  if (!hasOrigin) return "ORIGIN is missing";
+  if (!hasAsPath) return "AS_PATH is missing";
   const noNextHop = announcements.some(({ nextHop }) => nextHop === undefined);
   if (!noNextHop) return undefined;
-  return codes.has(14) && draft.reach?.nextHop === undefined
+  return reach !== undefined && reach.nextHop === undefined
     ? "The next hop of MP_REACH_NLRI is not a host"
     : "NEXT_HOP is missing";
 }
@@ -113,32 +118,42 @@ function asWithdrawn(
 }
 
 /** RFC 4724 section 2: an empty UPDATE is for IPv4, one with an empty MP_UNREACH_NLRI for its family. */
-function endOfRibOf(
-  body: Uint8Array,
-  {
-    unreach,
-    codes,
-  }: { readonly unreach: PackedPrefixes | undefined; readonly codes: ReadonlySet<number> },
-): IpFamily[] {
+function endOfRibOf(body: Uint8Array, { unreach, count }: AttributeScan): IpFamily[] {
   if (body.length === 4) return [4];
-  const emptyUnreach = unreach !== undefined && unreach.count === 0 && codes.size === 1;
+  const empty = unreach?.prefixes?.count === 0 && count === 1 ? unreach.prefixes : undefined;
   // 4 octets of lengths, 3 or 4 of attribute header, 3 of AFI and SAFI: nothing else.
-  return emptyUnreach && body.length <= 11 ? [unreach.family] : [];
+  return empty !== undefined && body.length <= 11 ? [empty.family] : [];
 }
 
-function assemble(
-  parts: {
-    readonly withdrawn: readonly PackedPrefixes[];
-    readonly announcements: readonly Announcement[];
-    readonly endOfRib: readonly IpFamily[];
-  },
-  attributes: PathAttributes,
-): UpdateMessage {
-  const { withdrawn, endOfRib } = parts;
-  const announced: { prefixes: PackedPrefixes; nextHop: IpAddr }[] = [];
-  for (const { prefixes, nextHop } of parts.announcements) {
-    if (nextHop !== undefined) announced.push({ prefixes, nextHop });
+const noFamilies: readonly IpFamily[] = [];
+
+/** An UPDATE that announces: it decodes its attributes when they are asked for. */
+class Announcing implements UpdateMessage {
+  readonly kind = "update";
+  readonly withdrawn: readonly PackedPrefixes[];
+  readonly announced: UpdateMessage["announced"];
+  readonly endOfRib: readonly IpFamily[] = noFamilies;
+  readonly rawAttributes: Uint8Array;
+  readonly #context: DecodeContext;
+  #attributes: PathAttributes | undefined;
+
+  /** The announcements all have a next hop. */
+  constructor(
+    parts: {
+      readonly withdrawn: readonly PackedPrefixes[];
+      readonly announcements: readonly Announcement[];
+      readonly rawAttributes: Uint8Array;
+    },
+    context: DecodeContext,
+  ) {
+    this.withdrawn = parts.withdrawn;
+    this.announced = parts.announcements as UpdateMessage["announced"];
+    this.rawAttributes = parts.rawAttributes;
+    this.#context = context;
   }
-  if (announced.length === 0) return { kind: "update", withdrawn, announced, endOfRib };
-  return { kind: "update", withdrawn, announced, attributes, endOfRib };
+
+  get attributes(): PathAttributes {
+    this.#attributes ??= decodePathAttributes(this.rawAttributes, this.#context);
+    return this.#attributes;
+  }
 }

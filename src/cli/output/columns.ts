@@ -105,6 +105,13 @@ const tables: Readonly<Record<View["table"], TableColumns>> = {
       DATASTOREREADY: ({ spec }) => spec.datastoreReady,
     }),
   ),
+  EndpointSlice: same(
+    columns<"EndpointSlice">({
+      ADDRESSTYPE: ({ addressType }) => addressType,
+      ENDPOINTS: ({ endpoints = [] }) =>
+        endpoints.flatMap(({ addresses = [] }) => addresses).join(","),
+    }),
+  ),
   FelixConfiguration: same([]),
   GlobalNetworkPolicy: policyColumns,
   IPAMBlock: same(
@@ -174,6 +181,17 @@ const tables: Readonly<Record<View["table"], TableColumns>> = {
     ps: [],
     wide: columns<"Profile">({ LABELS: ({ spec }) => pairs(spec.labelsToApply) }),
   },
+  Service: same(
+    columns<"Service">({
+      TYPE: ({ spec }) => spec.type ?? "ClusterIP",
+      "CLUSTER-IP": ({ spec }) => spec.clusterIP,
+      "EXTERNAL-IP": ({ spec, status }) =>
+        [
+          ...(status?.loadBalancer?.ingress ?? []).map(({ ip, hostname }) => ip ?? hostname),
+          ...(spec.externalIPs ?? []),
+        ].join(","),
+    }),
+  ),
   Tier: same(columns<"Tier">({ ORDER: ({ spec }) => spec.order })),
   WorkloadEndpoint: {
     ps: columns<"WorkloadEndpoint">(endpointCells()),

@@ -8,8 +8,8 @@ export function routeKey(route: Pick<KernelRoute, "table" | "destination" | "pri
 }
 
 /**
- * True when the kernel would list both as one: IPv6 has no scopes and lists all as universe, and
- * one next hop may be written either way.
+ * True when the kernel would list both as one: IPv6 has no scopes and lists all as universe, shows
+ * what drops packets with the loopback device, and one next hop may be written either way.
  */
 export function sameRoute(a: KernelRoute, b: KernelRoute): boolean {
   return canonicalText(a) === canonicalText(b);
@@ -18,11 +18,16 @@ export function sameRoute(a: KernelRoute, b: KernelRoute): boolean {
 function canonicalText(route: KernelRoute): string {
   const { kind, protocol, source = "", mtu = 0 } = route;
   const scope = prefixFamily(route.destination) === 6 ? "" : route.scope;
-  const hops = (route.nextHops ?? [route])
+  const hops = hopsOf(route)
     .map((hop) => {
       const weight = "weight" in hop ? (hop.weight ?? 1) : 1;
       return `${hop.gateway ?? ""}%${hop.ifindex ?? ""}${hop.onlink === true ? "!" : ""}*${weight}`;
     })
     .sort();
   return `${routeKey(route)} ${kind} ${scope} ${protocol} ${source} ${mtu} ${hops.join(" ")}`;
+}
+
+function hopsOf(route: KernelRoute): NonNullable<KernelRoute["nextHops"]> | readonly [KernelRoute] {
+  if (route.kind !== "unicast" && route.kind !== "local") return [];
+  return route.nextHops ?? [route];
 }

@@ -351,6 +351,20 @@ test("get prints tables as calicoctl does", async () => {
       exportV4: [{ action: "Accept" }, { action: "Reject" }],
       importV6: [{ action: "Reject" }],
     }),
+    decodeResource({
+      apiVersion: "v1",
+      kind: "Service",
+      metadata: { name: "web", namespace: "shop" },
+      spec: { type: "LoadBalancer", clusterIP: "10.96.0.10", externalIPs: ["192.0.2.7"] },
+      status: { loadBalancer: { ingress: [{ ip: "198.51.100.7" }] } },
+    }),
+    decodeResource({
+      apiVersion: "discovery.k8s.io/v1",
+      kind: "EndpointSlice",
+      metadata: { name: "web-x", namespace: "shop" },
+      addressType: "IPv4",
+      endpoints: [{ addresses: ["10.65.0.2"] }],
+    }),
     v3("CalicoNodeStatus", "s", {
       node: "n1",
       classes: ["BGP", "Routes"],
@@ -387,6 +401,14 @@ test("get prints tables as calicoctl does", async () => {
     [
       "get bf",
       "NAME   NUMEXPORTV4   NUMIMPORTV4   NUMEXPORTV6   NUMIMPORTV6\nf      2             0             0             1\n",
+    ],
+    [
+      "get svc -n shop",
+      "NAME   TYPE           CLUSTER-IP   EXTERNAL-IP\nweb    LoadBalancer   10.96.0.10   198.51.100.7,192.0.2.7\n",
+    ],
+    [
+      "get endpointslices -n shop",
+      "NAME    ADDRESSTYPE   ENDPOINTS\nweb-x   IPv4          10.65.0.2\n",
     ],
     ["get nodestatus", "NAME   NODE\ns      n1\n"],
     ["get nodestatus -o wide", "NAME   NODE   CLASSES\ns      n1     BGP,Routes\n"],

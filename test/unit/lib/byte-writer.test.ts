@@ -31,3 +31,10 @@ test("take() gives a reader that cannot see past its field", () => {
   assert.throws(() => field.u8(), ShortRead);
   assert.equal(reader.u8(), 3);
 });
+
+test("space(), truncate() and view() work on what was written", () => {
+  const writer = new ByteWriter(1).u16(0x0102);
+  writer.space(3).set([3, 4, 5]);
+  assert.deepEqual(writer.view(1), Uint8Array.of(2, 3, 4, 5));
+  assert.deepEqual(writer.truncate(1).u8(9).finish(), Uint8Array.of(1, 9));
+});

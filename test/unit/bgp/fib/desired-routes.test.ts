@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type SpeakerConfig, speakerConfig } from "../../../../src/bgp/config/speaker-config.ts";
-import { type Choice, FibPolicy, sameRoute } from "../../../../src/bgp/fib/desired-routes.ts";
+import { type Choice, FibPolicy } from "../../../../src/bgp/fib/desired-routes.ts";
 import { packPrefixes } from "../../../../src/bgp/rib/packed-prefix.ts";
 import type { KernelRoute } from "../../../../src/kernel/kernel.ts";
 import { parseIpAddr } from "../../../../src/lib/ip-addr.ts";
@@ -98,17 +98,17 @@ test("Of an earlier run, only routes that the RIB could still want may stay", ()
   assert.equal(kept("10.1.9.0/26", local), false);
 });
 
-test("sameRoute() sees what a packet would see", () => {
-  const route = routeTo("10.1.2.0/26", learned) as KernelRoute;
-  assert.equal(sameRoute(route, { ...route, mtu: 0, scope: "link" }), true);
-  assert.equal(sameRoute(route, { ...route, gateway: parseIpAddr("10.0.0.3") }), false);
-  assert.equal(sameRoute(route, { ...route, kind: "blackhole" }), false);
-  const blackhole = { ...route, kind: "blackhole" as const };
-  assert.equal(sameRoute(blackhole, { ...blackhole, ifindex: 1 }), true);
-  const hops = [hop(2), hop(3)];
-  const { gateway: _g, ifindex: _i, ...many } = route;
-  assert.equal(
-    sameRoute({ ...many, nextHops: hops }, { ...many, nextHops: [...hops].reverse() }),
-    true,
-  );
+test("What is originated for others only, or by a speaker that installs nothing, stays out", () => {
+  const originatedRoutes = [
+    { prefix: parsePrefix("0.0.0.0/0"), nextHop: "self", communities: [] } as const,
+  ];
+  const plain = { ...config, originatedRoutes, pools: [] };
+  assert.equal(routeTo("0.0.0.0/0", local, plain), "announced-only");
+  assert.equal(routeTo("10.1.1.0/26", learned, { ...plain, install: false }), "not-installed");
+  assert.equal(routeTo("10.1.1.0/26", local, { ...plain, install: false }), "not-installed");
+});
+
+test("Routes go to the table that the configuration names", () => {
+  const route = routeTo("10.1.2.0/26", learned, { ...config, table: 100 });
+  assert.equal(typeof route === "string" ? route : route.table, 100);
 });

@@ -40,7 +40,8 @@ function fakeRoutes(...present: KernelRoute[]) {
     kernel: {
       links: { get: async () => ({ ifindex: 9 }) as never },
       routes: {
-        list: async () => [...table.values()].filter(({ protocol }) => protocol === 12),
+        list: async (filter: { readonly table: number }) =>
+          [...table.values()].filter((each) => each.protocol === 12 && each.table === filter.table),
         replace: async (routes: readonly KernelRoute[]) => {
           if (failures > 0) {
             failures--;
@@ -64,7 +65,11 @@ function fakeRoutes(...present: KernelRoute[]) {
   };
 }
 
-async function setUp(kernel: ReturnType<typeof fakeRoutes>["kernel"], mayKeep = () => true) {
+async function setUp(
+  kernel: ReturnType<typeof fakeRoutes>["kernel"],
+  mayKeep = () => true,
+  more: { readonly table?: number } = {},
+) {
   const clock = new FakeClock();
   let keep = mayKeep;
   const log = createLogger({ name: "test", level: "silent" });
@@ -73,6 +78,7 @@ async function setUp(kernel: ReturnType<typeof fakeRoutes>["kernel"], mayKeep = 
     clock,
     log,
     mayKeep: () => keep(),
+    ...more,
   });
   const adopted = await fib.adopt();
   void fib.run(stop.signal);
@@ -122,6 +128,21 @@ test("A route that the RIB has decided on and lost again is not kept as one of a
   set(fib, { "10.1.1.0/26": undefined });
   await pass(100);
   assert.equal(table.size, 0);
+});
+
+test("Of another table than main only that one is kept", async () => {
+  const there = (destination: string) => ({ ...route(destination), table: 100 });
+  const { kernel, written } = fakeRoutes(route("10.1.1.0/26"), there("10.1.2.0/26"));
+  const { fib, adopted, pass } = await setUp(kernel, () => false, { table: 100 });
+  assert.equal(adopted, 1);
+  set(fib, { "10.1.3.0/26": there("10.1.3.0/26") });
+  await pass(100);
+  assert.deepEqual([...written].sort(), ["+10.1.3.0/26", "-10.1.2.0/26"]);
+  fib.onKernelEvents([{ kind: "route", op: "removed", route: there("10.1.3.0/26") }]);
+  await pass(100);
+  fib.onKernelEvents([{ kind: "route", op: "set", route: route("10.1.9.0/26") }]);
+  await pass(100);
+  assert.equal(written.length, 2);
 });
 
 test("The same routes again write nothing", async () => {

@@ -1,129 +1,74 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import type { FsmConfig, FsmEffect, FsmEvent } from "../../../../src/bgp/fsm/events.ts";
+import type { FsmConfig, FsmEvent } from "../../../../src/bgp/fsm/events.ts";
+import type { Fsm, FsmState } from "../../../../src/bgp/fsm/fsm.ts";
+import { step } from "../../../../src/bgp/fsm/step.ts";
 import {
-  type Fsm,
-  type FsmState,
+  connectRetrySeconds,
   idleHoldSeconds,
-  initialFsm,
-  step,
-} from "../../../../src/bgp/fsm/fsm.ts";
-import type { OpenMessage, UpdateMessage } from "../../../../src/bgp/wire/message.ts";
+  sendHoldSeconds,
+} from "../../../../src/bgp/fsm/timers.ts";
 import type { Asn } from "../../../../src/lib/asn.ts";
+import {
+  at,
+  config,
+  events,
+  expired,
+  notification,
+  opened,
+  restartable,
+  words,
+} from "./fsm-fixture.ts";
 
-const config: FsmConfig = {
-  localAs: 64512 as Asn,
-  remoteAs: 64513 as Asn,
-  localRouterId: 0x0a000001,
-  passive: false,
-  holdSeconds: 90,
-  connectRetrySeconds: 5,
-  families: [4],
-};
 const passive: FsmConfig = { ...config, passive: true };
+const internal: FsmConfig = { ...config, localAs: 64513 as Asn };
+const delaying: FsmConfig = { ...config, delayOpenSeconds: 3 };
+const noRestart: FsmConfig = { ...config, gracefulRestartSeconds: 0 };
+const event = (name: string): FsmEvent => events[name] as FsmEvent;
+const hardReset = notification(6, 9, Uint8Array.of(6, 2));
 
-const open: OpenMessage = {
-  kind: "open",
-  asn: 64513 as Asn,
-  holdSeconds: 60,
-  routerId: 0x0a000002,
-  capabilities: [],
-};
-const restartable: OpenMessage = {
-  ...open,
-  capabilities: [
-    {
-      kind: "gracefulRestart",
-      restarting: false,
-      restartSeconds: 120,
-      families: [{ afi: 1, safi: 1, forwarding: true }],
-    },
-  ],
-};
-const update: UpdateMessage = { kind: "update", withdrawn: [], announced: [], endOfRib: [4] };
-const noData = new Uint8Array(0);
-
-/** A session that got to `state`, with what it knows then. */
-function at(state: FsmState, peerOpen: OpenMessage = open): Fsm {
-  const knows = state === "OpenConfirm" || state === "Established";
-  const timers = { holdSeconds: knows ? 60 : 0, keepaliveSeconds: knows ? 20 : 0 };
-  return { ...initialFsm, state, ...(knows ? { open: peerOpen } : {}), ...timers };
-}
-
-const stop: FsmEvent = { kind: "stop", ceaseSubcode: 2, quiet: false };
-const start: FsmEvent = { kind: "start", passive: false };
-const expired = (timer: "connectRetry" | "hold" | "keepalive" | "idleHold"): FsmEvent => ({
-  kind: "timerExpired",
-  timer,
-});
-const opened = (changes: Partial<OpenMessage> = {}): FsmEvent => ({
-  kind: "openReceived",
-  open: { ...open, ...changes },
-});
-const tcpFailed: FsmEvent = { kind: "tcpFailed", reason: "reset" };
-const fault: FsmEvent = {
-  kind: "fault",
-  notification: { code: 1, subcode: 2, data: noData },
-  reason: "bad length",
-};
-const notification: FsmEvent = {
-  kind: "notificationReceived",
-  notification: { code: 6, subcode: 2, data: noData },
-};
-const keepalive: FsmEvent = { kind: "keepaliveReceived" };
-const updated: FsmEvent = { kind: "updateReceived", update };
-const refreshed: FsmEvent = { kind: "refreshReceived", afi: 1, safi: 1 };
-
-const failing = (words: string) => `-connectRetry -hold -keepalive ${words} idleHold=0.25`;
-
-/** RFC 4271 section 8.2.2: state, [event number] event, next state, effects as words. */
+/** What the table leaves out: other configurations, other values. State, event, next, effects. */
 const rows: readonly (readonly [
   from: FsmState | Fsm,
-  number: string,
+  why: string,
   event: FsmEvent,
   to: FsmState,
   effects: string,
   config?: FsmConfig,
 ])[] = [
-  // Idle
-  ["Idle", "1, 3", start, "Connect", "-idleHold connectRetry=5 connect"],
-  ["Idle", "4, 5", start, "Active", "-idleHold", passive],
-  ["Idle", "4, 5", { kind: "start", passive: true }, "Active", "-idleHold"],
-  ["Idle", "13", expired("idleHold"), "Connect", "-idleHold connectRetry=5 connect"],
-  ["Idle", "13", expired("idleHold"), "Active", "-idleHold", passive],
-  ["Idle", "2, 8", stop, "Idle", "-idleHold"],
-  ["Idle", "9", expired("connectRetry"), "Idle", ""],
-  ["Idle", "18", tcpFailed, "Idle", ""],
-  ["Idle", "27", updated, "Idle", ""],
-  // Connect
-  ["Connect", "1, 3", start, "Connect", ""],
-  ["Connect", "2, 8", stop, "Idle", "-connectRetry -hold -keepalive close"],
-  ["Connect", "9", expired("connectRetry"), "Connect", "close connectRetry=5 connect"],
-  ["Connect", "16, 17", { kind: "tcpConnected" }, "OpenSent", "-connectRetry open hold=240"],
-  ["Connect", "18", tcpFailed, "Active", "-hold -keepalive close connectRetry=5"],
-  ["Connect", "26", keepalive, "Idle", failing("close")],
-  ["Connect", "10", expired("hold"), "Idle", failing("close")],
-  // Active
-  ["Active", "1, 3", start, "Active", ""],
-  ["Active", "2, 8", stop, "Idle", "-connectRetry -hold -keepalive close"],
-  ["Active", "9", expired("connectRetry"), "Connect", "connectRetry=5 connect"],
-  ["Active", "9", expired("connectRetry"), "Active", "", passive],
-  ["Active", "16, 17", { kind: "tcpConnected" }, "OpenSent", "-connectRetry open hold=240"],
-  ["Active", "25", notification, "Idle", failing("close")],
-  // OpenSent
-  ["OpenSent", "1, 3", start, "OpenSent", ""],
-  ["OpenSent", "2, 8", stop, "Idle", "-connectRetry -hold -keepalive notify=6/2 close"],
-  ["OpenSent", "2, 8", { ...stop, quiet: true }, "Idle", "-connectRetry -hold -keepalive close"],
-  ["OpenSent", "10", expired("hold"), "Idle", failing("notify=4/0 close")],
-  ["OpenSent", "18", tcpFailed, "Active", "-hold -keepalive close connectRetry=5"],
-  ["OpenSent", "18", tcpFailed, "Active", "-hold -keepalive close", passive],
-  ["OpenSent", "19", opened(), "OpenConfirm", "keepalive hold=60 keepalive=20"],
-  ["OpenSent", "19", opened({ holdSeconds: 180 }), "OpenConfirm", "keepalive hold=90 keepalive=30"],
-  ["OpenSent", "19", opened({ holdSeconds: 3 }), "OpenConfirm", "keepalive hold=3 keepalive=1"],
-  ["OpenSent", "19", opened({ holdSeconds: 0 }), "OpenConfirm", "keepalive -hold"],
+  ["Idle", "passive", event("1 start"), "Active", "-idleHold", passive],
+  ["Idle", "passive", expired("idleHold"), "Active", "-idleHold", passive],
+  ["Active", "passive", expired("connectRetry"), "Active", "", passive],
+  ["Active", "passive", event("18 TCP failed"), "Active", "stop close", passive],
+  ["OpenSent", "passive", event("18 TCP failed"), "Active", "stop close", passive],
+  [
+    "Connect",
+    "DelayOpen",
+    event("16 TCP connected"),
+    "Connect",
+    "-connectRetry delayOpen=3",
+    delaying,
+  ],
+  [
+    "Active",
+    "DelayOpen",
+    event("16 TCP connected"),
+    "Active",
+    "-connectRetry delayOpen=3",
+    delaying,
+  ],
   [
     "OpenSent",
-    "19",
+    "longer hold time",
+    opened({ holdSeconds: 180 }),
+    "OpenConfirm",
+    "keepalive hold=90 keepalive=30",
+  ],
+  ["OpenSent", "hold 3", opened({ holdSeconds: 3 }), "OpenConfirm", "keepalive hold=3 keepalive=1"],
+  ["OpenSent", "hold 0", opened({ holdSeconds: 0 }), "OpenConfirm", "keepalive -hold"],
+  [
+    "OpenSent",
+    "own keepalive",
     opened(),
     "OpenConfirm",
     "keepalive hold=60 keepalive=7",
@@ -131,160 +76,195 @@ const rows: readonly (readonly [
   ],
   [
     "OpenSent",
-    "19",
+    "own keepalive too long",
     opened(),
     "OpenConfirm",
     "keepalive hold=60 keepalive=20",
     { ...config, keepaliveSeconds: 40 },
   ],
-  ["OpenSent", "21", fault, "Idle", failing("notify=1/2 close")],
-  ["OpenSent", "22", opened({ asn: 1 as Asn }), "Idle", failing("notify=2/2 close")],
+  ["OpenSent", "wrong AS", opened({ asn: 1 as Asn }), "Idle", "fail notify=2/2"],
   [
     "OpenSent",
-    "22",
+    "AS 0 (RFC 7607)",
     opened({ asn: 0 as Asn }),
     "Idle",
-    failing("notify=2/2 close"),
+    "fail notify=2/2",
     { ...config, remoteAs: 0 as Asn },
   ],
-  ["OpenSent", "22", opened({ holdSeconds: 1 }), "Idle", failing("notify=2/6 close")],
-  ["OpenSent", "22", opened({ holdSeconds: 2 }), "Idle", failing("notify=2/6 close")],
-  ["OpenSent", "22", opened({ routerId: 0 }), "Idle", failing("notify=2/3 close")],
+  ["OpenSent", "hold 2", opened({ holdSeconds: 2 }), "Idle", "fail notify=2/6"],
+  ["OpenSent", "id 0", opened({ routerId: 0 }), "Idle", "fail notify=2/3"],
   [
     "OpenSent",
-    "22, RFC 6286",
-    opened({ routerId: 0x0a000001 }),
+    "our id (RFC 6286)",
+    opened({ routerId: config.localRouterId }),
     "OpenConfirm",
     "keepalive hold=60 keepalive=20",
   ],
   [
     "OpenSent",
-    "22, RFC 6286",
-    opened({ routerId: 0x0a000001 }),
+    "our id in our AS (RFC 6286)",
+    opened({ routerId: config.localRouterId }),
     "Idle",
-    failing("notify=2/3 close"),
-    { ...config, localAs: 64513 as Asn },
+    "fail notify=2/3",
+    internal,
   ],
   [
     "OpenSent",
-    "22, RFC 5492",
+    "no family in common (RFC 5492)",
     opened(),
     "Idle",
-    failing("notify=2/7 close"),
+    "fail notify=2/7",
     { ...config, families: [6] },
   ],
-  ["OpenSent", "23", { kind: "collisionLost" }, "Idle", failing("notify=6/7 close")],
-  ["OpenSent", "24, 25", notification, "Idle", failing("close")],
-  ["OpenSent", "26", keepalive, "Idle", failing("notify=5/1 close")],
-  ["OpenSent", "27", updated, "Idle", failing("notify=5/1 close")],
-  // OpenConfirm
-  ["OpenConfirm", "1, 3", start, "OpenConfirm", ""],
-  ["OpenConfirm", "2, 8", stop, "Idle", "-connectRetry -hold -keepalive notify=6/2 close"],
-  ["OpenConfirm", "10", expired("hold"), "Idle", failing("notify=4/0 close")],
-  ["OpenConfirm", "11", expired("keepalive"), "OpenConfirm", "keepalive keepalive=20"],
-  ["OpenConfirm", "18", tcpFailed, "Idle", failing("close")],
-  ["OpenConfirm", "19", opened(), "Idle", failing("notify=5/2 close")],
-  ["OpenConfirm", "21", fault, "Idle", failing("notify=1/2 close")],
-  ["OpenConfirm", "23", { kind: "collisionLost" }, "Idle", failing("notify=6/7 close")],
-  ["OpenConfirm", "25", notification, "Idle", failing("close")],
-  ["OpenConfirm", "26", keepalive, "Established", "hold=60 established"],
-  ["OpenConfirm", "27", updated, "Idle", failing("notify=5/2 close")],
-  // Established
-  ["Established", "1, 3", start, "Established", ""],
-  ["Established", "2, 8", stop, "Idle", "-connectRetry -hold -keepalive notify=6/2 close down"],
   [
-    "Established",
-    "2, 8",
-    { ...stop, quiet: true },
+    at("Established", restartable(false)),
+    "GR, TCP ends",
+    event("18 TCP failed"),
     "Idle",
-    "-connectRetry -hold -keepalive close down",
-  ],
-  ["Established", "9", expired("connectRetry"), "Idle", failing("notify=5/3 close down")],
-  ["Established", "10", expired("hold"), "Idle", failing("notify=4/0 close down")],
-  ["Established", "11", expired("keepalive"), "Established", "keepalive keepalive=20"],
-  ["Established", "18", tcpFailed, "Idle", failing("close down")],
-  [
-    at("Established", restartable),
-    "18, RFC 4724 4.2",
-    tcpFailed,
-    "Idle",
-    failing("close down-graceful"),
+    "fail down-graceful",
   ],
   [
-    at("Established", restartable),
-    "10, RFC 4724 4.2",
+    at("Established", restartable(false)),
+    "GR, replaced",
+    event("replaced"),
+    "Active",
+    "stop close down-graceful",
+  ],
+  [
+    at("Established", restartable(false)),
+    "GR, hold timer",
     expired("hold"),
     "Idle",
-    failing("notify=4/0 close down"),
+    "fail notify=4/0 down",
   ],
-  [at("Established", restartable), "25, RFC 4724 4.2", notification, "Idle", failing("close down")],
   [
-    at("Established", restartable),
-    "RFC 4724 5",
-    { kind: "replaced" },
-    "Active",
-    "-connectRetry -hold -keepalive close down-graceful",
+    at("Established", restartable(false)),
+    "GR, NOTIFICATION",
+    event("25 NOTIFICATION"),
+    "Idle",
+    "fail down",
   ],
-  ["Established", "19", opened(), "Idle", failing("notify=5/3 close down")],
-  ["Established", "21", fault, "Idle", failing("notify=1/2 close down")],
-  ["Established", "23", { kind: "collisionLost" }, "Idle", failing("notify=6/7 close down")],
-  ["Established", "25", notification, "Idle", failing("close down")],
-  ["Established", "26", keepalive, "Established", "hold=60"],
-  ["Established", "27", updated, "Established", "hold=60 deliver"],
-  ["Established", "RFC 2918", refreshed, "Established", "hold=60 refresh"],
+  [
+    at("Established", restartable(false)),
+    "GR, stop",
+    event("2 stop"),
+    "Idle",
+    "stop notify=6/2 close down",
+  ],
+  [
+    at("Established", restartable(true)),
+    "N bit, NOTIFICATION",
+    event("25 NOTIFICATION"),
+    "Idle",
+    "fail down-graceful",
+  ],
+  [
+    at("Established", restartable(true)),
+    "N bit, not ours",
+    event("25 NOTIFICATION"),
+    "Idle",
+    "fail down",
+    noRestart,
+  ],
+  [at("Established", restartable(true)), "N bit, Hard Reset", hardReset, "Idle", "fail down"],
+  [
+    at("Established", restartable(true)),
+    "N bit, hold timer",
+    expired("hold"),
+    "Idle",
+    "fail notify=4/0 down-graceful",
+  ],
+  [
+    at("Established", restartable(true)),
+    "N bit, stop",
+    event("2 stop"),
+    "Idle",
+    "stop notify=6/9 close down",
+  ],
+  [
+    at("Established", restartable(true)),
+    "N bit, reset",
+    event("8 reset"),
+    "Idle",
+    "fail notify=6/4 down-graceful",
+  ],
+  [
+    at("Established", restartable(true)),
+    "N bit, max-prefix",
+    { kind: "reset", ceaseSubcode: 1 },
+    "Idle",
+    "fail notify=6/9 down",
+  ],
+  [
+    at("OpenConfirm", restartable(true)),
+    "N bit, not yet",
+    event("2 stop"),
+    "Idle",
+    "stop notify=6/2 close",
+  ],
 ];
 
-suite("step", () => {
-  for (const [from, number, event, to, effects, given = config] of rows) {
+suite("step()", () => {
+  for (const [from, why, given, to, effects, settings = config] of rows) {
     const fsm = typeof from === "string" ? at(from) : from;
-    test(`${fsm.state} [${number}] ${describe(event)} leads to ${to}: ${effects}`, () => {
-      const [next, done] = step(fsm, event, given);
+    test(`${fsm.state}, ${why}: ${given.kind} leads to ${to}: ${effects}`, () => {
+      const [next, done] = step(fsm, given, settings);
       assert.equal(next.state, to);
-      assert.equal(done.map(word).join(" "), effects);
-      if (to !== "OpenConfirm" && to !== "Established") assert.equal(next.open, undefined);
+      assert.equal(words(done), effects);
     });
   }
 
-  test("failures add up until a session is stable, and a stop forgets them", () => {
+  test("failures add up, each keepalive interval Established forgives one, a stop all", () => {
     let fsm: Fsm = { ...at("OpenSent"), failures: 3 };
-    [fsm] = step(fsm, notification, config);
+    [fsm] = step(fsm, event("25 NOTIFICATION"), config);
     assert.equal(fsm.failures, 4);
-    const [confirmed] = step({ ...at("OpenConfirm"), failures: 4 }, keepalive, config);
-    assert.equal(confirmed.failures, 4);
-    assert.equal(step(confirmed, keepalive, config)[0].failures, 0);
-    assert.equal(step(confirmed, stop, config)[0].failures, 0);
+    const [up] = step({ ...at("OpenConfirm"), failures: 4 }, event("26 KEEPALIVE"), config);
+    assert.equal(step(up, event("26 KEEPALIVE"), config)[0].failures, 4);
+    assert.equal(step(up, expired("keepalive"), config)[0].failures, 3);
+    assert.equal(step(up, event("2 stop"), config)[0].failures, 0);
   });
 
-  test("a session without keepalives needs no KEEPALIVE to be stable", () => {
+  test("a session without keepalives is forgiven when it is Established", () => {
     const confirmed = { ...at("OpenConfirm"), failures: 4, holdSeconds: 0, keepaliveSeconds: 0 };
-    const [fsm, effects] = step(confirmed, keepalive, config);
-    assert.deepEqual([fsm.failures, effects.map(word)], [0, ["established"]]);
+    const [fsm, effects] = step(confirmed, event("26 KEEPALIVE"), config);
+    assert.deepEqual([fsm.failures, words(effects)], [0, "established"]);
   });
 
-  test("idleHoldSeconds() doubles from a quarter of a second to a minute", () => {
-    assert.deepEqual([1, 2, 3, 8, 9, 50].map(idleHoldSeconds), [0.25, 0.5, 1, 32, 60, 60]);
+  test("refused connects are tried again after ever longer, until one is Established", () => {
+    const waits: string[] = [];
+    let fsm = step(at("Idle"), event("1 start"), config)[0];
+    for (let i = 0; i < 7; i++) {
+      const [next, effects] = step(fsm, event("18 TCP failed"), config);
+      waits.push(words(effects).replace("stop close connectRetry=", ""));
+      fsm = step(next, expired("connectRetry"), config)[0];
+    }
+    assert.deepEqual(waits, ["0.25", "0.5", "1", "2", "4", "5", "5"]);
+    const [up] = step({ ...at("OpenConfirm"), connectRetries: 7 }, event("26 KEEPALIVE"), config);
+    assert.equal(up.connectRetries, 0);
+  });
+
+  test("a connect without an answer says so, and that a key may be the reason", () => {
+    const reason = (settings: FsmConfig) =>
+      step(at("Connect"), expired("connectRetry"), settings)[0].reason;
+    assert.equal(reason(config), "No answer");
+    assert.equal(
+      reason({ ...config, password: {} }),
+      "No answer: the peer may have another TCP-MD5 key",
+    );
   });
 });
 
-function describe(event: FsmEvent): string {
-  return event.kind === "timerExpired" ? `${event.timer} timer` : event.kind;
-}
+suite("times", () => {
+  test("idleHoldSeconds() doubles from a quarter of a second to a minute", () => {
+    assert.deepEqual([1, 2, 3, 8, 9, 50].map(idleHoldSeconds), [0.25, 0.5, 1, 32, 60, 60]);
+  });
 
-function word(effect: FsmEffect): string {
-  switch (effect.kind) {
-    case "send":
-      return effect.message;
-    case "notify":
-      return `notify=${effect.notification.code}/${effect.notification.subcode}`;
-    case "closeTcp":
-      return "close";
-    case "startTimer":
-      return `${effect.timer}=${effect.seconds}`;
-    case "stopTimer":
-      return `-${effect.timer}`;
-    case "down":
-      return effect.graceful ? "down-graceful" : "down";
-    default:
-      return effect.kind;
-  }
-}
+  test("connectRetrySeconds() never passes what is configured", () => {
+    assert.equal(connectRetrySeconds(0, { ...config, connectRetrySeconds: 0.1 }), 0.1);
+    assert.equal(connectRetrySeconds(2000, config), 5);
+  });
+
+  test("sendHoldSeconds() is twice the hold time, eight minutes at least (RFC 9687)", () => {
+    assert.deepEqual([0, 3, 90, 300].map(sendHoldSeconds), [0, 480, 480, 600]);
+  });
+});

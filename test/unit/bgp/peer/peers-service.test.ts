@@ -3,6 +3,7 @@ import { suite, test } from "node:test";
 import type { PeerConfig, PeerEvent } from "../../../../src/bgp/peer/peer.ts";
 import { createPeers, type RunningPeers } from "../../../../src/bgp/peer/peers-service.ts";
 import { encodeWithdrawals } from "../../../../src/bgp/wire/encode-updates.ts";
+import { encodeNotification } from "../../../../src/bgp/wire/notification.ts";
 import { encodeRouteRefresh } from "../../../../src/bgp/wire/route-refresh.ts";
 import type { Asn } from "../../../../src/lib/asn.ts";
 import type { IpAddr } from "../../../../src/lib/ip-addr.ts";
@@ -11,7 +12,7 @@ import { hostPrefix } from "../../../../src/lib/prefix.ts";
 import { Secret } from "../../../../src/lib/secret.ts";
 import { FakeClock } from "../../../support/fake-clock.ts";
 import { pack, unpack } from "../../../support/packed-prefixes.ts";
-import { MemoryNetwork } from "./memory-network.ts";
+import { type MemoryConnection, MemoryNetwork } from "./memory-network.ts";
 
 const addressA = "10.0.0.1" as IpAddr;
 const addressB = "10.0.0.2" as IpAddr;
@@ -113,12 +114,17 @@ suite("createPeers", () => {
     const world = new World();
     const [a] = world.pair({ holdSeconds: 30, families: [4, 6] });
     const [event] = a.events;
-    assert.deepEqual(event?.kind === "established" && event.negotiated, {
+    assert.ok(event?.kind === "established");
+    const { capabilities, ...negotiated } = event.negotiated;
+    assert.equal(capabilities?.local.length, capabilities?.remote.length);
+    assert.deepEqual(negotiated, {
       holdSeconds: 30,
       keepaliveSeconds: 10,
       families: [4, 6],
       fourOctetAs: true,
       routeRefresh: true,
+      enhancedRouteRefresh: true,
+      extendedNextHop: false,
       peerRouterId: 2,
       peerAs: 64512,
       localAddress: addressA,
@@ -128,6 +134,7 @@ suite("createPeers", () => {
         restartSeconds: 120,
         families: [4, 6],
         forwardingKept: [],
+        notification: true,
       },
     });
   });
@@ -167,17 +174,20 @@ suite("createPeers", () => {
     assert.equal(stateOf(a), "Active");
   });
 
-  test("connects at once, then every 5 s while nobody answers", () => {
+  test("connects at once, soon again and then every 5 s while nobody answers", () => {
     const world = new World();
     const a = world.speaker(addressA);
     const nobody = { address: addressB } as Speaker;
     a.peers.configure([peer(a, nobody)]);
-    assert.equal(world.network.attempts.get(addressA), 1);
+    const attempts = () => world.network.attempts.get(addressA) ?? 0;
+    assert.equal(attempts(), 1);
     world.pass(1);
     assert.deepEqual([stateOf(a), reasonOf(a)], ["Active", "Connection refused"]);
+    assert.equal(attempts(), 3);
+    world.pass(7);
+    assert.equal(attempts(), 6);
     world.pass(60);
-    const attempts = world.network.attempts.get(addressA) ?? 0;
-    assert.ok(attempts >= 12 && attempts <= 14, `${attempts} attempts`);
+    assert.ok(attempts() >= 17 && attempts() <= 18, `${attempts()} attempts`);
   });
 
   test("a wrong AS is refused with a NOTIFICATION and tried ever more slowly", () => {
@@ -208,7 +218,7 @@ suite("createPeers", () => {
     world.pass(28);
     assert.equal(stateOf(a), "Established");
     world.pass(12);
-    assert.deepEqual(downs(a), [["Hold timer expired", false]]);
+    assert.deepEqual(downs(a), [["Hold timer expired", true]]);
     const last = world.network.connections[0]?.written.at(-1);
     assert.deepEqual(last?.slice(18, 21), Uint8Array.of(3, 4, 0));
   });
@@ -263,7 +273,7 @@ suite("createPeers", () => {
 
   test("the end is a Cease, or nothing at all so that the peer keeps our routes", async () => {
     for (const [closeQuietly, reason, graceful] of [
-      [false, "Received NOTIFICATION Cease/Administrative Shutdown", false],
+      [false, "Received NOTIFICATION Cease/Hard Reset (Cease/Administrative Shutdown)", false],
       [true, "The peer has closed", true],
     ] as const) {
       const world = new World();
@@ -327,7 +337,7 @@ suite("createPeers", () => {
     world.pass(470);
     assert.equal(stateOf(a), "Established");
     world.pass(70);
-    assert.deepEqual(downs(a)[0], ["The peer takes no bytes", false]);
+    assert.deepEqual(downs(a)[0], ["Send hold timer expired: the peer takes no bytes", true]);
   });
 
   test("a peer whose key the listener cannot take stays Idle and is refused until it can", () => {
@@ -372,12 +382,111 @@ suite("createPeers", () => {
     assert.deepEqual([kinds(a), kinds(b)], [[], []]);
   });
 
+  test("a shut-down peer stays Idle, and the other end hears why", () => {
+    const world = new World();
+    const [a, b] = world.pair();
+    a.peers.configure([peer(a, b, { shutdown: { message: "maintenance" } })]);
+    world.pass(30);
+    assert.deepEqual([stateOf(a), reasonOf(a)], ["Idle", "Administratively down"]);
+    const words = /Cease\/Hard Reset \(Cease\/Administrative Shutdown: "maintenance"\)/;
+    assert.match(String(downs(b)[0]), words);
+    assert.match(b.peers.status()[0]?.lastError ?? "", words);
+    a.peers.configure([peer(a, b)]);
+    world.pass(30);
+    assert.deepEqual(kinds(a), ["established", "down", "established"]);
+  });
+
+  test("reset() ends a session with its words, and it comes back by itself", () => {
+    const world = new World();
+    const [a, b] = world.pair();
+    a.peers.reset("Mesh_10.0.0.2", 4, "try again");
+    world.pass(2);
+    const reason = 'Received NOTIFICATION Cease/Administrative Reset: "try again"';
+    assert.deepEqual(downs(b), [[reason, true]]);
+    assert.deepEqual(kinds(a), ["established", "down", "established"]);
+    assert.equal(b.peers.status()[0]?.lastError, reason);
+    a.peers.reset("Mesh_10.0.0.2", 1);
+    world.pass(1);
+    assert.equal(downs(b)[1]?.[1], false);
+    assert.deepEqual(kinds(b).length, 5);
+  });
+
+  test("counts messages, and tells what was negotiated while Established", () => {
+    const world = new World();
+    const [a, b] = world.pair({ holdSeconds: 30 });
+    const [update = new Uint8Array(0)] = encodeWithdrawals(pack("10.65.0.0/26"));
+    a.peers.send("Mesh_10.0.0.2", Buffer.concat([update, update, encodeRouteRefresh(4)]));
+    world.pass(25);
+    const [ours, theirs] = [a.peers.status()[0], b.peers.status()[0]];
+    assert.deepEqual(ours?.counters?.sent, theirs?.counters?.received);
+    const { bytes, ...sent } = ours?.counters?.sent ?? { bytes: 0 };
+    assert.deepEqual(sent, { open: 1, update: 2, notification: 0, keepalive: 3, routeRefresh: 1 });
+    assert.ok(bytes > 100);
+    assert.deepEqual(
+      [ours?.counters?.established, ours?.counters?.queuedBytes, ours?.negotiated?.holdSeconds],
+      [1, 0, 30],
+    );
+    b.peers.configure([]);
+    world.pass(0.1);
+    assert.equal(a.peers.status()[0]?.negotiated, undefined);
+  });
+
+  test("refresh markers are told, what is not negotiated or not known is ignored", () => {
+    const world = new World();
+    const [a, b] = world.pair();
+    for (const subtype of [1, 2, 3, 0])
+      a.peers.send("Mesh_10.0.0.2", encodeRouteRefresh(4, subtype));
+    a.peers.send("Mesh_10.0.0.2", encodeRouteRefresh(6));
+    world.pass(0.1);
+    assert.deepEqual(
+      b.events.slice(1).map((event) => ("marker" in event ? event.marker : event.kind)),
+      ["begin", "end", "refreshRequested"],
+    );
+  });
+
+  test("with DelayOpen the peer's OPEN is waited for, and ours goes out in the end", () => {
+    const world = new World();
+    const [a, b] = [world.speaker(addressA), world.speaker(addressB)];
+    a.peers.configure([peer(a, b, { delayOpenSeconds: 3 })]);
+    b.peers.configure([peer(b, a, { passive: true, delayOpenSeconds: 60 })]);
+    world.pass(2);
+    assert.deepEqual([stateOf(a), stateOf(b)], ["Connect", "Active"]);
+    world.pass(2);
+    assert.deepEqual([kinds(a), kinds(b)], [["established"], ["established"]]);
+  });
+
+  test("a peer that refuses optional parameters gets an OPEN without", () => {
+    const world = new World();
+    const [a, b] = [world.speaker(addressA), { address: addressB } as Speaker];
+    const heard: MemoryConnection[] = [];
+    world.network.host(addressB).listen({ address: addressB, port: 179 }, (connection) => {
+      const old = connection as MemoryConnection;
+      heard.push(old);
+      old.attach({
+        data: (bytes) => {
+          // The length of the optional parameters.
+          if (bytes[18] !== 1 || bytes[28] === 0) return;
+          old.write(encodeNotification({ code: 2, subcode: 4, data: new Uint8Array(0) }));
+          void old.close();
+        },
+        connected: () => undefined,
+        closed: () => undefined,
+        drained: () => undefined,
+        progressed: () => undefined,
+      });
+    });
+    a.peers.configure([peer(a, b)]);
+    world.pass(2);
+    assert.equal(heard.length, 2);
+    assert.equal(stateOf(a), "OpenSent");
+  });
+
   test("bytes that are no BGP end the session with a header error", () => {
     const world = new World();
     const [a, b] = world.pair();
     a.peers.send("Mesh_10.0.0.2", new Uint8Array(30));
     world.pass(0.1);
-    assert.deepEqual(downs(b), [["The marker is not all ones", false]]);
+    assert.deepEqual(downs(b), [["The marker is not all ones", true]]);
     assert.match(String(downs(a)), /Message Header Error\/Connection Not Synchronized/);
   });
 });

@@ -3,6 +3,7 @@ import type { BGPConfigurationSpec, BGPPeerSpec } from "../../../../src/api/reso
 import type { BGPFilterSpec } from "../../../../src/api/resources/bgp-filter.ts";
 import type { IPPoolSpec } from "../../../../src/api/resources/ip-pool.ts";
 import type { AffinityState } from "../../../../src/api/resources/ipam.ts";
+import type { EndpointSlice, Service } from "../../../../src/api/resources/kubernetes.ts";
 import type { NodeSpec } from "../../../../src/api/resources/node.ts";
 import type { WorkloadEndpoint } from "../../../../src/api/resources/workload-endpoint.ts";
 import type { BgpResources } from "../../../../src/bgp/config/bgp-resources.ts";
@@ -20,6 +21,8 @@ export interface ClusterSketch {
   readonly annotations?: Readonly<Record<string, Readonly<Record<string, string>>>>;
   readonly filters?: Readonly<Record<string, BGPFilterSpec>>;
   readonly workloads?: readonly WorkloadEndpoint[];
+  readonly services?: readonly Service[];
+  readonly endpointSlices?: readonly EndpointSlice[];
   readonly felix?: Readonly<Record<string, unknown>>;
 }
 
@@ -39,7 +42,9 @@ export function cluster(sketch: ClusterSketch): BgpResources {
       annotated(resource("BGPPeer", name, spec), sketch.annotations?.[name] ?? {}),
     ),
     filters: mapOf(sketch.filters ?? {}, (name, spec) => resource("BGPFilter", name, spec)),
-    workloads: new Map((sketch.workloads ?? []).map((each) => [each.metadata.name, each])),
+    workloads: byName(sketch.workloads),
+    services: byName(sketch.services),
+    endpointSlices: byName(sketch.endpointSlices),
     affinities: mapOf(blocks, (cidr, owner) => {
       const [node, state] = typeof owner === "string" ? ([owner, "confirmed"] as const) : owner;
       return resource("BlockAffinity", cidr, { cidr, node, state });
@@ -49,6 +54,12 @@ export function cluster(sketch: ClusterSketch): BgpResources {
       (name, spec) => resource("FelixConfiguration", name, spec),
     ),
   };
+}
+
+function byName<R extends { readonly metadata: { readonly name: string } }>(
+  resources: readonly R[] = [],
+): Map<string, R> {
+  return new Map(resources.map((each) => [each.metadata.name, each]));
 }
 
 function mapOf<Given, Value>(

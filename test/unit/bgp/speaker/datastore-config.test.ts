@@ -140,6 +140,39 @@ test("The first configuration has the local workloads, when a BGPPeer asks for t
   await source.stop();
 });
 
+test("Services are followed once their addresses are to be told of", async () => {
+  const service = {
+    apiVersion: "v1",
+    kind: "Service",
+    metadata: { name: "web", namespace: "shop" },
+    spec: { type: "LoadBalancer", clusterIP: "10.96.0.10", externalTrafficPolicy: "Local" },
+  } as unknown as AnyResource;
+  const slice = {
+    apiVersion: "discovery.k8s.io/v1",
+    kind: "EndpointSlice",
+    metadata: {
+      name: "web-x",
+      namespace: "shop",
+      labels: { "kubernetes.io/service-name": "web" },
+    },
+    spec: {},
+    addressType: "IPv4",
+    endpoints: [{ addresses: ["10.65.0.2"], nodeName: "a" }],
+  } as unknown as AnyResource;
+  const source = new Source([service, slice]);
+  await source.pass(1000);
+  assert.deepEqual(source.last.originated, []);
+  const spec = { serviceClusterIPs: [{ cidr: "10.96.0.0/12" }] };
+  await source.datastore.create(v3("BGPConfiguration", "default", spec));
+  await source.pass(1000);
+  assert.equal(source.configs.length, 2, "not a configuration without the services in between");
+  assert.deepEqual(source.last.originated, ["10.96.0.0/12", "10.96.0.10/32"]);
+  await source.datastore.delete({ kind: "EndpointSlice", name: "web-x", namespace: "shop" });
+  await source.pass(1000);
+  assert.deepEqual(source.last.originated, ["10.96.0.0/12"]);
+  await source.stop();
+});
+
 test("logSeverityScreen sets the level of the log, and its absence gives the own back", async () => {
   const source = new Source([v3("BGPConfiguration", "default", { logSeverityScreen: "Warning" })]);
   await source.pass(1000);

@@ -1,15 +1,16 @@
 import assert from "node:assert/strict";
 import type { BgpResources } from "../../../../src/bgp/config/bgp-resources.ts";
 import { speakerConfig } from "../../../../src/bgp/config/speaker-config.ts";
-import type { PeerConfig } from "../../../../src/bgp/peer/peer.ts";
+import type { PeerConfig, PeerEvent } from "../../../../src/bgp/peer/peer.ts";
 import { NextHops } from "../../../../src/bgp/rib/next-hop.ts";
 import type { SpeakerEffect, SpeakerEvent } from "../../../../src/bgp/speaker/events.ts";
+import type { LimitReport } from "../../../../src/bgp/speaker/prefix-limits.ts";
 import { Speaker } from "../../../../src/bgp/speaker/speaker.ts";
 import { explainPrefix } from "../../../../src/bgp/speaker/status.ts";
 import type { DecodeContext } from "../../../../src/bgp/wire/attribute-rows.ts";
 import { decodeMessage } from "../../../../src/bgp/wire/decode.ts";
 import { FrameSplitter } from "../../../../src/bgp/wire/frame.ts";
-import type { UpdateMessage } from "../../../../src/bgp/wire/message.ts";
+import type { RouteRefreshMessage, UpdateMessage } from "../../../../src/bgp/wire/message.ts";
 import type { KernelRoute } from "../../../../src/kernel/kernel.ts";
 import type { IpAddr } from "../../../../src/lib/ip-addr.ts";
 import { type Prefix, parsePrefix } from "../../../../src/lib/prefix.ts";
@@ -24,7 +25,12 @@ export class Host {
   /** Bytes of each send, to compare buffers by identity. */
   readonly sent: { readonly name: string; readonly bytes: Uint8Array }[] = [];
   converged = false;
+  /** Peers that are kept down, and the sessions that were ended. */
+  readonly down: Map<string, string> = new Map();
+  readonly resets: string[] = [];
+  readonly limits: LimitReport[] = [];
   readonly #network: Network;
+  readonly #dynamic: PeerConfig[] = [];
 
   constructor(network: Network, address: IpAddr) {
     this.#network = network;
@@ -33,6 +39,13 @@ export class Host {
 
   post(event: SpeakerEvent): void {
     for (const effect of this.speaker.handle(event)) this.#perform(effect);
+  }
+
+  /** Somebody comes from a prefix. */
+  come(config: PeerConfig, prefix: Prefix): void {
+    this.#dynamic.push(config);
+    this.peers = [...this.peers, config];
+    this.post({ kind: "peer", event: { kind: "dynamicAdded", config, prefix } });
   }
 
   /** "via GATEWAY", "blackhole", or undefined. */
@@ -53,7 +66,7 @@ export class Host {
   #perform(effect: SpeakerEffect): void {
     switch (effect.kind) {
       case "configurePeers":
-        this.peers = effect.peers;
+        this.peers = [...effect.peers, ...this.#dynamic];
         break;
       case "send":
         this.sent.push(effect);
@@ -67,6 +80,17 @@ export class Host {
         break;
       case "converged":
         this.converged = true;
+        break;
+      case "resetPeer":
+        this.resets.push(`${effect.name} ${effect.subcode}`);
+        this.#network.soon(() => this.#network.reset(this, effect.name));
+        break;
+      case "keepDown":
+        if (effect.message === undefined) this.down.delete(effect.name);
+        else this.down.set(effect.name, effect.message);
+        break;
+      case "prefixLimit":
+        this.limits.push(effect.report);
         break;
       case "startTimer":
         this.timers.set(effect.timer, effect.seconds);
@@ -121,7 +145,19 @@ export class Network {
     }
   }
 
+  /** Ends the session of a host with one of its peers, at both ends. */
+  reset(host: Host, name: string): void {
+    const [one = ""] = [...this.hosts].find(([, each]) => each === host) ?? [];
+    const two = this.#sessions.get(`${one} ${name}`);
+    if (two !== undefined) this.#end(one, two, false);
+  }
+
   cut(one: string, two: string, graceful: boolean): void {
+    this.#end(one, two, graceful);
+    this.settle();
+  }
+
+  #end(one: string, two: string, graceful: boolean): void {
     for (const [from, to] of [
       [one, two],
       [two, one],
@@ -132,7 +168,6 @@ export class Network {
       const event = { kind: "down" as const, name, reason: "cut", graceful };
       this.host(from).post({ kind: "peer", event });
     }
-    this.settle();
   }
 
   settle(): void {
@@ -162,8 +197,7 @@ export class Network {
     };
     for (const message of messagesIn(bytes, context)) {
       this.soon(() => {
-        const event = { kind: "update" as const, name: back, update: message };
-        this.host(receiver).post({ kind: "peer", event });
+        this.host(receiver).post({ kind: "peer", event: eventOf(back, message) });
       });
     }
   }
@@ -171,6 +205,7 @@ export class Network {
   #establish(one: string, two: string, options: LinkOptions): void {
     const [there, back] = [this.#nameOf(one, two), this.#nameOf(two, one)];
     if (there === undefined || back === undefined || this.#sessions.has(`${one} ${there}`)) return;
+    if (this.host(one).down.has(there) || this.host(two).down.has(back)) return;
     this.#sessions.set(`${one} ${there}`, two);
     this.#sessions.set(`${two} ${back}`, one);
     this.#up(one, two, options);
@@ -229,12 +264,25 @@ export function connected(own: IpAddr, network: string): NextHops {
   return new NextHops({ routes: [route], ownAddresses: [own] });
 }
 
-function messagesIn(bytes: Uint8Array, context: DecodeContext): UpdateMessage[] {
-  const messages: UpdateMessage[] = [];
+function eventOf(name: string, message: UpdateMessage | RouteRefreshMessage): PeerEvent {
+  if (message.kind === "update") return { kind: "update", name, update: message };
+  const family = message.afi === 1 ? 4 : 6;
+  if (message.subtype === 0) return { kind: "refreshRequested", name, family };
+  return { kind: "refreshMarker", name, family, marker: message.subtype === 1 ? "begin" : "end" };
+}
+
+/** The messages of a speaker. */
+export function messagesIn(
+  bytes: Uint8Array,
+  context: DecodeContext,
+): (UpdateMessage | RouteRefreshMessage)[] {
+  const messages: (UpdateMessage | RouteRefreshMessage)[] = [];
   const failure = new FrameSplitter().push(bytes, (frame) => {
     const decoded = decodeMessage(frame, context);
-    assert.ok(decoded.ok && decoded.message.kind === "update", "the messages are well-formed");
-    messages.push(decoded.message);
+    assert.ok(decoded.ok, "the messages are well-formed");
+    const { message } = decoded;
+    assert.ok(message.kind === "update" || message.kind === "routeRefresh", message.kind);
+    messages.push(message);
   });
   assert.equal(failure, undefined);
   return messages;

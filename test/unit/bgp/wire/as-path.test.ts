@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import { mergeAs4Path } from "../../../../src/bgp/wire/as-path.ts";
+import { mergeAs4Path, needsAs4Path } from "../../../../src/bgp/wire/as-path.ts";
 import type { AsPathSegment } from "../../../../src/bgp/wire/message.ts";
 import type { Asn } from "../../../../src/lib/asn.ts";
 
@@ -42,4 +42,12 @@ suite("mergeAs4Path", () => {
       assert.deepEqual(mergeAs4Path(asPath, as4Path), merged);
     });
   }
+});
+
+suite("needsAs4Path", () => {
+  test("is true where two octets lose an AS that AS4_PATH can hold", () => {
+    assert.equal(needsAs4Path([sequence(1, 65535)]), false);
+    assert.equal(needsAs4Path([sequence(1), set(65536)]), true);
+    assert.equal(needsAs4Path([confederation(70000), sequence(1)]), false);
+  });
 });

@@ -1,8 +1,13 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import { encodeUpdates, encodeWithdrawals } from "../../../../src/bgp/wire/encode-updates.ts";
+import {
+  encodeUpdates,
+  encodeWithdrawals,
+  writeUpdates,
+} from "../../../../src/bgp/wire/encode-updates.ts";
 import type { PackedPrefixes, PathAttributes } from "../../../../src/bgp/wire/message.ts";
 import type { Asn } from "../../../../src/lib/asn.ts";
+import { ByteWriter } from "../../../../src/lib/byte-writer.ts";
 import type { IpAddr } from "../../../../src/lib/ip-addr.ts";
 
 const nextHop = "10.0.0.1" as IpAddr;
@@ -19,6 +24,26 @@ suite("encodeUpdates", () => {
       messages.map(({ length }) => length),
       [4093, 4093, 23 + 14 + (3000 - 2 * 1014) * 4],
     );
+  });
+
+  test("fills extended messages up to 65535 octets (RFC 8654)", () => {
+    const announcement = { attributes: plain, nextHop, prefixes: blocks(20_000) };
+    const options = { fourOctetAs: true, maxMessageLength: 65535 };
+    const lengths = encodeUpdates(announcement, options).map(({ length }) => length);
+    assert.deepEqual(lengths, [65533, 23 + 14 + (20_000 - 16374) * 4]);
+    const withdrawals = encodeWithdrawals(blocks(20_000), options).map(({ length }) => length);
+    assert.deepEqual(withdrawals, [65535, 23 + (20_000 - 16378) * 4]);
+  });
+
+  test("writeUpdates() appends to what is there, also when it must withdraw", () => {
+    const to = new ByteWriter(1).u8(7);
+    writeUpdates({ attributes: plain, nextHop, prefixes: blocks(1) }, { fourOctetAs: true }, to);
+    const first = to.length;
+    const attributes = withUnknown(4096);
+    writeUpdates({ attributes, nextHop, prefixes: blocks(2) }, { fourOctetAs: true }, to);
+    assert.equal(to.view()[0], 7);
+    assert.equal(first, 1 + 23 + 14 + 4);
+    assert.deepEqual([to.view(first)], encodeWithdrawals(blocks(2)));
   });
 
   test("takes attributes that leave room for one prefix, to the octet", () => {

@@ -42,6 +42,31 @@ suite("FrameSplitter", () => {
     }
   });
 
+  test("extended messages are taken once they are allowed (RFC 8654), whole or in pieces", () => {
+    const message = new Uint8Array(65535).fill(0xff, 0, 16);
+    message.set([0xff, 0xff, 2], 16);
+    message[65534] = 7;
+    for (const size of [65535, 60_000, 5000, 100]) {
+      const splitter = new FrameSplitter();
+      splitter.allowExtended();
+      const seen: (number | undefined)[] = [];
+      for (let at = 0; at < message.length; at += size) {
+        const chunk = message.subarray(at, at + size);
+        splitter.push(chunk, ({ body }) => seen.push(body.length, body.at(-1)));
+      }
+      assert.deepEqual(seen, [65516, 7]);
+    }
+  });
+
+  test("an extended OPEN or KEEPALIVE is refused also where extended messages are allowed", () => {
+    for (const hex of [`${marker} 1001 01`, `${marker} 1001 04`, `${marker} 0014 04`]) {
+      const splitter = new FrameSplitter();
+      splitter.allowExtended();
+      const problem = splitter.push(fromHex(hex), () => assert.fail("no message"));
+      assert.equal(problem?.notification.subcode, 2);
+    }
+  });
+
   const bad: readonly (readonly [name: string, hex: string, subcode: number, data: string])[] = [
     ["a marker that is not all ones", `${marker.slice(2)}fe 0013 04`, 1, ""],
     ["length 18", `${marker} 0012 04`, 2, "0012"],

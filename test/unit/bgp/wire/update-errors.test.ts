@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
+import type { PathAttributes } from "../../../../src/bgp/wire/message.ts";
 import { decodeUpdate } from "../../../../src/bgp/wire/update.ts";
+import type { Asn } from "../../../../src/lib/asn.ts";
+import type { IpAddr } from "../../../../src/lib/ip-addr.ts";
 import { unpack } from "../../../support/packed-prefixes.ts";
 import { fromHex } from "../../../vectors/bgp-messages.ts";
 
@@ -23,7 +26,9 @@ const rows: readonly {
   readonly fourOctetAs?: boolean;
   readonly outcome: Outcome;
   /** Names of attributes that must be gone, though the route stays. */
-  readonly without?: string;
+  readonly without?: keyof PathAttributes;
+  /** Attributes that must be there. */
+  readonly kept?: Partial<PathAttributes>;
 }[] = [
   { rule: "a good UPDATE", attributes: mandatory, outcome: "announced" },
   {
@@ -59,6 +64,24 @@ const rows: readonly {
     rule: "7606 3 g: MP_REACH_NLRI twice",
     attributes: `${reach6} ${reach6} ${mandatory}`,
     outcome: "reset 3/1",
+  },
+  {
+    rule: "7606 3 g: MP_UNREACH_NLRI twice",
+    attributes: `80 0f 03 0002 01 80 0f 03 0002 01 ${mandatory}`,
+    outcome: "reset 3/1",
+  },
+  {
+    rule: "7606 3 g: the second of an unknown attribute is ignored",
+    attributes: `${mandatory} c0 63 01 07 c0 63 01 08`,
+    outcome: "announced",
+    kept: { unknown: [{ flags: 0xc0, code: 0x63, value: Uint8Array.of(7) }] },
+  },
+  {
+    rule: "7606 3 h: what is behind a malformed attribute is still read",
+    attributes: `${mandatory} c0 07 06 fde9 0a000001 80 04 04 00000007`,
+    outcome: "announced",
+    without: "aggregator",
+    kept: { med: 7 },
   },
   {
     rule: "7606 4: an attribute runs past the attributes",
@@ -184,6 +207,17 @@ const rows: readonly {
     without: "aggregator",
   },
   {
+    rule: "7607 2: AS 0 in AGGREGATOR",
+    attributes: `${mandatory} c0 07 08 00000000 0a000001`,
+    outcome: "announced",
+    without: "aggregator",
+  },
+  {
+    rule: "7606 3 c: Transitive flag of AGGREGATOR",
+    attributes: `${mandatory} 80 07 08 0000fde9 0a000001`,
+    outcome: "withdrawn",
+  },
+  {
     rule: "7606 7.8: COMMUNITIES of five octets",
     attributes: `${mandatory} c0 08 05 0000000000`,
     outcome: "withdrawn",
@@ -258,6 +292,64 @@ const rows: readonly {
     outcome: "announced",
   },
   {
+    rule: "6793 6: AS4_PATH with AS 0",
+    attributes: `${origin} 40 02 04 02 01 5ba0 ${nextHop} c0 11 06 02 01 00000000`,
+    fourOctetAs: false,
+    outcome: "announced",
+    kept: { asPath: [{ kind: "sequence", asns: [23456 as Asn] }] },
+  },
+  {
+    rule: "6793 6: malformed AS4_AGGREGATOR",
+    attributes: `${origin} 40 02 04 02 01 fde9 ${nextHop} c0 07 06 5ba0 0a000001 c0 12 04 0a000001`,
+    fourOctetAs: false,
+    outcome: "announced",
+    kept: { aggregator: { asn: 23456 as Asn, address: "10.0.0.1" as IpAddr } },
+  },
+  {
+    rule: "6793 4.1: AS4_PATH of a peer with 4-octet ASes is dropped",
+    attributes: `${mandatory} c0 11 06 02 01 00011170 c0 12 08 00011170 0a000001`,
+    outcome: "announced",
+    kept: { asPath: [{ kind: "sequence", asns: [65001 as Asn] }] },
+    without: "unknown",
+  },
+  {
+    rule: "6793 4.2.3: AS4_* do not count when AGGREGATOR is not AS_TRANS",
+    attributes: `${origin} 40 02 04 02 01 5ba0 ${nextHop} c0 07 06 fde9 0a000001
+      c0 11 06 02 01 00011170 c0 12 08 00011170 0a000002`,
+    fourOctetAs: false,
+    outcome: "announced",
+    kept: {
+      asPath: [{ kind: "sequence", asns: [23456 as Asn] }],
+      aggregator: { asn: 65001 as Asn, address: "10.0.0.1" as IpAddr },
+    },
+  },
+  {
+    rule: "6793 4.2.3: AS4_AGGREGATOR without AGGREGATOR",
+    attributes: `${origin} 40 02 04 02 01 5ba0 ${nextHop} c0 11 06 02 01 00011170
+      c0 12 08 00011170 0a000002`,
+    fourOctetAs: false,
+    outcome: "announced",
+    kept: { asPath: [{ kind: "sequence", asns: [70000 as Asn] }] },
+    without: "aggregator",
+  },
+  {
+    rule: "5065 5: confederation segments of our own AS",
+    attributes: `${origin} 40 02 0c 03 01 0000fde9 02 01 0000fdea ${nextHop}`,
+    outcome: "announced",
+    kept: {
+      asPath: [
+        { kind: "confedSequence", asns: [65001 as Asn] },
+        { kind: "sequence", asns: [65002 as Asn] },
+      ],
+    },
+  },
+  {
+    rule: "8092 3: the second of two equal large communities is dropped",
+    attributes: `${mandatory} c0 20 24 ${"0000fde8 00000001 00000002".repeat(3)}`,
+    outcome: "announced",
+    kept: { largeCommunities: [[65000, 1, 2]] },
+  },
+  {
     rule: "4271 6.3: well-known attribute that is unknown",
     attributes: `${mandatory} 40 63 00`,
     outcome: "reset 3/2",
@@ -286,6 +378,7 @@ suite("decodeUpdate", () => {
       assert.equal(outcome, row.outcome, treatedAsWithdraw);
       assert.equal(treatedAsWithdraw !== undefined, row.outcome === "withdrawn");
       if (row.without !== undefined) assert.ok(!(row.without in (attributes ?? {})));
+      assert.deepEqual({ ...attributes, ...row.kept }, { ...attributes });
     });
   }
 

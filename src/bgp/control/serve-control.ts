@@ -1,0 +1,75 @@
+import { errorMessage } from "../../lib/errors.ts";
+import { type Answer, type AnswerSources, answer, answerPlain } from "./answers.ts";
+import { type LineClient, serveLines } from "./line-server.ts";
+import { type ControlLine, maxAnswerLength, maxRequestLength, parseRequest } from "./protocol.ts";
+
+/** Longest time in which rows are made without the event loop getting its turn. */
+const sliceMs = 4;
+/** Rows are sent together up to this many characters. */
+const pageLength = 64 * 1024;
+
+/** Answers questions about a running speaker on a unix socket (protocol.ts). */
+export function serveControl(
+  path: string,
+  sources: AnswerSources,
+  signal: AbortSignal,
+): Promise<void> {
+  const line = async (text: string, client: LineClient) => {
+    if (!text.startsWith("{")) {
+      client.end(`${JSON.stringify(plainAnswer(text, sources))}\n`);
+      return;
+    }
+    await client.write(lineText(await answerTo(text, sources, client)));
+  };
+  return serveLines({ path, maxLength: maxRequestLength }, { line }, signal);
+}
+
+/** Writes all rows of an answer. Gives its last line. */
+async function answerTo(
+  text: string,
+  sources: AnswerSources,
+  client: LineClient,
+): Promise<ControlLine> {
+  try {
+    const { rows, follow } = answer(parseRequest(text), sources);
+    await writeRows(rows, client);
+    if (follow !== undefined) {
+      for await (const row of follow(client.signal)) await client.write(lineText({ row }));
+    }
+    return { end: true };
+  } catch (error) {
+    return { error: errorMessage(error) };
+  }
+}
+
+/**
+ * A million routes must not block the loop: after some milliseconds of rows the page is sent and
+ * others have their turn.
+ */
+async function writeRows(rows: Answer["rows"], client: LineClient): Promise<void> {
+  let page = "";
+  let startedMs = performance.now();
+  for (const row of rows) {
+    if (row !== undefined) page += lineText({ row });
+    if (page.length < pageLength && performance.now() - startedMs < sliceMs) continue;
+    await client.write(page);
+    page = "";
+    await new Promise((resolve) => setImmediate(resolve));
+    startedMs = performance.now();
+  }
+  await client.write(page);
+}
+
+function lineText(line: ControlLine): string {
+  const text = JSON.stringify(line);
+  if (text.length <= maxAnswerLength) return `${text}\n`;
+  return `${JSON.stringify({ error: `An answer of ${text.length} characters is too long` })}\n`;
+}
+
+function plainAnswer(request: string, sources: AnswerSources): unknown {
+  try {
+    return answerPlain(request, sources);
+  } catch (error) {
+    return { error: errorMessage(error) };
+  }
+}

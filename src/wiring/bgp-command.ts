@@ -1,0 +1,33 @@
+import { parseArguments } from "../cli/arguments.ts";
+import { bgpHelp, runBgpQuery } from "../cli/bgp-command.ts";
+import type { CommandIo } from "../cli/io.ts";
+import { InputError } from "../lib/errors.ts";
+
+const options = {
+  config: { short: "c", value: "FILE" },
+  check: {},
+  help: { short: "h" },
+} as const;
+
+/**
+ * `tortie bgp`: with a verb it asks the speaker that runs; with --config it is a speaker of its own
+ * file; else it is the speaker of a node. Each loads only what it needs. Gives the exit code.
+ */
+export async function runBgpCommand(argv: readonly string[], io: CommandIo): Promise<number> {
+  const [first = ""] = argv;
+  if (first !== "" && !first.startsWith("-")) return runBgpQuery(argv, io);
+  const args = parseArguments(argv, options);
+  if (args.has("help")) {
+    io.stdout.write(bgpHelp);
+    return 0;
+  }
+  const path = args.value("config");
+  if (path === undefined) {
+    if (args.has("check")) throw new InputError("Cannot check without --config FILE");
+    return (await import("./bgp.ts")).runBgpProcess(io.env);
+  }
+  const standalone = await import("./standalone.ts");
+  return args.has("check")
+    ? standalone.checkSpeakerFile(path)
+    : standalone.runStandaloneProcess(path, io.env);
+}
