@@ -1,11 +1,10 @@
 import { mkdir, writeFile } from "node:fs/promises";
-import { availableParallelism, release } from "node:os";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { method } from "./method.ts";
+import type { Results } from "./results.ts";
 import type { Row } from "./rows.ts";
-import type { Results } from "./run-bench.ts";
-import { cellOf, othersOf, verdictOf, worstOf } from "./verdict.ts";
+import { bestOf, type Cell, cellOf, othersOf, verdictOf, worstOf } from "./verdict.ts";
 
 const document = fileURLToPath(new URL("../../docs/bench/bgp.md", import.meta.url));
 
@@ -17,78 +16,123 @@ const holdMs = 9000;
 
 /** The tables of a run, in Markdown: what stdout and the document show. */
 export function tables(results: Results): string {
-  return `${timeTable(results)}\n\n${loopTable(results)}\n`;
+  const parts = [machineText(results), timeTable(results), watchTable(results)];
+  const configurations = configurationTable(results);
+  if (configurations !== undefined) parts.push(configurations);
+  return `${parts.join("\n\n")}\n`;
 }
 
 export async function writeDocument(results: Results): Promise<void> {
   await mkdir(dirname(document), { recursive: true });
-  await writeFile(
-    document,
-    `${method(results.rows)}\n## Results\n\n${machine(results)}\n\n${tables(results)}`,
-  );
+  await writeFile(document, `${method(results.rows)}\n## Results\n\n${tables(results)}`);
 }
 
-function machine({ targets, runs, tablePrefixes }: Results): string {
-  const versions = targets.map(({ name, version }) => `${name} ${version}`).join(", ");
-  const cores = availableParallelism();
-  const counts = cores < requiredCores ? ` Fewer than ${requiredCores} cores: no row counts.` : "";
+/** All medians and verdicts, for programs. */
+export function jsonText(results: Results): string {
+  const { targets, runs, tablePrefixes, machine } = results;
+  const rows = results.rows.map((row) => ({
+    id: row.id,
+    title: row.title,
+    unit: row.unit,
+    limit: row.limit,
+    cells: Object.fromEntries(targets.map(({ name }) => [name, cellOf(results, row, name)])),
+    verdict: { ...verdictOf(results, row), counts: machine.cores >= requiredCores },
+    tortie: watched(results, row),
+  }));
+  return `${JSON.stringify({ machine, targets, runs, tablePrefixes, rows }, null, 2)}\n`;
+}
+
+function machineText({ targets, runs, tablePrefixes, machine }: Results): string {
+  const { cores, processor, kernel, load, at } = machine;
+  const versions = new Map(targets.map(({ daemon, version }) => [daemon, version]));
+  const names = [...versions].map(([daemon, version]) => `${daemon} ${version}`).join(", ");
+  const counts =
+    cores < requiredCores ? ` Rows count on ${requiredCores} cores: here none counts.` : "";
   return (
-    `${cores} cores, Linux ${release()}. Medians of ${runs} runs, ` +
-    `${tablePrefixes.toLocaleString("en")} prefixes in the full table.${counts}\n\n${versions}.`
+    `${at.slice(0, 10)}, ${cores} cores (${processor}), ${kernel}, load average ${load.toFixed(2)} before. ` +
+    `Medians of ${runs} ${runs === 1 ? "run" : "runs"}, ` +
+    `${tablePrefixes.toLocaleString("en")} prefixes in the full table.${counts}\n\n${names}.`
   );
 }
 
 function timeTable(results: Results): string {
   const others = othersOf(results);
-  const names = ["floor", ...others, "tortie"].filter((name) =>
-    results.targets.some((target) => target.name === name),
-  );
-  const lines = results.rows.map((row) => {
-    const cells = names.map((name) => cellText(results, row, name));
-    return [row.title, row.unit, ...cells, limitText(row), verdictText(results, row)];
-  });
-  return markdown(["work", "unit", ...names, "tortie must reach", "tortie is"], lines);
+  const has = (daemon: string) => results.targets.some((target) => target.daemon === daemon);
+  const names = ["floor", ...others, "tortie"].filter(has);
+  const lines = results.rows.map((row) => [
+    `${row.title}, ${row.unit}`,
+    ...names.map((name) => cellText(bestOf(results, row, [name])?.cell, results.runs)),
+    limitText(row),
+    verdictText(results, row),
+  ]);
+  return markdown(["work", ...names, "tortie must reach", "tortie is"], lines);
 }
 
-function cellText(results: Results, row: Row, target: string): string {
-  const { values, runs, error } = cellOf(results, row, target);
-  if (values.length === 0) return error === undefined ? "-" : "fails";
+/** Each configuration of the daemons that have several. */
+function configurationTable(results: Results): string | undefined {
+  const several = results.targets.filter(({ daemon, name }) =>
+    results.targets.some((other) => other.daemon === daemon && other.name !== name),
+  );
+  if (several.length === 0) return undefined;
+  const names = several.map(({ name }) => name);
+  const lines = results.rows.map((row) => [
+    `${row.title}, ${row.unit}`,
+    ...names.map((name) => cellText(cellOf(results, row, name), results.runs)),
+  ]);
+  return markdown(["configurations, of which the best counts", ...names], lines);
+}
+
+function cellText(cell: Cell | undefined, runs: number): string {
+  if (cell === undefined) return "-";
+  const { values, limitMs, error } = cell;
+  if (values.length === 0) {
+    if (limitMs !== undefined) return `> ${number(limitMs)}`;
+    return error === undefined ? "-" : "none";
+  }
   const text = values.map(number).join(" / ");
-  return runs < results.runs ? `${text} (${runs} run${runs === 1 ? "" : "s"})` : text;
+  return cell.runs < runs ? `${text} (${cell.runs} of ${runs} runs)` : text;
 }
 
 function limitText({ limit }: Row): string {
-  return `<= ${limit.factor} x ${limit.of === "best" ? "the best" : limit.of}`;
+  return `<= ${limit.factor} x ${limit.of === "best" ? "the best other" : limit.of}`;
 }
 
 function verdictText(results: Results, row: Row): string {
   const { ratio, reached, reference } = verdictOf(results, row);
   if (ratio === undefined) return "-";
   const text = `${ratio.toFixed(2)} x ${reference}`;
-  if (availableParallelism() < requiredCores) return `${text}: not counted`;
-  return `${text}: ${reached ? "reached" : "**missed**"}`;
+  const word = reached ? "reached" : "**missed**";
+  return `${text}: ${word}${results.machine.cores < requiredCores ? " (not counted)" : ""}`;
+}
+
+function watched(results: Results, row: Row) {
+  const worst = (field: Parameters<typeof worstOf>[2]["field"]) =>
+    worstOf(results, row, { field, target: "tortie" });
+  return {
+    loopBlockMs: worst("loopBlockMs"),
+    silenceMs: worst("silenceMs"),
+    losses: worst("losses"),
+    loadBusy: worst("loadBusy"),
+  };
 }
 
 /** What tortie's event loop and its clients' hold timers saw. */
-function loopTable(results: Results): string {
+function watchTable(results: Results): string {
   const lines = results.rows.map((row) => {
-    const block = worstOf(results, row, "loopBlockMs", "tortie");
-    const silence = worstOf(results, row, "silenceMs", "tortie");
-    const losses = worstOf(results, row, "losses", "tortie");
-    const busy = worstOf(results, row, "loadBusy", "tortie");
+    const { loopBlockMs, silenceMs, losses, loadBusy } = watched(results, row);
     return [
       row.title,
-      mark(block, longestBlockMs),
-      mark(silence, holdMs),
-      losses === undefined ? "-" : String(losses),
-      busy === undefined ? "-" : `${(busy * 100).toFixed(0)} %`,
+      mark(loopBlockMs, longestBlockMs),
+      mark(silenceMs, holdMs),
+      mark(losses, 0),
+      loadBusy === undefined ? "-" : `${(loadBusy * 100).toFixed(0)} %`,
     ];
   });
   const head = [
-    "tortie under this load (worst run)",
+    "tortie under this load, worst run",
     `longest event-loop block, ms (<= ${longestBlockMs})`,
-    `longest silence to a client, ms (< ${holdMs})`,
-    "sessions lost",
+    `longest silence to a client, ms (<= ${holdMs})`,
+    "sessions lost (0)",
     "load generator busy",
   ];
   return markdown(head, lines);
@@ -100,6 +144,7 @@ function mark(value: number | undefined, limit: number): string {
 }
 
 function number(value: number): string {
+  if (Number.isInteger(value)) return value.toLocaleString("en");
   return value < 10 ? value.toFixed(1) : Math.round(value).toLocaleString("en");
 }
 

@@ -25,6 +25,9 @@ const quietMs = 300;
 /** Before a row all sessions come up in groups: a listener's queue is not what it measures. */
 const connectsAtOnce = 50;
 
+/** Clients do not have what they should have in time. */
+export class NotReached extends Error {}
+
 /** All sessions of a row, and the moment when each has what it should have. */
 export class LoadClients {
   readonly sessions: readonly LoadSession[];
@@ -64,14 +67,14 @@ export class LoadClients {
 
   /**
    * Settles at the moment when client i has exactly wanted(i) prefixes, for all i at once; undefined:
-   * that client does not matter. Rejects after `timeoutMs`.
+   * that client does not matter. Rejects with NotReached after `timeoutMs`.
    */
   reach(wanted: (index: number) => number | undefined, timeoutMs: number): Promise<number> {
     this.#missing = 0;
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         this.#finished = undefined;
-        reject(new Error(`not done after ${timeoutMs / 1000} s: ${this.#whatIsMissing()}`));
+        reject(new NotReached(`not done after ${timeoutMs / 1000} s: ${this.#whatIsMissing()}`));
       }, timeoutMs);
       this.#finished = (at) => {
         clearTimeout(timer);

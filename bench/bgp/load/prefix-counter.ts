@@ -10,9 +10,9 @@ export interface OwnSlots {
 const noSlots: OwnSlots = { from: 0, count: 0 };
 
 /**
- * Which prefixes of a space a client has been told of, but for its own: one bit each, and how many are set. Exact
- * where prefixes come twice or are withdrawn; two loads and a store a prefix, so that ten clients
- * with a million prefixes cost this process less than 0.1 s in all.
+ * Which prefixes of a space a client has been told of, but for its own: one bit each, and how many
+ * are set. Exact where prefixes come twice or are withdrawn; two loads and a store a prefix, so that
+ * ten clients with a million prefixes cost this process less than 0.1 s in all.
  */
 export class PrefixCounter {
   readonly #space: PrefixSpace;

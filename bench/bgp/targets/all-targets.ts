@@ -6,7 +6,11 @@ import { openbgpd } from "./openbgpd.ts";
 import type { Target } from "./target.ts";
 import { tortie } from "./tortie.ts";
 
-/** All that can be measured. `nodeArgs` are for tortie's Node. */
-export function allTargets(nodeArgs: readonly string[]): readonly Target[] {
-  return [floor, tortie(nodeArgs), bird, frr("default"), frr(10), frr(0), openbgpd, gobgp];
+/** All that can be measured, in the order of the table's columns. */
+export function allTargets({
+  profileFolder,
+}: {
+  readonly profileFolder?: string;
+}): readonly Target[] {
+  return [floor, bird, frr("default"), frr(10), frr(0), openbgpd, gobgp, tortie(profileFolder)];
 }

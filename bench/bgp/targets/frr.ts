@@ -8,6 +8,7 @@ const program = "/usr/lib/frr/bgpd";
 export function frr(coalesceMs: number | "default"): Target {
   return {
     name: coalesceMs === "default" ? "FRR" : `FRR-${coalesceMs}`,
+    daemon: "FRR",
     missing: () => (existsSync(program) ? undefined : "package frr is not installed"),
     version: () => firstLine(program, ["--version"]).replace(/^bgpd version /, ""),
     start: (plan) =>

@@ -17,12 +17,15 @@ export interface TargetPlan {
 
 export interface RunningTarget {
   readonly pid: number;
-  readonly loopReport?: string;
+  /** File of bench/bgp/probe where the target has it. */
+  readonly probe?: string;
   stop(): Promise<void>;
 }
 
 export interface Target {
   readonly name: string;
+  /** Configurations of one daemon share it; absent: the name. */
+  readonly daemon?: string;
   /** Why it cannot run here. */
   readonly missing: () => string | undefined;
   readonly version: () => string;
@@ -77,7 +80,7 @@ export function firstLine(program: string, args: readonly string[]): string {
 }
 
 const startLimitMs = 30_000;
-const endLimitMs = 20_000;
+const endLimitMs = 5000;
 
 async function listens(netns: string, child: ChildProcess): Promise<void> {
   for (const limit = performance.now() + startLimitMs; performance.now() < limit; ) {
