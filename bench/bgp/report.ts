@@ -4,7 +4,15 @@ import { fileURLToPath } from "node:url";
 import { method } from "./method.ts";
 import type { Results } from "./results.ts";
 import type { Row } from "./rows.ts";
-import { bestOf, type Cell, cellOf, othersOf, verdictOf, worstOf } from "./verdict.ts";
+import {
+  bestOf,
+  type Cell,
+  cellOf,
+  othersOf,
+  processorTimeOf,
+  verdictOf,
+  worstOf,
+} from "./verdict.ts";
 
 const document = fileURLToPath(new URL("../../docs/bench/bgp.md", import.meta.url));
 
@@ -19,6 +27,7 @@ export function tables(results: Results): string {
   const parts = [machineText(results), timeTable(results), watchTable(results)];
   const configurations = configurationTable(results);
   if (configurations !== undefined) parts.push(configurations);
+  parts.push(processorTable(results));
   return `${parts.join("\n\n")}\n`;
 }
 
@@ -80,6 +89,19 @@ function configurationTable(results: Results): string | undefined {
     ...names.map((name) => cellText(cellOf(results, row, name), results.runs)),
   ]);
   return markdown(["configurations, of which the best counts", ...names], lines);
+}
+
+/** Says more than time where other work shares the machine. */
+function processorTable(results: Results): string {
+  const names = results.targets.map(({ name }) => name);
+  const lines = results.rows.map((row) => [
+    row.title,
+    ...names.map((name) => {
+      const value = processorTimeOf(results, row, name);
+      return value === undefined ? "-" : number(value);
+    }),
+  ]);
+  return markdown(["processor time of all threads, ms", ...names], lines);
 }
 
 function cellText(cell: Cell | undefined, runs: number): string {

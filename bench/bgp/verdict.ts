@@ -66,6 +66,13 @@ export function verdictOf(results: Results, row: Row): Verdict {
   return { ratio, reached: ratio <= row.limit.factor, reference: best.target };
 }
 
+/** Median of a target's processor time in ms; undefined when no run has it. */
+export function processorTimeOf(results: Results, row: Row, target: string): number | undefined {
+  const lines = results.lines.get(cellKey(row.id, target)) ?? [];
+  const values = lines.map(({ processorMs }) => processorMs).filter((value) => value !== undefined);
+  return values.length === 0 ? undefined : median(values);
+}
+
 /** The worst of all runs; undefined when no run saw it. */
 export function worstOf(
   results: Results,

@@ -1,7 +1,7 @@
 import { askProbe } from "./ask-probe.ts";
 import { LoadClients, NotReached } from "./load-clients.ts";
 import { warmUpCounter } from "./prefix-counter.ts";
-import { treeRss } from "./process-tree.ts";
+import { treeProcessorTime, treeRss } from "./process-tree.ts";
 import { reflector } from "./reflector.ts";
 import type { RowValues, Scenario, ScenarioSpec, ScenarioTools, Work } from "./scenario.ts";
 import { table } from "./table.ts";
@@ -29,6 +29,8 @@ export interface LoadLine extends RowValues {
   readonly row: string;
   /** Share of the time that this process was busy: near 1 it would be the bottleneck. */
   readonly loadBusy?: number;
+  /** Processor time of the target, in ms: other work on the machine hardly changes it. */
+  readonly processorMs?: number;
   /** Longest time that a client heard nothing, in ms. */
   readonly silenceMs?: number;
   /** Sessions that the target ended. */
@@ -114,13 +116,15 @@ async function startWatch(
   if (file !== undefined) await askProbe({ file, pid }, { phase: "begin", row });
   const before = performance.eventLoopUtilization();
   const losses = lossesOf(clients);
+  const processor = treeProcessorTime(pid);
   for (const session of clients.sessions) session.longestSilenceMs = 0;
   return async () => {
     const loadBusy = performance.eventLoopUtilization(before).utilization;
+    const processorMs = treeProcessorTime(pid) - processor;
     const now = performance.now();
     for (const session of clients.sessions) session.checkSilence(now);
     const silenceMs = Math.max(...clients.sessions.map((session) => session.longestSilenceMs));
-    const seen = { loadBusy, silenceMs, losses: lossesOf(clients) - losses };
+    const seen = { loadBusy, processorMs, silenceMs, losses: lossesOf(clients) - losses };
     if (file === undefined) return seen;
     return { ...seen, loopBlockMs: await askProbe({ file, pid }, { phase: "end", row }) };
   };
