@@ -11,6 +11,8 @@ export interface BenchOptions {
   readonly timeoutMs: number;
   /** Where tortie's CPU profiles go. */
   readonly profileFolder?: string;
+  /** Root of another checkout, whose tortie is measured. */
+  readonly checkout?: string;
   readonly output: "table" | "json";
   readonly writesDocument: boolean;
 }
@@ -24,6 +26,7 @@ export const usage: string = `Usage: npm run bench:bgp -- [OPTION...]
   --prefixes N      size of the full table (default 1000000)
   --timeout S       a row that takes longer has no value (default 120)
   --profile DIR     CPU profiles of tortie: ROW.cpuprofile, and ROW.txt with its functions by time
+  --checkout DIR    tortie of another checkout, to compare
   -o json           JSON instead of tables
   --no-doc          do not write docs/bench/bgp.md, which a full run of all rows does
 `;
@@ -40,17 +43,18 @@ export function readOptions(argv: readonly string[]): BenchOptions | "help" {
       prefixes: { type: "string" },
       timeout: { type: "string" },
       profile: { type: "string" },
+      checkout: { type: "string" },
       output: { type: "string", short: "o", default: "table" },
       "no-doc": { type: "boolean", default: false },
       help: { type: "boolean", short: "h", default: false },
     },
   });
   if (values.help) return "help";
-  const { quick, profile, output } = values;
+  const { quick, profile, checkout, output } = values;
   if (output !== "table" && output !== "json") {
     throw new Error(`Cannot print "${output}": -o takes table or json`);
   }
-  const isPart = [values.rows, values.targets, values.prefixes, profile].some(
+  const isPart = [values.rows, values.targets, values.prefixes, profile, checkout].some(
     (value) => value !== undefined,
   );
   return {
@@ -60,6 +64,7 @@ export function readOptions(argv: readonly string[]): BenchOptions | "help" {
     tablePrefixes: positive("--prefixes", values.prefixes ?? (quick ? "100000" : "1000000")),
     timeoutMs: positive("--timeout", values.timeout ?? (quick ? "20" : "120")) * 1000,
     ...(profile === undefined ? {} : { profileFolder: profile }),
+    ...(checkout === undefined ? {} : { checkout }),
     output,
     writesDocument: !isPart && !quick && !values["no-doc"],
   };

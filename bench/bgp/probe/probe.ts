@@ -37,9 +37,9 @@ async function start(file: string): Promise<void> {
   };
   process.on("SIGUSR2", () => {
     const { phase, row } = JSON.parse(readFileSync(`${file}.ask`, "utf8")) as ProbeAsk;
-    if (phase === "end") profiler?.end(row);
-    answer();
     if (phase === "begin") profiler?.begin();
+    else profiler?.end(row);
+    answer();
     delay.reset();
   });
 }

@@ -4,13 +4,9 @@ import { frr } from "./frr.ts";
 import { gobgp } from "./gobgp.ts";
 import { openbgpd } from "./openbgpd.ts";
 import type { Target } from "./target.ts";
-import { tortie } from "./tortie.ts";
+import { type TortieOptions, tortie } from "./tortie.ts";
 
 /** All that can be measured, in the order of the table's columns. */
-export function allTargets({
-  profileFolder,
-}: {
-  readonly profileFolder?: string;
-}): readonly Target[] {
-  return [floor, bird, frr("default"), frr(10), frr(0), openbgpd, gobgp, tortie(profileFolder)];
+export function allTargets(own: TortieOptions): readonly Target[] {
+  return [floor, bird, frr("default"), frr(10), frr(0), openbgpd, gobgp, tortie(own)];
 }

@@ -3,11 +3,19 @@ import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { startCommand, type Target, type TargetPlan } from "./target.ts";
 
-const root = fileURLToPath(new URL("../../../", import.meta.url));
+const ownCheckout = fileURLToPath(new URL("../../../", import.meta.url));
 const probeProgram = new URL("../probe/probe.ts", import.meta.url).href;
 
-/** `tortie bgp --config FILE`, with a probe in its process. `profileFolder`: CPU profiles go there. */
-export function tortie(profileFolder?: string): Target {
+export interface TortieOptions {
+  /** CPU profiles go there. */
+  readonly profileFolder?: string;
+  /** Root of the sources; absent: these. */
+  readonly checkout?: string;
+}
+
+/** `tortie bgp --config FILE`, with a probe in its process. */
+export function tortie({ profileFolder, checkout = ownCheckout }: TortieOptions): Target {
+  const root = resolve(checkout);
   return {
     name: "tortie",
     missing: () => undefined,
