@@ -16,13 +16,21 @@ export interface ProfileNode {
   readonly children?: readonly number[];
 }
 
+/** One pause of garbage collection, in ms. */
+export interface GcPause {
+  readonly kind: string;
+  readonly ms: number;
+}
+
 const shownFunctions = 25;
+/** What the probe itself takes is not of the row. */
+const probeFolder = "bench/bgp/probe/";
 
 /** Functions by their own time, then by the time with all that they called. */
 export function profileText(
   title: string,
   profile: CpuProfile,
-  gcPauses: readonly number[],
+  pauses: readonly GcPause[],
 ): string {
   const { own, total, allMs } = timesOf(profile);
   const section = (name: string, times: ReadonlyMap<string, number>) => {
@@ -32,10 +40,18 @@ export function profileText(
       .map(([frame, ms]) => `${ms.toFixed(1).padStart(9)} ms ${percent(ms, allMs)} ${frame}`);
     return `${name}\n${lines.join("\n")}\n`;
   };
-  const gcMs = gcPauses.reduce((sum, pause) => sum + pause, 0);
-  const longest = Math.max(0, ...gcPauses);
-  const gc = `${gcPauses.length} pauses of GC, ${gcMs.toFixed(1)} ms in all, the longest ${longest.toFixed(1)} ms`;
-  return `${title}: ${allMs.toFixed(0)} ms, ${gc}\n\n${section("self", own)}\n${section("total", total)}`;
+  const head = `${title}: ${allMs.toFixed(0)} ms\n${gcText(pauses)}`;
+  return `${head}\n${section("self", own)}\n${section("total", total)}`;
+}
+
+function gcText(pauses: readonly GcPause[]): string {
+  return [...Map.groupBy(pauses, ({ kind }) => kind)]
+    .map(([kind, group]) => {
+      const all = group.reduce((sum, { ms }) => sum + ms, 0);
+      const longest = Math.max(...group.map(({ ms }) => ms));
+      return `${kind}: ${group.length} pauses, ${all.toFixed(1)} ms, longest ${longest.toFixed(1)} ms\n`;
+    })
+    .join("");
 }
 
 function percent(part: number, whole: number): string {
@@ -49,9 +65,11 @@ function timesOf({ nodes, samples, timeDeltas }: CpuProfile): {
 } {
   const byId = new Map(nodes.map((node) => [node.id, node]));
   const parents = new Map(nodes.flatMap(({ id, children = [] }) => children.map((c) => [c, id])));
+  const ofProbe = idsBelow(nodes, probeFolder);
   const ownById = new Map<number, number>();
   let allMs = 0;
   for (const [i, id] of samples.entries()) {
+    if (ofProbe.has(id)) continue;
     const ms = (timeDeltas[i] ?? 0) / 1000;
     allMs += ms;
     ownById.set(id, (ownById.get(id) ?? 0) + ms);
@@ -68,6 +86,16 @@ function timesOf({ nodes, samples, timeDeltas }: CpuProfile): {
     for (const frame of frames) add(total, frame, ms);
   }
   return { own, total, allMs };
+}
+
+/** Nodes of a folder's functions and of all that they called. Callers come before what they call. */
+function idsBelow(nodes: readonly ProfileNode[], folder: string): ReadonlySet<number> {
+  const ids = new Set<number>();
+  for (const { id, callFrame, children = [] } of nodes) {
+    if (callFrame.url.includes(folder)) ids.add(id);
+    if (ids.has(id)) for (const child of children) ids.add(child);
+  }
+  return ids;
 }
 
 function add(times: Map<string, number>, frame: string, ms: number): void {

@@ -1,8 +1,13 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { Session } from "node:inspector";
 import { join } from "node:path";
-import { PerformanceObserver } from "node:perf_hooks";
-import { type CpuProfile, profileText } from "./profile-text.ts";
+import {
+  constants,
+  type NodeGCPerformanceDetail,
+  type PerformanceEntry,
+  PerformanceObserver,
+} from "node:perf_hooks";
+import { type CpuProfile, type GcPause, profileText } from "./profile-text.ts";
 
 const samplingMicroseconds = 200;
 
@@ -12,15 +17,28 @@ export interface RowProfiler {
   end(row: string): void;
 }
 
+const gcKinds: Readonly<Record<number, string>> = {
+  [constants.NODE_PERFORMANCE_GC_MAJOR]: "major GC",
+  [constants.NODE_PERFORMANCE_GC_MINOR]: "minor GC",
+  [constants.NODE_PERFORMANCE_GC_INCREMENTAL]: "incremental GC",
+  [constants.NODE_PERFORMANCE_GC_WEAKCB]: "weak callbacks",
+};
+
+/** The types of Node do not tell of `detail`. */
+function pauseOf(entry: PerformanceEntry): GcPause {
+  const { kind = 0 } = (entry as PerformanceEntry & { readonly detail: NodeGCPerformanceDetail })
+    .detail;
+  return { kind: gcKinds[kind] ?? `GC kind ${kind}`, ms: entry.duration };
+}
+
 export function startProfiler(folder: string): RowProfiler {
   mkdirSync(folder, { recursive: true });
   const session = new Session();
   session.connect();
   session.post("Profiler.enable");
   session.post("Profiler.setSamplingInterval", { interval: samplingMicroseconds });
-  let pauses: number[] = [];
-  const collect = (entries: readonly { readonly duration: number }[]) =>
-    pauses.push(...entries.map(({ duration }) => duration));
+  let pauses: GcPause[] = [];
+  const collect = (entries: readonly PerformanceEntry[]) => pauses.push(...entries.map(pauseOf));
   const observer = new PerformanceObserver((list) => collect(list.getEntries()));
   observer.observe({ entryTypes: ["gc"] });
   return {
