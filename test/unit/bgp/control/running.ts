@@ -47,7 +47,9 @@ export class FakeRunning implements RunningSpeaker {
   }
 
   post(event: SpeakerEvent): void {
-    this.speaker.handle(event);
+    const effects = this.speaker.handle(event);
+    const isUnfinished = effects.some((each) => each.kind === "flushSoon" && each.continues);
+    if (isUnfinished) this.post({ kind: "flush" });
   }
 
   get host(): SpeakerHost {
