@@ -20,6 +20,8 @@ export interface Path {
   readonly clusterListLength: number;
   /** Address of the peer, as a number. */
   readonly peerAddress: bigint;
+  /** Path identifier that the peer gave it (RFC 7911). Absent: 0. */
+  readonly pathId?: number;
 }
 
 /** Name of the step in which a path lost. */
@@ -34,7 +36,8 @@ export type LostBy =
   | "igp-cost"
   | "router-id"
   | "cluster-list-length"
-  | "peer-address";
+  | "peer-address"
+  | "path-id";
 
 export interface Decision {
   readonly best: Path | undefined;
@@ -74,6 +77,7 @@ const decisionSteps: readonly DecisionStep[] = [
   { name: "router-id", rfc: "4271 9.1.2.2 f", keep: lowest((path) => path.routerId) },
   { name: "cluster-list-length", rfc: "4456 9", keep: lowest((path) => path.clusterListLength) },
   { name: "peer-address", rfc: "4271 9.1.2.2 g", keep: lowest((path) => path.peerAddress) },
+  { name: "path-id", rfc: "7911 2", keep: lowest(({ pathId = 0 }) => pathId) },
 ];
 
 /** Selects the best of the eligible paths to one prefix, and says why the others lost. */
@@ -96,6 +100,7 @@ const tieBreakers: ReadonlySet<LostBy> = new Set([
   "router-id",
   "cluster-list-length",
   "peer-address",
+  "path-id",
 ]);
 
 /** The paths over which packets are spread: the best, then its equals, `maxPaths` in all. */

@@ -54,18 +54,32 @@ export class Convergence {
     this.#awaited?.clear();
   }
 
+  /** `endRibs` or `reach` would be true. */
+  get isDue(): boolean {
+    return this.#mayEndNow() || this.#isReachedNow();
+  }
+
   /** True once, after a restart: End-of-RIB may be sent to those who wait for it. */
   endRibs(): boolean {
-    if (this.mayEndRib || this.#awaited === undefined) return false;
-    for (const name of this.#awaited) if (!this.#restarting.has(name)) return false;
+    if (!this.#mayEndNow()) return false;
     this.#endsRibs = true;
     return true;
   }
 
   /** True once: when nobody is awaited any more. */
   reach(): boolean {
-    if (this.#isReached || this.#awaited === undefined || this.#awaited.size > 0) return false;
+    if (!this.#isReachedNow()) return false;
     this.#isReached = true;
     return true;
+  }
+
+  #mayEndNow(): boolean {
+    if (this.mayEndRib || this.#awaited === undefined) return false;
+    for (const name of this.#awaited) if (!this.#restarting.has(name)) return false;
+    return true;
+  }
+
+  #isReachedNow(): boolean {
+    return !this.#isReached && this.#awaited?.size === 0;
   }
 }

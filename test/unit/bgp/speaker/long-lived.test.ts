@@ -141,6 +141,7 @@ test("A session that is back without its forwarding state takes the long-lived r
   const network = reflected();
   loseForLong(network, "node1", "node3");
   network.establish({ ...longLived, forwardingKept: false });
+  network.host("node3").post({ kind: "flush" });
   assert.equal(network.host("node3").routeTo("10.244.1.0/26"), undefined);
 });
 
