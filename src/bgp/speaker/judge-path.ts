@@ -91,7 +91,8 @@ function pathOf(
     attributesId: route.id,
     local: false,
     longLivedStale: route.hasCommunity(wellKnown.llgrStale),
-    localPref: state.retiring === true ? leastLocalPref : (route.localPref ?? defaultLocalPref),
+    localPref:
+      state.retiring !== undefined ? leastLocalPref : (route.localPref ?? defaultLocalPref),
     asPathLength: route.asPathLength,
     origin: route.origin,
     med: route.med ?? 0,

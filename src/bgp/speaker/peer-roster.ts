@@ -8,8 +8,10 @@ import type { PeerState, SpeakerPeers } from "./speaker-peers.ts";
 export interface RosterChange {
   /** Not configured any more. */
   readonly gone: readonly PeerState[];
-  /** The same neighbor with a new session: what the old one told is stale. */
+  /** The same peer with a new session: what the old one told is stale. */
   readonly succeeded: readonly Succession[];
+  /** The same neighbors are among `added` in another role. */
+  readonly replaced: readonly PeerState[];
   /** Their sessions go on with another policy. */
   readonly changed: readonly PeerState[];
   readonly added: readonly SpeakerPeer[];
@@ -46,16 +48,20 @@ export class PeerRoster {
         continue;
       }
       kept.add(peer.config.name);
-      const isWantedAgain = state.retiring === true;
+      const isWantedAgain = state.retiring !== undefined;
       if (isWantedAgain || !sameText(peer, state.peer)) {
         changed.push(this.#peers.replace(state, peer));
       }
     }
     const fresh = peers.filter(({ config }) => !kept.has(config.name));
-    const succeeded = successions(left, fresh);
+    const successors = successions(left, fresh);
+    const isRenamed = ({ before, peer }: Succession) =>
+      before.peer.config.name !== peer.config.name;
+    const succeeded = successors.filter((each) => !isRenamed(each));
     return {
-      gone: left.filter((state) => !succeeded.some(({ before }) => before === state)),
+      gone: left.filter((state) => !successors.some(({ before }) => before === state)),
       succeeded,
+      replaced: successors.filter(isRenamed).map(({ before }) => before),
       changed,
       added: fresh.filter((peer) => !succeeded.some((each) => each.peer === peer)),
     };
@@ -86,7 +92,8 @@ function successions(
 ): readonly Succession[] {
   const identity = ({ address, zone = "", remoteAs, localAs }: PeerConfig) =>
     `${address} ${zone} ${remoteAs} ${localAs}`;
-  const byIdentity = new Map(left.map((before) => [identity(before.peer.config), before]));
+  const sessions = left.filter(({ retiring }) => retiring !== "routes");
+  const byIdentity = new Map(sessions.map((before) => [identity(before.peer.config), before]));
   return fresh.flatMap((peer) => {
     const before = byIdentity.get(identity(peer.config));
     return before === undefined ? [] : [{ before, peer }];

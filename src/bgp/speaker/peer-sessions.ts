@@ -106,7 +106,13 @@ export class PeerSessions {
     this.#stale.forget(state);
   }
 
-  /** A neighbor gets a new session, under another name perhaps. */
+  /** The session of a peer is over; its routes stay as they are. */
+  leave(state: PeerState): void {
+    this.#leave(state);
+    this.#stale.leave(state);
+  }
+
+  /** A peer gets a new session. */
   succeed(before: PeerState, after: PeerState): void {
     this.#leave(before);
     this.#stale.succeed(before, after);

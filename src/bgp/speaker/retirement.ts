@@ -1,6 +1,7 @@
 import type { SpeakerConfig } from "../config/speaker-config.ts";
 import type { PeerConfig } from "../peer/peer.ts";
 import type { EffectQueue } from "./effect-queue.ts";
+import type { RosterChange } from "./peer-roster.ts";
 import type { FamilyState } from "./speaker.ts";
 import type { PeerState, SpeakerPeers } from "./speaker-peers.ts";
 
@@ -18,7 +19,10 @@ export interface RetirementDeps {
   readonly peers: SpeakerPeers;
   readonly families: readonly FamilyState[];
   readonly effects: EffectQueue;
+  /** A peer is gone with all its routes. */
   readonly forget: (state: PeerState) => void;
+  /** A session is over; its routes stay. */
+  readonly leave: (state: PeerState) => void;
 }
 
 /**
@@ -44,20 +48,19 @@ export class Retirement {
    * A configuration has taken some peers away and added others. Gives those that end now; the rest stay
    * for a while.
    */
-  begin(
-    gone: readonly PeerState[],
-    added: readonly PeerConfig[],
-    config: SpeakerConfig,
-  ): readonly PeerState[] {
-    const retiring = gone.filter((state) => mayStay(state, config));
+  begin(change: RosterChange, config: SpeakerConfig): readonly PeerState[] {
+    const { gone, replaced, succeeded } = change;
+    const staying = gone.filter((state) => mayStay(state, config));
+    const retiring = [...staying, ...replaced.map((state) => this.#keepRoutes(state))];
+    const added = [...change.added, ...succeeded.map(({ peer }) => peer)];
     const names = new Set(retiring.map(({ peer }) => peer.config.name));
     for (const name of this.#ticks.keys()) if (!names.has(name)) this.#ticks.delete(name);
     if (this.#ticks.size === 0) this.#startAnew(retiring.length > 0);
     for (const state of retiring) this.#retire(state);
-    for (const { name } of retiring.length > 0 ? added : []) this.#awaited.add(name);
+    for (const { config: peer } of retiring.length > 0 ? added : []) this.#awaited.add(peer.name);
     this.#isReplaced ||= added.length > 0;
     this.#meshGoesOn = config.peers.some(({ type }) => type === "NodeMesh");
-    return gone.filter((state) => !retiring.includes(state));
+    return gone.filter((state) => !staying.includes(state));
   }
 
   /** A peer has told all that it has, or is gone. */
@@ -76,11 +79,13 @@ export class Retirement {
 
   /** Sessions that go on besides those that are configured. */
   configs(): readonly PeerConfig[] {
-    return [...this.#retiring()].map(({ peer }) => peer.config);
+    return [...this.#retiring()]
+      .filter(({ retiring }) => retiring === "session")
+      .map(({ peer }) => peer.config);
   }
 
   *#retiring(): Generator<PeerState> {
-    for (const state of this.#deps.peers.all()) if (state.retiring === true) yield state;
+    for (const state of this.#deps.peers.all()) if (state.retiring !== undefined) yield state;
   }
 
   #startAnew(begins: boolean): void {
@@ -91,17 +96,25 @@ export class Retirement {
     else effects.stopTimer("retire");
   }
 
+  /** A neighbor in another role tells other routes, and ends its RIB before others may have told these. */
+  #keepRoutes(state: PeerState): PeerState {
+    this.#deps.leave(state);
+    return this.#deps.peers.keepRoutes(state);
+  }
+
   #retire(state: PeerState): void {
     const { name } = state.peer.config;
-    this.#deps.peers.set({ ...state, retiring: true });
+    this.#deps.peers.set({ ...state, retiring: state.retiring ?? "session" });
     if (!this.#ticks.has(name)) this.#ticks.set(name, 0);
   }
 
   /** A node that leaves a mesh that goes on is gone, unless its own session follows at once. */
   #mayEnd(state: PeerState): boolean {
-    const { type, config } = state.peer;
+    const { retiring, peer } = state;
+    const { type, config } = peer;
     const ticks = this.#ticks.get(config.name) ?? 0;
-    const isGone = !this.#isReplaced || (type === "NodeMesh" && this.#meshGoesOn);
+    const hasLeftMesh = retiring === "session" && type === "NodeMesh" && this.#meshGoesOn;
+    const isGone = !this.#isReplaced || hasLeftMesh;
     if (isGone) return ticks >= graceTicks;
     return ticks >= deadlineTicks || (this.#awaited.size === 0 && this.#hasOtherWays(state));
   }
@@ -116,14 +129,17 @@ export class Retirement {
   #end(state: PeerState): void {
     const { name } = state.peer.config;
     this.#ticks.delete(name);
-    this.#deps.effects.push({ kind: "resetPeer", name, subcode: otherConfigurationChange });
+    if (state.retiring === "session") {
+      this.#deps.effects.push({ kind: "resetPeer", name, subcode: otherConfigurationChange });
+    }
     this.#deps.forget(state);
   }
 }
 
 /** A peer that is in another AS now is gone at once, and so is one that has told nothing. */
 function mayStay({ peer, negotiated, retiring }: PeerState, { peers }: SpeakerConfig): boolean {
-  if (retiring !== true && (negotiated === undefined || peer.type === "Dynamic")) return false;
+  if (retiring === "routes") return true;
+  if (retiring === undefined && (negotiated === undefined || peer.type === "Dynamic")) return false;
   const { address, zone } = peer.config;
   return !peers.some(({ config }) => config.address === address && config.zone === zone);
 }

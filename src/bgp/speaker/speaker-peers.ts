@@ -18,8 +18,11 @@ export interface PeerState {
   readonly negotiated?: Negotiated;
   /** Router ID of the last session: its routes may outlive it. */
   readonly routerId: number;
-  /** It is not configured any more, and goes when others have taken its place: see Retirement. */
-  readonly retiring?: true;
+  /**
+   * It is not configured any more, and goes when others have taken its place (see Retirement): with its
+   * session, or only its routes are left.
+   */
+  readonly retiring?: "session" | "routes";
   /** Of the policy, compiled. */
   readonly importFilters?: RouteFilters;
 }
@@ -53,11 +56,20 @@ export class SpeakerPeers {
     return next;
   }
 
-  /** Gives a peer another session, under another name perhaps; its number stays. */
+  /** Gives a peer another session; its number stays. */
   succeed(before: PeerState, peer: SpeakerPeer): PeerState {
     const { negotiated: _ended, ...state } = before;
-    this.#byName.delete(before.peer.config.name);
     return this.replace(state, peer);
+  }
+
+  /** Leaves of a peer its routes only, so that its name is free. */
+  keepRoutes(before: PeerState): PeerState {
+    const { negotiated: _ended, peer, ...state } = before;
+    const config = { ...peer.config, name: `${peer.config.name}, before ${before.number}` };
+    const next = { ...state, peer: { ...peer, config }, retiring: "routes" as const };
+    this.#byName.delete(peer.config.name);
+    this.set(next);
+    return next;
   }
 
   set(state: PeerState): void {

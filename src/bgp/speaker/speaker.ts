@@ -77,7 +77,8 @@ export class Speaker {
       peers: this.peers,
       families: this.#all(),
       effects: this.#effects,
-      forget: (peer) => this.#forget(peer),
+      forget: (state) => this.#forget(state),
+      leave: (state) => this.#leave(state),
     });
   }
 
@@ -135,13 +136,13 @@ export class Speaker {
     this.config = config;
     this.forwarding.configure(config);
     this.#setExportRules(config);
-    const { gone, succeeded, changed, added } = this.#roster.configure(config);
+    const change = this.#roster.configure(config);
+    const { succeeded, changed, added } = change;
     for (const { before, peer } of succeeded) {
       this.#sessions.succeed(before, this.peers.succeed(before, peer));
       this.#convergence.settled(before.peer.config.name);
     }
-    const fresh = [...added, ...succeeded.map(({ peer }) => peer)].map((peer) => peer.config);
-    for (const state of this.#retirement.begin(gone, fresh, config)) this.#forget(state);
+    for (const state of this.#retirement.begin(change, config)) this.#forget(state);
     for (const peer of added) this.peers.add(peer);
     // Another policy may allow more.
     for (const { peer } of changed) this.#sessions.release(peer.config.name);
@@ -169,6 +170,11 @@ export class Speaker {
 
   #retire(): void {
     if (this.#retirement.expired() && this.config !== undefined) this.#configurePeers(this.config);
+  }
+
+  #leave(state: PeerState): void {
+    this.#sessions.leave(state);
+    this.#convergence.settled(state.peer.config.name);
   }
 
   #forget(state: PeerState): void {

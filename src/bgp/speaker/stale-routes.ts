@@ -99,7 +99,12 @@ export class StaleRoutes {
     this.#drop(number, peer.config.name, family, "stale");
   }
 
-  /** A neighbor gets a new session: what it told in the one before is stale. */
+  /** Somebody else sees to the routes of a peer. */
+  leave({ peer }: PeerState): void {
+    this.#stop(peer.config.name);
+  }
+
+  /** A peer gets a new session: what it told in the one before is stale. */
   succeed(before: PeerState, after: PeerState): void {
     const { name } = before.peer.config;
     const negotiated = before.negotiated ?? this.#lost.get(name);

@@ -71,6 +71,7 @@ export class Host {
     switch (effect.kind) {
       case "configurePeers":
         this.peers = [...effect.peers, ...this.#dynamic];
+        this.#network.soon(() => this.#network.endUnconfigured(this));
         break;
       case "send":
         this.sent.push(effect);
@@ -154,6 +155,7 @@ export class Network {
 
   /** Establishes sessions; their first messages are under way until `settle`. */
   establish(options: LinkOptions = {}): void {
+    for (const host of this.hosts.values()) this.endUnconfigured(host);
     const names = options.only ?? [...this.hosts.keys()];
     for (const [i, one] of names.entries()) {
       for (const two of names.slice(i + 1)) this.#establish(one, two, options);
@@ -172,14 +174,20 @@ export class Network {
     this.settle();
   }
 
+  /** Ends the sessions that a host has no peer for any more; the other ends keep the routes. */
+  endUnconfigured(host: Host): void {
+    for (const [key, two] of [...this.#sessions]) {
+      const [one = "", name] = key.split(" ");
+      if (this.hosts.get(one) !== host || host.peers.some((peer) => peer.name === name)) continue;
+      this.#end(one, two, true);
+    }
+  }
+
   #end(one: string, two: string, graceful: boolean): void {
-    for (const [from, to] of [
-      [one, two],
-      [two, one],
-    ] as const) {
-      const name = this.#nameOf(from, to);
-      if (name === undefined) continue;
-      this.#sessions.delete(`${from} ${name}`);
+    for (const [key, to] of [...this.#sessions]) {
+      const [from = "", name = ""] = key.split(" ");
+      if (!(from === one && to === two) && !(from === two && to === one)) continue;
+      this.#sessions.delete(key);
       const event = { kind: "down" as const, name, reason: "cut", graceful };
       this.host(from).post({ kind: "peer", event });
     }

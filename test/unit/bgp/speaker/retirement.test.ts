@@ -98,10 +98,17 @@ test("Back to the mesh: no route is lost at any step", () => {
   network.configure(cluster(mesh));
   network.settle();
   assertAllReach(network, "configured");
+  // What was the reflector ends its RIB without what it has reflected.
+  network.connect({ only: ["node1", "node3"] });
+  assertAllReach(network, "with half of the new sessions");
   network.connect();
   assertAllReach(network, "with the new sessions");
   tick(network, "node1", "node2", "node3");
   assertAllReach(network, "after the reflector");
+  for (const name of Object.keys(nodes)) {
+    assert.equal(network.host(name).timers.has("retire"), false, name);
+    assert.equal([...network.host(name).speaker.peers.all()].length, 2, name);
+  }
 });
 
 test("Sessions that nothing replaces end after a moment, in which the rest of a change may come", () => {
