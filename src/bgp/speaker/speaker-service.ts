@@ -1,6 +1,7 @@
 import type { Kernel } from "../../kernel/kernel.ts";
 import { durationSeconds } from "../../lib/duration.ts";
 import type { Service } from "../../lib/service.ts";
+import { birdSocketFolder, serveBird } from "../bird-socket/serve-bird.ts";
 import { defaultControlPath } from "../control/control-path.ts";
 import { LogTail } from "../control/log-tail.ts";
 import { serveControl } from "../control/serve-control.ts";
@@ -12,6 +13,8 @@ export interface BgpConfig {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Default: bgp.sock in TORTIE_RUN_DIR. */
   readonly statusPath?: string;
+  /** Of the sockets that answer as BIRD's. Default: TORTIE_RUN_DIR, else /var/run/calico. */
+  readonly birdFolder?: string;
 }
 
 export interface BgpDeps extends DatastoreConfigDeps {
@@ -26,7 +29,7 @@ export interface BgpDeps extends DatastoreConfigDeps {
  */
 export function runBgp(config: BgpConfig, deps: BgpDeps): Service {
   const { kernel, clock, log, tail = new LogTail() } = deps;
-  const { env, statusPath = defaultControlPath(env) } = config;
+  const { env, statusPath = defaultControlPath(env), birdFolder = birdSocketFolder(env) } = config;
   const routing = { kernel, ...routeRefreshMs(env) };
   return runSpeaker({ routing, clock, log }, (running) => {
     const source = new DatastoreConfig(config, deps, (next) =>
@@ -35,6 +38,7 @@ export function runBgp(config: BgpConfig, deps: BgpDeps): Service {
     return [
       (signal) => source.run(signal),
       (signal) => serveControl(statusPath, { running, tail }, signal),
+      serveBird(birdFolder, { running, clock, log }),
     ];
   });
 }
