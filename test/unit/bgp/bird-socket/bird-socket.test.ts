@@ -36,7 +36,6 @@ function tell(name: string, prefix: string, asPath: readonly number[] = []): voi
   const announced = [{ prefixes: pack(prefix), nextHop: "10.0.0.2" }];
   const update = { kind: "update", withdrawn: [], announced, attributes, endOfRib: [] };
   running.post({ kind: "peer", event: { kind: "update", name, update: update as never } });
-  running.post({ kind: "flush" });
 }
 
 /** All that comes for these commands until the reply to the last one ends, without the greeting. */
