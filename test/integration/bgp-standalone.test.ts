@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, execFile, spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { chownSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -9,6 +9,7 @@ import { promisify } from "node:util";
 import type { PeerRow } from "../../src/bgp/control/peer-views.ts";
 import type { RouteRow } from "../../src/bgp/control/rib-rows.ts";
 import { cannotMakeNetns, TestNetns } from "../support/netns.ts";
+import { parsePrometheusText } from "../support/prometheus-text.ts";
 import { waitFor } from "../support/wait-for.ts";
 
 const run = promisify(execFile);
@@ -120,7 +121,7 @@ describe("the reflector of docs/bgp-config.md", { skip: cannotMakeNetns() }, () 
       const peers = await reflector.peers();
       return peers.length === 3 && peers.every(({ state }) => state === "Established");
     };
-    await waitFor(isUp, { what: "three sessions" });
+    await waitFor(isUp, { what: "three sessions", timeoutMs: 60_000 });
   });
 
   after(async () => {
@@ -239,5 +240,124 @@ describe("the reflector of docs/bgp-config.md", { skip: cannotMakeNetns() }, () 
     assert.equal(effective, 1 << 10, "NET_BIND_SERVICE and nothing else");
     assert.equal(statSync(join(folder, "run1", "bgp.sock")).mode & 0o777, 0o600);
     assert.equal(statSync(join(folder, "run1")).mode & 0o777, 0o700);
+  });
+});
+
+describe("a speaker of a user without any privilege", { skip: cannotMakeNetns() }, () => {
+  const nobody = 65534;
+  const folder = mkdtempSync(join(tmpdir(), "tt-plain-"));
+  const speakers: Speaker[] = [];
+  let netns: TestNetns;
+
+  const start = (host: number, other: number) => {
+    const file = join(folder, `speaker${host}.yaml`);
+    writeFileSync(
+      file,
+      `asn: 64512
+routerId: 127.0.0.${host}
+listen: [{address: 127.0.0.${host}, port: 1790}]
+metrics: {address: 127.0.0.${host}}
+originate: [{prefix: 10.65.${host}.0/26}]
+neighbors:
+  - {name: other, address: 127.0.0.${other}, port: 1790, localAddress: 127.0.0.${host}, asn: 64512}
+`,
+    );
+    const wrapper = ["setpriv", `--reuid=${nobody}`, `--regid=${nobody}`, "--clear-groups"];
+    const options = { folder: join(folder, `run${host}`), wrapper: [...wrapper, "--no-new-privs"] };
+    const speaker = new Speaker(netns, file, options);
+    speakers.push(speaker);
+    return speaker;
+  };
+
+  before(() => {
+    netns = new TestNetns("plain");
+    chownSync(folder, nobody, nobody);
+  });
+
+  after(async () => {
+    await Promise.all(speakers.map((speaker) => speaker.stop()));
+    netns.remove();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  test("it has no capability, and speaks on a high port", async () => {
+    const [one] = [start(1, 2), start(2, 1)];
+    const told = async () => (await one.rows<RouteRow>("rib", "--in", "other")).length === 1;
+    await waitFor(told, { what: "the route of the other", timeoutMs: 60_000 });
+    const status = readFileSync(`/proc/${one.pid}/status`, "utf8");
+    assert.match(status, /CapEff:\s+0+\n/);
+    assert.match(status, new RegExp(`Uid:\\s+${nobody}\\s`));
+  });
+
+  test("Prometheus can ask it, and SIGHUP ends that", async () => {
+    const [one] = speakers;
+    assert.ok(one !== undefined);
+    const scrape = () =>
+      run("ip", ["netns", "exec", netns.name, process.execPath, "-e", scrapeProgram]);
+    const samples = parsePrometheusText((await scrape()).stdout);
+    const up = samples.find(({ name }) => name === "bgp_peer_up");
+    assert.deepEqual(up, { name: "bgp_peer_up", labels: { peer: "other" }, value: 1 });
+    one.reload(readFileSync(one.file, "utf8").replace(/^metrics.*\n/m, ""));
+    await waitFor(
+      () =>
+        scrape().then(
+          () => false,
+          () => true,
+        ),
+      { what: "the end of metrics" },
+    );
+    assert.equal((await one.peers())[0]?.state, "Established");
+  });
+});
+
+const scrapeProgram =
+  'fetch("http://127.0.0.1:9900/metrics").then((r) => r.text()).then((t) => process.stdout.write(t))';
+
+describe("tortie bgp --check", () => {
+  const folder = mkdtempSync(join(tmpdir(), "tt-check-"));
+  after(() => rmSync(folder, { recursive: true }));
+
+  test("names each mistake in a line with line and field, and ends with 1", async () => {
+    const file = join(folder, "bad.yaml");
+    writeFileSync(join(folder, "key"), "secret\n", { mode: 0o640 });
+    writeFileSync(
+      file,
+      `asn: 4294967296
+routerId: 10.0.0.1
+frobnicate: 1
+originate: [{prefix: 10.0.0.1/24}]
+neighbors:
+  - {address: 10.0.0.2, asn: 1, password: {file: none}}
+  - {address: 10.0.0.2, asn: 1, password: {file: key}}
+`,
+    );
+    const failed = await run(process.execPath, [program, "bgp", "--config", file, "--check"]).then(
+      () => assert.fail("it must not end well"),
+      (error: { readonly code: number; readonly stdout: string; readonly stderr: string }) => error,
+    );
+    assert.deepEqual([failed.code, failed.stderr], [1, ""]);
+    assert.deepEqual(
+      failed.stdout
+        .trimEnd()
+        .split("\n")
+        .map((line) => line.replace(file, "bad.yaml")),
+      [
+        "bad.yaml:1: asn: must be an AS number: 1 to 4294967294, or as in 1.10 (4294967296)",
+        "bad.yaml:3: frobnicate: unknown key (frobnicate)",
+        "bad.yaml:4: originate[0].prefix: host bits are set, did you mean 10.0.0.0/24 (10.0.0.1/24)",
+        "bad.yaml:6: neighbors[0].password.file: cannot be read: ENOENT: no such file or directory (none)",
+        "bad.yaml:7: neighbors[1].address: overlaps neighbors[0] on line 6, which has the same address and port (10.0.0.2)",
+        "bad.yaml:7: neighbors[1].password.file: may be read or written by others than its owner (mode 0640) (key)",
+      ],
+    );
+  });
+
+  test("a file that cannot be read is a mistake, too", async () => {
+    const missing = join(folder, "missing.yaml");
+    await assert.rejects(
+      run(process.execPath, [program, "bgp", "--config", missing, "--check"]),
+      ({ code, stdout }: { readonly code: number; readonly stdout: string }) =>
+        code === 1 && /missing\.yaml:1: cannot be read: ENOENT/.test(stdout),
+    );
   });
 });
