@@ -41,6 +41,8 @@ export interface SessionOptions {
   readonly connects?: "us" | "them";
   /** More of our neighbor entry, of our file, and what the password file holds. */
   readonly neighbor?: SpeakerYaml;
+  /** More neighbors of ours. */
+  readonly neighbors?: readonly SpeakerYaml[];
   readonly speaker?: SpeakerYaml;
   readonly password?: string;
   /** More of the daemon's neighbor, and its routes. */
@@ -58,6 +60,7 @@ export class Lab {
   readonly daemon: Daemon;
   readonly pair: NamespacePair;
   readonly #speakers: TestSpeaker[] = [];
+  #other: string | undefined;
   readonly #atEnd: (() => Promise<void>)[] = [];
 
   private constructor(daemon: Daemon, pair: NamespacePair) {
@@ -113,19 +116,46 @@ export class Lab {
     });
   }
 
-  async speaker(config: SpeakerYaml, password?: string): Promise<TestSpeaker> {
-    const speaker = await TestSpeaker.start(this.pair.a, config, password);
+  async speaker(
+    config: SpeakerYaml,
+    password?: string,
+    namespace: string = this.pair.a,
+  ): Promise<TestSpeaker> {
+    const speaker = await TestSpeaker.start(namespace, config, password);
     this.#speakers.push(speaker);
     this.#atEnd.push(() => speaker.remove());
     return speaker;
   }
 
-  /** A second speaker of ours beside the first: it is 10.99.0.3. */
-  async other(config: SpeakerYaml): Promise<TestSpeaker> {
-    const [v4, v6] = [`${addresses.other[4]}/24`, `${addresses.other[6]}/64`];
-    await outputOf("ip", "-n", this.pair.a, "addr", "add", v4, "dev", "eth0");
-    await outputOf("ip", "-n", this.pair.a, "addr", "add", v6, "dev", "eth0", "nodad");
-    return this.speaker({ listen: [{ address: addresses.other[4] }], ...config });
+  /**
+   * A third namespace on the same network, for `other`: it has the bridge. To be called before anything
+   * is started.
+   */
+  async addOther(): Promise<void> {
+    const { b } = this.pair;
+    const c = `${b}c`;
+    await outputOf("ip", "netns", "add", c);
+    this.#atEnd.push(async () => void (await outputOf("ip", "netns", "del", c)));
+    this.#other = c;
+    const steps = [
+      `-n ${b} link set eth0 netns ${c} name port1`,
+      `-n ${b} link add eth0 type veth peer name port2 netns ${c}`,
+      `-n ${c} link add br0 type bridge`,
+      ...["port1", "port2"].map((port) => `-n ${c} link set ${port} master br0 up`),
+      `-n ${c} link set br0 up`,
+      `-n ${c} addr add ${addresses.other[4]}/24 dev br0`,
+      `-n ${c} addr add ${addresses.other[6]}/64 dev br0 nodad`,
+      `-n ${b} addr add ${addresses.them[4]}/24 dev eth0`,
+      `-n ${b} addr add ${addresses.them[6]}/64 dev eth0 nodad`,
+      `-n ${b} link set eth0 up`,
+    ];
+    for (const step of steps) await outputOf("ip", ...step.split(" "));
+  }
+
+  /** A second speaker of ours, in the namespace that `addOther` made. */
+  other(config: SpeakerYaml): Promise<TestSpeaker> {
+    if (this.#other === undefined) throw new Error("addOther comes first");
+    return this.speaker(config, undefined, this.#other);
   }
 
   async start(config: DaemonConfig): Promise<RunningDaemon> {
@@ -164,8 +194,18 @@ export class Lab {
   }
 }
 
+/** How often the kernel of a namespace counted something: a field of TcpExt in /proc/net/netstat. */
+export async function tcpCounter(namespace: string, name: string): Promise<number> {
+  const text = await outputOf("ip", "netns", "exec", namespace, "cat", "/proc/net/netstat");
+  const [names = [], values = []] = text
+    .split("\n")
+    .filter((line) => line.startsWith("TcpExt:"))
+    .map((line) => line.split(" "));
+  return Number(values[names.indexOf(name)]);
+}
+
 /** Throws: `waitFor` then tells what was seen last. */
-function fail(seen: string): never {
+export function fail(seen: string): never {
   throw new Error(seen);
 }
 
@@ -176,6 +216,7 @@ export function speakerYaml({
   ibgp = false,
   connects,
   neighbor,
+  neighbors = [],
   speaker,
 }: SessionOptions): SpeakerYaml {
   return {
@@ -193,6 +234,7 @@ export function speakerYaml({
         families: families.map((family) => `ipv${family}-unicast`),
         ...neighbor,
       },
+      ...neighbors,
     ],
     ...speaker,
   };

@@ -46,3 +46,16 @@ export const ebgp: Row = async (lab) => {
   assert.equal(here.med, 7);
   assert.equal((await us.peer(toThem)).negotiated?.fourOctetAs, true);
 };
+
+export const extendedNextHop: Row = async (lab) => {
+  const { us, them } = await lab.established({
+    transport: 6,
+    families: [4],
+    neighbor: { extendedNextHop: true },
+    daemon: { extendedNextHop: true },
+    routes: routesOf([4]),
+    speaker: { originate: [{ prefix: ours[4] }] },
+  });
+  assert.equal((await lab.pathAt(them, ours[4])).nextHop, addresses.us[6]);
+  assert.equal((await lab.pathHere(us, theirs[4])).nextHop, addresses.them[6]);
+};

@@ -80,6 +80,13 @@ class RunningBird implements RunningDaemon {
     await this.#ask(`restart ${this.#protocol(neighbor)}`);
   }
 
+  async bfdUp(neighbor: string): Promise<boolean> {
+    const sessions = await this.#ask("show bfd sessions");
+    return sessions
+      .split("\n")
+      .some((line) => line.startsWith(`${neighbor} `) && /\sUp\s/.test(line));
+  }
+
   pause(): void {
     this.#process?.signal("SIGSTOP");
   }
@@ -88,7 +95,8 @@ class RunningBird implements RunningDaemon {
     await this.#process?.end();
   }
 
-  revive(): Promise<void> {
+  revive(routes: readonly DaemonRoute[]): Promise<void> {
+    this.#config = { ...this.#config, routes };
     return this.start("-R");
   }
 
@@ -131,7 +139,7 @@ ${neighbors.map((neighbor, index) => bgpProtocol(`n${index}`, asn, neighbor)).jo
 function ownRoutes(family: IpFamily, routes: readonly DaemonRoute[]): string {
   const own = routes.filter(({ prefix }) => prefix.includes(":") === (family === 6));
   return `
-protocol kernel { persist; ipv${family} { import none; export where source = RTS_BGP; }; }
+protocol kernel { persist; graceful restart; ipv${family} { import none; export where source = RTS_BGP; }; }
 protocol static { ipv${family}; ${own.map(staticRoute).join(" ")} }`;
 }
 

@@ -93,12 +93,14 @@ export interface RunningDaemon {
   refresh(neighbor: string): Promise<void>;
   /** Ends the session with a NOTIFICATION; it comes back by itself. */
   reset(neighbor: string): Promise<void>;
+  /** The BFD session with a neighbor is up. */
+  bfdUp?(neighbor: string): Promise<boolean>;
   /** It hangs from now on. */
   pause(): void;
   /** It dies without a word. What it left in the kernel stays. */
   kill(): Promise<void>;
-  /** Starts again after `kill`, as after a crash. */
-  revive(): Promise<void>;
+  /** Starts again after `kill`, as after a crash, with these routes of its own. */
+  revive(routes: readonly DaemonRoute[]): Promise<void>;
   /** Ends it, and all that it left in files. */
   stop(): Promise<void>;
 }
