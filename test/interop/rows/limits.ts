@@ -1,4 +1,3 @@
-import assert from "node:assert/strict";
 import { addresses, fail, speakerYaml, toThem } from "../lab.ts";
 import type { Row } from "./row.ts";
 
@@ -15,7 +14,7 @@ export const maxPrefixOurs: Row = async (lab) => {
   await them.announce({ prefix: "10.66.0.128/26" });
   await lab.until("the end at our side", async () => {
     const { state, reason } = await us.peer(toThem);
-    return (state !== "Established" && words.test(reason)) || fail(`${state}: ${reason}`);
+    return (state === "Idle" && /max-prefix/.test(reason)) || fail(`${state}: ${reason}`);
   });
   await lab.until("the end at the daemon", async () => {
     const state = await them.state(addresses.us[4]);
@@ -24,19 +23,20 @@ export const maxPrefixOurs: Row = async (lab) => {
   await lab.noPathHere(us, "10.66.0.0/26");
 };
 
+/** FRR 8 counts a route when its next hop is looked up, and looks at the limit with the next UPDATE. */
 export const maxPrefixTheirs: Row = async (lab) => {
-  const options = {
-    daemon: { maxPrefixes: limit },
-    speaker: { originate: [{ prefix: "10.65.0.0/26" }, { prefix: "10.65.0.64/26" }] },
-  };
+  const original = [{ prefix: "10.65.0.0/26" }, { prefix: "10.65.0.64/26" }];
+  const options = { daemon: { maxPrefixes: limit }, speaker: { originate: original } };
   const { us, them } = await lab.established(options);
-  await lab.pathAt(them, "10.65.0.0/26");
-  await lab.pathAt(them, "10.65.0.64/26");
-  const originate = [...options.speaker.originate, { prefix: "10.65.0.128/26" }];
-  await us.reload(speakerYaml({ ...options, speaker: { originate } }));
-  const error = await lab.until("the daemon's NOTIFICATION", async () => {
-    const { state, lastError } = await us.peer(toThem);
-    return (words.test(lastError ?? "") && lastError) || fail(`${state}: ${lastError}`);
-  });
-  assert.match(error, words);
+  for (const { prefix } of original) await lab.pathAt(them, prefix);
+  const errorSeen = async () => words.test((await us.peer(toThem)).lastError ?? "");
+  const originate = [...original];
+  for (const prefix of ["10.65.0.128/26", "10.65.0.192/26"]) {
+    originate.push({ prefix });
+    await us.reload(speakerYaml({ ...options, speaker: { originate } }));
+    await lab.until(`${prefix} at the daemon, or its NOTIFICATION`, async () => {
+      return (await errorSeen()) || (await them.learned(prefix)).length > 0;
+    });
+  }
+  await lab.until("the daemon's NOTIFICATION", errorSeen);
 };

@@ -388,7 +388,7 @@ suite("createPeers", () => {
     const [a, b] = world.pair();
     a.peers.configure([peer(a, b, { shutdown: { message: "maintenance" } })]);
     world.pass(30);
-    assert.deepEqual([stateOf(a), reasonOf(a)], ["Idle", "Administratively down"]);
+    assert.deepEqual([stateOf(a), reasonOf(a)], ["Idle", "Administratively down: maintenance"]);
     const words = /Cease\/Hard Reset \(Cease\/Administrative Shutdown: "maintenance"\)/;
     assert.match(String(downs(b)[0]), words);
     assert.match(b.peers.status()[0]?.lastError ?? "", words);
