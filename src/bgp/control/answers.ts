@@ -41,6 +41,8 @@ export function answer(request: ControlRequest, { running, tail }: AnswerSources
       return { rows: [setShutdown(running, request.name, request.message)] };
     case "start":
       return { rows: [setShutdown(running, request.name, undefined)] };
+    case "dump":
+      return { rows: mrtRows(tableDump(speaker, new Date())) };
     case "log":
       return request.follow
         ? { rows: tail.last(), follow: (signal) => tail.follow(signal) }

@@ -7,6 +7,7 @@ import type { CeaseReason } from "../fsm/events.ts";
 import { cease } from "../wire/notification.ts";
 import { listenKeys } from "./listen-keys.ts";
 import { Listeners } from "./listeners.ts";
+import type { MessageTap } from "./message-tap.ts";
 import { type LocalRestart, localOpen } from "./negotiate.ts";
 import type { PeerConfig, PeerEvent, PeerStatus, Peers } from "./peer.ts";
 import { PeerShell, rejectConnection } from "./peer-shell.ts";
@@ -37,6 +38,8 @@ export interface PeersDeps {
   readonly signal: AbortSignal;
   /** Asked for every OPEN. Absent: neither restarting nor forwarding kept. */
   readonly localRestart?: () => LocalRestart;
+  /** Sees every message of every session. */
+  readonly tap?: MessageTap;
   /** Default: real TCP. */
   readonly transport?: Transport;
   readonly random?: () => number;
@@ -131,13 +134,14 @@ class PeersService implements RunningPeers {
 
   #newShell(peer: PeerConfig): PeerShell {
     const { highWaterBytes = defaultHighWaterBytes } = this.#config;
-    const { clock, onEvent, random = Math.random, localRestart = noRestart } = this.#deps;
+    const { clock, onEvent, random = Math.random, localRestart = noRestart, tap } = this.#deps;
     return new PeerShell(
       { peer, highWaterBytes, localOpen: () => localOpen(peer, localRestart()) },
       {
         clock,
         onEvent,
         random,
+        tap,
         log: this.#deps.log.child({ peer: peer.name }),
         transport: this.#transport,
         closing: (closed) => this.#closing(closed),

@@ -71,6 +71,14 @@ class TcpConnection implements Connection {
     return plainAddress(this.#socket.remoteAddress);
   }
 
+  get localPort(): number | undefined {
+    return this.#socket.localPort;
+  }
+
+  get remotePort(): number | undefined {
+    return this.#socket.remotePort;
+  }
+
   get zone(): string | undefined {
     return this.#socket.remoteAddress?.split("%")[1];
   }

@@ -29,6 +29,7 @@ import type {
   KernelValues,
   ListenValues,
   MatchValues,
+  MrtValues,
   NeighborValues,
   OperationValues,
   OriginateValues,
@@ -189,6 +190,8 @@ const kernelFields: Fields<KernelValues> = {
 
 const bmpFields: Fields<BmpValues> = { address: required(address), port: required(port) };
 
+const mrtFields: Fields<MrtValues> = { messages: optional(text) };
+
 const speakerFields: Fields<SpeakerValues> = {
   asn: required(asn),
   routerId: required(identifier),
@@ -198,7 +201,8 @@ const speakerFields: Fields<SpeakerValues> = {
   originate: optional(list(map<OriginateValues>(originateFields))),
   filters: optional(named(list(placed(map<RuleValues>(ruleFields))))),
   neighbors: optional(list(placed(map<NeighborValues>(neighborFields)))),
-  bmp: optional(map<BmpValues>(bmpFields)),
+  bmp: optional(list(map<BmpValues>(bmpFields))),
+  mrt: optional(map<MrtValues>(mrtFields)),
 };
 
 /** All of the file. */
@@ -220,5 +224,6 @@ export const fileKeys: Readonly<Record<string, readonly string[]>> = Object.from
     match: matchFields,
     operations: operationFields,
     bmp: bmpFields,
+    mrt: mrtFields,
   }).map(([where, fields]) => [where, Object.keys(fields)]),
 );

@@ -1,5 +1,6 @@
 import { type IpAddr, ipFromBits } from "../../lib/ip-addr.ts";
 import { prefixFamily } from "../../lib/prefix.ts";
+import type { CollectorAddress } from "../bmp/collector.ts";
 import { defaultPort } from "../config/bgp-nodes.ts";
 import type { SpeakerPeer } from "../config/session.ts";
 import type { OriginatedRoute, SpeakerConfig } from "../config/speaker-config.ts";
@@ -18,8 +19,10 @@ import type { OriginateValues, SpeakerValues } from "./values.ts";
 /** What a speaker without a datastore is told to do. */
 export interface SpeakerFile {
   readonly config: SpeakerConfig;
-  /** Collector of RFC 7854. */
-  readonly bmp?: { readonly address: IpAddr; readonly port: number };
+  /** Collectors of RFC 7854. */
+  readonly bmp?: readonly CollectorAddress[];
+  /** Files of RFC 6396; a relative name counts from the folder of the speaker's file. */
+  readonly mrt?: { readonly messages?: string };
 }
 
 export type SpeakerFileResult =
@@ -39,7 +42,7 @@ export function readSpeakerFile(text: string, files: Files): SpeakerFileResult {
 }
 
 function speakerFileOf(values: SpeakerValues, files: Files): SpeakerFile | undefined {
-  const { neighbors = [], bmp } = values;
+  const { neighbors = [], bmp = [], mrt } = values;
   const listeners = listenersOf(values);
   checkOverlaps(neighbors, listeners);
   const peers = peersOf(values, files);
@@ -65,8 +68,14 @@ function speakerFileOf(values: SpeakerValues, files: Files): SpeakerFile | undef
     ...nothingOfCalico,
     ...defined({ clusterId }),
   };
-  const hasBmp = bmp?.address !== undefined && bmp.port !== undefined;
-  return hasBmp ? { config, bmp: { address: bmp.address, port: bmp.port } } : { config };
+  const collectors = bmp.flatMap(({ address, port }) =>
+    address === undefined || port === undefined ? [] : [{ address, port }],
+  );
+  return {
+    config,
+    ...(collectors.length > 0 && { bmp: collectors }),
+    ...(mrt !== undefined && { mrt }),
+  };
 }
 
 /** Pools, blocks and services are the datastore's. */

@@ -8,6 +8,7 @@ import { aborted, type Service } from "../../lib/service.ts";
 import type { LogTail } from "../control/log-tail.ts";
 import { serveControl } from "../control/serve-control.ts";
 import { type RunningSpeaker, runSpeaker } from "../speaker/run-speaker.ts";
+import { Observers } from "./observers.ts";
 import type { Files } from "./password-file.ts";
 import { type Problem, problemText } from "./place.ts";
 import { readSpeakerFile, type SpeakerFile, type SpeakerFileResult } from "./speaker-file.ts";
@@ -62,10 +63,14 @@ export function runStandalone(config: StandaloneConfig, deps: StandaloneDeps): S
         ? { ownAddresses: deps.ownAddresses() }
         : { kernel, ...(table === undefined ? {} : { table }) };
     try {
-      await runSpeaker({ routing, clock, log }, (running) => [
-        (stop) => followFile(first.file, { config, deps, running }, stop),
-        (stop) => serveControl(config.socketPath, { running, tail: deps.tail }, stop),
-      ])(signal);
+      await runSpeaker({ routing, clock, log }, (running) => {
+        const observers = new Observers({ running, clock, log });
+        return [
+          (stop) => observers.run(stop),
+          (stop) => followFile(first.file, { config, deps, running, observers }, stop),
+          (stop) => serveControl(config.socketPath, { running, tail: deps.tail }, stop),
+        ];
+      })(signal);
     } finally {
       kernel?.close();
     }
@@ -79,12 +84,15 @@ async function followFile(
     readonly config: StandaloneConfig;
     readonly deps: StandaloneDeps;
     readonly running: RunningSpeaker;
+    readonly observers: Observers;
   },
   signal: AbortSignal,
 ): Promise<void> {
-  const { config, deps, running } = context;
+  const { config, deps, running, observers } = context;
   const { log } = deps;
   let last = first;
+  const folder = dirname(config.path);
+  observers.configure(first, folder);
   running.host.post({ kind: "configured", config: first.config });
   deps.onReload(() => {
     if (signal.aborted) return;
@@ -96,6 +104,7 @@ async function followFile(
     if (problems.length > 0 || !("file" in result)) return;
     const isSame = JSON.stringify(result.file) === JSON.stringify(last);
     last = result.file;
+    observers.configure(last, folder);
     log.info(
       { neighbors: neighborCount(last) },
       isSame ? "The file says the same" : "File applied",

@@ -14,7 +14,8 @@ export interface SpeakerValues {
   readonly originate?: readonly OriginateValues[];
   readonly filters?: ReadonlyMap<string, readonly Placed<RuleValues>[]>;
   readonly neighbors?: readonly Placed<NeighborValues>[];
-  readonly bmp?: BmpValues;
+  readonly bmp?: readonly BmpValues[];
+  readonly mrt?: MrtValues;
 }
 
 export interface ListenValues {
@@ -114,6 +115,10 @@ export interface OperationValues {
   readonly setLocalPref?: number;
   readonly setMed?: number;
   readonly setPriority?: number;
+}
+
+export interface MrtValues {
+  readonly messages?: string;
 }
 
 export interface BmpValues {
