@@ -22,6 +22,11 @@ const daemons: Readonly<Record<string, Command>> = {
     summary: "the BGP speaker of one node or of its own file, and what it knows",
     run: async (argv) => (await import("./wiring/bgp-command.ts")).runBgpCommand(argv, process),
   },
+  controllers: {
+    summary:
+      "one for the cluster: gives leaked addresses, empty blocks and deleted nodes' blocks back",
+    run: async () => (await import("./wiring/controllers.ts")).runControllersProcess(process.env),
+  },
 };
 
 const tools: Readonly<Record<string, Command>> = {

@@ -22,7 +22,6 @@ export interface PeerRow {
 
 export function* peerRows({ speaker, host, startedAt }: RunningSpeaker): Generator<PeerRow> {
   const families = [speaker.families[4], speaker.families[6]];
-  const counts = families.map(({ rib }) => rib.adjIn.countByPeer());
   for (const { name, address, state, since, reason } of host.status()) {
     const known = speaker.peers.get(name);
     const number = known?.number ?? -1;
@@ -34,7 +33,7 @@ export function* peerRows({ speaker, host, startedAt }: RunningSpeaker): Generat
       state,
       since,
       reason,
-      received: counts.reduce((sum, count) => sum + (count.get(number) ?? 0), 0),
+      received: families.reduce((sum, { rib }) => sum + rib.adjIn.countOf(number), 0),
       sent: families.reduce((sum, { groups }) => sum + groups.announcedCount(number), 0),
     };
   }

@@ -74,6 +74,7 @@ export class Session {
   #connection: Connection | undefined;
   #initiator: "local" | "remote" = "local";
   #localOpen: OpenMessage | undefined;
+  #splitter = new FrameSplitter();
   #context = beforeOpen;
   #isFull = false;
   /** The peer refuses optional parameters: the next OPEN has none. */
@@ -112,9 +113,18 @@ export class Session {
     return this.#connection?.queuedBytes ?? 0;
   }
 
+  get isConnected(): boolean {
+    return this.#connection !== undefined;
+  }
+
+  /** Idle, but the peer may come back already. */
+  get admitsPeer(): boolean {
+    return this.#fsm.admitsPeer;
+  }
+
   /** Waits for the peer, without a connection. */
   get isFree(): boolean {
-    return this.state === "Active" && this.#connection === undefined;
+    return this.state === "Active" && !this.isConnected;
   }
 
   /** The peer's OPEN, from OpenConfirm on. */
@@ -265,10 +275,10 @@ export class Session {
     this.#connection = connection;
     this.#context = beforeOpen;
     this.#isFull = false;
-    const splitter = new FrameSplitter();
+    this.#splitter = new FrameSplitter();
     connection.attach({
       connected: () => this.#dispatch({ kind: "tcpConnected" }),
-      data: (bytes) => this.#received(connection, splitter, bytes),
+      data: (bytes) => this.#received(connection, bytes),
       closed: (reason) => {
         this.#connection = undefined;
         this.#dispatch({ kind: "tcpFailed", reason });
@@ -278,8 +288,8 @@ export class Session {
     });
   }
 
-  #received(connection: Connection, splitter: FrameSplitter, bytes: Uint8Array): void {
-    const failed = splitter.push(bytes, (frame) => {
+  #received(connection: Connection, bytes: Uint8Array): void {
+    const failed = this.#splitter.push(bytes, (frame) => {
       if (this.#connection === connection) this.#frame(frame);
     });
     if (failed === undefined || this.#connection !== connection) return;
@@ -307,11 +317,12 @@ export class Session {
     const { holdSeconds, keepaliveSeconds } = this.#fsm;
     const { localAddress, remoteAddress: peerAddress } = connection;
     const session = { holdSeconds, keepaliveSeconds, localAddress, peerAddress };
-    const { localPort = 0, remotePort = 0 } = connection;
+    const { localPort, remotePort } = connection;
+    const hasPorts = localPort !== undefined && remotePort !== undefined;
     const negotiated = {
       ...negotiate({ local, remote: open }, session),
       offeredHoldSeconds: { local: local.holdSeconds, remote: open.holdSeconds },
-      ports: { local: localPort, remote: remotePort },
+      ...(hasPorts && { ports: { local: localPort, remote: remotePort } }),
     };
     this.#context = {
       fourOctetAs: negotiated.fourOctetAs,
@@ -320,6 +331,7 @@ export class Session {
       addPath: negotiated.addPath?.receive ?? [],
       extendedNextHop: negotiated.extendedNextHop === true,
     };
+    if (negotiated.extendedMessages === true) this.#splitter.allowExtended();
     this.#deps.handlers.established(this, negotiated);
   }
 

@@ -34,7 +34,7 @@ export function runBgp(config: BgpConfig, deps: BgpDeps): Service {
     );
     return [
       (signal) => source.run(signal),
-      (signal) => serveControl(statusPath, { running, tail }, signal),
+      (signal) => serveControl(statusPath, { running, tail, clock }, signal),
     ];
   });
 }

@@ -68,7 +68,7 @@ export function runStandalone(config: StandaloneConfig, deps: StandaloneDeps): S
         return [
           (stop) => observers.run(stop),
           (stop) => followFile(first.file, { config, deps, running, observers }, stop),
-          (stop) => serveControl(config.socketPath, { running, tail: deps.tail }, stop),
+          (stop) => serveControl(config.socketPath, { running, tail: deps.tail, clock }, stop),
         ];
       })(signal);
     } finally {
