@@ -140,6 +140,8 @@ Usage:
   tortie bgp                             the speaker of this node (the datastore configures it)
   tortie bgp --config FILE               a speaker without a datastore (docs/bgp-config.md)
   tortie bgp --config FILE --check       only says what is wrong with the file
+  tortie bgp ... --record FILE           writes down all that the speaker hears
+  tortie bgp replay FILE [PREFIX]        the routes of a recorded run
 ${Object.values(queries)
   .map(({ usage, summary }) => `  tortie bgp ${usage.padEnd(40)}${summary}\n`)
   .join("")}

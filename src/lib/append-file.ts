@@ -4,6 +4,8 @@ import type { Logger } from "./log.ts";
 
 export interface AppendFileConfig {
   readonly path: string;
+  /** What is there already goes. Default: it stays. */
+  readonly isNew?: boolean;
   /** Most octets that wait for the disk; what comes beyond is left out. Default 64 MiB. */
   readonly maxQueuedBytes?: number;
 }
@@ -22,7 +24,10 @@ export class AppendFile {
   constructor(config: AppendFileConfig, log: Logger) {
     this.#config = config;
     this.#log = log;
-    this.#stream = createWriteStream(config.path, { flags: "a", mode: 0o600 });
+    this.#stream = createWriteStream(config.path, {
+      flags: config.isNew === true ? "w" : "a",
+      mode: 0o600,
+    });
     this.#stream.on("error", (error) => {
       this.#hasFailed = true;
       log.error({ path: config.path, reason: errorMessage(error) }, "Cannot write file");

@@ -133,3 +133,31 @@ describe("those who look on at a speaker of its own file", () => {
     }
   });
 });
+
+describe("tortie bgp --record", () => {
+  test("what it writes replays to the routes that the speaker had", async () => {
+    const port = await freePort();
+    const speaker = (own: string, other: string, asn: number, peerAsn: number) =>
+      [
+        `asn: ${asn}`,
+        `routerId: ${own}`,
+        `listen: [{address: ${own}, port: ${port}}]`,
+        `originate: [{prefix: 10.${asn % 100}.0.0/16}]`,
+        `neighbors: [{address: ${other}, port: ${port}, asn: ${peerAsn}, localAddress: ${own}}]`,
+      ].join("\n");
+    const recorded = new StandaloneSpeaker(speaker("127.0.0.3", "127.0.0.4", 65003, 65004), [
+      "--record",
+      "run.jsonl",
+    ]);
+    const other = new StandaloneSpeaker(speaker("127.0.0.4", "127.0.0.3", 65004, 65003));
+    try {
+      await waitFor(async () => (await recorded.rows("rib")).length === 2, { timeoutMs: 30_000 });
+      const rows = await recorded.rows("rib");
+      await recorded.stop();
+      assert.deepEqual(await recorded.rows("replay", "run.jsonl"), rows);
+    } finally {
+      await Promise.all([recorded.stop(), other.stop()]);
+      for (const each of [recorded, other]) each.remove();
+    }
+  });
+});

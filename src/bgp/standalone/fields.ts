@@ -29,6 +29,7 @@ import type {
   KernelValues,
   ListenValues,
   MatchValues,
+  MetricsValues,
   MrtValues,
   NeighborValues,
   OperationValues,
@@ -109,6 +110,7 @@ const shutdownFields: Fields<ShutdownValues> = { message: required(text) };
 
 const neighborFields: Fields<NeighborValues> = {
   name: optional(placed(sessionName)),
+  description: optional(text),
   address: optional(placed(address)),
   prefix: optional(placed(prefix)),
   limit: optional(placed(integer(1, 100_000))),
@@ -125,6 +127,7 @@ const neighborFields: Fields<NeighborValues> = {
   keepaliveSeconds: optional(integer(1, 21_845)),
   connectRetrySeconds: optional(integer(1, 65_535)),
   delayOpenSeconds: optional(seconds),
+  idleHoldSeconds: optional(integer(1, 3600)),
   gracefulRestartSeconds: optional(integer(0, 4095)),
   longLivedStaleSeconds: optional(integer(0, 16_777_215)),
   ttlSecurityHops: optional(integer(1, 255)),
@@ -188,6 +191,8 @@ const kernelFields: Fields<KernelValues> = {
   maxPaths: optional(integer(1, 256)),
 };
 
+const metricsFields: Fields<MetricsValues> = { address: required(address), port: optional(port) };
+
 const bmpFields: Fields<BmpValues> = { address: required(address), port: required(port) };
 
 const mrtFields: Fields<MrtValues> = { messages: optional(text) };
@@ -203,6 +208,7 @@ const speakerFields: Fields<SpeakerValues> = {
   neighbors: optional(list(placed(map<NeighborValues>(neighborFields)))),
   bmp: optional(list(map<BmpValues>(bmpFields))),
   mrt: optional(map<MrtValues>(mrtFields)),
+  metrics: optional(map<MetricsValues>(metricsFields)),
 };
 
 /** All of the file. */
@@ -225,5 +231,6 @@ export const fileKeys: Readonly<Record<string, readonly string[]>> = Object.from
     operations: operationFields,
     bmp: bmpFields,
     mrt: mrtFields,
+    metrics: metricsFields,
   }).map(([where, fields]) => [where, Object.keys(fields)]),
 );

@@ -1,4 +1,5 @@
 import { type IpAddr, ipFromBits } from "../../lib/ip-addr.ts";
+import type { MetricsServerConfig } from "../../lib/metrics.ts";
 import { prefixFamily } from "../../lib/prefix.ts";
 import type { CollectorAddress } from "../bmp/collector.ts";
 import { defaultPort } from "../config/bgp-nodes.ts";
@@ -23,7 +24,12 @@ export interface SpeakerFile {
   readonly bmp?: readonly CollectorAddress[];
   /** Files of RFC 6396; a relative name counts from the folder of the speaker's file. */
   readonly mrt?: { readonly messages?: string };
+  /** Where Prometheus asks. */
+  readonly metrics?: MetricsServerConfig;
 }
+
+/** That of Calico's BGP metrics. */
+const defaultMetricsPort = 9900;
 
 export type SpeakerFileResult =
   | { readonly file: SpeakerFile }
@@ -42,7 +48,7 @@ export function readSpeakerFile(text: string, files: Files): SpeakerFileResult {
 }
 
 function speakerFileOf(values: SpeakerValues, files: Files): SpeakerFile | undefined {
-  const { neighbors = [], bmp = [], mrt } = values;
+  const { neighbors = [], bmp = [], mrt, metrics } = values;
   const listeners = listenersOf(values);
   checkOverlaps(neighbors, listeners);
   const peers = peersOf(values, files);
@@ -75,6 +81,9 @@ function speakerFileOf(values: SpeakerValues, files: Files): SpeakerFile | undef
     config,
     ...(collectors.length > 0 && { bmp: collectors }),
     ...(mrt !== undefined && { mrt }),
+    ...(metrics?.address !== undefined && {
+      metrics: { address: metrics.address, port: metrics.port ?? defaultMetricsPort },
+    }),
   };
 }
 

@@ -7,7 +7,10 @@ import type { Logger } from "../../lib/log.ts";
 import { aborted, type Service } from "../../lib/service.ts";
 import type { LogTail } from "../control/log-tail.ts";
 import { serveControl } from "../control/serve-control.ts";
+import type { RecordConfig } from "../record/recording.ts";
 import { type RunningSpeaker, runSpeaker } from "../speaker/run-speaker.ts";
+import { serveSpeakerMetrics } from "../speaker/serve-speaker-metrics.ts";
+import { MetricsEndpoint } from "./metrics-endpoint.ts";
 import { Observers } from "./observers.ts";
 import type { Files } from "./password-file.ts";
 import { type Problem, problemText } from "./place.ts";
@@ -18,6 +21,8 @@ export interface StandaloneConfig {
   readonly path: string;
   /** Of the control socket. */
   readonly socketPath: string;
+  /** The run is recorded there. */
+  readonly record?: RecordConfig;
 }
 
 export interface StandaloneDeps {
@@ -63,7 +68,8 @@ export function runStandalone(config: StandaloneConfig, deps: StandaloneDeps): S
         ? { ownAddresses: deps.ownAddresses() }
         : { kernel, ...(table === undefined ? {} : { table }) };
     try {
-      await runSpeaker({ routing, clock, log }, (running) => {
+      const record = config.record && { record: config.record };
+      await runSpeaker({ routing, clock, log, ...record }, (running) => {
         const observers = new Observers({ running, clock, log });
         return [
           (stop) => observers.run(stop),
@@ -93,6 +99,8 @@ async function followFile(
   let last = first;
   const folder = dirname(config.path);
   observers.configure(first, folder);
+  const metrics = new MetricsEndpoint((where) => serveSpeakerMetrics(where, running), log);
+  metrics.apply(first.metrics);
   running.host.post({ kind: "configured", config: first.config });
   deps.onReload(() => {
     if (signal.aborted) return;
@@ -109,9 +117,12 @@ async function followFile(
       { neighbors: neighborCount(last) },
       isSame ? "The file says the same" : "File applied",
     );
-    if (!isSame) running.host.post({ kind: "configured", config: last.config });
+    if (isSame) return;
+    metrics.apply(last.metrics);
+    running.host.post({ kind: "configured", config: last.config });
   });
   await aborted(signal);
+  await metrics.close();
 }
 
 /** What only a restart can change. */

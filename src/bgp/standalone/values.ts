@@ -16,6 +16,7 @@ export interface SpeakerValues {
   readonly neighbors?: readonly Placed<NeighborValues>[];
   readonly bmp?: readonly BmpValues[];
   readonly mrt?: MrtValues;
+  readonly metrics?: MetricsValues;
 }
 
 export interface ListenValues {
@@ -40,6 +41,7 @@ export interface OriginateValues {
 
 export interface NeighborValues {
   readonly name?: Placed<string>;
+  readonly description?: string;
   readonly address?: Placed<IpAddr>;
   readonly prefix?: Placed<Prefix>;
   readonly limit?: Placed<number>;
@@ -56,6 +58,7 @@ export interface NeighborValues {
   readonly keepaliveSeconds?: number;
   readonly connectRetrySeconds?: number;
   readonly delayOpenSeconds?: number;
+  readonly idleHoldSeconds?: number;
   readonly gracefulRestartSeconds?: number;
   readonly longLivedStaleSeconds?: number;
   readonly ttlSecurityHops?: number;
@@ -122,6 +125,12 @@ export interface MrtValues {
 }
 
 export interface BmpValues {
+  readonly address?: IpAddr;
+  readonly port?: number;
+}
+
+/** Where Prometheus asks. */
+export interface MetricsValues {
   readonly address?: IpAddr;
   readonly port?: number;
 }

@@ -3,7 +3,7 @@ import type { Negotiated } from "../../../../src/bgp/peer/peer.ts";
 import { NextHops } from "../../../../src/bgp/rib/next-hop.ts";
 import type { SpeakerEvent } from "../../../../src/bgp/speaker/events.ts";
 import { Speaker } from "../../../../src/bgp/speaker/speaker.ts";
-import type { SpeakerWatcher } from "../../../../src/bgp/speaker/speaker-host.ts";
+import type { SpeakerHost, SpeakerWatcher } from "../../../../src/bgp/speaker/speaker-host.ts";
 import type { PackedPrefixes, UpdateMessage } from "../../../../src/bgp/wire/message.ts";
 import { encodeNotification } from "../../../../src/bgp/wire/notification.ts";
 import type { Asn } from "../../../../src/lib/asn.ts";
@@ -22,7 +22,13 @@ export class FedSpeaker {
   readonly speaker: Speaker = new Speaker();
   readonly #watchers = new Set<SpeakerWatcher>();
 
-  constructor(peers: readonly PlainPeer[], ownAsn = 64512) {
+  /** `watch`: for those who want to see all events from the first on. */
+  constructor(
+    peers: readonly PlainPeer[],
+    ownAsn: number = 64_512,
+    watch: (host: Pick<SpeakerHost, "watch">) => void = () => undefined,
+  ) {
+    watch(this);
     this.post({
       kind: "nextHops",
       nextHops: new NextHops({ routes: [], ownAddresses: [parseIpAddr(own)] }),
