@@ -78,6 +78,14 @@ class TcpConnection implements Connection, WaitingReader {
     return plainAddress(this.#socket.remoteAddress);
   }
 
+  get localPort(): number | undefined {
+    return this.#socket.localPort;
+  }
+
+  get remotePort(): number | undefined {
+    return this.#socket.remotePort;
+  }
+
   get zone(): string | undefined {
     return this.#socket.remoteAddress?.split("%")[1];
   }

@@ -21,6 +21,9 @@ export interface Connection {
   /** Known once connected. */
   readonly localAddress: IpAddr;
   readonly remoteAddress: IpAddr;
+  /** Known once connected. */
+  readonly localPort?: number | undefined;
+  readonly remotePort?: number | undefined;
   /** Interface of a link-local `remoteAddress`. */
   readonly zone?: string | undefined;
   /** Octets that the kernel has not taken yet. */
