@@ -8,9 +8,10 @@ import type { PackedPrefixes } from "../../../../src/bgp/wire/message.ts";
 import { encodeOpen } from "../../../../src/bgp/wire/open.ts";
 import { encodeKeepalive } from "../../../../src/bgp/wire/route-refresh.ts";
 import type { Asn } from "../../../../src/lib/asn.ts";
-import { systemClock } from "../../../../src/lib/clock.ts";
+import { type Clock, systemClock } from "../../../../src/lib/clock.ts";
 import type { IpAddr } from "../../../../src/lib/ip-addr.ts";
 import { createLogger } from "../../../../src/lib/log.ts";
+import { FakeClock } from "../../../support/fake-clock.ts";
 import { waitFor } from "../../../support/wait-for.ts";
 
 interface Speaker {
@@ -19,13 +20,22 @@ interface Speaker {
   readonly stop: () => Promise<void>;
 }
 
-function speaker(t: TestContext, address: string, highWaterBytes = 100_000): Speaker {
+interface SpeakerOptions {
+  readonly clock?: Clock;
+  readonly highWaterBytes?: number;
+}
+
+function speaker(
+  t: TestContext,
+  address: string,
+  { clock = systemClock, highWaterBytes = 100_000 }: SpeakerOptions = {},
+): Speaker {
   const abort = new AbortController();
   const events: PeerEvent[] = [];
   const peers = createPeers(
     { listenAddresses: [address as IpAddr], listenPort: 0, closeQuietly: false, highWaterBytes },
     {
-      clock: systemClock,
+      clock,
       log: createLogger({ name: "bgp", level: "silent" }),
       onEvent: (event) => events.push(event),
       signal: abort.signal,
@@ -125,6 +135,50 @@ suite("peers over loopback TCP", () => {
     socket.resume();
     await waitFor(() => a.events.at(-1)?.kind === "drained", { what: "drained" });
     assert.equal(a.peers.send("raw", message), true);
+  });
+
+  test("a peer that reads nothing for eight minutes is given up, one that reads a little is not", async (t) => {
+    const clock = new FakeClock();
+    // The end of a connection whose peer reads nothing takes seconds, which must pass.
+    t.after(() => setImmediate(() => clock.advance(10_000)));
+    const a = speaker(t, "127.0.0.2", { clock, highWaterBytes: 16_000_000 });
+    const { server, port, accepted } = await rawPeer(t);
+    t.after(() => server.close());
+    a.peers.configure([config("raw", { port, localAddress: "127.0.0.2" as IpAddr })]);
+    const socket = await accepted;
+    establish(socket);
+    await waitFor(() => a.peers.status()[0]?.state === "Established", { what: "the session" });
+    socket.pause();
+    const block = new Uint8Array(64 * 1024).fill(0xff);
+    const counters = () => a.peers.status()[0]?.counters;
+    while (a.peers.send("raw", block)) await new Promise((resolve) => setImmediate(resolve));
+    const passMinutes = async (minutes: number) => {
+      for (let i = 0; i < minutes * 2 && a.events.length === 1; i++) {
+        const before = counters()?.received.keepalive ?? 0;
+        socket.write(encodeKeepalive());
+        await waitFor(() => (counters()?.received.keepalive ?? 0) > before, {
+          what: "a KEEPALIVE",
+        });
+        clock.advance(30_000);
+      }
+    };
+    await passMinutes(7);
+    const before = counters()?.queuedBytes ?? 0;
+    socket.on("data", () => socket.pause());
+    const tookSome = () => {
+      socket.resume();
+      return (counters()?.queuedBytes ?? 0) < before;
+    };
+    await waitFor(tookSome, { what: "the peer to read" });
+    socket.pause();
+    await passMinutes(7);
+    assert.deepEqual(a.events.length, 1);
+    await passMinutes(2);
+    const down = a.events.at(-1);
+    assert.equal(
+      down?.kind === "down" && down.reason,
+      "Send hold timer expired: the peer takes no bytes",
+    );
   });
 
   test("a NOTIFICATION arrives before the end, though the peer keeps talking", async (t) => {
