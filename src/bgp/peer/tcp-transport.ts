@@ -132,9 +132,11 @@ class TcpConnection implements Connection, WaitingReader {
 
   readOn(): void {
     this.#waitsForTurn = false;
-    this.#handleRest();
-    // It may have been closed, or wait again.
-    if (!this.#socket.destroyed && !this.#waitsForTurn) this.#socket.resume();
+    const bytes = this.#unhandled;
+    this.#unhandled = undefined;
+    if (bytes !== undefined) this.#handlers?.data(bytes);
+    if (this.#socket.destroyed) this.#tellEnd();
+    else this.#socket.resume();
   }
 
   refuse(): void {
@@ -153,19 +155,24 @@ class TcpConnection implements Connection, WaitingReader {
       this.#handlers.data(bytes);
       if (!turns.isOver) return true;
     }
-    this.#waitsForTurn = true;
-    turns.wait(this);
+    this.#waitForTurn();
     return false;
   }
 
-  #handleRest(): void {
-    const bytes = this.#unhandled;
-    this.#unhandled = undefined;
-    if (bytes !== undefined) this.#handlers?.data(bytes);
+  #waitForTurn(): void {
+    this.#waitsForTurn = true;
+    this.#deps.turns.wait(this);
   }
 
+  /** Hundreds may end at once, and each takes a while to handle: they have their turns, too. */
   #closed(): void {
-    this.#handleRest();
+    // What it has read is handled first.
+    if (this.#waitsForTurn || this.#handlers === undefined) return;
+    if (this.#deps.turns.isOver) this.#waitForTurn();
+    else this.#tellEnd();
+  }
+
+  #tellEnd(): void {
     const handlers = this.#handlers;
     this.#handlers = undefined;
     handlers?.closed(this.#failure ?? "The peer closed the connection");
