@@ -64,7 +64,8 @@ export class PeerShell {
     this.#deps = deps;
     this.#since = deps.clock.date();
     this.#main = this.#newSession();
-    if (config.peer.shutdown !== undefined) this.#held = "Administratively down";
+    const { shutdown } = config.peer;
+    if (shutdown !== undefined) this.#held = shutdownText(shutdown.message);
   }
 
   get isEstablished(): boolean {
@@ -294,6 +295,10 @@ export class PeerShell {
     this.#since = this.#deps.clock.date();
     if (state === "Established") this.#lastFailure = undefined;
   }
+}
+
+function shutdownText(message: string): string {
+  return message === "" ? "Administratively down" : `Administratively down: ${message}`;
 }
 
 /** Ends a connection that nobody wants with Cease/Connection Rejected (RFC 4486 section 4). */

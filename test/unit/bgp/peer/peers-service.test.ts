@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
+import type { PeerConfig } from "../../../../src/bgp/peer/peer.ts";
 import { encodeWithdrawals } from "../../../../src/bgp/wire/encode-updates.ts";
 import { encodeNotification } from "../../../../src/bgp/wire/notification.ts";
 import { encodeRouteRefresh } from "../../../../src/bgp/wire/route-refresh.ts";
@@ -313,12 +314,26 @@ suite("createPeers", () => {
     assert.deepEqual([kinds(a), kinds(b)], [[], []]);
   });
 
+  test("failures make a peer wait, and no longer than idleHoldSeconds", () => {
+    const opens = (changes: Partial<PeerConfig>) => {
+      const world = new World();
+      const [a, b] = [world.speaker(addressA), world.speaker(addressB)];
+      a.peers.configure([peer(a, b, changes)]);
+      b.peers.configure([peer(b, a, { remoteAs: 65000 as Asn, passive: true })]);
+      world.pass(120);
+      return a.peers.status()[0]?.counters?.sent.open ?? 0;
+    };
+    const [patient, eager] = [opens({}), opens({ idleHoldSeconds: 1 })];
+    assert.ok(patient < 15, `${patient} tries`);
+    assert.ok(eager > 60, `${eager} tries`);
+  });
+
   test("a shut-down peer stays Idle, and the other end hears why", () => {
     const world = new World();
     const [a, b] = world.pair();
     a.peers.configure([peer(a, b, { shutdown: { message: "maintenance" } })]);
     world.pass(30);
-    assert.deepEqual([stateOf(a), reasonOf(a)], ["Idle", "Administratively down"]);
+    assert.deepEqual([stateOf(a), reasonOf(a)], ["Idle", "Administratively down: maintenance"]);
     const words = /Cease\/Hard Reset: Cease\/Administrative Shutdown: "maintenance"/;
     assert.match(String(downs(b)[0]), words);
     assert.match(b.peers.status()[0]?.lastError ?? "", words);
