@@ -1,70 +1,14 @@
 import assert from "node:assert/strict";
-import { connect, createServer, type Server, type Socket } from "node:net";
-import { suite, type TestContext, test } from "node:test";
-import type { PeerConfig, PeerEvent } from "../../../../src/bgp/peer/peer.ts";
-import { createPeers, type RunningPeers } from "../../../../src/bgp/peer/peers-service.ts";
+import { connect } from "node:net";
+import { suite, test } from "node:test";
+import { createPeers } from "../../../../src/bgp/peer/peers-service.ts";
 import { encodeUpdates } from "../../../../src/bgp/wire/encode-updates.ts";
 import type { PackedPrefixes } from "../../../../src/bgp/wire/message.ts";
-import { encodeOpen } from "../../../../src/bgp/wire/open.ts";
-import { encodeKeepalive } from "../../../../src/bgp/wire/route-refresh.ts";
-import type { Asn } from "../../../../src/lib/asn.ts";
-import { type Clock, systemClock } from "../../../../src/lib/clock.ts";
+import { systemClock } from "../../../../src/lib/clock.ts";
 import type { IpAddr } from "../../../../src/lib/ip-addr.ts";
 import { createLogger } from "../../../../src/lib/log.ts";
-import { FakeClock } from "../../../support/fake-clock.ts";
 import { waitFor } from "../../../support/wait-for.ts";
-
-interface Speaker {
-  readonly peers: RunningPeers;
-  readonly events: PeerEvent[];
-  readonly stop: () => Promise<void>;
-}
-
-interface SpeakerOptions {
-  readonly clock?: Clock;
-  readonly highWaterBytes?: number;
-}
-
-function speaker(
-  t: TestContext,
-  address: string,
-  { clock = systemClock, highWaterBytes = 100_000 }: SpeakerOptions = {},
-): Speaker {
-  const abort = new AbortController();
-  const events: PeerEvent[] = [];
-  const peers = createPeers(
-    { listenAddresses: [address as IpAddr], listenPort: 0, closeQuietly: false, highWaterBytes },
-    {
-      clock,
-      log: createLogger({ name: "bgp", level: "silent" }),
-      onEvent: (event) => events.push(event),
-      signal: abort.signal,
-    },
-  );
-  const stop = () => {
-    abort.abort();
-    return peers.ended;
-  };
-  t.after(stop);
-  return { peers, events, stop };
-}
-
-function config(name: string, changes: Partial<PeerConfig>): PeerConfig {
-  return {
-    name,
-    address: "127.0.0.1" as IpAddr,
-    port: 1,
-    remoteAs: 64512 as Asn,
-    localAs: 64512 as Asn,
-    localRouterId: 1,
-    passive: false,
-    holdSeconds: 90,
-    connectRetrySeconds: 5,
-    families: [4, 6],
-    gracefulRestartSeconds: 0,
-    ...changes,
-  };
-}
+import { config, establish, rawPeer, type Speaker, speaker } from "./tcp-fixture.ts";
 
 /** `count` prefixes of /24. */
 function blocks(count: number): PackedPrefixes {
@@ -137,50 +81,6 @@ suite("peers over loopback TCP", () => {
     assert.equal(a.peers.send("raw", message), true);
   });
 
-  test("a peer that reads nothing for eight minutes is given up, one that reads a little is not", async (t) => {
-    const clock = new FakeClock();
-    // The end of a connection whose peer reads nothing takes seconds, which must pass.
-    t.after(() => setImmediate(() => clock.advance(10_000)));
-    const a = speaker(t, "127.0.0.2", { clock, highWaterBytes: 16_000_000 });
-    const { server, port, accepted } = await rawPeer(t);
-    t.after(() => server.close());
-    a.peers.configure([config("raw", { port, localAddress: "127.0.0.2" as IpAddr })]);
-    const socket = await accepted;
-    establish(socket);
-    await waitFor(() => a.peers.status()[0]?.state === "Established", { what: "the session" });
-    socket.pause();
-    const block = new Uint8Array(64 * 1024).fill(0xff);
-    const counters = () => a.peers.status()[0]?.counters;
-    while (a.peers.send("raw", block)) await new Promise((resolve) => setImmediate(resolve));
-    const passMinutes = async (minutes: number) => {
-      for (let i = 0; i < minutes * 2 && a.events.length === 1; i++) {
-        const before = counters()?.received.keepalive ?? 0;
-        socket.write(encodeKeepalive());
-        await waitFor(() => (counters()?.received.keepalive ?? 0) > before, {
-          what: "a KEEPALIVE",
-        });
-        clock.advance(30_000);
-      }
-    };
-    await passMinutes(7);
-    const before = counters()?.queuedBytes ?? 0;
-    socket.on("data", () => socket.pause());
-    const tookSome = () => {
-      socket.resume();
-      return (counters()?.queuedBytes ?? 0) < before;
-    };
-    await waitFor(tookSome, { what: "the peer to read" });
-    socket.pause();
-    await passMinutes(7);
-    assert.deepEqual(a.events.length, 1);
-    await passMinutes(2);
-    const down = a.events.at(-1);
-    assert.equal(
-      down?.kind === "down" && down.reason,
-      "Send hold timer expired: the peer takes no bytes",
-    );
-  });
-
   test("a NOTIFICATION arrives before the end, though the peer keeps talking", async (t) => {
     const a = speaker(t, "127.0.0.2");
     const [port = 0] = await a.peers.listening;
@@ -231,28 +131,4 @@ function heard({ events }: Speaker): number {
     for (const { prefixes } of event.update.announced) count += prefixes.count;
   }
   return count;
-}
-
-/** A server on loopback, and the first connection to it. */
-async function rawPeer(
-  t: TestContext,
-): Promise<{ server: Server; port: number; accepted: Promise<Socket> }> {
-  const server = createServer();
-  const accepted = new Promise<Socket>((resolve) => {
-    server.on("connection", (socket) => {
-      t.after(() => socket.destroy());
-      socket.on("error", () => undefined);
-      resolve(socket);
-    });
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const address = server.address();
-  assert.ok(address !== null && typeof address === "object");
-  return { server, port: address.port, accepted };
-}
-
-function establish(socket: Socket): void {
-  const asn = 64512 as Asn;
-  socket.write(encodeOpen({ kind: "open", asn, holdSeconds: 90, routerId: 9, capabilities: [] }));
-  socket.write(encodeKeepalive());
 }
