@@ -12,7 +12,7 @@ export interface ConnectionHandlers {
   readonly closed: (reason: string) => void;
   /** The kernel has taken some of what was written. */
   readonly progressed: () => void;
-  /** All that was written is with the kernel, after there was much. */
+  /** All that was written is with the kernel. */
   readonly drained: () => void;
 }
 
