@@ -14,6 +14,8 @@ export interface PeerShellDeps extends Omit<SessionDeps, "handlers" | "received"
   readonly log: Logger;
   readonly onEvent: (event: PeerEvent) => void;
   readonly closing: (closed: Promise<void>) => void;
+  /** The last connection has ended without a session. */
+  readonly idle: () => void;
 }
 
 /**
@@ -62,11 +64,16 @@ export class PeerShell {
     this.#deps = deps;
     this.#since = deps.clock.date();
     this.#main = this.#newSession();
-    if (config.peer.shutdown !== undefined) this.#held = "Administratively down";
+    const { shutdown } = config.peer;
+    if (shutdown !== undefined) this.#held = shutdownText(shutdown.message);
   }
 
   get isEstablished(): boolean {
     return this.#state === "Established";
+  }
+
+  get isConnected(): boolean {
+    return this.#main.isConnected || this.#second?.isConnected === true;
   }
 
   start(): void {
@@ -134,6 +141,7 @@ export class PeerShell {
       connection.refuse();
       return;
     }
+    if (this.#main.admitsPeer) this.#main.start({ passive: true });
     if (this.#main.state === "Idle") {
       this.#deps.log.debug({ reason: this.#lastFailure }, "Connection refused while idle");
       this.#deps.closing(rejectConnection(connection));
@@ -168,7 +176,7 @@ export class PeerShell {
 
   #isRestart(): boolean {
     const keepsRoutes = this.#main.open?.capabilities.some(
-      ({ kind }) => kind === "gracefulRestart",
+      (each) => each.kind === "gracefulRestart" && each.families.length > 0,
     );
     const ageMs = this.#deps.clock.now() - this.#establishedMs;
     return keepsRoutes === true && ageMs >= collisionWindowMs;
@@ -243,6 +251,7 @@ export class PeerShell {
     if (hasFailed && isSecond) this.#dropSecond();
     else if (hasFailed && this.#second !== undefined) this.#keepOnly(this.#second);
     this.#noteState();
+    if (hasFailed && from !== "Established" && !this.isConnected) this.#deps.idle();
   }
 
   #failed(reason: string): void {
@@ -286,6 +295,10 @@ export class PeerShell {
     this.#since = this.#deps.clock.date();
     if (state === "Established") this.#lastFailure = undefined;
   }
+}
+
+function shutdownText(message: string): string {
+  return message === "" ? "Administratively down" : `Administratively down: ${message}`;
 }
 
 /** Ends a connection that nobody wants with Cease/Connection Rejected (RFC 4486 section 4). */
