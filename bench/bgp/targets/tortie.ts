@@ -2,6 +2,13 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { startCommand, type Target, type TargetPlan } from "./target.ts";
 
+/** What bin/tortie gives its Node. */
+const nodeOptions = ["--max-semi-space-size=4"];
+const environment = {
+  NODE_COMPILE_CACHE: fileURLToPath(new URL("../../../build/compile-cache", import.meta.url)),
+  MALLOC_MMAP_THRESHOLD_: "131072",
+};
+
 /** As `bin/tortie bgp --config`, but with arguments for Node: a profile needs them. */
 export function tortie(nodeArgs: readonly string[]): Target {
   return {
@@ -14,8 +21,8 @@ export function tortie(nodeArgs: readonly string[]): Target {
       const program = fileURLToPath(new URL("tortie-runner.ts", import.meta.url));
       const running = await startCommand(plan, {
         files: { "speaker.json": JSON.stringify(config(plan)) },
-        command: [process.execPath, ...nodeArgs, program, join(plan.folder, "speaker.json")],
-        env: { TORTIE_LOOP_REPORT: loopReport },
+        command: [process.execPath, ...nodeOptions, ...nodeArgs, program, join(plan.folder, "speaker.json")],
+        env: { ...environment, TORTIE_LOOP_REPORT: loopReport },
       });
       return { ...running, loopReport };
     },
