@@ -21,7 +21,13 @@ export function tortie(nodeArgs: readonly string[]): Target {
       const program = fileURLToPath(new URL("tortie-runner.ts", import.meta.url));
       const running = await startCommand(plan, {
         files: { "speaker.json": JSON.stringify(config(plan)) },
-        command: [process.execPath, ...nodeOptions, ...nodeArgs, program, join(plan.folder, "speaker.json")],
+        command: [
+          process.execPath,
+          ...nodeOptions,
+          ...nodeArgs,
+          program,
+          join(plan.folder, "speaker.json"),
+        ],
         env: { ...environment, TORTIE_LOOP_REPORT: loopReport },
       });
       return { ...running, loopReport };
