@@ -4,8 +4,8 @@ import type { PathAttributes } from "../../../../src/bgp/wire/message.ts";
 import { decodeUpdate } from "../../../../src/bgp/wire/update.ts";
 import type { Asn } from "../../../../src/lib/asn.ts";
 import type { IpAddr } from "../../../../src/lib/ip-addr.ts";
+import { fromHex } from "../../../support/hex.ts";
 import { unpack } from "../../../support/packed-prefixes.ts";
-import { fromHex } from "../../../vectors/bgp-messages.ts";
 
 const origin = "40 01 01 00";
 const emptyPath = "40 02 00";
@@ -103,6 +103,12 @@ const rows: readonly {
     attributes: "40 01 01 09",
     nlri: "",
     outcome: "reset 3/1",
+  },
+  {
+    rule: "7606 5.2: flags of MP_UNREACH_NLRI, which is alone",
+    attributes: "c0 0f 0c 0002 01 40 fd00000000000001",
+    nlri: "",
+    outcome: "withdrawn",
   },
   {
     rule: "7606 5.3: length of 33 bits",
@@ -389,6 +395,19 @@ suite("decodeUpdate", () => {
     const withdrawn = decoded.message.withdrawn.flatMap((prefixes) => unpack(prefixes));
     assert.deepEqual(withdrawn, ["11.0.0.0/8", "10.1.2.0/24", "0.0.0.0/0"]);
     assert.equal(decoded.message.treatedAsWithdraw, "AS_PATH is missing");
+  });
+
+  test("why an attribute is discarded is told", () => {
+    const discarded = (attributes: string) => {
+      const body = updateBody("", `${mandatory} ${attributes}`, block);
+      const decoded = decodeUpdate(body, { external: true, fourOctetAs: true, families: [4] });
+      return decoded.ok ? decoded.message.discarded : decoded.reason;
+    };
+    assert.equal(discarded("40 06 01 00"), "ATOMIC_AGGREGATE of 1 octets is malformed");
+    assert.equal(discarded("40 05 04 00000001"), "LOCAL_PREF came from another AS");
+    assert.equal(discarded("40 01 01 00"), "ORIGIN is there twice");
+    assert.equal(discarded("c0 63 00 c0 63 00"), "Attribute 99 is there twice");
+    assert.equal(discarded("80 63 00"), undefined);
   });
 
   test("prefixes of a family that is not negotiated are skipped", () => {
