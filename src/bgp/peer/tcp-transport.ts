@@ -1,8 +1,10 @@
 import type { OnReadOpts, Socket } from "node:net";
+import { networkInterfaces } from "node:os";
 import { type AcceptedTcp, connectTcp, TcpListener } from "../../kernel/tcp-socket.ts";
 import type { Clock } from "../../lib/clock.ts";
 import { errorMessage } from "../../lib/errors.ts";
 import { type IpAddr, parseIpAddr } from "../../lib/ip-addr.ts";
+import { addressBeside } from "./interface-address.ts";
 import { ReadTurns, type WaitingReader } from "./read-turns.ts";
 import type { Connection, ConnectionHandlers, IncomingConnection, Transport } from "./transport.ts";
 
@@ -76,6 +78,10 @@ class TcpConnection implements Connection, WaitingReader {
 
   get remoteAddress(): IpAddr {
     return plainAddress(this.#socket.remoteAddress);
+  }
+
+  get otherLocalAddress(): IpAddr | undefined {
+    return addressBeside(this.localAddress, networkInterfaces());
   }
 
   get zone(): string | undefined {
