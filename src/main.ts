@@ -11,8 +11,8 @@ interface Command {
 
 const daemons: Readonly<Record<string, Command>> = {
   node: {
-    summary: "what the calico-node container runs: start-up, then felix and bgp",
-    run: async () => (await import("./wiring/node.ts")).runNodeProcess(process.env),
+    summary: "what the calico-node container runs: start-up, then felix and bgp; node status",
+    run: async (argv) => (await import("./wiring/node-command.ts")).runNodeCommand(argv, process),
   },
   felix: {
     summary: "routes, policy and the CNI agent of one node",

@@ -43,6 +43,7 @@ export const peerText: RowsText = each((row) => {
   const { negotiated, counters, config } = peer;
   const lines: (readonly [string, string])[] = [
     ["Session", `${peer.name} (${peer.type}${peer.origin === null ? "" : `, ${peer.origin}`})`],
+    ...(peer.description === null ? [] : [["Description", peer.description] as const]),
     ["Neighbor", `${peer.address} AS ${peer.asn ?? "unknown"}`],
     ["State", `${peer.state} since ${peer.since}`],
     ["Reason", peer.reason],
@@ -64,6 +65,7 @@ export const peerText: RowsText = each((row) => {
     lines.push(
       ["Received", countsText(counters.received)],
       ["Sent", countsText(counters.sent)],
+      ["Malformed", malformedText(counters)],
       ["Established", `${counters.established} times, ${counters.queuedBytes} octets queued`],
     );
   }
@@ -149,6 +151,12 @@ function countsText(counts: NonNullable<PeerDetail["counters"]>["sent"]): string
     `${open} OPEN, ${update} UPDATE, ${notification} NOTIFICATION, ${keepalive} KEEPALIVE, ` +
     `${routeRefresh} ROUTE-REFRESH, ${bytes} octets`
   );
+}
+
+/** What was done about it (RFC 7606). */
+function malformedText(counters: NonNullable<PeerDetail["counters"]>): string {
+  const { treatedAsWithdraw, attributeDiscard } = counters;
+  return `${treatedAsWithdraw} UPDATE treated as withdraw, ${attributeDiscard} with an attribute discarded`;
 }
 
 function capabilityNames(capabilities: readonly Capability[] | undefined): string {

@@ -47,6 +47,7 @@ export function* peerRows({ speaker, host, startedAt }: RunningSpeaker): Generat
 export interface PeerDetail extends PeerRow {
   /** What made it. */
   readonly origin: string | null;
+  readonly description: string | null;
   readonly lastError: string | null;
   readonly negotiated: NegotiatedView | null;
   readonly counters: PeerCounters | null;
@@ -69,6 +70,7 @@ export function peerDetail(running: RunningSpeaker, name: string): PeerDetail {
   return {
     ...row,
     origin: known?.origin ?? null,
+    description: known?.description ?? null,
     lastError: status?.lastError ?? null,
     negotiated: negotiatedView(status),
     counters: status?.counters ?? null,

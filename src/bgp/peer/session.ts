@@ -384,7 +384,9 @@ export class Session {
   #jittered(timer: FsmTimer, seconds: number): number {
     const isExact = timer === "hold" || timer === "sendHold" || timer === "delayOpen";
     const share = isExact ? 1 : 0.75 + this.#deps.random() / 4;
-    return seconds * 1000 * share;
+    const { idleHoldSeconds = seconds } = this.#config.peer;
+    const wanted = timer === "idleHold" ? Math.min(seconds, idleHoldSeconds) : seconds;
+    return wanted * 1000 * share;
   }
 }
 

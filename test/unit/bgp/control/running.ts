@@ -12,6 +12,23 @@ import { parseIpAddr } from "../../../../src/lib/ip-addr.ts";
 import { Secret } from "../../../../src/lib/secret.ts";
 import { type PlainPeer, plainSpeaker } from "../speaker/plain.ts";
 
+const counts = {
+  open: 3,
+  update: 7,
+  notification: 2,
+  keepalive: 11,
+  routeRefresh: 0,
+  bytes: 1000,
+};
+const counters = {
+  received: counts,
+  sent: counts,
+  established: 3,
+  queuedBytes: 0,
+  treatedAsWithdraw: 0,
+  attributeDiscard: 0,
+};
+
 /** A reflector at 10.0.0.1 whose sessions are only said to be there. */
 export class FakeRunning implements RunningSpeaker {
   readonly speaker: Speaker = new Speaker();
@@ -46,10 +63,10 @@ export class FakeRunning implements RunningSpeaker {
     }
   }
 
+  /** A flush that was asked for is done at once. */
   post(event: SpeakerEvent): void {
     const effects = this.speaker.handle(event);
-    const isUnfinished = effects.some((each) => each.kind === "flushSoon" && each.continues);
-    if (isUnfinished) this.post({ kind: "flush" });
+    if (effects.some(({ kind }) => kind === "flushSoon")) this.post({ kind: "flush" });
   }
 
   get host(): SpeakerHost {
@@ -70,6 +87,8 @@ export class FakeRunning implements RunningSpeaker {
       since: this.startedAt,
       reason: "Established",
       ...(negotiated === undefined ? {} : { negotiated }),
+      ...(peer.config.password === undefined ? {} : { lastError: 'Cease: "later"' }),
+      counters,
     }));
   }
 }

@@ -39,7 +39,6 @@ function tell(name: string, first: number, count: number): void {
     endOfRib: [],
   } as const;
   running.post({ kind: "peer", event: { kind: "update", name, update } });
-  running.post({ kind: "flush" });
 }
 
 before(async () => {
@@ -114,7 +113,6 @@ describe("the control socket", () => {
     const announced = [{ prefixes, nextHop: "10.0.0.2" as never }];
     const update = { kind: "update", withdrawn: [], announced, attributes, endOfRib: [] } as const;
     running.post({ kind: "peer", event: { kind: "update", name, update } });
-    running.post({ kind: "flush" });
     const one = client();
     const prefix = "10.65.0.0/26";
     const [chosen] = await one.ask({ request: "rib", prefix });

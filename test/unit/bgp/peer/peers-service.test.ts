@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
+import type { PeerConfig } from "../../../../src/bgp/peer/peer.ts";
 import { encodeWithdrawals } from "../../../../src/bgp/wire/encode-updates.ts";
 import { encodeNotification } from "../../../../src/bgp/wire/notification.ts";
 import { encodeRouteRefresh } from "../../../../src/bgp/wire/route-refresh.ts";
 import type { Asn } from "../../../../src/lib/asn.ts";
 import { hostPrefix } from "../../../../src/lib/prefix.ts";
 import { Secret } from "../../../../src/lib/secret.ts";
+import { withHeader } from "../../../support/hex.ts";
 import { pack, unpack } from "../../../support/packed-prefixes.ts";
 import type { MemoryConnection } from "./memory-network.ts";
 import {
@@ -313,6 +315,20 @@ suite("createPeers", () => {
     assert.deepEqual([kinds(a), kinds(b)], [[], []]);
   });
 
+  test("failures make a peer wait, and no longer than idleHoldSeconds", () => {
+    const opens = (changes: Partial<PeerConfig>) => {
+      const world = new World();
+      const [a, b] = [world.speaker(addressA), world.speaker(addressB)];
+      a.peers.configure([peer(a, b, changes)]);
+      b.peers.configure([peer(b, a, { remoteAs: 65000 as Asn, passive: true })]);
+      world.pass(120);
+      return a.peers.status()[0]?.counters?.sent.open ?? 0;
+    };
+    const [patient, eager] = [opens({}), opens({ idleHoldSeconds: 1 })];
+    assert.ok(patient < 15, `${patient} tries`);
+    assert.ok(eager > 60, `${eager} tries`);
+  });
+
   test("a shut-down peer stays Idle, and the other end hears why", () => {
     const world = new World();
     const [a, b] = world.pair();
@@ -392,6 +408,25 @@ suite("createPeers", () => {
     b.peers.configure([]);
     world.pass(0.1);
     assert.equal(a.peers.status()[0]?.negotiated, undefined);
+  });
+
+  test("counts malformed UPDATEs, and tells the last of them", () => {
+    const world = new World();
+    const [a, b] = world.pair();
+    const send = (body: string) => a.peers.send("Mesh_10.0.0.2", withHeader(2, body));
+    const [origin, rest] = ["40010100", "400200 40030464636361 180a0102"];
+    send(`0000 0012 ${origin} 40060100 ${rest}`);
+    send(`0000 000e 40010103 ${rest}`);
+    send(`0000 000e ${origin} ${rest}`);
+    world.pass(0.1);
+    const [status] = b.peers.status();
+    const { attributeDiscard, treatedAsWithdraw } = status?.counters ?? {};
+    assert.deepEqual([attributeDiscard, treatedAsWithdraw], [1, 1]);
+    assert.equal(
+      status?.lastError,
+      "Malformed UPDATE treated as withdraw: ORIGIN of 1 octets is malformed",
+    );
+    assert.equal(status?.state, "Established");
   });
 
   test("refresh markers are told, what is not negotiated or not known is ignored", () => {
