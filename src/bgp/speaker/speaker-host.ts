@@ -5,6 +5,7 @@ import type { BfdStatus } from "../bfd/bfd.ts";
 import { BfdPeers } from "../bfd/bfd-peers.ts";
 import { createBfd, type RunningBfd } from "../bfd/bfd-service.ts";
 import type { FibSync } from "../fib/fib-sync.ts";
+import type { MessageTap } from "../peer/message-tap.ts";
 import type { PeerConfig, PeerEvent, PeerStatus } from "../peer/peer.ts";
 import { createPeers, type RunningPeers } from "../peer/peers-service.ts";
 import type { SpeakerEffect, SpeakerEvent, SpeakerTimer } from "./events.ts";
@@ -21,6 +22,12 @@ export interface SpeakerHostDeps {
   readonly signal: AbortSignal;
 }
 
+/** Looks on, and must be quick. It is called before what it is told of has an effect. */
+export interface SpeakerWatcher {
+  readonly event?: (event: SpeakerEvent) => void;
+  readonly messages?: MessageTap;
+}
+
 /** The shell around a speaker: gives it events one at a time and does what it asks. */
 export class SpeakerHost {
   readonly #speaker: Speaker;
@@ -29,6 +36,7 @@ export class SpeakerHost {
   readonly #timers = new Map<SpeakerTimer, () => void>();
   readonly #bfd: RunningBfd;
   readonly #bfdPeers: BfdPeers;
+  readonly #watchers = new Set<SpeakerWatcher>();
   #isBusy = false;
   #restUntilMs = 0;
   #peers: { readonly running: RunningPeers; readonly key: string; stop(): void } | undefined;
@@ -54,11 +62,18 @@ export class SpeakerHost {
     this.#isBusy = true;
     try {
       for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) {
+        for (const watcher of this.#watchers) watcher.event?.(next);
         for (const effect of this.#speaker.handle(next)) this.#perform(effect);
       }
     } finally {
       this.#isBusy = false;
     }
+  }
+
+  /** From now on `watcher` sees every event and message. Gives what ends that. */
+  watch(watcher: SpeakerWatcher): () => void {
+    this.#watchers.add(watcher);
+    return () => this.#watchers.delete(watcher);
   }
 
   status(): readonly PeerStatus[] {
@@ -131,7 +146,7 @@ export class SpeakerHost {
 
   /**
    * At the end of this turn of the event loop: what all readable sockets had is one batch. A flush that
-   * took long is followed by as long a rest, so that under load batches become larger.
+   * took long is followed by a rest, so that under load batches become larger.
    */
   #flushSoon(continues: boolean): void {
     const { clock } = this.#deps;
@@ -145,7 +160,7 @@ export class SpeakerHost {
     const startedMs = clock.now();
     this.#postLater({ kind: "flush" });
     const endedMs = clock.now();
-    this.#restUntilMs = endedMs + Math.min(endedMs - startedMs, maxRestMs);
+    this.#restUntilMs = endedMs + Math.min((endedMs - startedMs) / 2, maxRestMs);
   }
 
   #configurePeers(peers: readonly PeerConfig[]): void {
@@ -190,6 +205,9 @@ export class SpeakerHost {
         log,
         signal: AbortSignal.any([signal, own.signal]),
         onEvent: (event) => this.#peerEvent(event),
+        tap: (messages) => {
+          for (const watcher of this.#watchers) watcher.messages?.(messages);
+        },
         // What forwards is the kernel, and it has kept its routes, those to our pods at least.
         localRestart: () => ({
           restarting: this.#speaker.isRestarting,
