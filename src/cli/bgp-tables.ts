@@ -23,11 +23,20 @@ const peersHeading = [
   "REASON",
 ];
 
-export const peersText: RowsText = table(peersHeading, (row) => {
+function peerCells(row: unknown): readonly string[] {
   const { name, address, asn, type, state, since, received, sent, reason } = row as PeerRow;
   const why = state === "Established" ? "" : reason;
   const counts = [String(received), String(sent)];
   return [name, address, String(asn ?? ""), type, state, shortTime(since), ...counts, why];
+}
+
+export const peersText: RowsText = table(peersHeading, peerCells);
+
+const wideHeading = [...peersHeading, "MADE BY", "LAST ERROR", "DESCRIPTION"];
+
+export const peersWideText: RowsText = table(wideHeading, (row) => {
+  const { origin, lastError, description } = row as PeerRow;
+  return [...peerCells(row), origin ?? "", lastError ?? "", description ?? ""];
 });
 
 const ribHeading = ["PREFIX", "NEXT HOP", "FROM", "LOCAL PREF", "MED", "AS PATH", "ORIGIN", ""];
