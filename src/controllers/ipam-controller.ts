@@ -1,11 +1,13 @@
 import type { KubeControllersConfigurationSpec } from "../api/resources/kube-controllers-configuration.ts";
 import { type Datastore, isDatastoreError } from "../datastore/datastore.ts";
+import { runSyncer } from "../datastore/reflector.ts";
 import type { Ipam, Survey } from "../ipam/ipam.ts";
 import type { Clock } from "../lib/clock.ts";
 import { durationSeconds } from "../lib/duration.ts";
 import { errorMessage } from "../lib/errors.ts";
 import type { Logger } from "../lib/log.ts";
-import type { Service } from "../lib/service.ts";
+import { PacedRunner } from "../lib/paced-runner.ts";
+import { runServices, type Service } from "../lib/service.ts";
 import {
   type CollectionPlan,
   IpamCollector,
@@ -38,17 +40,40 @@ const releaseMs = 30_000;
 export function ipamController(ports: IpamControllerPorts): Service {
   const { clock, log } = ports;
   const collector = new IpamCollector();
+  const paces = { minIntervalMs: shortestTickMs, retryIntervalMs: retryMs };
+  const runner = new PacedRunner({ ...paces, maxIntervalMs: Number.POSITIVE_INFINITY }, clock);
   return async (signal) => {
-    while (!signal.aborted) {
-      let waitMs = retryMs;
-      try {
-        waitMs = await collectOnce(collector, ports, signal);
-      } catch (error) {
-        if (!signal.aborted) log.error({ reason: errorMessage(error) }, "Cannot collect garbage");
-      }
-      await clock.sleep(waitMs, signal).catch(() => undefined);
-    }
+    let cancelTick: (() => void) | undefined;
+    const look = async () => {
+      const waitMs = await collectOnce(collector, ports, signal);
+      cancelTick?.();
+      cancelTick = clock.setTimer(waitMs, () => runner.request());
+    };
+    const onError = (error: unknown) => {
+      if (!signal.aborted) log.error({ reason: errorMessage(error) }, "Cannot collect garbage");
+    };
+    runner.request();
+    await runServices(
+      [(stop) => runner.start(look, onError, stop), (stop) => requestOnChange(runner, ports, stop)],
+      signal,
+    );
+    cancelTick?.();
   };
+}
+
+/** Another grace period, an unlocked datastore, or a node that is gone: look at once. */
+function requestOnChange(
+  runner: PacedRunner,
+  ports: IpamControllerPorts,
+  signal: AbortSignal,
+): Promise<void> {
+  const request = () => runner.request();
+  const callbacks = { onUpdates: request, onStatus: request };
+  return runSyncer(
+    { kinds: ["ClusterInformation", "KubeControllersConfiguration", "Node"] },
+    { ...ports, callbacks },
+    signal,
+  );
 }
 
 /** One look, and what follows from it. @returns when to look again, in ms. */

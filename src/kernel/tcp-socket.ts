@@ -35,7 +35,7 @@ const IPV6_V6ONLY = 26;
 /** All nodes of a cluster may come up at once. The kernel takes net.core.somaxconn of it. */
 const backlog = 4096;
 /** Connections taken in one turn: a burst must not keep the timers waiting. */
-const acceptBatch = 256;
+const acceptBatch = 64;
 const descriptorShortageMs = 100;
 const { EMFILE, ENFILE, ENOBUFS, ENOMEM } = constants.errno;
 

@@ -1,11 +1,15 @@
 /**
- * Waits until `condition` gives something true, asked every 20 ms.
+ * Waits until `condition` gives something true, asked every `intervalMs`.
  *
  * @throws {Error} after `timeoutMs`, with what the condition gave or threw last.
  */
 export async function waitFor<Value>(
   condition: () => Value | Promise<Value>,
-  { timeoutMs = 10_000, what = "condition" }: { timeoutMs?: number; what?: string } = {},
+  {
+    timeoutMs = 10_000,
+    what = "condition",
+    intervalMs = 20,
+  }: { timeoutMs?: number; what?: string; intervalMs?: number } = {},
 ): Promise<NonNullable<Value>> {
   const end = performance.now() + timeoutMs;
   let last: unknown;
@@ -16,7 +20,7 @@ export async function waitFor<Value>(
     } catch (error) {
       last = error;
     }
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await new Promise((resolve) => setTimeout(resolve, intervalMs));
   }
   throw new Error(`Cannot wait longer than ${timeoutMs} ms for ${what}`, { cause: last });
 }

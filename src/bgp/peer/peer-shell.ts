@@ -55,6 +55,8 @@ export class PeerShell {
   #lastFailure: string | undefined;
   #lastError: string | undefined;
   #hasWarned = false;
+  #treatedAsWithdraw = 0;
+  #attributeDiscard = 0;
   #isStarted = false;
   #held: string | undefined;
 
@@ -64,7 +66,8 @@ export class PeerShell {
     this.#deps = deps;
     this.#since = deps.clock.date();
     this.#main = this.#newSession();
-    if (config.peer.shutdown !== undefined) this.#held = "Administratively down";
+    const { shutdown } = config.peer;
+    if (shutdown !== undefined) this.#held = shutdownText(shutdown.message);
   }
 
   get isEstablished(): boolean {
@@ -128,6 +131,8 @@ export class PeerShell {
         sent: this.#sent.counts,
         established: this.#establishedCount,
         queuedBytes: this.#main.queuedBytes,
+        treatedAsWithdraw: this.#treatedAsWithdraw,
+        attributeDiscard: this.#attributeDiscard,
       },
     };
   }
@@ -218,14 +223,23 @@ export class PeerShell {
   }
 
   #update(update: UpdateMessage): void {
-    const { treatedAsWithdraw } = update;
+    const { treatedAsWithdraw, discarded } = update;
     if (treatedAsWithdraw !== undefined) {
-      // Once a session: a peer must not be able to fill our log.
-      const level = this.#hasWarned ? "debug" : "warn";
-      this.#hasWarned = true;
-      this.#deps.log[level]({ reason: treatedAsWithdraw }, "Malformed UPDATE treated as withdraw");
+      this.#treatedAsWithdraw++;
+      this.#malformed("Malformed UPDATE treated as withdraw", treatedAsWithdraw);
+    } else if (discarded !== undefined) {
+      this.#attributeDiscard++;
+      this.#malformed("Malformed attribute discarded", discarded);
     }
     this.#deps.onEvent({ kind: "update", name: this.config.name, update });
+  }
+
+  /** Warns once a session: a peer must not be able to fill our log. */
+  #malformed(what: string, reason: string): void {
+    const level = this.#hasWarned ? "debug" : "warn";
+    this.#hasWarned = true;
+    this.#deps.log[level]({ reason }, what);
+    this.#lastError = `${what}: ${reason}`;
   }
 
   /** A family that was not negotiated, and a subtype that is not known, are ignored (RFC 7313 section 4). */
@@ -294,6 +308,10 @@ export class PeerShell {
     this.#since = this.#deps.clock.date();
     if (state === "Established") this.#lastFailure = undefined;
   }
+}
+
+function shutdownText(message: string): string {
+  return message === "" ? "Administratively down" : `Administratively down: ${message}`;
 }
 
 /** Ends a connection that nobody wants with Cease/Connection Rejected (RFC 4486 section 4). */

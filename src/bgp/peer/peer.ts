@@ -145,6 +145,10 @@ export interface PeerCounters {
   readonly sent: MessageCounts;
   readonly established: number;
   readonly queuedBytes: number;
+  /** UPDATEs that were treated as withdraw (RFC 7606). */
+  readonly treatedAsWithdraw: number;
+  /** UPDATEs of which an attribute was discarded (RFC 7606). */
+  readonly attributeDiscard: number;
 }
 
 export interface MessageCounts {

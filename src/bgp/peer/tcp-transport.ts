@@ -98,7 +98,7 @@ class TcpConnection implements Connection, WaitingReader {
     const socket = this.#socket;
     if (!socket.writable) return;
     this.#deps.corks.hold(socket);
-    socket.write(bytes, this.#taken);
+    socket.write(bufferOf(bytes), this.#taken);
     if (socket.writableLength >= flushBytes) socket.uncork();
   }
 
@@ -188,6 +188,17 @@ class IncomingTcpConnection extends TcpConnection implements IncomingConnection 
   limitHops(hops: number): boolean {
     return this.#tcp.limitHops(hops);
   }
+}
+
+let lastBytes: Uint8Array | undefined;
+let lastBuffer: Buffer | undefined;
+
+/** What Node would make of it at each write: one that goes to many sockets in a row is made once. */
+function bufferOf(bytes: Uint8Array): Buffer {
+  if (bytes === lastBytes && lastBuffer !== undefined) return lastBuffer;
+  lastBytes = bytes;
+  lastBuffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return lastBuffer;
 }
 
 /** Without the interface of a link-local address; "::" when not connected. */

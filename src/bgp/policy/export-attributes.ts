@@ -12,7 +12,7 @@ import { wellKnown } from "./well-known.ts";
 export { normalRoutePriority } from "./metric.ts";
 
 /** MED of a route that another node of our AS owns. */
-export const secondHandMed: number = 100;
+const secondHandMed = 100;
 
 export type NextHopMode = "Auto" | "Self" | "Keep";
 

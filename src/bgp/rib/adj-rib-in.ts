@@ -113,6 +113,11 @@ export class AdjRibIn {
     return ((this.#flags[path] as number) & flag.condemned) === 0 ? path : 0;
   }
 
+  /** Of a path that was removed as well, until `reclaim`. */
+  prefixAt(slot: number): number {
+    return this.#prefix[slot] as number;
+  }
+
   peerAt(slot: number): number {
     return this.#peer[slot] as number;
   }

@@ -3,7 +3,7 @@ import type { Prefix } from "../../lib/prefix.ts";
 import type { PackedPrefixes, PathAttributes } from "../wire/message.ts";
 import { AdjRibIn, localPeer, type Rewrite, type StoredPath } from "./adj-rib-in.ts";
 import type { AttributeStore } from "./attribute-store.ts";
-import { type Decision, decide, type Path } from "./decision.ts";
+import { type Decision, decide, type Path, ranked } from "./decision.ts";
 import { DecisionMemo, noPath } from "./decision-memo.ts";
 import { IdSet } from "./id-column.ts";
 import { LocRib } from "./loc-rib.ts";
@@ -26,6 +26,12 @@ export type Candidate = ({ readonly path: Path } | { readonly rejected: string }
 
 /** What a stored path to a prefix is worth. */
 export type Judge = (stored: StoredPath, prefixId: number) => Candidate;
+
+/** A path with its number in the Adj-RIB-In. */
+export interface NumberedPath {
+  readonly slot: number;
+  readonly path: Path;
+}
 
 /** All RIBs of one family: what peers tell goes in, decisions on what changed come out. */
 export class FamilyRib {
@@ -124,6 +130,16 @@ export class FamilyRib {
       if ("path" in candidate) eligible.push(candidate.path);
     }
     return decide(eligible);
+  }
+
+  /** All paths to a prefix that may be used, best first (RFC 7911). */
+  rankedPaths(prefixId: number, judge: Judge): readonly NumberedPath[] {
+    const slots = new Map<Path, number>();
+    for (const stored of this.adjIn.paths(prefixId)) {
+      const candidate = judge(stored, prefixId);
+      if ("path" in candidate) slots.set(candidate.path, stored.slot);
+    }
+    return ranked([...slots.keys()]).map((path) => ({ slot: slots.get(path) ?? 0, path }));
   }
 
   /** Frees the ids of prefixes to which no path is left, after a batch. */

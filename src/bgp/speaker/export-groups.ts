@@ -1,28 +1,25 @@
+import { invariant } from "../../lib/brand.ts";
 import { getOrCreate } from "../../lib/collections.ts";
-import { type IpAddr, ipFamily } from "../../lib/ip-addr.ts";
+import type { IpAddr } from "../../lib/ip-addr.ts";
 import { advertisementsOf } from "../config/communities.ts";
 import type { SpeakerConfig } from "../config/speaker-config.ts";
+import type { Negotiated } from "../peer/peer.ts";
 import type { ExportTarget } from "../policy/export-attributes.ts";
 import type { ExportPeer, ExportVerdict } from "../policy/export-policy.ts";
 import { RouteFilters } from "../policy/filter.ts";
-import { localPeer } from "../rib/adj-rib-in.ts";
 import type { OutRoute } from "../rib/adj-rib-out.ts";
 import type { FamilyRib } from "../rib/family-rib.ts";
 import type { BestRoute } from "../rib/loc-rib.ts";
 import { PrefixList } from "../rib/packed-prefix.ts";
-import { type PeerBytes, UpdateGroup } from "../rib/update-group.ts";
+import type { PeerBytes, UpdateGroup } from "../rib/update-group.ts";
+import type { EncodeOptions } from "../wire/context.ts";
 import { encodeEndOfRib } from "../wire/encode-updates.ts";
+import { maxExtendedLength, maxMessageLength } from "../wire/header.ts";
 import { encodeRouteRefresh } from "../wire/route-refresh.ts";
-import { type ExportRules, type ExportSource, GroupPolicy } from "./group-policy.ts";
-import { defaultRoute, originatesDefault } from "./local-routes.ts";
+import { ExportGroup } from "./export-group.ts";
+import type { ExportRules, ExportSource } from "./group-policy.ts";
+import { originatesDefault } from "./local-routes.ts";
 import { isExternal, type PeerState } from "./speaker-peers.ts";
-
-interface Group {
-  readonly updates: UpdateGroup;
-  readonly policy: GroupPolicy;
-  /** Prefix ids below are in it. Once all are, every change is. */
-  filledTo: number;
-}
 
 /** Subtypes of ROUTE-REFRESH (RFC 7313 section 3.2). */
 const refreshSubtype = { begin: 1, end: 2 } as const;
@@ -49,7 +46,7 @@ export function exportRules(config: SpeakerConfig, draining: boolean): ExportRul
 export class ExportGroups {
   readonly #rib: FamilyRib;
   readonly #from: ExportSource;
-  readonly #groups = new Map<string, Group>();
+  readonly #groups = new Map<string, ExportGroup>();
   readonly #groupOf = new Map<number, string>();
   #rules: ExportRules | undefined;
 
@@ -73,17 +70,13 @@ export class ExportGroups {
 
   /** Tells all groups of the route that is now the best to a prefix. */
   export(prefixId: number, best: BestRoute | undefined): void {
-    for (const group of this.#groups.values()) this.#exportTo(group, prefixId, best);
+    for (const group of this.#groups.values()) group.export(prefixId, best, this.#rules);
   }
 
   /** What all peers are sent next. Groups that are new take `limit` more prefixes. */
   flush(limit: number): PeerBytes[] {
     const sends: PeerBytes[] = [];
-    for (const group of this.#groups.values()) {
-      if (!group.updates.isFilled) this.#fill(group, limit);
-      group.policy.endBatch();
-      sends.push(...group.updates.flush());
-    }
+    for (const group of this.#groups.values()) sends.push(...group.flush(limit, this.#rules));
     return sends;
   }
 
@@ -143,44 +136,17 @@ export class ExportGroups {
     prefixId: number,
     best: BestRoute | undefined,
   ): ExportVerdict | "default-originate" | "not-best" | undefined {
-    const group = this.#groups.get(this.#groupOf.get(peer) ?? "");
-    if (group === undefined) return undefined;
-    if (group.policy.isDefaultFor(prefixId)) return "default-originate";
-    if (best === undefined) return "not-best";
-    if (this.#rules === undefined) return { accepted: false, step: "no-rule" };
-    return group.policy.judge(prefixId, best, this.#rules);
+    return this.#groupWith(peer)?.explain(prefixId, best, this.#rules);
   }
 
   /** What a peer has been told of a prefix, or is about to be. */
   announcedTo(peer: number, prefixId: number): OutRoute | undefined {
-    const route = this.#updatesOf(peer)?.announces(prefixId);
-    return route?.source === peer ? undefined : route;
+    return this.#groupWith(peer)?.announcedTo(peer, prefixId);
   }
 
-  /** Prefixes that the group of a peer announces; those that it told itself are among them. */
+  /** Routes that the group of a peer announces; those that it told itself are among them. */
   announcedCount(peer: number): number {
     return this.#updatesOf(peer)?.announced ?? 0;
-  }
-
-  #exportTo({ updates, policy }: Group, prefixId: number, best: BestRoute | undefined): void {
-    const rules = this.#rules;
-    if (rules === undefined) updates.update(prefixId, 0, 0);
-    else if (policy.isDefaultFor(prefixId)) {
-      updates.update(prefixId, policy.defaultRoute(rules), localPeer);
-    } else if (best === undefined) updates.update(prefixId, 0, 0);
-    else updates.update(prefixId, policy.exported(prefixId, best, rules), best.peer);
-  }
-
-  /** Puts the next prefixes of the Loc-RIB into a group that is new. */
-  #fill(group: Group, limit: number): void {
-    const { loc, table } = this.#rib;
-    const end = Math.min(group.filledTo + limit, table.idEnd);
-    for (let prefixId = group.filledTo; prefixId < end; prefixId++) {
-      const best = loc.get(prefixId);
-      if (best !== undefined) this.#exportTo(group, prefixId, best);
-    }
-    group.filledTo = end;
-    group.updates.isFilled = end === table.idEnd;
   }
 
   /** Undefined when the peer's session does not carry this family. */
@@ -188,42 +154,45 @@ export class ExportGroups {
     const { negotiated } = state;
     const { family } = this.#rib;
     if (negotiated === undefined || !negotiated.families.includes(family)) return undefined;
-    if (ipFamily(negotiated.localAddress) !== family) return undefined;
     return JSON.stringify([
       this.#targetOf(state, negotiated.localAddress),
       state.peer.config.reflectorClient !== undefined,
       state.peer.policy.exportFilters,
       originatesDefault(state.peer.policy, family),
-      negotiated.fourOctetAs,
-      negotiated.extendedMessages === true,
       this.#isLongLived(state),
+      this.#encodeOptions(negotiated),
+      state.peer.policy.addPathLimit,
     ]);
   }
 
-  #group(key: string, state: PeerState): Group {
+  #group(key: string, state: PeerState): ExportGroup {
     return getOrCreate(this.#groups, key, () => {
       const { negotiated, peer } = state;
-      const options = {
-        fourOctetAs: negotiated?.fourOctetAs ?? true,
-        ...(negotiated?.extendedMessages === true ? { maxMessageLength: 65_535 } : {}),
-      };
-      const { attributes } = this.#from;
-      const updates = new UpdateGroup(options, { table: this.#rib.table, attributes });
-      updates.isFilled = this.#rib.loc.size === 0;
-      const target = this.#targetOf(state, negotiated?.localAddress ?? peer.config.address);
-      const defaultOriginate = originatesDefault(peer.policy, this.#rib.family);
-      const to = { peer: this.#exportPeer(state), target, defaultOriginate };
-      const policy = new GroupPolicy(this.#rib, this.#from, to);
-      const group = { updates, policy, filledTo: 0 };
-      if (defaultOriginate) this.#exportDefault(group);
+      invariant(negotiated !== undefined, "peers of a group have sessions");
+      const encode = this.#encodeOptions(negotiated);
+      const { addPathLimit } = peer.policy;
+      const group = new ExportGroup(this.#rib, this.#from, {
+        peers: {
+          peer: this.#exportPeer(state),
+          target: this.#targetOf(state, negotiated.localAddress),
+          defaultOriginate: originatesDefault(peer.policy, this.#rib.family),
+          extendedNextHop: encode.extendedNextHop === true,
+        },
+        encode,
+        ...(addPathLimit === undefined ? {} : { addPathLimit }),
+      });
+      group.exportDefault(this.#rules);
       return group;
     });
   }
 
-  /** No best route stands for it: `#fill` would pass it by. */
-  #exportDefault(group: Group): void {
-    const prefixId = this.#rib.table.findPrefix(defaultRoute[this.#rib.family]);
-    if (prefixId >= 0) this.#exportTo(group, prefixId, this.#rib.loc.get(prefixId));
+  #encodeOptions({ fourOctetAs, extendedMessages, extendedNextHop, addPath }: Negotiated) {
+    return {
+      fourOctetAs,
+      addPath: addPath?.send.includes(this.#rib.family) === true,
+      extendedNextHop: extendedNextHop === true,
+      maxMessageLength: extendedMessages === true ? maxExtendedLength : maxMessageLength,
+    } satisfies EncodeOptions;
   }
 
   #targetOf({ peer }: PeerState, localAddress: IpAddr): ExportTarget {
@@ -258,8 +227,12 @@ export class ExportGroups {
     return families.some(({ family }) => family === this.#rib.family);
   }
 
+  #groupWith(peer: number): ExportGroup | undefined {
+    return this.#groups.get(this.#groupOf.get(peer) ?? "");
+  }
+
   #updatesOf(peer: number): UpdateGroup | undefined {
-    return this.#groups.get(this.#groupOf.get(peer) ?? "")?.updates;
+    return this.#groupWith(peer)?.updates;
   }
 
   #disposeIfEmpty(key: string | undefined): void {

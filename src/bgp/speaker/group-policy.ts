@@ -1,3 +1,4 @@
+import { type IpAddr, ipFamily } from "../../lib/ip-addr.ts";
 import type { SpeakerConfig } from "../config/speaker-config.ts";
 import {
   type Advertisement,
@@ -6,7 +7,6 @@ import {
   exportAttributes,
   exportedLocalPref,
   nextHopFor,
-  secondHandMed,
   withCommunities,
 } from "../policy/export-attributes.ts";
 import {
@@ -43,7 +43,7 @@ export interface ExportRules {
 export interface ExportSource {
   readonly attributes: AttributeStore;
   readonly peers: SpeakerPeers;
-  readonly forwarding: Pick<Forwarding, "interfaceOf">;
+  readonly forwarding: Pick<Forwarding, "interfaceOf" | "judge">;
 }
 
 /** Whom a group's policy is for. */
@@ -52,6 +52,8 @@ export interface GroupPeers {
   readonly target: ExportTarget;
   /** A default route with us as next hop, whatever the RIB has. */
   readonly defaultOriginate: boolean;
+  /** IPv4 routes may have an IPv6 next hop (RFC 8950). */
+  readonly extendedNextHop: boolean;
 }
 
 const dropped = { med: 4, localPref: 5, originatorId: 9, clusterList: 10 } as const;
@@ -68,6 +70,7 @@ export class GroupPolicy {
   readonly #peer: ExportPeer;
   readonly #target: ExportTarget;
   readonly #defaultOriginate: boolean;
+  readonly #extendedNextHop: boolean;
   readonly #memo: ExportMemo;
   readonly #editor = new RouteEditor();
 
@@ -77,6 +80,7 @@ export class GroupPolicy {
     this.#peer = to.peer;
     this.#target = to.target;
     this.#defaultOriginate = to.defaultOriginate;
+    this.#extendedNextHop = to.extendedNextHop;
     this.#memo = new ExportMemo(from.attributes);
   }
 
@@ -104,7 +108,7 @@ export class GroupPolicy {
       sourceRouterId: 0,
     };
     const { attributes, nextHop } = exportAttributes(route, this.#target, this.#self(rules));
-    return this.#from.attributes.intern(attributes, nextHop);
+    return this.#isCarried(nextHop) ? this.#from.attributes.intern(attributes, nextHop) : 0;
   }
 
   /** What export policy says of a route. */
@@ -142,6 +146,7 @@ export class GroupPolicy {
   }
 
   #edited(route: RouteView, best: BestRoute, rules: ExportRules): number {
+    if (!this.#isCarried(this.#nextHopOf(route, best.peer))) return 0;
     const isDone = this.#target.external
       ? this.#editForExternal(route, best)
       : this.#editForInternal(route, best, rules);
@@ -156,7 +161,6 @@ export class GroupPolicy {
     if (!editor.prependAs(route, this.#target.localAs)) return false;
     this.#editNextHop(route, peer);
     if (learned !== "local") editor.drop(dropped.med);
-    if (learned === "ibgp" && this.#target.scope !== "all") editor.med(secondHandMed);
     editor.drop(dropped.localPref).drop(dropped.originatorId).drop(dropped.clusterList);
     return true;
   }
@@ -177,11 +181,20 @@ export class GroupPolicy {
   }
 
   #editNextHop(route: RouteView, peer: number): void {
-    const { nextHop } = route;
-    const told = nextHopFor({ nextHop, source: this.#from.peers.sourceOf(peer) }, this.#target);
-    if (told === nextHop) return;
+    const told = this.#nextHopOf(route, peer);
+    if (told === route.nextHop) return;
     this.#editor.drop(nextHopCodes.nextHop).drop(nextHopCodes.mpReach);
     this.#editor.attribute(nextHopAttribute(told));
+  }
+
+  #nextHopOf({ nextHop }: RouteView, peer: number): IpAddr {
+    return nextHopFor({ nextHop, source: this.#from.peers.sourceOf(peer) }, this.#target);
+  }
+
+  /** A route of this family can have such a next hop. */
+  #isCarried(nextHop: IpAddr): boolean {
+    const { family } = this.#rib;
+    return ipFamily(nextHop) === family || (family === 4 && this.#extendedNextHop);
   }
 
   #byPolicy(prefixId: number, best: BestRoute, rules: ExportRules): number {
@@ -212,6 +225,7 @@ export class GroupPolicy {
     const sourceRouterId = this.#routerIdOf(peer);
     const route = { attributes, nextHop, source, sourceRouterId };
     const told = exportAttributes(route, this.#target, this.#self(rules), operations);
+    if (!this.#isCarried(told.nextHop)) return 0;
     return this.#from.attributes.intern(withCommunities(told.attributes, covering), told.nextHop);
   }
 

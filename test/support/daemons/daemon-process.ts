@@ -1,0 +1,46 @@
+import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { promisify } from "node:util";
+
+const run = promisify(execFile);
+
+/** A program that runs in the foreground in a namespace. What it says is kept for a failed test. */
+export class DaemonProcess {
+  readonly #child: ChildProcess;
+  readonly #exit: Promise<void>;
+  output = "";
+
+  constructor(namespace: string, command: readonly string[], env: NodeJS.ProcessEnv = {}) {
+    // ip replaces itself by the program: the child is the program itself.
+    this.#child = spawn("ip", ["netns", "exec", namespace, ...command], {
+      stdio: ["ignore", "pipe", "pipe"],
+      env: { PATH: process.env["PATH"], ...env },
+    });
+    const keep = (chunk: Buffer) => {
+      this.output = (this.output + chunk.toString()).slice(-20_000);
+    };
+    this.#child.stdout?.on("data", keep);
+    this.#child.stderr?.on("data", keep);
+    this.#exit = new Promise((resolve) => this.#child.once("exit", () => resolve()));
+  }
+
+  get hasEnded(): boolean {
+    return this.#child.exitCode !== null || this.#child.signalCode !== null;
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
+  }
+
+  /** Sends the signal and waits for the end. */
+  async end(signal: NodeJS.Signals = "SIGKILL"): Promise<void> {
+    if (this.hasEnded) return;
+    this.#child.kill("SIGCONT");
+    this.#child.kill(signal);
+    await this.#exit;
+  }
+}
+
+/** Output of a program. @throws with what it said when it fails. */
+export async function outputOf(program: string, ...args: readonly string[]): Promise<string> {
+  return (await run(program, args, { maxBuffer: 16 << 20 })).stdout;
+}
