@@ -87,7 +87,7 @@ async function followFile(
   const { config, deps, running } = context;
   const { log } = deps;
   let last = first;
-  const metrics = new MetricsEndpoint((where) => serveSpeakerMetrics(where, running), log);
+  const metrics = new MetricsEndpoint((where) => serveSpeakerMetrics(where, { running, log }));
   metrics.apply(first.metrics);
   running.host.post({ kind: "configured", config: first.config });
   deps.onReload(() => {
