@@ -73,7 +73,15 @@ function printerOf(query: BgpQuery, args: Arguments): RowsText {
 /** Waits where the reader of a pipe is slow: a large RIB does not wait in our memory. */
 async function written(sink: TextSink, text: string): Promise<void> {
   if (sink.write(text) !== false || sink !== process.stdout) return;
-  await new Promise((resolve) => process.stdout.once("drain", resolve).once("error", resolve));
+  const { stdout } = process;
+  if (stdout.destroyed) return;
+  await new Promise<void>((resolve) => {
+    const settle = () => {
+      stdout.off("drain", settle).off("close", settle);
+      resolve();
+    };
+    stdout.on("drain", settle).on("close", settle);
+  });
 }
 
 async function* objectJson(rows: AsyncIterable<unknown>): AsyncGenerator<string> {
