@@ -2,7 +2,7 @@ import { defaultControlPath } from "../bgp/control/control-path.ts";
 import { InputError } from "../lib/errors.ts";
 import { type Arguments, type OptionSpecs, optionsHelp, parseArguments } from "./arguments.ts";
 import { type BgpQuery, bgpQueries, checkWordCount, queryNamed } from "./bgp-queries.ts";
-import type { RowsText } from "./bgp-tables.ts";
+import { linesJson, type RowsText } from "./bgp-tables.ts";
 import { askControl } from "./control-client.ts";
 import type { CommandIo, TextSink } from "./io.ts";
 import { yamlText } from "./output/serialize.ts";
@@ -21,6 +21,8 @@ Usage:
   tortie bgp                             the speaker of this node (the datastore configures it)
   tortie bgp --config FILE               a speaker without a datastore (docs/bgp-config.md)
   tortie bgp --config FILE --check       only says what is wrong with the file
+  tortie bgp ... --record FILE           writes down all that the speaker hears
+  tortie bgp replay FILE [PREFIX]        the routes of a recorded run
 ${Object.values(bgpQueries)
   .map(({ usage, summary }) => `  tortie bgp ${usage.padEnd(40)}${summary}\n`)
   .join("")}
@@ -49,7 +51,14 @@ export async function runBgpQuery(
   const onPage = (cursor: string) => io.stderr.write(`There is more: --cursor ${cursor}\n`);
   const request = query.request(args.words, args);
   const rows = askControl(path, request, { signal, onPage });
-  for await (const text of print(rows)) await written(io.stdout, text);
+  if (query.write !== undefined) {
+    await query.write(rows, args, io);
+    return 0;
+  }
+  for await (const text of print(rows)) {
+    await written(io.stdout, text);
+    if (signal.aborted) break;
+  }
   return 0;
 }
 
@@ -74,13 +83,12 @@ function printerOf(query: BgpQuery, args: Arguments): RowsText {
 async function written(sink: TextSink, text: string): Promise<void> {
   if (sink.write(text) !== false || sink !== process.stdout) return;
   const { stdout } = process;
-  if (stdout.destroyed) return;
   await new Promise<void>((resolve) => {
     const settle = () => {
-      stdout.off("drain", settle).off("close", settle);
+      stdout.off("drain", settle).off("error", settle);
       resolve();
     };
-    stdout.on("drain", settle).on("close", settle);
+    stdout.on("drain", settle).on("error", settle);
   });
 }
 
@@ -88,16 +96,11 @@ async function* objectJson(rows: AsyncIterable<unknown>): AsyncGenerator<string>
   for await (const row of rows) yield `${JSON.stringify(row, null, 2)}\n`;
 }
 
-/** A list may be long or endless: one object a line. */
-async function* linesJson(rows: AsyncIterable<unknown>): AsyncGenerator<string> {
-  for await (const row of rows) yield `${JSON.stringify(row)}\n`;
-}
-
 /** Ctrl-C, or a reader of our output that has gone, ends an answer. */
 function interruption(): AbortSignal {
   const controller = new AbortController();
   process.once("SIGINT", () => controller.abort());
-  process.stdout.once("error", () => controller.abort());
+  process.stdout.on("error", () => controller.abort());
   return controller.signal;
 }
 

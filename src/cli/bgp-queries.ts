@@ -4,6 +4,7 @@ import { InputError } from "../lib/errors.ts";
 import { type Prefix, parsePrefix } from "../lib/prefix.ts";
 import type { Arguments, OptionSpecs } from "./arguments.ts";
 import {
+  linesJson,
   logText,
   peersText,
   peersWideText,
@@ -15,6 +16,8 @@ import {
   whyNotText,
   whyText,
 } from "./bgp-tables.ts";
+import type { CommandIo } from "./io.ts";
+import { writeMrt } from "./write-mrt.ts";
 
 /** One question to a speaker that runs. */
 export interface BgpQuery {
@@ -25,6 +28,8 @@ export interface BgpQuery {
   readonly text: RowsText;
   /** With -o wide; absent: as text. */
   readonly wide?: RowsText;
+  /** Takes the answer, in place of printing it. */
+  readonly write?: (rows: AsyncIterable<unknown>, args: Arguments, io: CommandIo) => Promise<void>;
   /** Its answer has exactly one row. */
   readonly single?: true;
 }
@@ -108,6 +113,17 @@ export const bgpQueries: Readonly<Record<string, BgpQuery>> = {
     request: ([name]) => ({ request: "start", name: word(name, "NAME") }),
     text: shutdownText,
     single: true,
+  },
+  dump: {
+    usage: "dump --mrt FILE",
+    summary: "every route of every peer as an MRT file (RFC 6396)",
+    options: { mrt: { value: "FILE", help: "where it goes" } },
+    request: (_, args) => {
+      word(args.value("mrt"), "--mrt FILE");
+      return { request: "dump" };
+    },
+    text: linesJson,
+    write: (rows, args, io) => writeMrt(rows, args.value("mrt") ?? "", io),
   },
   log: {
     usage: "log [--follow]",

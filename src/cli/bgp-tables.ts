@@ -11,6 +11,11 @@ export type RowsText = (rows: AsyncIterable<unknown>) => AsyncIterable<string>;
 /** Rows from which the widths of a long table are taken. */
 const measuredRows = 200;
 
+/** A list may be long or endless: one object a line. */
+export const linesJson: RowsText = async function* (rows) {
+  for await (const row of rows) yield `${JSON.stringify(row)}\n`;
+};
+
 const peersHeading = [
   "NAME",
   "ADDRESS",

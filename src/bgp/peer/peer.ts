@@ -99,6 +99,10 @@ export interface Negotiated {
     readonly local: readonly Capability[];
     readonly remote: readonly Capability[];
   };
+  /** Hold times that both sides said. */
+  readonly offeredHoldSeconds?: { readonly local: number; readonly remote: number };
+  /** TCP ports of this connection. */
+  readonly ports?: { readonly local: number; readonly remote: number };
 }
 
 /** What the peers tell the speaker. `name` is PeerConfig.name. */

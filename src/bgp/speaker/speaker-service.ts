@@ -9,6 +9,7 @@ import { birdSocketFolder, serveBird } from "../bird-socket/serve-bird.ts";
 import { defaultControlPath } from "../control/control-path.ts";
 import { LogTail } from "../control/log-tail.ts";
 import { serveControl } from "../control/serve-control.ts";
+import type { RecordConfig } from "../record/recording.ts";
 import { DatastoreConfig, type DatastoreConfigDeps } from "./datastore-config.ts";
 import { nodeStatus } from "./node-status.ts";
 import { NodeStatusReporter } from "./report-node-status.ts";
@@ -22,6 +23,8 @@ export interface BgpConfig {
   readonly statusPath?: string;
   /** Of the sockets that answer as BIRD's. Default: TORTIE_RUN_DIR, else /var/run/calico. */
   readonly birdFolder?: string;
+  /** The run is recorded there. */
+  readonly record?: RecordConfig;
 }
 
 export interface BgpDeps extends DatastoreConfigDeps {
@@ -39,7 +42,8 @@ export function runBgp(config: BgpConfig, deps: BgpDeps): Service {
   const { env, statusPath = defaultControlPath(env), birdFolder = birdSocketFolder(env) } = config;
   const metrics = metricsAddress(env);
   const routing = { kernel, ...routeRefreshMs(env) };
-  return runSpeaker({ routing, clock, log }, (running) => {
+  const record = config.record && { record: config.record };
+  return runSpeaker({ routing, clock, log, ...record }, (running) => {
     const startedAt = clock.date();
     let configuredAt = startedAt;
     const source = new DatastoreConfig(config, deps, (next) => {
@@ -58,7 +62,7 @@ export function runBgp(config: BgpConfig, deps: BgpDeps): Service {
     return [
       (signal) => source.run(signal),
       (signal) => reporter.run(signal),
-      (signal) => serveControl(statusPath, { running, tail }, signal),
+      (signal) => serveControl(statusPath, { running, tail, clock }, signal),
       ...(metrics === undefined ? [] : [serveSpeakerMetrics(metrics, { running, log })]),
       serveBird(birdFolder, { running, clock, log }),
     ];

@@ -8,6 +8,7 @@ import { parse } from "yaml";
 import { LogTail } from "../../../src/bgp/control/log-tail.ts";
 import { serveControl } from "../../../src/bgp/control/serve-control.ts";
 import { runBgpQuery } from "../../../src/cli/bgp-command.ts";
+import { systemClock } from "../../../src/lib/clock.ts";
 import { pack } from "../../support/packed-prefixes.ts";
 import { waitFor } from "../../support/wait-for.ts";
 import { FakeRunning, secretNeighbor } from "../bgp/control/running.ts";
@@ -30,7 +31,7 @@ async function bgp(...argv: readonly string[]): Promise<{ stdout: string; stderr
 }
 
 before(async () => {
-  served = serveControl(path, { running, tail }, stop.signal);
+  served = serveControl(path, { running, tail, clock: systemClock }, stop.signal);
   await waitFor(() => statSync(path, { throwIfNoEntry: false }) !== undefined);
   const prefixes = pack(...[0, 1, 2, 3, 4].map((i) => `10.65.${i}.0/24`));
   const announced = [{ prefixes, nextHop: "10.0.0.2" as never }];
