@@ -6,9 +6,6 @@ import { startCommand, type Target, type TargetPlan } from "./target.ts";
 const ownCheckout = fileURLToPath(new URL("../../../", import.meta.url));
 const probeProgram = new URL("../probe/probe.ts", import.meta.url).href;
 
-/** As bin/tortie starts it, but with a probe. */
-const nodeOptions = ["--max-semi-space-size=4"];
-
 export interface TortieOptions {
   /** CPU profiles go there. */
   readonly profileFolder?: string;
@@ -16,7 +13,7 @@ export interface TortieOptions {
   readonly checkout?: string;
 }
 
-/** `tortie bgp --config FILE`, with a probe in its process. */
+/** `bin/tortie bgp --config FILE`, with a probe in its process. */
 export function tortie({ profileFolder, checkout = ownCheckout }: TortieOptions): Target {
   const root = resolve(checkout);
   return {
@@ -34,14 +31,12 @@ export function tortie({ profileFolder, checkout = ownCheckout }: TortieOptions)
         profileFolder === undefined ? {} : { TORTIE_BENCH_PROFILE: resolve(profileFolder) };
       const running = await startCommand(plan, {
         files: { "speaker.yaml": config(plan) },
-        command: [
-          ...[process.execPath, ...nodeOptions, "--import", probeProgram],
-          ...[join(root, "src/main.ts"), "bgp", "--config", file],
-        ],
+        command: [join(root, "bin/tortie"), "bgp", "--config", file],
         env: {
-          NODE_COMPILE_CACHE: join(root, "build/compile-cache"),
-          ...{ MALLOC_MMAP_THRESHOLD_: "131072", TORTIE_RUN_DIR: plan.folder },
-          ...{ TORTIE_BENCH_PROBE: probe, ...profile },
+          NODE_OPTIONS: `--import=${probeProgram}`,
+          TORTIE_RUN_DIR: plan.folder,
+          TORTIE_BENCH_PROBE: probe,
+          ...profile,
         },
       });
       return { ...running, probe };

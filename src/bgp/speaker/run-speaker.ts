@@ -5,6 +5,7 @@ import type { IpAddr } from "../../lib/ip-addr.ts";
 import type { Logger } from "../../lib/log.ts";
 import { runServices, type Service } from "../../lib/service.ts";
 import { FibSync } from "../fib/fib-sync.ts";
+import { type RecordConfig, Recording } from "../record/recording.ts";
 import { NextHops } from "../rib/next-hop.ts";
 import { Reachability } from "./reachability.ts";
 import { Speaker } from "./speaker.ts";
@@ -15,6 +16,8 @@ export interface RunSpeakerDeps {
   readonly routing:
     | { readonly kernel: Kernel; readonly refreshMs?: number; readonly table?: number }
     | { readonly ownAddresses: readonly IpAddr[] };
+  /** Every event is written there. */
+  readonly record?: RecordConfig;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -41,8 +44,12 @@ export function runSpeaker(
     const { clock, log, routing } = deps;
     const speaker = new Speaker();
     const startedAt = clock.date().toISOString();
-    const hostWith = (options: Pick<SpeakerHostDeps, "fib" | "isRestart">) =>
-      new SpeakerHost(speaker, { ...options, clock, log, signal });
+    const recording = deps.record && new Recording(deps.record, { clock, log });
+    const hostWith = (fib: SpeakerHostDeps["fib"]) => {
+      const host = new SpeakerHost(speaker, { fib, clock, log, signal });
+      recording?.watch(host);
+      return host;
+    };
     const start =
       "kernel" in routing
         ? await startOnKernel(speaker, { ...deps, ...routing }, { hostWith, signal })
@@ -50,6 +57,7 @@ export function runSpeaker(
     const { host } = start;
     await runServices([...start.services, ...services({ speaker, host, startedAt })], signal);
     await host.ended();
+    await recording?.close();
   };
 }
 
@@ -58,12 +66,16 @@ interface Start {
   readonly services: readonly Service[];
 }
 
-type HostWith = (options: Pick<SpeakerHostDeps, "fib" | "isRestart">) => SpeakerHost;
+type HostWith = (fib: SpeakerHostDeps["fib"]) => SpeakerHost;
 
-/** Nothing of the kernel is read or written: no privilege is needed. */
+/**
+ * Nothing of the kernel is read or written: no privilege is needed. Whether there was an earlier run
+ * nobody knows, so each start is a restart.
+ */
 function startAlone(ownAddresses: readonly IpAddr[], hostWith: HostWith): Start {
   const fib = { size: 0, setRoutes: () => undefined, converged: () => undefined };
-  const host = hostWith({ fib, isRestart: () => false });
+  const host = hostWith(fib);
+  host.post({ kind: "restarted" });
   host.post({ kind: "nextHops", nextHops: new NextHops({ routes: [], ownAddresses }) });
   return { host, services: [] };
 }
@@ -89,7 +101,8 @@ async function startOnKernel(
   const watched = watchKernel(kernel, { onEvents, clock, log }, signal);
   const adopted = await fib.adopt();
   if (adopted > 0) log.info({ routes: adopted }, "Routes of an earlier run kept");
-  const host = hostWith({ fib, isRestart: () => adopted > 0 });
+  const host = hostWith(fib);
+  if (adopted > 0) host.post({ kind: "restarted" });
   host.post({ kind: "nextHops", nextHops: await reachability.read() });
   return {
     host,
