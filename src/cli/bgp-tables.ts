@@ -65,6 +65,7 @@ export const peerText: RowsText = each((row) => {
     lines.push(
       ["Received", countsText(counters.received)],
       ["Sent", countsText(counters.sent)],
+      ["Malformed", malformedText(counters)],
       ["Established", `${counters.established} times, ${counters.queuedBytes} octets queued`],
     );
   }
@@ -150,6 +151,12 @@ function countsText(counts: NonNullable<PeerDetail["counters"]>["sent"]): string
     `${open} OPEN, ${update} UPDATE, ${notification} NOTIFICATION, ${keepalive} KEEPALIVE, ` +
     `${routeRefresh} ROUTE-REFRESH, ${bytes} octets`
   );
+}
+
+/** What was done about it (RFC 7606). */
+function malformedText(counters: NonNullable<PeerDetail["counters"]>): string {
+  const { treatedAsWithdraw, attributeDiscard } = counters;
+  return `${treatedAsWithdraw} UPDATE treated as withdraw, ${attributeDiscard} with an attribute discarded`;
 }
 
 function capabilityNames(capabilities: readonly Capability[] | undefined): string {

@@ -1,5 +1,8 @@
 import { execFileSync } from "node:child_process";
+import { libc } from "../../src/kernel/netlink/libc.ts";
 import { closeNetns, openNetns } from "../../src/kernel/netns.ts";
+
+const CLONE_NEWNET = 0x40000000;
 
 /** Namespaces of this process that are not removed yet: a failed test leaves none behind. */
 const present = new Set<TestNetns>();
@@ -53,6 +56,11 @@ export class TestNetns implements Disposable {
     this.ip(`link add ${name} type veth peer name ${peerName} netns ${other.name}`);
     this.ip(`link set ${name} up`);
     other.ip(`link set ${peerName} up`);
+  }
+
+  /** Moves this process in for good: its sockets and child processes are there from now on. */
+  enter(): void {
+    if (libc.setns(this.fd, CLONE_NEWNET) < 0) throw new Error(`Cannot enter ${this.name}`);
   }
 
   remove(): void {

@@ -55,6 +55,8 @@ export class PeerShell {
   #lastFailure: string | undefined;
   #lastError: string | undefined;
   #hasWarned = false;
+  #treatedAsWithdraw = 0;
+  #attributeDiscard = 0;
   #isStarted = false;
   #held: string | undefined;
 
@@ -129,6 +131,8 @@ export class PeerShell {
         sent: this.#sent.counts,
         established: this.#establishedCount,
         queuedBytes: this.#main.queuedBytes,
+        treatedAsWithdraw: this.#treatedAsWithdraw,
+        attributeDiscard: this.#attributeDiscard,
       },
     };
   }
@@ -219,14 +223,23 @@ export class PeerShell {
   }
 
   #update(update: UpdateMessage): void {
-    const { treatedAsWithdraw } = update;
+    const { treatedAsWithdraw, discarded } = update;
     if (treatedAsWithdraw !== undefined) {
-      // Once a session: a peer must not be able to fill our log.
-      const level = this.#hasWarned ? "debug" : "warn";
-      this.#hasWarned = true;
-      this.#deps.log[level]({ reason: treatedAsWithdraw }, "Malformed UPDATE treated as withdraw");
+      this.#treatedAsWithdraw++;
+      this.#malformed("Malformed UPDATE treated as withdraw", treatedAsWithdraw);
+    } else if (discarded !== undefined) {
+      this.#attributeDiscard++;
+      this.#malformed("Malformed attribute discarded", discarded);
     }
     this.#deps.onEvent({ kind: "update", name: this.config.name, update });
+  }
+
+  /** Warns once a session: a peer must not be able to fill our log. */
+  #malformed(what: string, reason: string): void {
+    const level = this.#hasWarned ? "debug" : "warn";
+    this.#hasWarned = true;
+    this.#deps.log[level]({ reason }, what);
+    this.#lastError = `${what}: ${reason}`;
   }
 
   /** A family that was not negotiated, and a subtype that is not known, are ignored (RFC 7313 section 4). */

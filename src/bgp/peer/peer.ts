@@ -99,6 +99,10 @@ export interface Negotiated {
     readonly local: readonly Capability[];
     readonly remote: readonly Capability[];
   };
+  /** Hold times that both sides said. */
+  readonly offeredHoldSeconds?: { readonly local: number; readonly remote: number };
+  /** TCP ports of this connection. */
+  readonly ports?: { readonly local: number; readonly remote: number };
 }
 
 /** What the peers tell the speaker. `name` is PeerConfig.name. */
@@ -145,6 +149,10 @@ export interface PeerCounters {
   readonly sent: MessageCounts;
   readonly established: number;
   readonly queuedBytes: number;
+  /** UPDATEs that were treated as withdraw (RFC 7606). */
+  readonly treatedAsWithdraw: number;
+  /** UPDATEs of which an attribute was discarded (RFC 7606). */
+  readonly attributeDiscard: number;
 }
 
 export interface MessageCounts {

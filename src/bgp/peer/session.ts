@@ -6,7 +6,7 @@ import { step } from "../fsm/step.ts";
 import { sendHoldSeconds } from "../fsm/timers.ts";
 import type { DecodeContext } from "../wire/context.ts";
 import { decodeMessage } from "../wire/decode.ts";
-import { type Frame, FrameSplitter } from "../wire/frame.ts";
+import { type Frame, FrameSplitter, wholeMessage } from "../wire/frame.ts";
 import { headerLength } from "../wire/header.ts";
 import type { Message, OpenMessage, RouteRefreshMessage, UpdateMessage } from "../wire/message.ts";
 import {
@@ -19,6 +19,7 @@ import { encodeOpen, openSubcode } from "../wire/open.ts";
 import { encodeKeepalive } from "../wire/route-refresh.ts";
 import { DeadlineTimer } from "./deadline-timer.ts";
 import type { MessageCounter } from "./message-counter.ts";
+import type { MessageTap, TappedMessages } from "./message-tap.ts";
 import { negotiate, withoutCapabilities } from "./negotiate.ts";
 import type { Negotiated, PeerConfig } from "./peer.ts";
 import type { Connection, Transport } from "./transport.ts";
@@ -51,6 +52,7 @@ export interface SessionDeps {
   readonly random: () => number;
   readonly received: MessageCounter;
   readonly sent: MessageCounter;
+  readonly tap?: MessageTap | undefined;
   readonly handlers: SessionHandlers;
 }
 
@@ -177,6 +179,7 @@ export class Session {
     if (this.state !== "Established" || connection === undefined) return false;
     connection.write(bytes);
     this.#deps.sent.addAll(bytes);
+    this.#tapped("sent", bytes);
     this.#watchQueue();
     const queued = connection.queuedBytes;
     if (queued <= this.#config.highWaterBytes) return true;
@@ -295,6 +298,7 @@ export class Session {
 
   #frame(frame: Frame): void {
     this.#deps.received.add(frame.type, headerLength + frame.body.length);
+    if (this.#deps.tap !== undefined) this.#tapped("received", wholeMessage(frame));
     const decoded = decodeMessage(frame, this.#context);
     if (!decoded.ok) {
       this.#dispatch({ kind: "fault", ...decoded });
@@ -313,7 +317,13 @@ export class Session {
     const { holdSeconds, keepaliveSeconds } = this.#fsm;
     const { localAddress, remoteAddress: peerAddress } = connection;
     const session = { holdSeconds, keepaliveSeconds, localAddress, peerAddress };
-    const negotiated = negotiate({ local, remote: open }, session);
+    const { localPort, remotePort } = connection;
+    const hasPorts = localPort !== undefined && remotePort !== undefined;
+    const negotiated = {
+      ...negotiate({ local, remote: open }, session),
+      offeredHoldSeconds: { local: local.holdSeconds, remote: open.holdSeconds },
+      ...(hasPorts && { ports: { local: localPort, remote: remotePort } }),
+    };
     this.#context = {
       fourOctetAs: negotiated.fourOctetAs,
       families: negotiated.families,
@@ -340,6 +350,12 @@ export class Session {
     this.#connection.write(bytes);
     this.#deps.sent.addAll(bytes);
     this.#watchQueue();
+  }
+
+  #tapped(direction: TappedMessages["direction"], bytes: Uint8Array): void {
+    const connection = this.#connection;
+    if (connection === undefined) return;
+    this.#deps.tap?.({ direction, peer: this.#config.peer, connection, bytes });
   }
 
   /** SendHoldTimer (RFC 9687): runs while bytes wait, anew whenever TCP has taken some. */

@@ -12,7 +12,7 @@ export interface ConnectionHandlers {
   readonly closed: (reason: string) => void;
   /** The kernel has taken some of what was written. */
   readonly progressed: () => void;
-  /** All that was written is with the kernel, after there was much. */
+  /** All that was written is with the kernel. */
   readonly drained: () => void;
 }
 
@@ -21,6 +21,9 @@ export interface Connection {
   /** Known once connected. */
   readonly localAddress: IpAddr;
   readonly remoteAddress: IpAddr;
+  /** Known once connected. */
+  readonly localPort?: number | undefined;
+  readonly remotePort?: number | undefined;
   /** Interface of a link-local `remoteAddress`. */
   readonly zone?: string | undefined;
   /** Octets that the kernel has not taken yet. */

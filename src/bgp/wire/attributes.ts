@@ -31,6 +31,8 @@ export const updateSubcode: {
 export interface AttributeScan {
   /** Why every prefix must be treated as withdrawn (RFC 7606); the first reason. */
   readonly withdraw: string | undefined;
+  /** Why an attribute was discarded (RFC 7606); the first reason. */
+  readonly discard: string | undefined;
   readonly hasOrigin: boolean;
   readonly hasAsPath: boolean;
   /** Of NEXT_HOP. */
@@ -58,6 +60,7 @@ class Scan implements AttributeScan {
   /** Start and end of each MP_*, in order. */
   #cuts: number[] | undefined;
   withdraw: string | undefined;
+  discard: string | undefined;
   hasOrigin = false;
   hasAsPath = false;
   nextHop: IpAddr | undefined;
@@ -79,8 +82,10 @@ class Scan implements AttributeScan {
     const row = rowOfCode[cursor.code];
     if (cursor.isRepeated) {
       // RFC 7606 section 3 g: only the first of a kind counts, but prefixes must not be lost.
-      if (row?.onError !== "reset") return;
-      throw new UpdateError(`${row.name} is there twice`, updateSubcode.malformedList);
+      const reason = `${row?.name ?? `Attribute ${cursor.code}`} is there twice`;
+      if (row?.onError === "reset") throw new UpdateError(reason, updateSubcode.malformedList);
+      this.discard ??= reason;
+      return;
     }
     if (row === undefined) this.#unknown(cursor);
     else if (isUsable(row, cursor, this.#context)) this.#take(row, cursor);
@@ -108,13 +113,14 @@ class Scan implements AttributeScan {
   }
 
   #refuse(row: AttributeRow, cursor: AttributeCursor): void {
-    if (isForeign(row, this.#context)) return;
     const { name, onError } = row;
-    if (!hasRightFlags(row, cursor)) {
+    if (isForeign(row, this.#context)) this.discard ??= `${name} came from another AS`;
+    else if (!hasRightFlags(row, cursor)) {
       this.withdraw ??= `${name} has flags 0x${cursor.flags.toString(16)}`;
       // What can be read of prefixes is still needed, to withdraw them.
       if (onError === "reset") this.#take(row, cursor);
     } else if (onError === "withdraw") this.withdraw ??= malformed(name, cursor);
+    else this.discard ??= malformed(name, cursor);
   }
 
   /** RFC 7606 section 5.3: prefixes that cannot be read reset the session. */

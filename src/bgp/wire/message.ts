@@ -102,6 +102,8 @@ export interface UpdateMessage {
   readonly endOfRib: readonly IpFamily[];
   /** Set when RFC 7606 asks for it: every announced prefix was moved to `withdrawn`. */
   readonly treatedAsWithdraw?: string;
+  /** Why an attribute was discarded (RFC 7606 section 2), the first of them. */
+  readonly discarded?: string | undefined;
 }
 
 export interface AsPathSegment {

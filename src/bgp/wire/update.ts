@@ -59,8 +59,8 @@ function readUpdate(body: Uint8Array, context: DecodeContext): UpdateMessage {
   const reason = withdrawReason(scan, reachable, announcements);
   if (reason !== undefined) return asWithdrawn(withdrawn, announcements, reason);
   if (announcements.length > 0) {
-    const { rawAttributes } = scan;
-    return new Announcing({ withdrawn, announcements, rawAttributes }, context);
+    const { rawAttributes, discard } = scan;
+    return new Announcing({ withdrawn, announcements, rawAttributes, discard }, context);
   }
   return { kind: "update", withdrawn, announced: [], endOfRib: endOfRibOf(body, scan) };
 }
@@ -88,13 +88,13 @@ function classicPrefixes(
 
 /** Why the announced prefixes must be treated as withdrawn; undefined when all is well. */
 function withdrawReason(
-  { withdraw, hasOrigin, hasAsPath, reach }: AttributeScan,
+  { withdraw, hasOrigin, hasAsPath, reach, rawAttributes }: AttributeScan,
   reachable: boolean,
   announcements: readonly Announcement[],
 ): string | undefined {
   if (!reachable) {
-    if (withdraw === undefined) return undefined;
-    // RFC 7606 section 5.2: the prefixes may be in what could not be read.
+    // RFC 7606 section 5.2: beside MP_UNREACH_NLRI the prefixes may be in what could not be read.
+    if (withdraw === undefined || rawAttributes.length === 0) return withdraw;
     throw new UpdateError(withdraw, updateSubcode.malformedList);
   }
   if (withdraw !== undefined) return withdraw;
@@ -134,6 +134,7 @@ class Announcing implements UpdateMessage {
   readonly announced: UpdateMessage["announced"];
   readonly endOfRib: readonly IpFamily[] = noFamilies;
   readonly rawAttributes: Uint8Array;
+  readonly discarded: string | undefined;
   readonly #context: DecodeContext;
   #attributes: PathAttributes | undefined;
 
@@ -143,12 +144,14 @@ class Announcing implements UpdateMessage {
       readonly withdrawn: readonly PackedPrefixes[];
       readonly announcements: readonly Announcement[];
       readonly rawAttributes: Uint8Array;
+      readonly discard: string | undefined;
     },
     context: DecodeContext,
   ) {
     this.withdrawn = parts.withdrawn;
     this.announced = parts.announcements as UpdateMessage["announced"];
     this.rawAttributes = parts.rawAttributes;
+    this.discarded = parts.discard;
     this.#context = context;
   }
 

@@ -20,7 +20,14 @@ const counts = {
   routeRefresh: 0,
   bytes: 1000,
 };
-const counters = { received: counts, sent: counts, established: 3, queuedBytes: 0 };
+const counters = {
+  received: counts,
+  sent: counts,
+  established: 3,
+  queuedBytes: 0,
+  treatedAsWithdraw: 0,
+  attributeDiscard: 0,
+};
 
 /** A reflector at 10.0.0.1 whose sessions are only said to be there. */
 export class FakeRunning implements RunningSpeaker {

@@ -7,6 +7,7 @@ import { encodeRouteRefresh } from "../../../../src/bgp/wire/route-refresh.ts";
 import type { Asn } from "../../../../src/lib/asn.ts";
 import { hostPrefix } from "../../../../src/lib/prefix.ts";
 import { Secret } from "../../../../src/lib/secret.ts";
+import { withHeader } from "../../../support/hex.ts";
 import { pack, unpack } from "../../../support/packed-prefixes.ts";
 import type { MemoryConnection } from "./memory-network.ts";
 import {
@@ -59,6 +60,7 @@ suite("createPeers", () => {
       peerAs: 64512,
       localAddress: addressA,
       peerAddress: addressB,
+      offeredHoldSeconds: { local: 30, remote: 30 },
       gracefulRestart: {
         restarting: false,
         restartSeconds: 120,
@@ -407,6 +409,25 @@ suite("createPeers", () => {
     b.peers.configure([]);
     world.pass(0.1);
     assert.equal(a.peers.status()[0]?.negotiated, undefined);
+  });
+
+  test("counts malformed UPDATEs, and tells the last of them", () => {
+    const world = new World();
+    const [a, b] = world.pair();
+    const send = (body: string) => a.peers.send("Mesh_10.0.0.2", withHeader(2, body));
+    const [origin, rest] = ["40010100", "400200 40030464636361 180a0102"];
+    send(`0000 0012 ${origin} 40060100 ${rest}`);
+    send(`0000 000e 40010103 ${rest}`);
+    send(`0000 000e ${origin} ${rest}`);
+    world.pass(0.1);
+    const [status] = b.peers.status();
+    const { attributeDiscard, treatedAsWithdraw } = status?.counters ?? {};
+    assert.deepEqual([attributeDiscard, treatedAsWithdraw], [1, 1]);
+    assert.equal(
+      status?.lastError,
+      "Malformed UPDATE treated as withdraw: ORIGIN of 1 octets is malformed",
+    );
+    assert.equal(status?.state, "Established");
   });
 
   test("refresh markers are told, what is not negotiated or not known is ignored", () => {

@@ -105,6 +105,12 @@ const rows: readonly {
     outcome: "reset 3/1",
   },
   {
+    rule: "7606 5.2: flags of MP_UNREACH_NLRI, which is alone",
+    attributes: "c0 0f 0c 0002 01 40 fd00000000000001",
+    nlri: "",
+    outcome: "withdrawn",
+  },
+  {
     rule: "7606 5.3: length of 33 bits",
     attributes: mandatory,
     nlri: "21 0a00000000",
@@ -389,6 +395,19 @@ suite("decodeUpdate", () => {
     const withdrawn = decoded.message.withdrawn.flatMap((prefixes) => unpack(prefixes));
     assert.deepEqual(withdrawn, ["11.0.0.0/8", "10.1.2.0/24", "0.0.0.0/0"]);
     assert.equal(decoded.message.treatedAsWithdraw, "AS_PATH is missing");
+  });
+
+  test("why an attribute is discarded is told", () => {
+    const discarded = (attributes: string) => {
+      const body = updateBody("", `${mandatory} ${attributes}`, block);
+      const decoded = decodeUpdate(body, { external: true, fourOctetAs: true, families: [4] });
+      return decoded.ok ? decoded.message.discarded : decoded.reason;
+    };
+    assert.equal(discarded("40 06 01 00"), "ATOMIC_AGGREGATE of 1 octets is malformed");
+    assert.equal(discarded("40 05 04 00000001"), "LOCAL_PREF came from another AS");
+    assert.equal(discarded("40 01 01 00"), "ORIGIN is there twice");
+    assert.equal(discarded("c0 63 00 c0 63 00"), "Attribute 99 is there twice");
+    assert.equal(discarded("80 63 00"), undefined);
   });
 
   test("prefixes of a family that is not negotiated are skipped", () => {

@@ -1,0 +1,237 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { waitFor } from "../wait-for.ts";
+import type {
+  Daemon,
+  DaemonConfig,
+  DaemonNeighbor,
+  DaemonRoute,
+  LearnedPath,
+  RunningDaemon,
+} from "./daemon.ts";
+import { DaemonProcess, outputOf } from "./daemon-process.ts";
+
+const program = "/usr/bin/gobgpd";
+
+/** GoBGP: a configuration for its neighbors, its own routes through its client. */
+export const gobgp: Daemon = {
+  name: "GoBGP",
+  debianPackage: "gobgpd",
+  program,
+  installsRoutes: false,
+  cannot: {},
+  version: async () => (await outputOf(program, "--version")).replace("gobgpd version ", "").trim(),
+  start: async (namespace, config) => {
+    const folder = await mkdtemp(join(tmpdir(), "tt-gobgp-"));
+    const running = new RunningGobgp(namespace, folder, config);
+    await running.start();
+    return running;
+  },
+};
+
+class RunningGobgp implements RunningDaemon {
+  readonly #namespace: string;
+  readonly #folder: string;
+  readonly #config: DaemonConfig;
+  #process: DaemonProcess | undefined;
+
+  constructor(namespace: string, folder: string, config: DaemonConfig) {
+    this.#namespace = namespace;
+    this.#folder = folder;
+    this.#config = config;
+  }
+
+  async start(): Promise<void> {
+    await this.#run(gobgpConfig(this.#config), this.#config.routes);
+  }
+
+  async state(neighbor: string): Promise<string> {
+    const { state } = (await this.#show("neighbor", neighbor)) as GobgpNeighbor;
+    return sessionStates[state.session_state ?? 0] ?? "unknown";
+  }
+
+  async learned(prefix: string): Promise<readonly LearnedPath[]> {
+    const shown = await this.#show("global", "rib", prefix, "-a", familyWord(prefix));
+    const paths = (shown as Record<string, readonly GobgpPath[]>)[prefix] ?? [];
+    return paths.filter((path) => path["neighbor-ip"] !== undefined).map(learnedPath);
+  }
+
+  async announce(route: DaemonRoute): Promise<void> {
+    await this.#ask("global", "rib", "add", ...routeWords(route));
+  }
+
+  async withdraw(prefix: string): Promise<void> {
+    await this.#ask("global", "rib", "del", prefix, "-a", familyWord(prefix));
+  }
+
+  async refresh(neighbor: string): Promise<void> {
+    await this.#ask("neighbor", neighbor, "softresetin");
+  }
+
+  /** After "reset" it would be idle for 30 s. */
+  async reset(neighbor: string): Promise<void> {
+    await this.#ask("neighbor", neighbor, "disable");
+    await this.#ask("neighbor", neighbor, "enable");
+  }
+
+  pause(): void {
+    this.#process?.signal("SIGSTOP");
+  }
+
+  async kill(): Promise<void> {
+    await this.#process?.end();
+    await rm(this.#socket, { force: true });
+  }
+
+  /**
+   * Its routes come from its client, which must be before its first session: it does not listen, and
+   * connects after 5 s or more.
+   */
+  async revive(routes: readonly DaemonRoute[]): Promise<void> {
+    const config = gobgpConfig(this.#config);
+    const global = { config: { ...config.global.config, port: -1 } };
+    await this.#run({ ...config, global }, routes, "-r");
+  }
+
+  async stop(): Promise<void> {
+    await this.kill();
+    await rm(this.#folder, { recursive: true, force: true });
+  }
+
+  get #socket(): string {
+    return join(this.#folder, "api.sock");
+  }
+
+  async #run(
+    config: object,
+    routes: readonly DaemonRoute[],
+    ...more: readonly string[]
+  ): Promise<void> {
+    const file = join(this.#folder, "gobgpd.json");
+    await writeFile(file, JSON.stringify(config));
+    const words = [program, "-t", "json", "-f", file, "-p", "--pprof-disable", ...more];
+    const command = [...words, `--api-hosts=unix://${this.#socket}`];
+    this.#process = new DaemonProcess(this.#namespace, command);
+    await waitFor(() => this.#ask("global"), { timeoutMs: 20_000, what: "gobgpd's API" });
+    for (const route of routes) await this.announce(route);
+  }
+
+  #ask(...words: readonly string[]): Promise<string> {
+    return outputOf("gobgp", "--target", `unix://${this.#socket}`, ...words);
+  }
+
+  async #show(...words: readonly string[]): Promise<unknown> {
+    return JSON.parse(await this.#ask("-j", ...words));
+  }
+}
+
+/** Numbers of its API. */
+const sessionStates = [
+  "unknown",
+  "Idle",
+  "Connect",
+  "Active",
+  "OpenSent",
+  "OpenConfirm",
+  "Established",
+] as const;
+
+const familyWord = (prefix: string) => (prefix.includes(":") ? "ipv6" : "ipv4");
+
+function gobgpConfig({ asn, routerId, neighbors }: DaemonConfig) {
+  return {
+    global: { config: { as: asn, "router-id": routerId } },
+    neighbors: neighbors.map(neighborConfig),
+  };
+}
+
+function neighborConfig(neighbor: DaemonNeighbor) {
+  const { address, asn, localAddress, passive, password, addPath, maxPrefixes } = neighbor;
+  const restarts = neighbor.gracefulRestart === true;
+  const enabled = (value: object = {}) => ({ config: { enabled: true, ...value } });
+  const afiSafi = (family: 4 | 6) => ({
+    config: { "afi-safi-name": `ipv${family}-unicast` },
+    ...(restarts ? { "mp-graceful-restart": enabled() } : {}),
+    ...(maxPrefixes === undefined
+      ? {}
+      : { "prefix-limit": { config: { "max-prefixes": maxPrefixes } } }),
+    "add-paths": {
+      config: {
+        receive: addPath === "receive" || addPath === "both",
+        "send-max": addPath === "send" || addPath === "both" ? 8 : 0,
+      },
+    },
+  });
+  return {
+    config: {
+      ...{ "neighbor-address": address, "peer-as": asn },
+      ...(password === undefined ? {} : { "auth-password": password }),
+    },
+    transport: { config: { "local-address": localAddress, "passive-mode": passive } },
+    // It takes at least 5 s.
+    timers: { config: { "connect-retry": 5 } },
+    ...(neighbor.ttlSecurity === true ? { "ttl-security": enabled({ "ttl-min": 255 }) } : {}),
+    ...(neighbor.routeReflectorClient === true
+      ? { "route-reflector": { config: { "route-reflector-client": true } } }
+      : {}),
+    ...(restarts ? { "graceful-restart": enabled({ "restart-time": 120 }) } : {}),
+    "afi-safis": neighbor.families.map(afiSafi),
+  };
+}
+
+function routeWords({ prefix, communities = [], med, localPref }: DaemonRoute): string[] {
+  const large = communities.filter((text) => text.split(":").length === 3);
+  const plain = communities.filter((text) => text.split(":").length === 2);
+  return [
+    ...[prefix, "-a", familyWord(prefix), "origin", "igp"],
+    ...["nexthop", prefix.includes(":") ? "fd99::2" : "10.99.0.2"],
+    ...(plain.length === 0 ? [] : ["community", plain.join(",")]),
+    ...(large.length === 0 ? [] : ["large-community", large.join(",")]),
+    ...(med === undefined ? [] : ["med", String(med)]),
+    ...(localPref === undefined ? [] : ["local-pref", String(localPref)]),
+  ];
+}
+
+interface GobgpNeighbor {
+  /** A number of 0 is left out. */
+  readonly state: { readonly session_state?: number };
+}
+
+/** A path of `gobgp -j global rib`; an attribute has the type that it has on the wire. */
+interface GobgpPath {
+  readonly attrs: readonly {
+    readonly type: number;
+    readonly value?: unknown;
+    readonly metric?: number;
+    readonly nexthop?: string;
+    readonly as_paths?: readonly { readonly asns: readonly number[] }[];
+    readonly communities?: readonly number[];
+  }[];
+  readonly stale: boolean;
+  readonly "neighbor-ip"?: string;
+}
+
+function learnedPath({ attrs, stale }: GobgpPath): LearnedPath {
+  const of = (type: number) => attrs.find((attribute) => attribute.type === type);
+  const large = (of(32)?.value ?? []) as readonly Record<
+    "ASN" | "LocalData1" | "LocalData2",
+    number
+  >[];
+  const [med, localPref] = [of(4)?.metric, of(5)?.value as number | undefined];
+  const originatorId = of(9)?.value as string | undefined;
+  const clusterList = of(10)?.value as readonly string[] | undefined;
+  return {
+    nextHop: of(3)?.nexthop ?? of(14)?.nexthop ?? "",
+    asPath: (of(2)?.as_paths ?? []).flatMap(({ asns }) => asns),
+    communities: [
+      ...(of(8)?.communities ?? []).map((value) => `${value >>> 16}:${value & 0xffff}`),
+      ...large.map(({ ASN, LocalData1, LocalData2 }) => `${ASN}:${LocalData1}:${LocalData2}`),
+    ],
+    stale,
+    ...(med === undefined ? {} : { med }),
+    ...(localPref === undefined ? {} : { localPref }),
+    ...(originatorId === undefined ? {} : { originatorId }),
+    ...(clusterList === undefined ? {} : { clusterList }),
+  };
+}
