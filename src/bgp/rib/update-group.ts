@@ -18,8 +18,9 @@ export interface PeerBytes {
   readonly bytes: Uint8Array;
 }
 
-/** Octets for all peers in one go. */
+/** Octets for all peers in one go, and most peers: a system call for each. */
 const goBytes = 8 * 1024 * 1024;
+const goPeers = 500;
 /** Octets of blocks that are kept for slow peers, and of a table for those that come next. */
 const defaultBacklogBytes = 32 * 1024 * 1024;
 const keptTableLimit = 4 * 1024 * 1024;
@@ -47,6 +48,8 @@ export class UpdateGroup {
   #stream: TableStream | undefined;
   /** `pushedBytes` of the backlog at its start. */
   #streamedFrom = 0;
+  /** Whose turn it is, where one go was not enough for all. */
+  #turn = 0;
   /** False while the table is still being put in: nobody is told that it has heard all. */
   isFilled: boolean = true;
 
@@ -102,10 +105,17 @@ export class UpdateGroup {
   flush(): PeerBytes[] {
     this.#takeChanges();
     const sends: PeerBytes[] = [];
+    const members = [...this.#members.values()];
     let left = goBytes;
-    for (const member of this.#members.values()) {
-      if (left <= 0) break;
-      left -= this.#goOn(member, sends);
+    let told = 0;
+    for (let i = 0; i < members.length; i++) {
+      if (left <= 0 || told === goPeers) {
+        this.#turn = (this.#turn + i) % members.length;
+        break;
+      }
+      const length = this.#goOn(members[(this.#turn + i) % members.length], sends);
+      left -= length;
+      if (length > 0) told++;
     }
     this.#letGo();
     return sends;
@@ -181,8 +191,8 @@ export class UpdateGroup {
     return told;
   }
 
-  #goOn(member: GroupMember, sends: PeerBytes[]): number {
-    if (!member.hasWork(this.isFilled)) return 0;
+  #goOn(member: GroupMember | undefined, sends: PeerBytes[]): number {
+    if (member?.hasWork(this.isFilled) !== true) return 0;
     let length = 0;
     for (const bytes of member.go(this.isFilled)) {
       sends.push({ name: member.name, bytes });

@@ -148,7 +148,7 @@ export class SpeakerHost {
 
   /**
    * At the end of this turn of the event loop: what all readable sockets had is one batch. A flush that
-   * took long is followed by as long a rest, so that under load batches become larger.
+   * took long is followed by a rest, so that under load batches become larger.
    */
   #flushSoon(continues: boolean): void {
     const { clock } = this.#deps;
@@ -162,7 +162,7 @@ export class SpeakerHost {
     const startedMs = clock.now();
     this.#postLater({ kind: "flush" });
     const endedMs = clock.now();
-    this.#restUntilMs = endedMs + Math.min(endedMs - startedMs, maxRestMs);
+    this.#restUntilMs = endedMs + Math.min((endedMs - startedMs) / 2, maxRestMs);
   }
 
   #configurePeers(peers: readonly PeerConfig[]): void {
