@@ -4,7 +4,7 @@ import type { Row } from "./rows.ts";
 export function method(rows: readonly Row[]): string {
   return `# BGP: tortie beside other daemons
 
-Written by \`npm run bench:bgp\` (as root; \`-- --help\` lists the options; \`--quick\` takes a minute or two).
+Written by \`npm run bench:bgp\` (as root; \`-- --help\` lists the options; \`--quick\` takes some minutes).
 
 ## What is measured
 
