@@ -74,6 +74,8 @@ export interface Negotiated {
   /** Our address and the peer's on this connection. */
   readonly localAddress: IpAddr;
   readonly peerAddress: IpAddr;
+  /** Next hop "self" in a family that is not that of the connection; absent: there is none. */
+  readonly otherLocalAddress?: IpAddr;
   /** RFC 4724: what the peer said; absent without the capability. */
   readonly gracefulRestart?: {
     readonly restarting: boolean;

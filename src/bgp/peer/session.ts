@@ -1,5 +1,6 @@
 import type { Clock } from "../../lib/clock.ts";
 import { errorMessage } from "../../lib/errors.ts";
+import { ipFamily } from "../../lib/ip-addr.ts";
 import type { CeaseReason, FsmEffect, FsmEvent, FsmTimer } from "../fsm/events.ts";
 import { type Fsm, type FsmState, initialFsm } from "../fsm/fsm.ts";
 import { step } from "../fsm/step.ts";
@@ -332,7 +333,10 @@ export class Session {
       extendedNextHop: negotiated.extendedNextHop === true,
     };
     if (negotiated.extendedMessages === true) this.#splitter.allowExtended();
-    this.#deps.handlers.established(this, negotiated);
+    this.#deps.handlers.established(this, {
+      ...negotiated,
+      ...otherAddress(negotiated, connection),
+    });
   }
 
   #sendOwn(message: "open" | "keepalive"): void {
@@ -400,6 +404,16 @@ export class Session {
     const wanted = timer === "idleHold" ? Math.min(seconds, idleHoldSeconds) : seconds;
     return wanted * 1000 * share;
   }
+}
+
+/** Only where it is needed: the interfaces of a node with many pods are many. */
+function otherAddress(
+  { families, localAddress }: Negotiated,
+  connection: Connection,
+): Pick<Negotiated, "otherLocalAddress"> {
+  if (families.every((family) => family === ipFamily(localAddress))) return {};
+  const { otherLocalAddress } = connection;
+  return otherLocalAddress === undefined ? {} : { otherLocalAddress };
 }
 
 function isParameterError({ code, subcode }: NotificationBody): boolean {

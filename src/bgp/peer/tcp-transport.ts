@@ -1,4 +1,5 @@
 import type { OnReadOpts, Socket } from "node:net";
+import { networkInterfaces } from "node:os";
 import {
   type AcceptedTcp,
   connectTcp,
@@ -8,6 +9,7 @@ import {
 import type { Clock } from "../../lib/clock.ts";
 import { errorMessage } from "../../lib/errors.ts";
 import { type IpAddr, parseIpAddr } from "../../lib/ip-addr.ts";
+import { addressBeside } from "./interface-address.ts";
 import { ReadTurns, type WaitingReader } from "./read-turns.ts";
 import { Flushes, TcpOutput } from "./tcp-output.ts";
 import type { Connection, ConnectionHandlers, IncomingConnection, Transport } from "./transport.ts";
@@ -66,6 +68,10 @@ class TcpConnection implements Connection, WaitingReader {
 
   get remoteAddress(): IpAddr {
     return plainAddress(this.#socket.remoteAddress);
+  }
+
+  get otherLocalAddress(): IpAddr | undefined {
+    return addressBeside(this.localAddress, networkInterfaces());
   }
 
   get localPort(): number | undefined {

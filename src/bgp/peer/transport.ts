@@ -26,6 +26,8 @@ export interface Connection {
   readonly remotePort?: number | undefined;
   /** Interface of a link-local `remoteAddress`. */
   readonly zone?: string | undefined;
+  /** Our address of the other family on the interface of `localAddress`. Looked up when it is read. */
+  readonly otherLocalAddress?: IpAddr | undefined;
   /** Octets that the kernel has not taken yet. */
   readonly queuedBytes: number;
   /** To be called in the turn in which there is a connection: what is read before is lost. */

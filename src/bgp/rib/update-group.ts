@@ -121,10 +121,15 @@ export class UpdateGroup {
     return sends;
   }
 
-  /** Adds a peer, which is to be told the whole table, and `after` behind it. */
-  join(peer: number, name: string, after?: Uint8Array): void {
+  /** Adds a peer, which is to be told the whole table. */
+  join(peer: number, name: string): void {
     this.#takeChanges();
-    this.#add(peer, name, after);
+    this.#add(peer, name);
+  }
+
+  /** A peer is to be sent this behind all that it is told until now. */
+  tellAfter(peer: number, bytes: Uint8Array): void {
+    this.#member(peer).tellAfter(bytes);
   }
 
   /**
@@ -135,8 +140,11 @@ export class UpdateGroup {
     this.#takeChanges();
     other.#takeChanges();
     const told = other.#toldTo(peer, (entry) => this.#tells(entry, peer));
+    const after = other.#member(peer).takeAfter();
     other.leave(peer);
-    this.#add(peer, name, undefined).owe(told);
+    const member = this.#add(peer, name);
+    member.owe(told);
+    for (const bytes of after) member.tellAfter(bytes);
   }
 
   leave(peer: number): void {
@@ -146,7 +154,9 @@ export class UpdateGroup {
   /** Tells a peer all that is announced to it again, as a route refresh asks (RFC 2918 section 4). */
   tellAgain(peer: number, after?: Uint8Array): void {
     this.#takeChanges();
-    this.#member(peer).readTable(this.#currentTable(), after);
+    const member = this.#member(peer);
+    member.readTable(this.#currentTable());
+    if (after !== undefined) member.tellAfter(after);
   }
 
   /** The peer's queue is full: no more until `drained`. */
@@ -170,10 +180,10 @@ export class UpdateGroup {
     this.#out.release();
   }
 
-  #add(peer: number, name: string, after: Uint8Array | undefined): GroupMember {
+  #add(peer: number, name: string): GroupMember {
     const member = new GroupMember(peer, name, { backlog: this.#backlog, block: this.#block });
     this.#members.set(peer, member);
-    member.readTable(this.#currentTable(), after);
+    member.readTable(this.#currentTable());
     return member;
   }
 

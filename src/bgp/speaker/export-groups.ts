@@ -1,6 +1,6 @@
 import { invariant } from "../../lib/brand.ts";
 import { getOrCreate } from "../../lib/collections.ts";
-import type { IpAddr } from "../../lib/ip-addr.ts";
+import { type IpAddr, type IpFamily, ipFamily } from "../../lib/ip-addr.ts";
 import { advertisementsOf } from "../config/communities.ts";
 import type { SpeakerConfig } from "../config/speaker-config.ts";
 import type { Negotiated } from "../peer/peer.ts";
@@ -11,6 +11,7 @@ import type { OutRoute } from "../rib/adj-rib-out.ts";
 import type { FamilyRib } from "../rib/family-rib.ts";
 import type { BestRoute } from "../rib/loc-rib.ts";
 import { PrefixList } from "../rib/packed-prefix.ts";
+import { speaksLongLived } from "../rib/stale-paths.ts";
 import type { PeerBytes, UpdateGroup } from "../rib/update-group.ts";
 import type { EncodeOptions } from "../wire/context.ts";
 import { encodeEndOfRib } from "../wire/encode-updates.ts";
@@ -80,13 +81,22 @@ export class ExportGroups {
     return sends;
   }
 
-  /** A session of this family came up: it is to be told the whole table, then End-of-RIB. */
+  /** A session of this family came up: it is to be told the whole table. */
   join(state: PeerState): void {
     const key = this.#keyOf(state);
     if (key === undefined) return;
     const { updates } = this.#group(key, state);
     this.#groupOf.set(state.number, key);
-    updates.join(state.number, state.peer.config.name, encodeEndOfRib(this.#rib.family));
+    updates.join(state.number, state.peer.config.name);
+  }
+
+  /** The marker behind all that there is to tell (RFC 4724 section 2), at once where there is nothing. */
+  endRib({ number, peer }: PeerState): PeerBytes[] {
+    const bytes = encodeEndOfRib(this.#rib.family);
+    const updates = this.#updatesOf(number);
+    if (updates === undefined) return [{ name: peer.config.name, bytes }];
+    updates.tellAfter(number, bytes);
+    return [];
   }
 
   /** Moves a peer to the group that its new configuration asks for. */
@@ -155,11 +165,11 @@ export class ExportGroups {
     const { family } = this.#rib;
     if (negotiated === undefined || !negotiated.families.includes(family)) return undefined;
     return JSON.stringify([
-      this.#targetOf(state, negotiated.localAddress),
+      this.#targetOf(state, ownNextHop(negotiated, family)),
       state.peer.config.reflectorClient !== undefined,
       state.peer.policy.exportFilters,
       originatesDefault(state.peer.policy, family),
-      this.#isLongLived(state),
+      speaksLongLived(negotiated),
       this.#encodeOptions(negotiated),
       state.peer.policy.addPathLimit,
     ]);
@@ -174,7 +184,7 @@ export class ExportGroups {
       const group = new ExportGroup(this.#rib, this.#from, {
         peers: {
           peer: this.#exportPeer(state),
-          target: this.#targetOf(state, negotiated.localAddress),
+          target: this.#targetOf(state, ownNextHop(negotiated, this.#rib.family)),
           defaultOriginate: originatesDefault(peer.policy, this.#rib.family),
           extendedNextHop: encode.extendedNextHop === true,
         },
@@ -213,18 +223,12 @@ export class ExportGroups {
     return {
       external,
       client: config.reflectorClient !== undefined,
-      longLived: this.#isLongLived(state),
+      longLived: speaksLongLived(state.negotiated),
       ...(exportFilters.length === 0
         ? {}
         : { filters: new RouteFilters(exportFilters, { external }) }),
       ...(exportScope === undefined ? {} : { scope: exportScope }),
     };
-  }
-
-  /** The peer may be told routes that outlive their session (RFC 9494 section 4.3). */
-  #isLongLived({ negotiated }: PeerState): boolean {
-    const families = negotiated?.longLivedGracefulRestart ?? [];
-    return families.some(({ family }) => family === this.#rib.family);
   }
 
   #groupWith(peer: number): ExportGroup | undefined {
@@ -241,4 +245,13 @@ export class ExportGroups {
     group.updates.dispose();
     this.#groups.delete(key);
   }
+}
+
+/** Next hop "self" (RFC 4760 section 3, RFC 8950 section 3). One that a family cannot have is not told. */
+function ownNextHop(
+  { localAddress, otherLocalAddress = localAddress, extendedNextHop }: Negotiated,
+  family: IpFamily,
+): IpAddr {
+  const isCarried = ipFamily(localAddress) === family || (family === 4 && extendedNextHop === true);
+  return isCarried ? localAddress : otherLocalAddress;
 }

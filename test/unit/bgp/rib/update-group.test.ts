@@ -49,7 +49,8 @@ test("A peer that joins gets the whole table, then End-of-RIB", () => {
   const { group, announce } = setUp();
   announce("10.0.1.0/26", 0);
   announce("10.0.2.0/26", 0, 5);
-  group.join(1, "a", encodeEndOfRib(4));
+  group.join(1, "a");
+  group.tellAfter(1, encodeEndOfRib(4));
   assert.deepEqual(told(group.flush(), "a"), ["+10.0.1.0/26", "+10.0.2.0/26", "End-of-RIB"]);
 });
 
