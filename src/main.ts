@@ -11,8 +11,8 @@ interface Command {
 
 const daemons: Readonly<Record<string, Command>> = {
   node: {
-    summary: "what the calico-node container runs: start-up, then felix and bgp",
-    run: async () => (await import("./wiring/node.ts")).runNodeProcess(process.env),
+    summary: "what the calico-node container runs: start-up, then felix and bgp; node status",
+    run: async (argv) => (await import("./wiring/node-command.ts")).runNodeCommand(argv, process),
   },
   felix: {
     summary: "routes, policy and the CNI agent of one node",
@@ -21,6 +21,11 @@ const daemons: Readonly<Record<string, Command>> = {
   bgp: {
     summary: "the BGP speaker of one node or of its own file, and what it knows",
     run: async (argv) => (await import("./wiring/bgp-command.ts")).runBgpCommand(argv, process),
+  },
+  controllers: {
+    summary:
+      "one for the cluster: gives leaked addresses, empty blocks and deleted nodes' blocks back",
+    run: async () => (await import("./wiring/controllers.ts")).runControllersProcess(process.env),
   },
 };
 

@@ -1,12 +1,15 @@
 import { spawn } from "node:child_process";
-import { readdirSync, statSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { writeInteropDocument } from "./write-interop-doc.ts";
 
 /**
  * Runs the tests, a group after the other, prints each group's time, and ends with the line that CI
  * reads: "N passed, N failed[, N skipped]".
  *
  * Usage: node tools/run-tests.ts [unit|netns|interop|stores|long]...   (default: all but long)
+ *        node tools/run-tests.ts interop --write-doc   and writes docs/interop.md when all have passed
  */
 
 interface Group {
@@ -25,7 +28,9 @@ const groups: readonly Group[] = [
   { name: "long", folders: ["test"], match: /\.long\.ts$/, concurrency: 1 },
 ];
 
-const asked = process.argv.slice(2);
+const writesDocument = process.argv.includes("--write-doc");
+const asked = process.argv.slice(2).filter((word) => word !== "--write-doc");
+const resultsFolder = writesDocument ? mkdtempSync(join(tmpdir(), "tt-interop-")) : undefined;
 const unknown = asked.find((name) => !groups.some((group) => group.name === name));
 if (unknown !== undefined) {
   console.error(`There is no group "${unknown}": ${groups.map(({ name }) => name).join(", ")}`);
@@ -48,6 +53,10 @@ for (const group of chosen) {
   total.passed += counts.passed;
   total.failed += counts.failed;
   total.skipped += counts.skipped;
+}
+if (resultsFolder !== undefined) {
+  if (total.failed === 0) writeInteropDocument(resultsFolder);
+  rmSync(resultsFolder, { recursive: true });
 }
 const skipped = total.skipped > 0 ? `, ${total.skipped} skipped` : "";
 console.log(`${total.passed} passed, ${total.failed} failed${skipped}`);
@@ -72,7 +81,13 @@ async function runGroup(group: Group, files: readonly string[]): Promise<typeof 
       "--test-reporter=./tools/reporter.ts",
       ...files,
     ],
-    { stdio: ["ignore", "pipe", "inherit"] },
+    {
+      stdio: ["ignore", "pipe", "inherit"],
+      env: {
+        ...process.env,
+        ...(resultsFolder === undefined ? {} : { INTEROP_RESULTS: resultsFolder }),
+      },
+    },
   );
   let output = "";
   child.stdout.on("data", (chunk: Buffer) => {

@@ -7,10 +7,13 @@ export interface BenchOptions {
   /** Names in small letters; empty: all. */
   readonly targets: readonly string[];
   readonly tablePrefixes: number;
+  /** Of a row. */
   readonly timeoutMs: number;
-  /** Arguments of tortie's Node, for profiles. */
-  readonly nodeArgs: readonly string[];
-  /** The document is written only by a run of everything. */
+  /** Where tortie's CPU profiles go. */
+  readonly profileFolder?: string;
+  /** Root of another checkout, whose tortie is measured. */
+  readonly checkout?: string;
+  readonly output: "table" | "json";
   readonly writesDocument: boolean;
 }
 
@@ -18,13 +21,14 @@ export const usage: string = `Usage: npm run bench:bgp -- [OPTION...]
 
   --runs N          runs of each row, the median counts (default 3)
   --rows A,B        only these rows: ${rows.map(({ id }) => id).join(", ")}
-  --targets A,B     only these: floor, tortie, bird, frr, frr-10, frr-0, gobgp, openbgpd
-  --quick           one run, a table of 100,000 prefixes
+  --targets A,B     only these: floor, tortie, bird, frr, frr-10, frr-0, openbgpd, gobgp
+  --quick           one run, a table of 100,000 prefixes, rows of at most 20 s
   --prefixes N      size of the full table (default 1000000)
   --timeout S       a row that takes longer has no value (default 120)
-  --cpu-prof DIR    tortie writes a CPU profile there when it ends
-  --node-args "A"   further arguments of tortie's Node, such as --heap-prof
-  --no-doc          do not write docs/bench/bgp.md
+  --profile DIR     CPU profiles of tortie: ROW.cpuprofile, and ROW.txt with its functions by time
+  --checkout DIR    tortie of another checkout, to compare
+  -o json           JSON instead of tables
+  --no-doc          do not write docs/bench/bgp.md, which a full run of all rows does
 `;
 
 /** @throws {Error} for an option that is not there or cannot be read. */
@@ -37,28 +41,32 @@ export function readOptions(argv: readonly string[]): BenchOptions | "help" {
       targets: { type: "string" },
       quick: { type: "boolean", default: false },
       prefixes: { type: "string" },
-      timeout: { type: "string", default: "120" },
-      "cpu-prof": { type: "string" },
-      "node-args": { type: "string", default: "" },
+      timeout: { type: "string" },
+      profile: { type: "string" },
+      checkout: { type: "string" },
+      output: { type: "string", short: "o", default: "table" },
       "no-doc": { type: "boolean", default: false },
-      help: { type: "boolean", default: false },
+      help: { type: "boolean", short: "h", default: false },
     },
   });
   if (values.help) return "help";
-  const profile = values["cpu-prof"];
-  const everything =
-    values.rows === undefined && values.targets === undefined && values.prefixes === undefined;
+  const { quick, profile, checkout, output } = values;
+  if (output !== "table" && output !== "json") {
+    throw new Error(`Cannot print "${output}": -o takes table or json`);
+  }
+  const isPart = [values.rows, values.targets, values.prefixes, profile, checkout].some(
+    (value) => value !== undefined,
+  );
   return {
-    runs: positive("--runs", values.runs ?? (values.quick ? "1" : "3")),
+    runs: positive("--runs", values.runs ?? (quick ? "1" : "3")),
     rows: chosenRows(values.rows),
     targets: values.targets?.toLowerCase().split(",") ?? [],
-    tablePrefixes: positive("--prefixes", values.prefixes ?? (values.quick ? "100000" : "1000000")),
-    timeoutMs: positive("--timeout", values.timeout) * 1000,
-    nodeArgs: [
-      ...(profile === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${profile}`]),
-      ...values["node-args"].split(" ").filter((word) => word !== ""),
-    ],
-    writesDocument: everything && !values.quick && !values["no-doc"],
+    tablePrefixes: positive("--prefixes", values.prefixes ?? (quick ? "100000" : "1000000")),
+    timeoutMs: positive("--timeout", values.timeout ?? (quick ? "20" : "120")) * 1000,
+    ...(profile === undefined ? {} : { profileFolder: profile }),
+    ...(checkout === undefined ? {} : { checkout }),
+    output,
+    writesDocument: !isPart && !quick && !values["no-doc"],
   };
 }
 
@@ -66,8 +74,8 @@ function chosenRows(text: string | undefined): readonly Row[] {
   if (text === undefined) return rows;
   return text.split(",").map((id) => {
     const row = rows.find((each) => each.id === id);
-    if (row === undefined) throw new Error(`Cannot run row "${id}": there is no such row`);
-    return row;
+    if (row !== undefined) return row;
+    throw new Error(`Cannot run row "${id}": there are ${rows.map((each) => each.id).join(", ")}`);
   });
 }
 

@@ -1,77 +1,110 @@
 import type { LoadLine } from "./load/main.ts";
+import type { ScenarioSpec } from "./load/scenario.ts";
+import { type Machine, thisMachine } from "./machine.ts";
 import type { BenchOptions } from "./options.ts";
+import { cellKey, type Results } from "./results.ts";
 import type { Row } from "./rows.ts";
 import { runScenario } from "./run-scenario.ts";
 import { allTargets } from "./targets/all-targets.ts";
 import type { Target } from "./targets/target.ts";
-import { makeTopology } from "./topology.ts";
-
-export interface Results {
-  readonly rows: readonly Row[];
-  readonly targets: readonly { readonly name: string; readonly version: string }[];
-  readonly runs: number;
-  readonly tablePrefixes: number;
-  /** Of row and target, one line each run. */
-  readonly lines: ReadonlyMap<string, readonly LoadLine[]>;
-}
+import { makeTopology, type Topology } from "./topology.ts";
 
 /** A target that needs longer is not asked again: its median is of one run, and it is far away. */
 const tooSlowMs = 20_000;
 
-export function cellKey(row: string, target: string): string {
-  return `${row} ${target}`;
+/**
+ * Runs all targets of a scenario one after the other, then again: what the machine does meets all.
+ *
+ * @throws {Error} when `signal` is aborted; processes and namespaces are gone then.
+ */
+export async function runBench(
+  options: BenchOptions,
+  { signal, progress }: { readonly signal: AbortSignal; progress(line: string): void },
+): Promise<Results> {
+  const machine = thisMachine();
+  const targets = chosenTargets(options, progress);
+  const topology = makeTopology();
+  const end = () => topology.endAll();
+  signal.addEventListener("abort", end);
+  try {
+    const lines = await runAll({ options, targets, topology, signal, progress });
+    return resultsOf(options, { machine, targets, lines });
+  } finally {
+    signal.removeEventListener("abort", end);
+    topology.remove();
+  }
 }
 
-/** Runs all targets of a scenario one after the other, then again: what the machine does meets all. */
-export async function runBench(options: BenchOptions): Promise<Results> {
-  const targets = chosenTargets(options);
+async function runAll(context: {
+  readonly options: BenchOptions;
+  readonly targets: readonly Target[];
+  readonly topology: Topology;
+  readonly signal: AbortSignal;
+  progress(line: string): void;
+}): Promise<ReadonlyMap<string, readonly LoadLine[]>> {
+  const { options, targets, topology, signal, progress } = context;
   const lines = new Map<string, LoadLine[]>();
-  const topology = makeTopology();
-  process.once("SIGINT", () => {
-    topology.remove();
-    process.exit(130);
-  });
-  try {
-    for (const [scenario, rows] of scenariosOf(options.rows)) {
-      for (let run = 1; run <= options.runs; run++) {
-        for (const target of targets) {
-          const left = rows.filter((row) => isWorthRunning(lines.get(cellKey(row, target.name))));
-          if (left.length === 0) continue;
-          for (const line of await runScenario(scenario, left, { target, topology, options })) {
-            const key = cellKey(line.row, target.name);
-            lines.set(key, [...(lines.get(key) ?? []), line]);
-            console.log(`run ${run} ${target.name.padEnd(10)} ${wordsOf(line)}`);
-          }
+  for (const [scenario, rows] of scenariosOf(options.rows)) {
+    for (let run = 1; run <= options.runs; run++) {
+      for (const target of targets) {
+        const left = rows.filter(({ id }) => isWorthRunning(lines.get(cellKey(id, target.name))));
+        if (left.length === 0) continue;
+        progress(
+          `run ${run}/${options.runs} ${target.name}: ${left.map(({ id }) => id).join(", ")}`,
+        );
+        const measured = await runScenario(scenario, left, {
+          target,
+          topology,
+          options,
+          signal,
+        });
+        signal.throwIfAborted();
+        for (const line of measured) {
+          const key = cellKey(line.row, target.name);
+          lines.set(key, [...(lines.get(key) ?? []), line]);
+          progress(`  ${wordsOf(line)}`);
         }
       }
     }
-  } finally {
-    topology.remove();
   }
-  const { rows, runs, tablePrefixes } = options;
-  const named = targets.map(({ name, version }) => ({ name, version: version() }));
-  return { rows, targets: named, runs, tablePrefixes, lines };
+  return lines;
 }
 
-function chosenTargets({ targets: names, nodeArgs }: BenchOptions): Target[] {
-  const all = allTargets(nodeArgs);
+function resultsOf(
+  { rows, runs, tablePrefixes }: BenchOptions,
+  measured: {
+    readonly machine: Machine;
+    readonly targets: readonly Target[];
+    readonly lines: Results["lines"];
+  },
+): Results {
+  const { machine, lines } = measured;
+  const targets = measured.targets.map(({ name, daemon = name, version }) => ({
+    name,
+    daemon,
+    version: version(),
+  }));
+  return { rows, targets, runs, tablePrefixes, machine, lines };
+}
+
+function chosenTargets(options: BenchOptions, progress: (line: string) => void): Target[] {
+  const { targets: names } = options;
+  const all = allTargets(options);
   const unknown = names.find((name) => !all.some((target) => target.name.toLowerCase() === name));
-  if (unknown !== undefined)
-    throw new Error(`Cannot run target "${unknown}": there is no such target`);
+  if (unknown !== undefined) {
+    const known = all.map(({ name }) => name.toLowerCase()).join(", ");
+    throw new Error(`Cannot run target "${unknown}": there are ${known}`);
+  }
   return all.filter((target) => {
     if (names.length > 0 && !names.includes(target.name.toLowerCase())) return false;
     const missing = target.missing();
-    if (missing !== undefined) console.log(`${target.name}: left out, ${missing}`);
+    if (missing !== undefined) progress(`${target.name}: left out, ${missing}`);
     return missing === undefined;
   });
 }
 
-function scenariosOf(rows: readonly Row[]): Map<string, string[]> {
-  const scenarios = new Map<string, string[]>();
-  for (const { id, scenario } of rows) {
-    scenarios.set(scenario, [...(scenarios.get(scenario) ?? []), id]);
-  }
-  return scenarios;
+function scenariosOf(rows: readonly Row[]): Map<ScenarioSpec, Row[]> {
+  return Map.groupBy(rows, ({ scenario }) => scenario);
 }
 
 function isWorthRunning(lines: readonly LoadLine[] = []): boolean {

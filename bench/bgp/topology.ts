@@ -8,6 +8,10 @@ export const maxClients = 1000;
 export interface Topology {
   readonly targetNetns: string;
   readonly clientNetns: string;
+  /** Ends what a target left behind in its namespace. */
+  endTarget(): void;
+  /** Ends all processes in both. */
+  endAll(): void;
   remove(): void;
 }
 
@@ -20,10 +24,11 @@ export function makeTopology(): Topology {
   const clientNetns = `bb-${process.pid}-c`;
   const [targetMac, clientMac] = ["02:00:00:00:00:01", "02:00:00:00:00:02"];
   const addresses = Array.from({ length: maxClients }, (_, i) => dotted(clientAddressOf(i)));
+  const both = [targetNetns, clientNetns];
+  const endAll = () => both.forEach(endProcesses);
   const remove = () => {
-    for (const name of [targetNetns, clientNetns]) {
-      execFileSync("ip", ["netns", "del", name], { stdio: "ignore" });
-    }
+    endAll();
+    for (const name of both) execFileSync("ip", ["netns", "del", name], { stdio: "ignore" });
   };
   ip(`netns add ${targetNetns}\nnetns add ${clientNetns}`);
   try {
@@ -47,7 +52,19 @@ export function makeTopology(): Topology {
     remove();
     throw error;
   }
-  return { targetNetns, clientNetns, remove };
+  return { targetNetns, clientNetns, endTarget: () => endProcesses(targetNetns), endAll, remove };
+}
+
+/** The namespaces are ours, so all in them was started by us. */
+function endProcesses(netns: string): void {
+  const pids = execFileSync("ip", ["netns", "pids", netns], { encoding: "utf8" });
+  for (const pid of pids.split("\n").filter((word) => word !== "")) {
+    try {
+      process.kill(Number(pid), "SIGKILL");
+    } catch {
+      // It ended by itself.
+    }
+  }
 }
 
 function ip(lines: string): void {

@@ -10,7 +10,7 @@ export interface KindInfo {
   readonly namespaced: boolean;
   /** Absent: Calico's own. */
   readonly apiVersion?: string;
-  /** Written by IPAM only: a user may look. */
+  /** Written by daemons only: a user may look. */
   readonly internal?: true;
 }
 
@@ -98,6 +98,20 @@ export const kinds: Readonly<Record<Kind, KindInfo>> = {
     aliases: ["ipp", "ipps", "pool", "pools"],
     namespaced: false,
   },
+  KubeControllersConfiguration: {
+    kind: "KubeControllersConfiguration",
+    plural: "kubecontrollersconfigurations",
+    aliases: ["kubecontrollersconfig", "kubecontrollersconfigs", "kcc", "kccs"],
+    namespaced: false,
+  },
+  Lease: {
+    kind: "Lease",
+    plural: "leases",
+    aliases: [],
+    namespaced: true,
+    apiVersion: "coordination.k8s.io/v1",
+    internal: true,
+  },
   NetworkPolicy: {
     kind: "NetworkPolicy",
     plural: "networkpolicies",
@@ -127,7 +141,6 @@ export const unsupportedKinds: ReadonlySet<string> = new Set([
   "GlobalNetworkSet",
   "HostEndpoint",
   "IPReservation",
-  "KubeControllersConfiguration",
   "NetworkSet",
   "StagedGlobalNetworkPolicy",
   "StagedKubernetesNetworkPolicy",

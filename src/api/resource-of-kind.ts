@@ -4,7 +4,8 @@ import type { ClusterInformation } from "./resources/cluster-information.ts";
 import type { FelixConfiguration } from "./resources/felix-configuration.ts";
 import type { IPPool } from "./resources/ip-pool.ts";
 import type { BlockAffinity, IPAMBlock, IPAMConfiguration, IPAMHandle } from "./resources/ipam.ts";
-import type { EndpointSlice, Service } from "./resources/kubernetes.ts";
+import type { KubeControllersConfiguration } from "./resources/kube-controllers-configuration.ts";
+import type { EndpointSlice, Lease, Service } from "./resources/kubernetes.ts";
 import type { Node } from "./resources/node.ts";
 import type { CalicoNodeStatus } from "./resources/node-status.ts";
 import type { GlobalNetworkPolicy, NetworkPolicy, Profile, Tier } from "./resources/policy.ts";
@@ -25,6 +26,8 @@ export interface ResourceOfKind {
   readonly IPAMConfiguration: IPAMConfiguration;
   readonly IPAMHandle: IPAMHandle;
   readonly IPPool: IPPool;
+  readonly KubeControllersConfiguration: KubeControllersConfiguration;
+  readonly Lease: Lease;
   readonly NetworkPolicy: NetworkPolicy;
   readonly Node: Node;
   readonly Profile: Profile;

@@ -23,7 +23,8 @@ import {
   ipamConfigurationSpec,
   ipamHandleSpec,
 } from "./schemas/ipam-schema.ts";
-import { endpointSliceFields, serviceSpec } from "./schemas/kubernetes-schema.ts";
+import { kubeControllersConfigurationSpec } from "./schemas/kube-controllers-schema.ts";
+import { endpointSliceFields, leaseSpec, serviceSpec } from "./schemas/kubernetes-schema.ts";
 import { nodeSpec } from "./schemas/node-schema.ts";
 import { calicoNodeStatusSpec } from "./schemas/node-status-schema.ts";
 import {
@@ -61,6 +62,8 @@ const specs: Readonly<Record<Kind, Check>> = {
   IPAMConfiguration: ipamConfigurationSpec,
   IPAMHandle: ipamHandleSpec,
   IPPool: ipPoolSpec,
+  KubeControllersConfiguration: kubeControllersConfigurationSpec,
+  Lease: leaseSpec,
   NetworkPolicy: networkPolicySpec,
   Node: nodeSpec,
   Profile: profileSpec,
@@ -220,6 +223,7 @@ function nameRule({ kind, metadata: { name } }: AnyResource): string | undefined
   switch (kind) {
     case "ClusterInformation":
     case "IPAMConfiguration":
+    case "KubeControllersConfiguration":
       return name === "default" ? undefined : '"default"';
     case "BGPConfiguration":
       return name === "default" || /^node\../.test(name) ? undefined : '"default" or "node.NAME"';

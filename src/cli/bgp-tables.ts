@@ -43,6 +43,7 @@ export const peerText: RowsText = each((row) => {
   const { negotiated, counters, config } = peer;
   const lines: (readonly [string, string])[] = [
     ["Session", `${peer.name} (${peer.type}${peer.origin === null ? "" : `, ${peer.origin}`})`],
+    ...(peer.description === null ? [] : [["Description", peer.description] as const]),
     ["Neighbor", `${peer.address} AS ${peer.asn ?? "unknown"}`],
     ["State", `${peer.state} since ${peer.since}`],
     ["Reason", peer.reason],

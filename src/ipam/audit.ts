@@ -64,7 +64,8 @@ export interface Audit {
   readonly problems: readonly AuditProblem[];
 }
 
-const windowsHandle = "windows-reserved-ipam-handle";
+/** Addresses that Windows keeps for itself in each block. */
+export const windowsHandle = "windows-reserved-ipam-handle";
 
 /**
  * Compares what IPAM has given away with what workloads and tunnels use (facts 3.13). Pure. A pod that

@@ -1,14 +1,15 @@
 import type { PoolUse } from "../api/resources/ip-pool.ts";
-import type { IPAMConfigurationSpec } from "../api/resources/ipam.ts";
+import type { BlockAffinity, IPAMConfigurationSpec } from "../api/resources/ipam.ts";
 import { errorMessage } from "../lib/errors.ts";
 import type { IpAddr, IpFamily } from "../lib/ip-addr.ts";
 import { KeyedLock } from "../lib/keyed-lock.ts";
 import { type Prefix, prefixAddress, prefixContains } from "../lib/prefix.ts";
 import { type Assigned, assignFamily } from "./assign-family.ts";
 import { type AssignIpRequest, assignIp } from "./assign-ip.ts";
-import { type Audit, audit } from "./audit.ts";
+import { type Allocation, type Audit, type AuditInput, audit } from "./audit.ts";
 import { type AddressOwner, isEmpty, ownerOf } from "./block.ts";
 import { affineNode, affinitiesOfNode, affinityLabelsMissing } from "./block-affinity.ts";
+import { release } from "./block-release.ts";
 import { releaseAffinity } from "./claims.ts";
 import { IpamRecords, type RecordPorts } from "./ipam-records.ts";
 import { choosePools, type Pool, poolOf, poolsOf, selectsNode } from "./pools.ts";
@@ -19,6 +20,7 @@ import {
   type ReleaseRequest,
   releaseAddresses,
   releaseHandleAddresses,
+  releaseInBlock,
 } from "./release-addresses.ts";
 import { type PoolUtilization, utilizationOf } from "./utilization.ts";
 
@@ -47,6 +49,12 @@ export interface AddressHolder {
   readonly handle: string;
   readonly attributes: Readonly<Record<string, string>>;
   readonly sequenceNumber: bigint;
+}
+
+/** Everything that IPAM has given away, and to whom. */
+export interface Survey extends AuditInput {
+  readonly allocations: readonly Allocation[];
+  readonly affinities: readonly BlockAffinity[];
 }
 
 const defaultMaxBlocks = 20;
@@ -253,6 +261,19 @@ export class Ipam {
 
   /** Who has and who uses every address, and what does not fit (facts 3.13). */
   async audit(): Promise<Audit> {
+    return audit(await this.#read());
+  }
+
+  /** What garbage collection goes by: the audit, and what it was made of. */
+  async survey(): Promise<Survey> {
+    const read = await this.#read();
+    const affinities = await this.#ports.datastore.list("BlockAffinity");
+    const { allocations } = audit(read);
+    const live = affinities.items.filter(({ spec }) => spec.deleted !== true);
+    return { ...read, allocations, affinities: live };
+  }
+
+  async #read(): Promise<AuditInput> {
     const { records } = await this.#open();
     const { datastore } = this.#ports;
     // Users are read after blocks: an address that was given in between does not look unallocated.
@@ -262,12 +283,32 @@ export class Ipam {
       datastore.list("WorkloadEndpoint"),
       datastore.list("Node"),
     ]);
-    return audit({
+    return {
       pools,
       blocks,
       handles: handles.items.filter(({ spec }) => spec.deleted !== true),
       endpoints: endpoints.items,
       nodes: nodes.items,
+    };
+  }
+
+  /** Takes an empty block from its node, unless it was written since `sequenceNumber`. */
+  async releaseEmptyBlock(block: {
+    readonly node: string;
+    readonly cidr: Prefix;
+    readonly sequenceNumber: bigint;
+  }): Promise<"released" | "kept"> {
+    const { records } = await this.#open();
+    return releaseAffinity(records, { ...block, mustBeEmpty: true });
+  }
+
+  /** Frees the addresses of a block that have rested long enough. */
+  async freeRested(cidr: Prefix): Promise<void> {
+    const { records } = await this.#open();
+    await releaseInBlock(records, {
+      cidr,
+      act: (block) => release(block, [], records.now()),
+      fence: true,
     });
   }
 

@@ -1,4 +1,4 @@
-import { connect, Socket } from "node:net";
+import { connect, type OnReadOpts, Socket } from "node:net";
 import { constants } from "node:os";
 import { systemClock } from "../lib/clock.ts";
 import { errorMessage } from "../lib/errors.ts";
@@ -35,7 +35,7 @@ const IPV6_V6ONLY = 26;
 /** All nodes of a cluster may come up at once. The kernel takes net.core.somaxconn of it. */
 const backlog = 4096;
 /** Connections taken in one turn: a burst must not keep the timers waiting. */
-const acceptBatch = 256;
+const acceptBatch = 64;
 const descriptorShortageMs = 100;
 const { EMFILE, ENFILE, ENOBUFS, ENOMEM } = constants.errno;
 
@@ -53,18 +53,19 @@ export interface TcpTarget {
 }
 
 /**
- * Opens a connection. The options are set before the first packet goes out.
+ * Opens a connection. The options are set before the first packet goes out. `onread` takes what is
+ * read, in place of events.
  *
  * @throws {Error} when one cannot be set; there is no connection then.
  */
-export function connectTcp(target: TcpTarget): Socket {
+export function connectTcp(target: TcpTarget, onread: OnReadOpts): Socket {
   const { address, port, localAddress, zone, password, ttlSecurityHops } = target;
   const family = ipFamily(address);
   const scoped = (each: IpAddr) =>
     zone === undefined || !isLinkLocal(each) ? each : `${each}%${zone}`;
   const local = localAddress === undefined ? {} : { localAddress: scoped(localAddress) };
   const where = { host: scoped(address), port, ...local };
-  if (password === undefined && ttlSecurityHops === undefined) return connect(where);
+  if (password === undefined && ttlSecurityHops === undefined) return connect({ ...where, onread });
   const fd = openSocket(family);
   try {
     if (password !== undefined) setMd5Key(fd, hostPrefix(address), password);
@@ -74,7 +75,7 @@ export function connectTcp(target: TcpTarget): Socket {
     throw error;
   }
   // Node connects the handle that a socket has, if it has one.
-  return new Socket({ fd, readable: true, writable: true }).connect(where);
+  return new Socket({ fd, readable: true, writable: true, onread }).connect(where);
 }
 
 /** One connection of a listener. */
@@ -102,8 +103,8 @@ export class AcceptedTcp {
   }
 
   /** To be called at most once, and no close() after it: the descriptor is the socket's then. */
-  toSocket(): Socket {
-    return new Socket({ fd: this.#fd, readable: true, writable: true });
+  toSocket(onread: OnReadOpts): Socket {
+    return new Socket({ fd: this.#fd, readable: true, writable: true, onread });
   }
 }
 

@@ -22,6 +22,7 @@ export interface LabPaths {
   readonly etcdFolder: string;
   readonly etcdSocket: string;
   readonly birdFolder: string;
+  readonly controllersFolder: string;
   nodeFolder(node: string): string;
   nodeLog(node: string): string;
   runFolder(node: string): string;
@@ -42,6 +43,7 @@ export function labPaths(name: string, env: NodeJS.ProcessEnv = process.env): La
     etcdFolder: join(folder, "etcd"),
     etcdSocket: join(folder, "etcd", "etcd.sock:0"),
     birdFolder: join(folder, "bird"),
+    controllersFolder: join(folder, "controllers"),
     nodeFolder,
     nodeLog: (node) => join(nodeFolder(node), "node.log"),
     runFolder,

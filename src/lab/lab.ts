@@ -8,6 +8,7 @@ import { isAlive, type ProcessIdentity } from "../lib/own-process.ts";
 import { readBgpPeers } from "./bgp-status.ts";
 import { readCluster } from "./cluster-view.ts";
 import { mustRun } from "./command-runner.ts";
+import { controllersPidFile, startControllers } from "./controllers.ts";
 import {
   nodeProcesses,
   processOfPidFile,
@@ -84,6 +85,7 @@ async function build(
     writeState(paths, state);
   }
   progress(`nodes: ${plan.nodes.map(({ name }) => name).join(", ")}`);
+  startControllers(state, paths);
   const daemons = startNodes(plan, state, paths);
   await Promise.all(
     plan.nodes.map(({ name }) =>
@@ -202,7 +204,11 @@ export async function labDown(name: string, progress: Progress): Promise<boolean
     plan.nodes.flatMap((node) => Object.values(nodeProcesses(paths.runFolder(node.name)))),
     5_000,
   );
-  const servers = [`${paths.etcdFolder}/etcd.pid`, `${paths.birdFolder}/bird.pid`];
+  const servers = [
+    controllersPidFile(paths),
+    `${paths.etcdFolder}/etcd.pid`,
+    `${paths.birdFolder}/bird.pid`,
+  ];
   await stopProcesses(
     servers.flatMap((file) => processOfPidFile(file) ?? []),
     5_000,

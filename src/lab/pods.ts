@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { InputError } from "../lib/errors.ts";
+import { errorMessage, InputError } from "../lib/errors.ts";
 import { runCommand } from "./command-runner.ts";
 import { addNetns, netnsExists, netnsPath, removeNetns } from "./fabric.ts";
 import { podNetns } from "./lab-plan.ts";
@@ -60,8 +60,21 @@ export async function addPod(request: PodRequest, paths: LabPaths): Promise<LabP
     writePod(paths, added);
     return added;
   } catch (error) {
-    await removePod(pod, paths);
+    await undoAdd(pod, paths, error);
     throw error;
+  }
+}
+
+/** A pod that cannot be removed either stays, for `pod rm` to try again. */
+async function undoAdd(pod: LabPod, paths: LabPaths, reason: unknown): Promise<void> {
+  try {
+    await removePod(pod, paths);
+  } catch (error) {
+    throw new Error(
+      `${errorMessage(reason)}; and its remains cannot be removed: ${errorMessage(error)}. ` +
+        `Try again: lab pod rm ${pod.node} ${pod.name} --namespace ${pod.namespace}`,
+      { cause: error },
+    );
   }
 }
 

@@ -1,6 +1,6 @@
-import { pino } from "pino";
 import { errorMessage } from "../lib/errors.ts";
 import { createLogger, type Logger, levelOfSeverity } from "../lib/log.ts";
+import { standardError } from "../lib/log-writer.ts";
 
 /** Takes lines. */
 export interface LogSink {
@@ -40,12 +40,11 @@ export async function runDaemon(
   }
 }
 
-/** Lines to standard error at once, as the logger does by itself, and to `tail`. */
+/** Lines to standard error, as the logger does by itself, and to `tail`. */
 function teed(tail: LogSink): LogSink {
-  const stderr = pino.destination({ fd: 2, sync: true });
   return {
     write: (line) => {
-      stderr.write(line);
+      standardError.write(line);
       tail.write(line);
     },
   };

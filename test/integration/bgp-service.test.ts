@@ -159,7 +159,12 @@ describe("runBgp() on loopback", () => {
     }
     running = [["a", a.kernel] as const, ["b", b.kernel] as const].map(([nodeName, kernel]) =>
       runBgp(
-        { nodeName, env: {}, statusPath: join(folder, `${nodeName}.sock`) },
+        {
+          nodeName,
+          env: {},
+          statusPath: join(folder, `${nodeName}.sock`),
+          birdFolder: join(folder, nodeName),
+        },
         {
           datastore: store as never as Datastore,
           kernel,

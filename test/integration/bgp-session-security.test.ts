@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { after, before, suite, type TestContext, test } from "node:test";
 import type { IpAddr } from "../../src/lib/ip-addr.ts";
+import type { Prefix } from "../../src/lib/prefix.ts";
 import {
   type Bird,
   cannotRunBird,
@@ -119,6 +120,20 @@ suite("sessions with TCP-MD5 and GTSM", { skip: cannotMakeNetns() || cannotRunBi
         ["established", "peer"],
       ],
     );
+  });
+
+  test("one key serves all dynamic neighbours of a prefix", async (t) => {
+    const ours = await agent(t);
+    const { name: _name, address: _address, passive: _passive, ...template } = testPeer();
+    const dynamic = {
+      prefix: "10.99.0.0/24" as Prefix,
+      template: { ...template, password: "p" },
+      limit: 9,
+    };
+    ours.tell({ kind: "configure", peers: [], dynamic: [dynamic] });
+    await bird(t, 'password "p";');
+    await up(ours);
+    assert.deepEqual(ours.kinds(), ["dynamicAdded", "established"]);
   });
 
   test("a key that the kernel has no room for keeps its peer down and names the sysctl", async (t) => {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, execFile, spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { chownSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -9,14 +9,16 @@ import { promisify } from "node:util";
 import type { PeerRow } from "../../src/bgp/control/peer-views.ts";
 import type { RouteRow } from "../../src/bgp/control/rib-rows.ts";
 import { cannotMakeNetns, TestNetns } from "../support/netns.ts";
+import { parsePrometheusText } from "../support/prometheus-text.ts";
 import { waitFor } from "../support/wait-for.ts";
 
 const run = promisify(execFile);
 const program = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
+const readme = readFileSync(new URL("../../README.md", import.meta.url), "utf8");
 const guide = readFileSync(new URL("../../docs/bgp-config.md", import.meta.url), "utf8");
 
 /** The files that the guide tells to write: blocks of YAML that begin with "# NAME.yaml". */
-const guideFiles = new Map(
+const guideFiles: ReadonlyMap<string, string> = new Map(
   [...guide.matchAll(/```yaml\n# (\S+\.yaml)\n([\s\S]*?)```/g)].map(([, name = "", text = ""]) => [
     name,
     text,
@@ -120,7 +122,7 @@ describe("the reflector of docs/bgp-config.md", { skip: cannotMakeNetns() }, () 
       const peers = await reflector.peers();
       return peers.length === 3 && peers.every(({ state }) => state === "Established");
     };
-    await waitFor(isUp, { what: "three sessions" });
+    await waitFor(isUp, { what: "three sessions", timeoutMs: 60_000 });
   });
 
   after(async () => {
@@ -137,6 +139,11 @@ describe("the reflector of docs/bgp-config.md", { skip: cannotMakeNetns() }, () 
     const file = join(folder, "reflector.yaml");
     const { stdout } = await run(process.execPath, [program, "bgp", "--config", file, "--check"]);
     assert.equal(stdout, `${file}: ok, 3 neighbors\n`);
+  });
+
+  test("the README has the same files", () => {
+    const blocks = [...readme.matchAll(/```yaml\n([\s\S]*?)```/g)].map(([, text]) => text);
+    assert.deepEqual(blocks, [guideFiles.get("reflector.yaml"), guideFiles.get("client2.yaml")]);
   });
 
   test("every client has the prefixes of the others in its kernel", async () => {
@@ -241,3 +248,73 @@ describe("the reflector of docs/bgp-config.md", { skip: cannotMakeNetns() }, () 
     assert.equal(statSync(join(folder, "run1")).mode & 0o777, 0o700);
   });
 });
+
+describe("a speaker of a user without any privilege", { skip: cannotMakeNetns() }, () => {
+  const nobody = 65534;
+  const folder = mkdtempSync(join(tmpdir(), "tt-plain-"));
+  const speakers: Speaker[] = [];
+  let netns: TestNetns;
+
+  const start = (host: number, other: number) => {
+    const file = join(folder, `speaker${host}.yaml`);
+    writeFileSync(
+      file,
+      `asn: 64512
+routerId: 127.0.0.${host}
+listen: [{address: 127.0.0.${host}, port: 1790}]
+metrics: {address: 127.0.0.${host}}
+originate: [{prefix: 10.65.${host}.0/26}]
+neighbors:
+  - {name: other, address: 127.0.0.${other}, port: 1790, localAddress: 127.0.0.${host}, asn: 64512}
+`,
+    );
+    const wrapper = ["setpriv", `--reuid=${nobody}`, `--regid=${nobody}`, "--clear-groups"];
+    const options = { folder: join(folder, `run${host}`), wrapper: [...wrapper, "--no-new-privs"] };
+    const speaker = new Speaker(netns, file, options);
+    speakers.push(speaker);
+    return speaker;
+  };
+
+  before(() => {
+    netns = new TestNetns("plain");
+    chownSync(folder, nobody, nobody);
+  });
+
+  after(async () => {
+    await Promise.all(speakers.map((speaker) => speaker.stop()));
+    netns.remove();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  test("it has no capability, and speaks on a high port", async () => {
+    const [one] = [start(1, 2), start(2, 1)];
+    const told = async () => (await one.rows<RouteRow>("rib", "--in", "other")).length === 1;
+    await waitFor(told, { what: "the route of the other", timeoutMs: 60_000 });
+    const status = readFileSync(`/proc/${one.pid}/status`, "utf8");
+    assert.match(status, /CapEff:\s+0+\n/);
+    assert.match(status, new RegExp(`Uid:\\s+${nobody}\\s`));
+  });
+
+  test("Prometheus can ask it, and SIGHUP ends that", async () => {
+    const [one] = speakers;
+    assert.ok(one !== undefined);
+    const scrape = () =>
+      run("ip", ["netns", "exec", netns.name, process.execPath, "-e", scrapeProgram]);
+    const samples = parsePrometheusText((await scrape()).stdout);
+    const up = samples.find(({ name }) => name === "bgp_peer_up");
+    assert.deepEqual(up, { name: "bgp_peer_up", labels: { peer: "other" }, value: 1 });
+    one.reload(readFileSync(one.file, "utf8").replace(/^metrics.*\n/m, ""));
+    await waitFor(
+      () =>
+        scrape().then(
+          () => false,
+          () => true,
+        ),
+      { what: "the end of metrics" },
+    );
+    assert.equal((await one.peers())[0]?.state, "Established");
+  });
+});
+
+const scrapeProgram =
+  'fetch("http://127.0.0.1:9900/metrics").then((r) => r.text()).then((t) => process.stdout.write(t))';

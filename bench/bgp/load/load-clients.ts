@@ -1,5 +1,5 @@
 import { LoadSession } from "./load-session.ts";
-import { PrefixCounter } from "./prefix-counter.ts";
+import { type OwnSlots, PrefixCounter } from "./prefix-counter.ts";
 import type { PrefixSpace } from "./workload.ts";
 
 export interface LoadPlan {
@@ -9,6 +9,7 @@ export interface LoadPlan {
   readonly asn: number;
   readonly holdSeconds: number;
   readonly space: PrefixSpace;
+  readonly ownSlots: (client: number) => OwnSlots;
 }
 
 /** Client i is 10.77.0.0 plus 256 + i: the topology gives the addresses, the targets the neighbours. */
@@ -24,6 +25,9 @@ const quietMs = 300;
 /** Before a row all sessions come up in groups: a listener's queue is not what it measures. */
 const connectsAtOnce = 50;
 
+/** Clients do not have what they should have in time. */
+export class NotReached extends Error {}
+
 /** All sessions of a row, and the moment when each has what it should have. */
 export class LoadClients {
   readonly sessions: readonly LoadSession[];
@@ -33,7 +37,7 @@ export class LoadClients {
   #finished: ((at: number) => void) | undefined;
   #lastProgress = 0;
 
-  constructor({ clients, target, port, asn, holdSeconds, space }: LoadPlan) {
+  constructor({ clients, target, port, asn, holdSeconds, space, ownSlots }: LoadPlan) {
     this.#wanted = new Float64Array(clients).fill(Number.NaN);
     this.#done = new Uint8Array(clients).fill(1);
     this.sessions = Array.from({ length: clients }, (_, index) => {
@@ -45,7 +49,7 @@ export class LoadClients {
         port,
         asn,
         holdSeconds,
-        counter: new PrefixCounter(space),
+        counter: new PrefixCounter(space, ownSlots(index)),
         onProgress: () => this.#progress(index),
       });
     });
@@ -63,14 +67,14 @@ export class LoadClients {
 
   /**
    * Settles at the moment when client i has exactly wanted(i) prefixes, for all i at once; undefined:
-   * that client does not matter. Rejects after `timeoutMs`.
+   * that client does not matter. Rejects with NotReached after `timeoutMs`.
    */
   reach(wanted: (index: number) => number | undefined, timeoutMs: number): Promise<number> {
     this.#missing = 0;
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         this.#finished = undefined;
-        reject(new Error(`not done after ${timeoutMs / 1000} s: ${this.#missing} clients wait`));
+        reject(new NotReached(`not done after ${timeoutMs / 1000} s: ${this.#whatIsMissing()}`));
       }, timeoutMs);
       this.#finished = (at) => {
         clearTimeout(timer);
@@ -86,6 +90,13 @@ export class LoadClients {
       }
       if (this.#missing === 0) this.#finished(performance.now());
     });
+  }
+
+  #whatIsMissing(): string {
+    const index = this.#done.indexOf(0);
+    const count = this.sessions[index]?.config.counter.count;
+    const example = `client ${index} has ${count} of ${this.#wanted[index]} prefixes`;
+    return `${this.#missing} of ${this.sessions.length} clients wait, ${example}`;
   }
 
   /** Waits until nothing has changed for a while. */

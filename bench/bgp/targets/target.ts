@@ -1,5 +1,5 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { createWriteStream, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -17,12 +17,15 @@ export interface TargetPlan {
 
 export interface RunningTarget {
   readonly pid: number;
-  readonly loopReport?: string;
+  /** File of bench/bgp/probe where the target has it. */
+  readonly probe?: string;
   stop(): Promise<void>;
 }
 
 export interface Target {
   readonly name: string;
+  /** Configurations of one daemon share it; absent: the name. */
+  readonly daemon?: string;
   /** Why it cannot run here. */
   readonly missing: () => string | undefined;
   readonly version: () => string;
@@ -46,32 +49,27 @@ export async function startCommand(
   for (const [name, text] of Object.entries(files)) {
     writeFileSync(join(folder, name), text, { mode: 0o600 });
   }
-  const output = createWriteStream(join(folder, "output.log"));
+  const log = join(folder, "output.log");
+  const output = openSync(log, "w");
   const child = spawn("ip", ["netns", "exec", netns, ...command], {
-    stdio: ["ignore", "pipe", "pipe"],
+    stdio: ["ignore", output, output],
     env: { ...process.env, ...env },
   });
-  let lastWords = "";
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.pipe(output);
-    stream.on("data", (chunk: Buffer) => {
-      lastWords = chunk.toString().trim().split("\n").at(-1) ?? "";
-    });
-  }
+  closeSync(output);
   const pid = child.pid ?? 0;
   const stop = () => end(child);
   try {
     await listens(netns, child);
   } catch (error) {
     await stop();
-    throw new Error(`${(error as Error).message}: ${lastWords}`, { cause: error });
+    const words = readFileSync(log, "utf8").trim().split("\n").slice(0, 5).join("; ");
+    throw new Error(`${(error as Error).message}: ${words}`, { cause: error });
   }
   return { pid, stop };
 }
 
 export function makeTargetFolder(name: string): { readonly folder: string; remove(): void } {
   const folder = mkdtempSync(join(tmpdir(), `tortie-bench-${name}-`));
-  mkdirSync(folder, { recursive: true });
   return { folder, remove: () => rmSync(folder, { recursive: true, force: true }) };
 }
 
@@ -82,7 +80,7 @@ export function firstLine(program: string, args: readonly string[]): string {
 }
 
 const startLimitMs = 30_000;
-const endLimitMs = 20_000;
+const endLimitMs = 5000;
 
 async function listens(netns: string, child: ChildProcess): Promise<void> {
   for (const limit = performance.now() + startLimitMs; performance.now() < limit; ) {

@@ -73,3 +73,15 @@ export interface EndpointSlice extends Resource<"EndpointSlice", object> {
 
 /** Label of an EndpointSlice: the Service that it is of. */
 export const serviceNameLabel = "kubernetes.io/service-name";
+
+/** A `coordination.k8s.io/v1` Lease. */
+export interface LeaseSpec {
+  /** Absent or empty: nobody has it. */
+  readonly holderIdentity?: string;
+  readonly leaseDurationSeconds?: number;
+  /** RFC 3339 with microseconds, as renewTime. */
+  readonly acquireTime?: string;
+  readonly renewTime?: string;
+  readonly leaseTransitions?: number;
+}
+export type Lease = Resource<"Lease", LeaseSpec>;

@@ -118,6 +118,15 @@ export const serviceSpec: Check = open({
   externalTrafficPolicy: oneOf("Cluster", "Local"),
 });
 
+/** Lease.spec: a holder that renews it in time keeps it. */
+export const leaseSpec: Check = open({
+  holderIdentity: text(),
+  leaseDurationSeconds: integer(1, Number.MAX_SAFE_INTEGER),
+  acquireTime: text(),
+  renewTime: text(),
+  leaseTransitions: integer(0, Number.MAX_SAFE_INTEGER),
+});
+
 /** An EndpointSlice has no spec. */
 export const endpointSliceFields: Fields = {
   addressType: oneOf("IPv4", "IPv6", "FQDN"),

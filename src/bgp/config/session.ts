@@ -26,6 +26,8 @@ export interface SpeakerPeer {
   readonly policy: PeerPolicy;
   /** What made it: "BGPPeer rack1", "mesh", "neighbors[2]". */
   readonly origin?: string;
+  /** Words of whoever configured it. */
+  readonly description?: string;
 }
 
 /** A neighbor that is configured but must not be spoken to, and why. */

@@ -41,7 +41,11 @@ export interface SpeakerConfig {
   /** Peers that are kept down. */
   readonly blocked: readonly BlockedPeer[];
   /** Neighbours by prefix, with the policy that each of them gets. */
-  readonly dynamicPeers?: readonly { readonly peers: DynamicPeers; readonly policy: PeerPolicy }[];
+  readonly dynamicPeers?: readonly {
+    readonly peers: DynamicPeers;
+    readonly policy: PeerPolicy;
+    readonly description?: string;
+  }[];
   readonly originated: readonly Prefix[];
   /** What our own file wants announced with attributes of its own. */
   readonly originatedRoutes?: readonly OriginatedRoute[];

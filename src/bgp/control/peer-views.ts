@@ -22,7 +22,6 @@ export interface PeerRow {
 
 export function* peerRows({ speaker, host, startedAt }: RunningSpeaker): Generator<PeerRow> {
   const families = [speaker.families[4], speaker.families[6]];
-  const counts = families.map(({ rib }) => rib.adjIn.countByPeer());
   for (const { name, address, state, since, reason } of host.status()) {
     const known = speaker.peers.get(name);
     const number = known?.number ?? -1;
@@ -34,7 +33,7 @@ export function* peerRows({ speaker, host, startedAt }: RunningSpeaker): Generat
       state,
       since,
       reason,
-      received: counts.reduce((sum, count) => sum + (count.get(number) ?? 0), 0),
+      received: families.reduce((sum, { rib }) => sum + rib.adjIn.countOf(number), 0),
       sent: families.reduce((sum, { groups }) => sum + groups.announcedCount(number), 0),
     };
   }
@@ -48,6 +47,7 @@ export function* peerRows({ speaker, host, startedAt }: RunningSpeaker): Generat
 export interface PeerDetail extends PeerRow {
   /** What made it. */
   readonly origin: string | null;
+  readonly description: string | null;
   readonly lastError: string | null;
   readonly negotiated: NegotiatedView | null;
   readonly counters: PeerCounters | null;
@@ -70,6 +70,7 @@ export function peerDetail(running: RunningSpeaker, name: string): PeerDetail {
   return {
     ...row,
     origin: known?.origin ?? null,
+    description: known?.description ?? null,
     lastError: status?.lastError ?? null,
     negotiated: negotiatedView(status),
     counters: status?.counters ?? null,

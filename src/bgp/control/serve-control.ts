@@ -2,11 +2,7 @@ import { errorMessage } from "../../lib/errors.ts";
 import { type Answer, type AnswerSources, answer, answerPlain } from "./answers.ts";
 import { type LineClient, serveLines } from "./line-server.ts";
 import { type ControlLine, maxAnswerLength, maxRequestLength, parseRequest } from "./protocol.ts";
-
-/** Longest time in which rows are made without the event loop getting its turn. */
-const sliceMs = 4;
-/** Rows are sent together up to this many characters. */
-const pageLength = 64 * 1024;
+import { writePages } from "./write-pages.ts";
 
 /** Answers questions about a running speaker on a unix socket (protocol.ts). */
 export function serveControl(
@@ -32,7 +28,7 @@ async function answerTo(
 ): Promise<ControlLine> {
   try {
     const { rows, follow } = answer(parseRequest(text), sources);
-    await writeRows(rows, client);
+    await writePages(linesOf(rows), client);
     if (follow !== undefined) {
       for await (const row of follow(client.signal)) await client.write(lineText({ row }));
     }
@@ -42,22 +38,8 @@ async function answerTo(
   }
 }
 
-/**
- * A million routes must not block the loop: after some milliseconds of rows the page is sent and
- * others have their turn.
- */
-async function writeRows(rows: Answer["rows"], client: LineClient): Promise<void> {
-  let page = "";
-  let startedMs = performance.now();
-  for (const row of rows) {
-    if (row !== undefined) page += lineText({ row });
-    if (page.length < pageLength && performance.now() - startedMs < sliceMs) continue;
-    await client.write(page);
-    page = "";
-    await new Promise((resolve) => setImmediate(resolve));
-    startedMs = performance.now();
-  }
-  await client.write(page);
+function* linesOf(rows: Answer["rows"]): Generator<string | undefined> {
+  for (const row of rows) yield row === undefined ? undefined : lineText({ row });
 }
 
 function lineText(line: ControlLine): string {

@@ -1,6 +1,6 @@
 import type { OpenMessage } from "../wire/message.ts";
-import { errorCode, type NotificationBody } from "../wire/notification.ts";
-import { explainNotification, keepsRoutes } from "./cease.ts";
+import { errorCode, explainNotification, type NotificationBody } from "../wire/notification.ts";
+import { isParting, keepsRoutes } from "./cease.ts";
 import type { FsmConfig, FsmEvent, FsmTimer } from "./events.ts";
 import type { Fsm, Step } from "./fsm.ts";
 import { checkOpen } from "./open-check.ts";
@@ -12,6 +12,7 @@ import {
   failed,
   noData,
   notified,
+  parted,
   reset,
   send,
   stopped,
@@ -102,7 +103,10 @@ function stepConnected(fsm: Fsm, event: FsmEvent, config: FsmConfig): Step {
     case "notificationReceived": {
       const { notification } = event;
       const reason = `Received NOTIFICATION ${explainNotification(notification)}`;
-      return failed(fsm, reason, { graceful: keepsRoutes(fsm, config, notification) });
+      const graceful = keepsRoutes(fsm, config, notification);
+      return isParting(notification)
+        ? parted(fsm, reason, { config, graceful })
+        : failed(fsm, reason, { graceful });
     }
     case "fault":
       return isExpected(fsm, event.notification)

@@ -18,7 +18,10 @@ export type FsmTimer =
 export type FsmEvent =
   /** [1, 3, 6], or with `passive` [4, 5, 7]: waits for the peer, as it does when so configured. */
   | { readonly kind: "start"; readonly passive: boolean }
-  /** [2, 8] `quiet`: the TCP connection just ends, so that the peer keeps our routes (RFC 4724). */
+  /**
+   * [2, 8] `quiet`: the TCP connection just ends, so that the peer keeps our routes (RFC 4724); one
+   * that would not keep them is told nevertheless.
+   */
   | ({ readonly kind: "stop"; readonly quiet: boolean } & CeaseReason)
   /** [8] As a stop, and it starts again by itself. */
   | ({ readonly kind: "reset" } & CeaseReason)

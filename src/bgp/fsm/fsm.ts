@@ -12,6 +12,8 @@ export interface Fsm {
   readonly connectRetries: number;
   /** Failures that are not forgiven yet (DampPeerOscillations). */
   readonly failures: number;
+  /** In Idle: the peer may come back before the idle hold time is over. */
+  readonly admitsPeer: boolean;
   /** In Connect and Active: TCP is connected, the DelayOpenTimer runs. */
   readonly delaysOpen: boolean;
   /** The peer's OPEN and what follows from it, from OpenConfirm on. 0: no timer. */
@@ -27,6 +29,7 @@ export const initialFsm: Fsm = {
   reason: "Not started",
   connectRetries: 0,
   failures: 0,
+  admitsPeer: false,
   delaysOpen: false,
   holdSeconds: 0,
   keepaliveSeconds: 0,

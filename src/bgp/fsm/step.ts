@@ -1,5 +1,6 @@
 import { assertNever } from "../../lib/brand.ts";
-import { explainNotification } from "./cease.ts";
+import { explainNotification } from "../wire/notification.ts";
+import { isParting } from "./cease.ts";
 import {
   isOpeningError,
   openAccepted,
@@ -16,6 +17,7 @@ import {
   connect,
   failed,
   notified,
+  parted,
   send,
   stopped,
   stopTimers,
@@ -34,7 +36,8 @@ import {
  *   says so as well);
  * - a version error (event 24) is damped as every other: we speak one version only, so the next try
  *   would end in the same way at once;
- * - from Idle the session starts again by itself after the idle hold time.
+ * - from Idle the session starts again by itself after the idle hold time. Before that, the peer's
+ *   connection starts it (event 7) after a Cease that a person has asked for, or after a few failures.
  */
 export function step(fsm: Fsm, event: FsmEvent, config: FsmConfig): Step {
   switch (fsm.state) {
@@ -58,10 +61,16 @@ function stepIdle(fsm: Fsm, event: FsmEvent, config: FsmConfig): Step {
   const startAgain = event.kind === "timerExpired" && event.timer === "idleHold";
   if (event.kind === "start" || startAgain) {
     const timer = stopTimer("idleHold");
-    const fresh = event.kind === "start" ? { ...fsm, connectRetries: 0 } : fsm;
     if (config.passive || (event.kind === "start" && event.passive)) {
-      return [{ ...fresh, state: "Active", reason: waiting(config) }, [timer]];
+      const waits = {
+        ...fsm,
+        admitsPeer: false,
+        state: "Active",
+        reason: waiting(config),
+      } as const;
+      return [waits, [timer]];
     }
+    const fresh = event.kind === "start" ? { ...fsm, connectRetries: 0 } : fsm;
     const [next, effects] = connect(fresh, config);
     return [next, [timer, ...effects]];
   }
@@ -85,8 +94,13 @@ function stepConnecting(fsm: Fsm, event: FsmEvent, config: FsmConfig): Step {
       return connectingTimer(fsm, event.timer, config);
     case "openReceived":
       return fsm.delaysOpen ? openBeforeOurs(fsm, event, config) : surprised(fsm, event);
-    case "notificationReceived":
-      return failed(fsm, `Received NOTIFICATION ${explainNotification(event.notification)}`);
+    case "notificationReceived": {
+      const { notification } = event;
+      const reason = `Received NOTIFICATION ${explainNotification(notification)}`;
+      return isParting(notification)
+        ? parted(fsm, reason, { config, graceful: false })
+        : failed(fsm, reason);
+    }
     case "fault":
       return fsm.delaysOpen && isOpeningError(event.notification)
         ? notified(fsm, config, event)

@@ -1,8 +1,14 @@
-import { errorCode, type NotificationBody } from "../wire/notification.ts";
-import { ceaseNotification, explainNotification, keepsRoutes } from "./cease.ts";
+import { errorCode, explainNotification, type NotificationBody } from "../wire/notification.ts";
+import { ceaseNotification, isParting, keepsRoutes, peerKeepsOurs } from "./cease.ts";
 import type { CeaseReason, FsmConfig, FsmEffect } from "./events.ts";
 import type { Fsm, FsmState, Step } from "./fsm.ts";
 import { connectRetrySeconds, idleHoldSeconds, startTimer } from "./timers.ts";
+
+/**
+ * So many failures in a row may end sooner than the idle hold time, when the peer connects: it has
+ * restarted. One that goes on like this is damped in both directions.
+ */
+const forgivenAtOnce = 3;
 
 /** The ways out of a state that several states share. Each gives what RFC 4271 section 8.2.2 lists. */
 
@@ -40,6 +46,29 @@ export function notified(
   return failed(fsm, reason, { notification, graceful });
 }
 
+/**
+ * To Idle, because somebody at one of the two ends wants it so: no failure of the session, so the next
+ * try is as soon as after a connect that was refused. Until then the peer itself may come back.
+ */
+export function parted(
+  fsm: Fsm,
+  reason: string,
+  {
+    config,
+    notification,
+    graceful,
+  }: {
+    readonly config: FsmConfig;
+    readonly notification?: NotificationBody;
+    readonly graceful: boolean;
+  },
+): Step {
+  const { connectRetries } = fsm;
+  const seconds = connectRetrySeconds(connectRetries, config);
+  const idle = { ...disconnected(fsm, reason), connectRetries: connectRetries + 1 };
+  return [{ ...idle, admitsPeer: true }, leaving(fsm, { reason, notification, graceful, seconds })];
+}
+
 /** To Idle, and again after an idle hold time. */
 export function failed(
   fsm: Fsm,
@@ -47,14 +76,30 @@ export function failed(
   { notification, graceful = false }: { notification?: NotificationBody; graceful?: boolean } = {},
 ): Step {
   const failures = fsm.failures + 1;
-  const effects: FsmEffect[] = [
+  const seconds = idleHoldSeconds(failures);
+  const effects = leaving(fsm, { reason, notification, graceful, seconds });
+  const admitsPeer = failures <= forgivenAtOnce;
+  return [{ ...disconnected(fsm, reason), failures, admitsPeer }, effects];
+}
+
+/** What a connection ends with, and the idle hold time. */
+function leaving(
+  { state }: Fsm,
+  end: {
+    readonly reason: string;
+    readonly notification: NotificationBody | undefined;
+    readonly graceful: boolean;
+    readonly seconds: number;
+  },
+): readonly FsmEffect[] {
+  const { reason, notification, graceful, seconds } = end;
+  return [
     stopTimers,
     ...(notification === undefined ? [] : [{ kind: "notify", notification } as const]),
     closeTcp,
-    ...(fsm.state === "Established" ? [down(reason, graceful)] : []),
-    startTimer("idleHold", idleHoldSeconds(failures)),
+    ...(state === "Established" ? [down(reason, graceful)] : []),
+    startTimer("idleHold", seconds),
   ];
-  return [{ ...disconnected(fsm, reason), failures }, effects];
 }
 
 /** To Idle until the next start. `hasOpened`: our OPEN is out, so the peer is told. */
@@ -64,10 +109,11 @@ export function stopped(
   { config, hasOpened }: { readonly config: FsmConfig; readonly hasOpened: boolean },
 ): Step {
   const notification = ceaseNotification(event, speaksNotificationBit(fsm, config));
+  const isQuiet = event.quiet && (fsm.state !== "Established" || peerKeepsOurs(fsm, config));
   const reason = `Stopped: ${explainNotification(notification)}`;
   const effects: FsmEffect[] = [
     stopTimers,
-    ...(hasOpened && !event.quiet ? [{ kind: "notify", notification } as const] : []),
+    ...(hasOpened && !isQuiet ? [{ kind: "notify", notification } as const] : []),
     closeTcp,
     ...(fsm.state === "Established" ? [down(reason, false)] : []),
   ];
@@ -78,7 +124,9 @@ export function stopped(
 export function reset(fsm: Fsm, event: CeaseReason, config: FsmConfig): Step {
   const notification = ceaseNotification(event, speaksNotificationBit(fsm, config));
   const reason = `Reset: ${explainNotification(notification)}`;
-  return notified(fsm, config, { notification, reason });
+  if (!isParting(notification)) return notified(fsm, config, { notification, reason });
+  const graceful = keepsRoutes(fsm, config, notification);
+  return parted(fsm, reason, { config, notification, graceful });
 }
 
 /** RFC 6608: 1 in OpenSent, 2 in OpenConfirm, 3 in Established. */
@@ -106,6 +154,7 @@ export function disconnected({ failures, connectRetries }: Fsm, reason: string):
     reason,
     connectRetries,
     failures,
+    admitsPeer: false,
     delaysOpen: false,
     holdSeconds: 0,
     keepaliveSeconds: 0,

@@ -31,6 +31,7 @@ export function localOpen(config: PeerConfig, restart: LocalRestart): OpenMessag
       { kind: "enhancedRouteRefresh" },
       ...restartCapabilities(config, restart),
       ...addPathCapability(config),
+      ...extendedMessageCapability(config),
       ...extendedNextHopCapability(config),
       { kind: "fourOctetAs", asn: config.localAs },
     ],
@@ -67,6 +68,10 @@ function addPathCapability({ addPath = {}, families }: PeerConfig): Capability[]
   return entries.length === 0 ? [] : [{ kind: "addPath", families: entries }];
 }
 
+function extendedMessageCapability({ extendedMessages = true }: PeerConfig): Capability[] {
+  return extendedMessages ? [{ kind: "extendedMessage" }] : [];
+}
+
 function extendedNextHopCapability({ extendedNextHop, families }: PeerConfig): Capability[] {
   if (extendedNextHop !== true || !families.includes(4)) return [];
   const entry = { ...unicast(4), nextHopAfi: afiOf(6) };
@@ -101,6 +106,7 @@ export function negotiate(
     fourOctetAs: both("fourOctetAs"),
     routeRefresh: both("routeRefresh"),
     enhancedRouteRefresh: both("enhancedRouteRefresh"),
+    extendedMessages: both("extendedMessage"),
     peerRouterId: remote.routerId,
     peerAs: remote.asn,
     ...gracefulRestart(local, remote),

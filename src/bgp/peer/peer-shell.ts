@@ -14,6 +14,8 @@ export interface PeerShellDeps extends Omit<SessionDeps, "handlers" | "received"
   readonly log: Logger;
   readonly onEvent: (event: PeerEvent) => void;
   readonly closing: (closed: Promise<void>) => void;
+  /** The last connection has ended without a session. */
+  readonly idle: () => void;
 }
 
 /**
@@ -70,6 +72,10 @@ export class PeerShell {
 
   get isEstablished(): boolean {
     return this.#state === "Established";
+  }
+
+  get isConnected(): boolean {
+    return this.#main.isConnected || this.#second?.isConnected === true;
   }
 
   start(): void {
@@ -139,6 +145,7 @@ export class PeerShell {
       connection.refuse();
       return;
     }
+    if (this.#main.admitsPeer) this.#main.start({ passive: true });
     if (this.#main.state === "Idle") {
       this.#deps.log.debug({ reason: this.#lastFailure }, "Connection refused while idle");
       this.#deps.closing(rejectConnection(connection));
@@ -173,7 +180,7 @@ export class PeerShell {
 
   #isRestart(): boolean {
     const keepsRoutes = this.#main.open?.capabilities.some(
-      ({ kind }) => kind === "gracefulRestart",
+      (each) => each.kind === "gracefulRestart" && each.families.length > 0,
     );
     const ageMs = this.#deps.clock.now() - this.#establishedMs;
     return keepsRoutes === true && ageMs >= collisionWindowMs;
@@ -257,6 +264,7 @@ export class PeerShell {
     if (hasFailed && isSecond) this.#dropSecond();
     else if (hasFailed && this.#second !== undefined) this.#keepOnly(this.#second);
     this.#noteState();
+    if (hasFailed && from !== "Established" && !this.isConnected) this.#deps.idle();
   }
 
   #failed(reason: string): void {

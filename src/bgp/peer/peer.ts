@@ -32,6 +32,8 @@ export interface PeerConfig {
   readonly bfd?: BfdConfig;
   /** RFC 4271 section 8.1.1: wait so long for the peer's OPEN before ours is sent. */
   readonly delayOpenSeconds?: number;
+  /** RFC 4271 section 8.1: longest wait in Idle after failures, each of which doubles it. Absent: 60. */
+  readonly idleHoldSeconds?: number;
   /** RFC 9494: how long the peer may keep our routes; 0 or absent: not spoken. */
   readonly longLivedStaleSeconds?: number;
   /** RFC 7911, from our side. */

@@ -5,10 +5,11 @@ import type { Logger } from "../../lib/log.ts";
 import { hostPrefix, type Prefix } from "../../lib/prefix.ts";
 import type { CeaseReason } from "../fsm/events.ts";
 import { cease } from "../wire/notification.ts";
+import { DynamicNeighbors } from "./dynamic-neighbors.ts";
 import { listenKeys } from "./listen-keys.ts";
 import { Listeners } from "./listeners.ts";
 import { type LocalRestart, localOpen } from "./negotiate.ts";
-import type { PeerConfig, PeerEvent, PeerStatus, Peers } from "./peer.ts";
+import type { DynamicPeers, PeerConfig, PeerEvent, PeerStatus, Peers } from "./peer.ts";
 import { PeerShell, rejectConnection } from "./peer-shell.ts";
 import { PeerTable } from "./peer-table.ts";
 import { createTcpTransport } from "./tcp-transport.ts";
@@ -20,8 +21,8 @@ export interface PeersConfig {
   /** 0: any free port, told by `listening`. */
   readonly listenPort: number;
   /**
-   * At the end, close TCP without a NOTIFICATION, so that peers with graceful restart keep our
-   * routes as stale (RFC 4724). Otherwise Cease/Administrative Shutdown is sent.
+   * At the end, close TCP without a NOTIFICATION where the peer then keeps our routes as stale (RFC
+   * 4724). Otherwise Cease/Administrative Shutdown is sent.
    */
   readonly closeQuietly: boolean;
   /** Send queue of one peer over which `send` gives false, in octets. Default 4 MiB. */
@@ -65,6 +66,7 @@ class PeersService implements RunningPeers {
   readonly #transport: Transport;
   readonly #table = new PeerTable();
   readonly #closings = new Set<Promise<void>>();
+  readonly #dynamic: DynamicNeighbors;
   readonly #listeners: Listeners;
   /** Why no key could be set, by the address or prefix that it is for. */
   #failedKeys: ReadonlyMap<Prefix, string> = new Map();
@@ -76,6 +78,12 @@ class PeersService implements RunningPeers {
     this.#config = config;
     this.#deps = deps;
     this.#transport = deps.transport ?? createTcpTransport(deps);
+    this.#dynamic = new DynamicNeighbors({
+      clock,
+      onEvent: deps.onEvent,
+      add: (peer) => this.#add(peer, { isDynamic: true }),
+      remove: (shell, reason) => this.#remove(shell, reason),
+    });
     this.ended = new Promise((resolve) => {
       const end = () => resolve(this.#end());
       if (signal.aborted) end();
@@ -99,21 +107,23 @@ class PeersService implements RunningPeers {
   }
 
   /** Only what differs is touched: an unchanged peer keeps its session. */
-  configure(peers: readonly PeerConfig[]): void {
+  configure(peers: readonly PeerConfig[], dynamic: readonly DynamicPeers[] = []): void {
     if (this.#deps.signal.aborted) return;
     const wanted = new Map(peers.map((peer) => [peer.name, peer]));
     for (const shell of this.#table.all()) {
-      const peer = wanted.get(shell.config.name);
-      if (isDeepStrictEqual(peer, shell.config)) continue;
-      this.#table.remove(shell);
-      shell.stop(endOf(peer));
+      const { name } = shell.config;
+      if (this.#dynamic.has(name)) continue;
+      const peer = wanted.get(name);
+      if (!isDeepStrictEqual(peer, shell.config)) this.#remove(shell, endOf(peer));
     }
+    const addresses = new Set(peers.map(({ address }) => address));
+    this.#dynamic.configure(dynamic, (address) => addresses.has(address));
     const added = peers.filter(({ name }) => this.#table.get(name) === undefined);
-    for (const peer of added) this.#table.add(this.#newShell(peer));
-    const { keys, refused } = listenKeys(peers, []);
+    const shells = added.map((peer) => this.#add(peer));
+    const { keys, refused } = listenKeys(peers, dynamic);
     this.#refused = refused;
     this.#listeners.setKeys(keys);
-    for (const { name } of added) this.#table.get(name)?.start();
+    for (const shell of shells) shell.start();
   }
 
   send(name: string, bytes: Uint8Array): boolean {
@@ -129,30 +139,58 @@ class PeersService implements RunningPeers {
     return this.#table.all().map((shell) => shell.status());
   }
 
-  #newShell(peer: PeerConfig): PeerShell {
+  #add(peer: PeerConfig, { isDynamic = false }: { readonly isDynamic?: boolean } = {}): PeerShell {
     const { highWaterBytes = defaultHighWaterBytes } = this.#config;
     const { clock, onEvent, random = Math.random, localRestart = noRestart } = this.#deps;
-    return new PeerShell(
+    const dynamicEvent = (event: PeerEvent) => {
+      onEvent(event);
+      this.#dynamic.heard(event);
+    };
+    const shell = new PeerShell(
       { peer, highWaterBytes, localOpen: () => localOpen(peer, localRestart()) },
       {
         clock,
-        onEvent,
         random,
+        onEvent: isDynamic ? dynamicEvent : onEvent,
         log: this.#deps.log.child({ peer: peer.name }),
         transport: this.#transport,
         closing: (closed) => this.#closing(closed),
+        idle: () => this.#dynamic.idle(peer.name),
       },
     );
+    this.#table.add(shell);
+    return shell;
+  }
+
+  #remove(shell: PeerShell, reason: CeaseReason): void {
+    this.#table.remove(shell);
+    shell.stop(reason);
   }
 
   #accepted(connection: IncomingConnection): void {
     const shell = this.#table.peerOf(connection);
-    if (shell !== undefined) {
-      shell.accept(connection);
+    if (shell === undefined) this.#acceptDynamic(connection);
+    else shell.accept(connection);
+  }
+
+  /** A configured peer wins over a prefix: it has been looked for before. */
+  #acceptDynamic(connection: IncomingConnection): void {
+    const { remoteAddress: address, zone } = connection;
+    const dynamic = this.#dynamic.prefixOf(address);
+    const failedKey = dynamic && this.#failedKeys.get(dynamic.prefix);
+    if (failedKey !== undefined) {
+      this.#deps.log.warn({ address, reason: failedKey }, "Connection refused");
+      connection.refuse();
       return;
     }
-    this.#deps.log.debug({ address: connection.remoteAddress }, "Connection of no peer refused");
-    this.#closing(rejectConnection(connection));
+    const shell = dynamic && this.#dynamic.arrive(dynamic, address, zone);
+    if (shell === undefined) {
+      this.#deps.log.debug({ address, prefix: dynamic?.prefix }, "Connection refused");
+      this.#closing(rejectConnection(connection));
+      return;
+    }
+    shell.accept(connection);
+    if (!shell.isConnected) this.#dynamic.idle(shell.config.name);
   }
 
   /** Never unauthenticated: a peer whose key the listener lacks stays down (architecture promise 10). */
@@ -169,9 +207,10 @@ class PeersService implements RunningPeers {
   }
 
   async #end(): Promise<void> {
+    this.#dynamic.stop();
+    const quiet = this.#config.closeQuietly;
     for (const shell of this.#table.all()) {
       this.#table.remove(shell);
-      const quiet = this.#config.closeQuietly;
       shell.stop({ ceaseSubcode: cease.administrativeShutdown }, { quiet });
     }
     await Promise.all(this.#closings);

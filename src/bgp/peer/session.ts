@@ -72,6 +72,7 @@ export class Session {
   #connection: Connection | undefined;
   #initiator: "local" | "remote" = "local";
   #localOpen: OpenMessage | undefined;
+  #splitter = new FrameSplitter();
   #context = beforeOpen;
   #isFull = false;
   /** The peer refuses optional parameters: the next OPEN has none. */
@@ -110,9 +111,18 @@ export class Session {
     return this.#connection?.queuedBytes ?? 0;
   }
 
+  get isConnected(): boolean {
+    return this.#connection !== undefined;
+  }
+
+  /** Idle, but the peer may come back already. */
+  get admitsPeer(): boolean {
+    return this.#fsm.admitsPeer;
+  }
+
   /** Waits for the peer, without a connection. */
   get isFree(): boolean {
-    return this.state === "Active" && this.#connection === undefined;
+    return this.state === "Active" && !this.isConnected;
   }
 
   /** The peer's OPEN, from OpenConfirm on. */
@@ -262,10 +272,10 @@ export class Session {
     this.#connection = connection;
     this.#context = beforeOpen;
     this.#isFull = false;
-    const splitter = new FrameSplitter();
+    this.#splitter = new FrameSplitter();
     connection.attach({
       connected: () => this.#dispatch({ kind: "tcpConnected" }),
-      data: (bytes) => this.#received(connection, splitter, bytes),
+      data: (bytes) => this.#received(connection, bytes),
       closed: (reason) => {
         this.#connection = undefined;
         this.#dispatch({ kind: "tcpFailed", reason });
@@ -275,8 +285,8 @@ export class Session {
     });
   }
 
-  #received(connection: Connection, splitter: FrameSplitter, bytes: Uint8Array): void {
-    const failed = splitter.push(bytes, (frame) => {
+  #received(connection: Connection, bytes: Uint8Array): void {
+    const failed = this.#splitter.push(bytes, (frame) => {
       if (this.#connection === connection) this.#frame(frame);
     });
     if (failed === undefined || this.#connection !== connection) return;
@@ -311,6 +321,7 @@ export class Session {
       addPath: negotiated.addPath?.receive ?? [],
       extendedNextHop: negotiated.extendedNextHop === true,
     };
+    if (negotiated.extendedMessages === true) this.#splitter.allowExtended();
     this.#deps.handlers.established(this, negotiated);
   }
 
@@ -369,7 +380,9 @@ export class Session {
   #jittered(timer: FsmTimer, seconds: number): number {
     const isExact = timer === "hold" || timer === "sendHold" || timer === "delayOpen";
     const share = isExact ? 1 : 0.75 + this.#deps.random() / 4;
-    return seconds * 1000 * share;
+    const { idleHoldSeconds = seconds } = this.#config.peer;
+    const wanted = timer === "idleHold" ? Math.min(seconds, idleHoldSeconds) : seconds;
+    return wanted * 1000 * share;
   }
 }
 

@@ -25,7 +25,7 @@ export interface Connection {
   readonly zone?: string | undefined;
   /** Octets that the kernel has not taken yet. */
   readonly queuedBytes: number;
-  /** Nothing is read before. */
+  /** To be called in the turn in which there is a connection: what is read before is lost. */
   attach(handlers: ConnectionHandlers): void;
   write(bytes: Uint8Array): void;
   /** Ends the connection once all is sent, at the latest after some seconds. Resolves then. */

@@ -126,7 +126,11 @@ function toExternal(attributes: PathAttributes, localAs: Asn): PathAttributes {
   return { ...kept, asPath: prependedPath(outside, [localAs]) };
 }
 
-function nextHopFor({ nextHop, source }: RouteToExport, target: ExportTarget): IpAddr {
+/** The next hop with which a peer is told of a route (RFC 4271 section 5.1.3). */
+export function nextHopFor(
+  { nextHop, source }: Pick<RouteToExport, "nextHop" | "source">,
+  target: ExportTarget,
+): IpAddr {
   if (nextHop === undefined || target.nextHopMode === "Self") return target.localAddress;
   if (target.nextHopMode === "Keep" || source.learned === "local") return nextHop;
   return target.external ? target.localAddress : nextHop;

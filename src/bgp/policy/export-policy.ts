@@ -23,6 +23,8 @@ export interface ExportPeer {
   /** Our route reflector client. */
   readonly client: boolean;
   readonly filters?: RouteFilters;
+  /** It speaks long-lived graceful restart (RFC 9494). Absent: false. */
+  readonly longLived?: boolean;
   /** "all": what the protocol and the filters let pass is told. Absent: "calico". */
   readonly scope?: "calico" | "all";
 }
@@ -32,6 +34,7 @@ export type ExportStep =
   | "ibgp-split-horizon"
   | "no-advertise"
   | "no-export"
+  | "long-lived-stale"
   | "filter"
   | "scope-all"
   | "pool-export-disabled"
@@ -72,6 +75,12 @@ const protocolRows: readonly ExportRow[] = [
     when: (route, peer) =>
       peer.external &&
       (carries(route, wellKnown.noExport) || carries(route, wellKnown.noExportSubconfed)),
+  },
+  {
+    // RFC 9494 section 4.3.
+    step: "long-lived-stale",
+    accepts: false,
+    when: (route, { longLived }) => longLived !== true && carries(route, wellKnown.llgrStale),
   },
 ];
 

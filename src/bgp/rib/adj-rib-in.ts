@@ -7,20 +7,33 @@ export const localPeer = 0;
 
 /** One path as the columns hold it. */
 export interface StoredPath {
+  /** Number of the path, unique while it exists: the path identifier that others are told. */
+  readonly slot: number;
   /** Number of the peer, `localPeer` for our own. */
   readonly peer: number;
+  /** As the peer told it (RFC 7911), else 0. */
+  readonly pathId: number;
   readonly attributesId: number;
   /** Learned before the peer's restart and not yet learned again (RFC 4724 section 4.2). */
   readonly stale: boolean;
 }
 
+/** What a change of many paths does to one: the attributes it has from now on, 0: it goes. */
+export type Rewrite = (attributesId: number) => number;
+
+const flag = { inUse: 1, stale: 2, condemned: 4, rewritten: 8 } as const;
+const isMarked = flag.condemned | flag.rewritten;
+
 /**
  * What all peers have told of one family, and what we originate: the Adj-RIBs-In. The paths of one
- * prefix are a list in typed arrays (17 bytes a path), as a prefix has few of them; what concerns
- * one peer walks all paths, which is rare.
+ * prefix are a list in typed arrays (17 bytes a path, 21 with path identifiers), as a prefix has few
+ * of them; what concerns one peer walks all paths, which is rare.
  *
  * Paths are kept as received. Import policy is asked at every decision, so that a change of
  * configuration needs no route refresh.
+ *
+ * Paths that go together are only marked at first, and count as gone; `sweep` takes them slice by
+ * slice, so that a million of them do not hold up the event loop.
  */
 export class AdjRibIn {
   readonly #attributes: AttributeStore;
@@ -32,9 +45,16 @@ export class AdjRibIn {
   #attribute = new Uint32Array(1024);
   #next = new Uint32Array(1024);
   #flags = new Uint8Array(1024);
+  /** Made when the first path identifier comes. */
+  #pathId: Uint32Array | undefined;
   #free = 0;
+  /** Removed since the last `reclaim`. */
+  #removed = 0;
   #end = 1;
   #size = 0;
+  #marked = 0;
+  #sweepAt = 1;
+  #rewrite: Rewrite = () => 0;
 
   constructor(attributes: AttributeStore) {
     this.#attributes = attributes;
@@ -45,43 +65,39 @@ export class AdjRibIn {
     return this.#size;
   }
 
+  /** Some paths wait for `sweep`. */
+  get isMarked(): boolean {
+    return this.#marked > 0;
+  }
+
   /** Number of paths of one peer. */
   countOf(peer: number): number {
     return this.#counts.get(peer);
   }
 
   /** Takes over one reference to the attributes. True when the peer's path has changed. */
-  set(prefixId: number, peer: number, attributesId: number): boolean {
-    const known = this.#find(prefixId, peer);
+  set(prefixId: number, peer: number, attributesId: number, pathId = 0): boolean {
+    const known = this.#find(prefixId, peer, pathId);
     if (known === 0) {
-      this.#append(prefixId, peer, attributesId);
+      this.#append(prefixId, peer, attributesId, pathId);
       return true;
     }
     const before = this.#attribute[known] as number;
+    const flags = this.#flags[known] as number;
     this.#attribute[known] = attributesId;
-    this.#flags[known] = inUse;
+    this.#flags[known] = flag.inUse;
     this.#attributes.release(before);
-    return before !== attributesId;
+    if ((flags & isMarked) === 0) return before !== attributesId;
+    this.#marked--;
+    if ((flags & flag.condemned) !== 0) this.#count(peer, 1);
+    return true;
   }
 
   /** True when there was a path. */
-  remove(prefixId: number, peer: number): boolean {
-    let before = 0;
-    let path = this.#heads.get(prefixId);
-    while (path !== 0 && this.#peer[path] !== peer) {
-      before = path;
-      path = this.#next[path] as number;
-    }
+  remove(prefixId: number, peer: number, pathId = 0): boolean {
+    const path = this.#find(prefixId, peer, pathId);
     if (path === 0) return false;
-    const next = this.#next[path] as number;
-    if (before === 0) this.#heads.set(prefixId, next);
-    else this.#next[before] = next;
-    this.#attributes.release(this.#attribute[path] as number);
-    this.#flags[path] = 0;
-    this.#next[path] = this.#free;
-    this.#free = path;
-    this.#count(peer, -1);
-    this.#size--;
+    this.#unlink(path);
     return true;
   }
 
@@ -89,15 +105,42 @@ export class AdjRibIn {
     return this.#heads.get(prefixId) !== 0;
   }
 
+  /** The number of the prefix' only path, 0 when there is none, -1 when there are more. */
+  only(prefixId: number): number {
+    const path = this.#heads.get(prefixId);
+    if (path === 0) return 0;
+    if (this.#next[path] !== 0) return -1;
+    return ((this.#flags[path] as number) & flag.condemned) === 0 ? path : 0;
+  }
+
+  /** Of a path that was removed as well, until `reclaim`. */
+  prefixAt(slot: number): number {
+    return this.#prefix[slot] as number;
+  }
+
+  peerAt(slot: number): number {
+    return this.#peer[slot] as number;
+  }
+
+  attributesAt(slot: number): number {
+    return this.#attribute[slot] as number;
+  }
+
+  pathAt(slot: number): StoredPath {
+    return {
+      slot,
+      peer: this.#peer[slot] as number,
+      pathId: this.#pathId?.[slot] ?? 0,
+      attributesId: this.#attribute[slot] as number,
+      stale: ((this.#flags[slot] as number) & flag.stale) !== 0,
+    };
+  }
+
   paths(prefixId: number): StoredPath[] {
     const paths: StoredPath[] = [];
     let path = this.#heads.get(prefixId);
     while (path !== 0) {
-      paths.push({
-        peer: this.#peer[path] as number,
-        attributesId: this.#attribute[path] as number,
-        stale: this.#flags[path] === (inUse | stale),
-      });
+      if (((this.#flags[path] as number) & flag.condemned) === 0) paths.push(this.pathAt(path));
       path = this.#next[path] as number;
     }
     return paths;
@@ -107,64 +150,130 @@ export class AdjRibIn {
   markStale(peer: number): number {
     let count = 0;
     for (let path = 1; path < this.#end; path++) {
-      if (this.#flags[path] === 0 || this.#peer[path] !== peer) continue;
-      this.#flags[path] = inUse | stale;
+      if (!this.#isOf(path, peer)) continue;
+      this.#flags[path] = (this.#flags[path] as number) | flag.stale;
       count++;
     }
     return count;
   }
 
-  /** Removes the paths of a peer, or its stale ones only. Gives the prefixes. */
-  removePeer(peer: number, which: "all" | "stale"): number[] {
-    const prefixes: number[] = [];
+  /** The paths of a peer, or its stale ones only, are gone from now on, and taken by `sweep`. */
+  condemn(peer: number, which: "all" | "stale"): void {
+    for (let path = 1; path < this.#end; path++) {
+      if (!this.#isOf(path, peer)) continue;
+      const flags = this.#flags[path] as number;
+      if (which === "stale" && (flags & flag.stale) === 0) continue;
+      if ((flags & flag.rewritten) === 0) this.#marked++;
+      this.#flags[path] = (flags & ~flag.rewritten) | flag.condemned;
+      this.#count(peer, -1);
+    }
+    this.#sweepAt = 1;
+  }
+
+  /** The stale paths of a peer get other attributes, by `sweep`. */
+  rewriteStale(peer: number, rewrite: Rewrite): void {
+    this.#rewrite = rewrite;
     for (let path = 1; path < this.#end; path++) {
       const flags = this.#flags[path] as number;
-      if (flags === 0 || this.#peer[path] !== peer) continue;
-      if (which === "all" || flags === (inUse | stale)) {
-        prefixes.push(this.#prefix[path] as number);
-      }
+      if (!this.#isOf(path, peer) || (flags & flag.stale) === 0 || (flags & isMarked) !== 0)
+        continue;
+      this.#flags[path] = flags | flag.rewritten;
+      this.#marked++;
     }
-    for (const prefixId of prefixes) this.remove(prefixId, peer);
-    return prefixes;
+    this.#sweepAt = 1;
+  }
+
+  /** Takes what is marked, `limit` paths at most, and tells the prefixes. */
+  sweep(limit: number, onPrefix: (prefixId: number) => void): void {
+    let left = Math.min(limit, this.#marked);
+    while (left > 0) {
+      const path = this.#sweepAt++;
+      const flags = this.#flags[path] as number;
+      if ((flags & isMarked) === 0) continue;
+      left--;
+      onPrefix(this.#prefix[path] as number);
+      if ((flags & flag.condemned) !== 0) this.#unlink(path);
+      else this.#rewriteOne(path);
+    }
+  }
+
+  /** Numbers of removed paths may be given again: everybody has been told of their removal. */
+  reclaim(): void {
+    while (this.#removed !== 0) {
+      const path = this.#removed;
+      this.#removed = this.#next[path] as number;
+      this.#next[path] = this.#free;
+      this.#free = path;
+    }
   }
 
   /** Prefixes of which `peer` has told a path. */
   prefixesOf(peer: number): number[] {
     const prefixes: number[] = [];
     for (let path = 1; path < this.#end; path++) {
-      if (this.#flags[path] !== 0 && this.#peer[path] === peer) {
-        prefixes.push(this.#prefix[path] as number);
-      }
+      if (this.#isOf(path, peer)) prefixes.push(this.#prefix[path] as number);
     }
     return prefixes;
   }
 
-  /** Number of paths of each peer. */
-  countByPeer(): Map<number, number> {
-    const counts = new Map<number, number>();
-    for (let path = 1; path < this.#end; path++) {
-      const peer = this.#peer[path] as number;
-      if (this.#flags[path] !== 0) counts.set(peer, (counts.get(peer) ?? 0) + 1);
-    }
-    return counts;
+  #isOf(path: number, peer: number): boolean {
+    const flags = this.#flags[path] as number;
+    return (flags & (flag.inUse | flag.condemned)) === flag.inUse && this.#peer[path] === peer;
   }
 
-  #find(prefixId: number, peer: number): number {
+  #rewriteOne(path: number): void {
+    const before = this.#attribute[path] as number;
+    const after = this.#rewrite(before);
+    if (after === 0) {
+      this.#unlink(path);
+      return;
+    }
+    this.#attribute[path] = after;
+    this.#flags[path] = (this.#flags[path] as number) & ~flag.rewritten;
+    this.#marked--;
+    this.#attributes.release(before);
+  }
+
+  #find(prefixId: number, peer: number, pathId: number): number {
     let path = this.#heads.get(prefixId);
-    while (path !== 0 && this.#peer[path] !== peer) path = this.#next[path] as number;
+    while (path !== 0) {
+      if (this.#peer[path] === peer && (this.#pathId?.[path] ?? 0) === pathId) break;
+      path = this.#next[path] as number;
+    }
     return path;
   }
 
-  #append(prefixId: number, peer: number, attributesId: number): void {
+  #append(prefixId: number, peer: number, attributesId: number, pathId: number): void {
     const path = this.#newPath();
     this.#prefix[path] = prefixId;
     this.#peer[path] = peer;
     this.#attribute[path] = attributesId;
-    this.#flags[path] = inUse;
+    this.#flags[path] = flag.inUse;
     this.#next[path] = this.#heads.get(prefixId);
+    if (pathId !== 0) this.#pathId ??= new Uint32Array(this.#peer.length);
+    if (this.#pathId !== undefined) this.#pathId[path] = pathId;
     this.#heads.set(prefixId, path);
     this.#count(peer, 1);
     this.#size++;
+  }
+
+  #unlink(path: number): void {
+    const prefixId = this.#prefix[path] as number;
+    const next = this.#next[path] as number;
+    let at = this.#heads.get(prefixId);
+    if (at === path) this.#heads.set(prefixId, next);
+    else {
+      while (this.#next[at] !== path) at = this.#next[at] as number;
+      this.#next[at] = next;
+    }
+    const flags = this.#flags[path] as number;
+    if ((flags & isMarked) !== 0) this.#marked--;
+    if ((flags & flag.condemned) === 0) this.#count(this.#peer[path] as number, -1);
+    this.#attributes.release(this.#attribute[path] as number);
+    this.#flags[path] = 0;
+    this.#next[path] = this.#removed;
+    this.#removed = path;
+    this.#size--;
   }
 
   #count(peer: number, change: number): void {
@@ -187,8 +296,8 @@ export class AdjRibIn {
     this.#attribute = grown(this.#attribute, new Uint32Array(capacity));
     this.#next = grown(this.#next, new Uint32Array(capacity));
     this.#flags = grown(this.#flags, new Uint8Array(capacity));
+    if (this.#pathId !== undefined) {
+      this.#pathId = grown(this.#pathId, new Uint32Array(capacity));
+    }
   }
 }
-
-const inUse = 1;
-const stale = 2;

@@ -1,113 +1,239 @@
 import { invariant } from "../../lib/brand.ts";
 import type { IpAddr } from "../../lib/ip-addr.ts";
-import type { AsPathSegment, PathAttributes } from "../wire/message.ts";
+import type { PathAttributes } from "../wire/message.ts";
+import { encodeRoute } from "../wire/route-bytes.ts";
+import { grown } from "./prefix-table.ts";
+import { RouteView } from "./route-view.ts";
 
 /** Attributes with their next hop, kept once however many routes carry them. */
-export interface InternedAttributes {
-  /** From 1. */
-  readonly id: number;
-  readonly attributes: PathAttributes;
-  /** Absent on what we originate ourselves. */
-  readonly nextHop: IpAddr | undefined;
-  /** As the decision process counts: a set is one, confederations none (RFC 5065 section 5.3). */
-  readonly asPathLength: number;
-  /** First AS of the path, 0 when it is empty or begins with a set (RFC 4271 section 9.1.2.2 c). */
-  readonly neighborAs: number;
-}
+export type InternedAttributes = RouteView;
 
-interface Entry {
-  readonly interned: InternedAttributes;
-  readonly key: string;
-  references: number;
-}
+const initialIds = 1024;
+const initialBytes = 64 * 1024;
+const viewCount = 256;
+/** Ids share their slots with 8 bits of the hash. */
+const idMask = 0xffffff;
 
 /**
  * Every attribute set that a RIB refers to, by id. The RIBs count references, so an id stays what
  * it is for as long as one of them has it.
+ *
+ * A hot path: a full table has 170,000 sets. They are kept as octets, one behind the other in one
+ * buffer that is never written to again, and found by a hash of them (measured on Node 24: 0.25 us a
+ * set of 60 octets, found or new, and 80 bytes; as objects under a JSON key 7 us and 1,900 bytes).
  */
 export class AttributeStore {
-  readonly #byKey = new Map<string, Entry>();
-  readonly #byId: (Entry | undefined)[] = [undefined];
-  readonly #free: number[] = [];
+  #bytes = new Uint8Array(initialBytes);
+  #end = 0;
+  /** Octets of sets that are gone. */
+  #garbage = 0;
+  #starts = new Uint32Array(initialIds);
+  #lengths = new Uint32Array(initialIds);
+  #references = new Uint32Array(initialIds);
+  #hashes = new Uint32Array(initialIds);
+  /** Ids by hash, open addressing, with the upper bits of their hash; 0 is empty. */
+  #slots = new Uint32Array(initialIds * 2);
+  #free: number[] = [];
+  #idEnd = 1;
+  #size = 0;
+  /** Of the ids that were asked for last. */
+  readonly #views: (RouteView | undefined)[] = Array.from({ length: viewCount }, () => undefined);
 
   get size(): number {
-    return this.#byKey.size;
+    return this.#size;
+  }
+
+  /** One more than the greatest id that was ever given. */
+  get idEnd(): number {
+    return this.#idEnd;
   }
 
   /** Id of the attributes, with one more reference, which the caller gives back by `release`. */
   intern(attributes: PathAttributes, nextHop: IpAddr | undefined): number {
-    const key = attributesKey(attributes, nextHop);
-    const known = this.#byKey.get(key);
-    if (known !== undefined) {
-      known.references++;
-      return known.interned.id;
+    return this.internBytes(encodeRoute(attributes, nextHop));
+  }
+
+  /** As `intern`, of route bytes (route-bytes.ts), which are copied. */
+  internBytes(route: Uint8Array, length: number = route.length): number {
+    const hash = hashOf(route, length);
+    const mask = this.#slots.length - 1;
+    let slot = hash & mask;
+    for (
+      let entry = this.#slots[slot] as number;
+      entry !== 0;
+      entry = this.#slots[slot] as number
+    ) {
+      const id = entry & idMask;
+      if (((entry ^ hash) & ~idMask) === 0 && this.#equals(id, route, length)) {
+        this.#references[id] = (this.#references[id] as number) + 1;
+        return id;
+      }
+      slot = (slot + 1) & mask;
     }
-    const id = this.#free.pop() ?? this.#byId.length;
-    const asPathLength = pathLength(attributes.asPath);
-    const neighborAs = firstAs(attributes.asPath);
-    const interned = { id, attributes, nextHop, asPathLength, neighborAs };
-    const entry = { interned, key, references: 1 };
-    this.#byId[id] = entry;
-    this.#byKey.set(key, entry);
-    return id;
+    return this.#add(route, length, hash);
   }
 
   get(id: number): InternedAttributes {
-    return this.#entry(id).interned;
+    const known = this.#views[id & (viewCount - 1)];
+    if (known?.id === id) return known;
+    this.#check(id);
+    const start = this.#starts[id] as number;
+    const view = new RouteView(id, this.#bytes, start, start + (this.#lengths[id] as number));
+    this.#views[id & (viewCount - 1)] = view;
+    return view;
+  }
+
+  /** The route bytes of an id: never written to again. */
+  bytesOf(id: number): Uint8Array {
+    this.#check(id);
+    const start = this.#starts[id] as number;
+    return this.#bytes.subarray(start, start + (this.#lengths[id] as number));
+  }
+
+  /** The buffer that has the octets of an id from `startOf` on, `lengthOf` of them: no view is made. */
+  get buffer(): Uint8Array {
+    return this.#bytes;
+  }
+
+  startOf(id: number): number {
+    return this.#starts[id] as number;
+  }
+
+  lengthOf(id: number): number {
+    return this.#lengths[id] as number;
   }
 
   retain(id: number): void {
-    this.#entry(id).references++;
+    this.#check(id);
+    this.#references[id] = (this.#references[id] as number) + 1;
   }
 
   release(id: number): void {
-    const entry = this.#entry(id);
-    if (--entry.references > 0) return;
-    this.#byKey.delete(entry.key);
-    this.#byId[id] = undefined;
+    this.#check(id);
+    const left = (this.#references[id] as number) - 1;
+    this.#references[id] = left;
+    if (left > 0) return;
+    this.#unlink(id);
+    if (this.#views[id & (viewCount - 1)]?.id === id) this.#views[id & (viewCount - 1)] = undefined;
+    this.#garbage += this.#lengths[id] as number;
     this.#free.push(id);
+    this.#size--;
   }
 
-  #entry(id: number): Entry {
-    const entry = this.#byId[id];
-    invariant(entry !== undefined, `attributes ${id} are referred to`);
-    return entry;
+  #add(route: Uint8Array, length: number, hash: number): number {
+    if ((this.#size + 1) * 2 > this.#slots.length) this.#rehash();
+    if (this.#end + length > this.#bytes.length) this.#makeRoom(length);
+    const id = this.#newId();
+    copyBytes(route, this.#bytes, length, this.#end);
+    this.#starts[id] = this.#end;
+    this.#lengths[id] = length;
+    this.#references[id] = 1;
+    this.#hashes[id] = hash;
+    this.#end += length;
+    this.#size++;
+    this.#link(id);
+    return id;
+  }
+
+  #newId(): number {
+    const free = this.#free.pop();
+    if (free !== undefined) return free;
+    const id = this.#idEnd++;
+    invariant(id < idMask, "there are at most 16 million attribute sets");
+    if (id < this.#starts.length) return id;
+    const capacity = this.#starts.length * 2;
+    this.#starts = grown(this.#starts, new Uint32Array(capacity));
+    this.#lengths = grown(this.#lengths, new Uint32Array(capacity));
+    this.#references = grown(this.#references, new Uint32Array(capacity));
+    this.#hashes = grown(this.#hashes, new Uint32Array(capacity));
+    return id;
+  }
+
+  #equals(id: number, route: Uint8Array, length: number): boolean {
+    if (this.#lengths[id] !== length) return false;
+    const bytes = this.#bytes;
+    const start = this.#starts[id] as number;
+    for (let i = 0; i < length; i++) if (bytes[start + i] !== route[i]) return false;
+    return true;
+  }
+
+  #link(id: number): void {
+    const mask = this.#slots.length - 1;
+    let slot = (this.#hashes[id] as number) & mask;
+    while (this.#slots[slot] !== 0) slot = (slot + 1) & mask;
+    this.#slots[slot] = ((this.#hashes[id] as number) & ~idMask) | id;
+  }
+
+  #unlink(id: number): void {
+    const slots = this.#slots;
+    const mask = slots.length - 1;
+    let hole = (this.#hashes[id] as number) & mask;
+    while (((slots[hole] as number) & idMask) !== id) hole = (hole + 1) & mask;
+    for (let at = (hole + 1) & mask; slots[at] !== 0; at = (at + 1) & mask) {
+      const home = (this.#hashes[(slots[at] as number) & idMask] as number) & mask;
+      // An entry that is nearer to its home than to the hole would lie before its home there.
+      if (((at - home) & mask) < ((at - hole) & mask)) continue;
+      slots[hole] = slots[at] as number;
+      hole = at;
+    }
+    slots[hole] = 0;
+  }
+
+  #rehash(): void {
+    this.#slots = new Uint32Array(this.#slots.length * 2);
+    for (let id = 1; id < this.#idEnd; id++) if (this.#references[id] !== 0) this.#link(id);
+  }
+
+  /** A new buffer without garbage: views of the one before stay what they are. */
+  #makeRoom(length: number): void {
+    const live = this.#end - this.#garbage;
+    let capacity = initialBytes;
+    while (capacity < (live + length) * 1.5) capacity *= 2;
+    const before = this.#bytes;
+    const bytes = new Uint8Array(capacity);
+    if (this.#garbage === 0) {
+      bytes.set(before);
+    } else {
+      let end = 0;
+      for (let id = 1; id < this.#idEnd; id++) {
+        if (this.#references[id] === 0) continue;
+        const start = this.#starts[id] as number;
+        bytes.set(before.subarray(start, start + (this.#lengths[id] as number)), end);
+        this.#starts[id] = end;
+        end += this.#lengths[id] as number;
+      }
+      this.#end = end;
+      this.#garbage = 0;
+    }
+    this.#bytes = bytes;
+  }
+
+  #check(id: number): void {
+    invariant((this.#references[id] ?? 0) > 0, "attributes that are used are referred to");
   }
 }
 
-/** Text that is equal for equal attributes, whatever the order of the object's fields. */
-function attributesKey(a: PathAttributes, nextHop: IpAddr | undefined): string {
-  return JSON.stringify([
-    nextHop,
-    a.origin,
-    a.asPath.map(({ kind, asns }) => [kind, ...asns]),
-    a.med,
-    a.localPref,
-    a.atomicAggregate,
-    a.aggregator === undefined ? undefined : [a.aggregator.asn, a.aggregator.address],
-    a.communities,
-    a.largeCommunities,
-    a.extendedCommunities?.map(hex),
-    a.originatorId,
-    a.clusterList,
-    a.unknown?.map(({ flags, code, value }) => [flags, code, hex(value)]),
-  ]);
+/** A peer must not be able to choose what collides. */
+const seed = Math.floor(Math.random() * 2 ** 32);
+
+/** A loop: for so few octets faster than a view and its set(). */
+function copyBytes(from: Uint8Array, to: Uint8Array, length: number, at: number): void {
+  for (let i = 0; i < length; i++) to[at + i] = from[i] as number;
 }
 
-function hex(bytes: Uint8Array): string {
-  return bytes.reduce((text, octet) => text + octet.toString(16).padStart(2, "0"), "");
-}
-
-function pathLength(segments: readonly AsPathSegment[]): number {
-  let length = 0;
-  for (const { kind, asns } of segments) {
-    if (kind === "sequence") length += asns.length;
-    else if (kind === "set") length += 1;
+function hashOf(bytes: Uint8Array, length: number): number {
+  let hash = length ^ seed;
+  let i = 0;
+  for (; i + 4 <= length; i += 4) {
+    const word =
+      (bytes[i] as number) |
+      ((bytes[i + 1] as number) << 8) |
+      ((bytes[i + 2] as number) << 16) |
+      ((bytes[i + 3] as number) << 24);
+    hash = Math.imul(hash ^ word, 0x9e3779b1);
+    hash ^= hash >>> 15;
   }
-  return length;
-}
-
-function firstAs(segments: readonly AsPathSegment[]): number {
-  const first = segments.find(({ kind }) => kind === "sequence" || kind === "set");
-  return first?.kind === "sequence" ? (first.asns[0] ?? 0) : 0;
+  for (; i < length; i++) hash = Math.imul(hash ^ (bytes[i] as number), 0x01000193);
+  hash = Math.imul(hash ^ (hash >>> 16), 0x7feb352d);
+  return (hash ^ (hash >>> 15)) >>> 0;
 }

@@ -4,6 +4,8 @@ export interface Path {
   readonly peer: number;
   readonly attributesId: number;
   readonly local: boolean;
+  /** It carries LLGR_STALE (RFC 9494). Absent: false. */
+  readonly longLivedStale?: boolean;
   readonly localPref: number;
   readonly asPathLength: number;
   readonly origin: number;
@@ -18,11 +20,14 @@ export interface Path {
   readonly clusterListLength: number;
   /** Address of the peer, as a number. */
   readonly peerAddress: bigint;
+  /** Path identifier that the peer gave it (RFC 7911). Absent: 0. */
+  readonly pathId?: number;
 }
 
 /** Name of the step in which a path lost. */
 export type LostBy =
   | "local"
+  | "long-lived-stale"
   | "local-pref"
   | "as-path-length"
   | "origin"
@@ -31,7 +36,8 @@ export type LostBy =
   | "igp-cost"
   | "router-id"
   | "cluster-list-length"
-  | "peer-address";
+  | "peer-address"
+  | "path-id";
 
 export interface Decision {
   readonly best: Path | undefined;
@@ -53,6 +59,11 @@ interface DecisionStep {
  */
 const decisionSteps: readonly DecisionStep[] = [
   { name: "local", rfc: "4271 9.1.1", keep: lowest((path) => (path.local ? 0 : 1)) },
+  {
+    name: "long-lived-stale",
+    rfc: "9494 4.3",
+    keep: lowest(({ longLivedStale }) => Number(longLivedStale === true)),
+  },
   { name: "local-pref", rfc: "4271 9.1.1", keep: lowest((path) => -path.localPref) },
   { name: "as-path-length", rfc: "4271 9.1.2.2 a", keep: lowest((path) => path.asPathLength) },
   { name: "origin", rfc: "4271 9.1.2.2 b", keep: lowest((path) => path.origin) },
@@ -66,6 +77,7 @@ const decisionSteps: readonly DecisionStep[] = [
   { name: "router-id", rfc: "4271 9.1.2.2 f", keep: lowest((path) => path.routerId) },
   { name: "cluster-list-length", rfc: "4456 9", keep: lowest((path) => path.clusterListLength) },
   { name: "peer-address", rfc: "4271 9.1.2.2 g", keep: lowest((path) => path.peerAddress) },
+  { name: "path-id", rfc: "7911 2", keep: lowest(({ pathId = 0 }) => pathId) },
 ];
 
 /** Selects the best of the eligible paths to one prefix, and says why the others lost. */
@@ -88,6 +100,7 @@ const tieBreakers: ReadonlySet<LostBy> = new Set([
   "router-id",
   "cluster-list-length",
   "peer-address",
+  "path-id",
 ]);
 
 /** The paths over which packets are spread: the best, then its equals, `maxPaths` in all. */

@@ -1,9 +1,10 @@
 import type { IpAddr, IpFamily } from "../../lib/ip-addr.ts";
 import type { Prefix } from "../../lib/prefix.ts";
 import type { PackedPrefixes, PathAttributes } from "../wire/message.ts";
-import { AdjRibIn, localPeer, type StoredPath } from "./adj-rib-in.ts";
+import { AdjRibIn, localPeer, type Rewrite, type StoredPath } from "./adj-rib-in.ts";
 import type { AttributeStore } from "./attribute-store.ts";
-import { type Decision, decide, type Path } from "./decision.ts";
+import { type Decision, decide, type Path, ranked } from "./decision.ts";
+import { DecisionMemo, noPath } from "./decision-memo.ts";
 import { IdSet } from "./id-column.ts";
 import { LocRib } from "./loc-rib.ts";
 import { PrefixTable } from "./prefix-table.ts";
@@ -26,6 +27,12 @@ export type Candidate = ({ readonly path: Path } | { readonly rejected: string }
 /** What a stored path to a prefix is worth. */
 export type Judge = (stored: StoredPath, prefixId: number) => Candidate;
 
+/** A path with its number in the Adj-RIB-In. */
+export interface NumberedPath {
+  readonly slot: number;
+  readonly path: Path;
+}
+
 /** All RIBs of one family: what peers tell goes in, decisions on what changed come out. */
 export class FamilyRib {
   readonly family: IpFamily;
@@ -34,6 +41,7 @@ export class FamilyRib {
   readonly loc: LocRib;
   readonly #attributes: AttributeStore;
   readonly #dirty = new IdSet();
+  readonly #memo = new DecisionMemo();
 
   constructor(family: IpFamily, attributes: AttributeStore) {
     this.family = family;
@@ -44,28 +52,27 @@ export class FamilyRib {
   }
 
   get isDirty(): boolean {
-    return this.#dirty.size > 0;
+    return this.#dirty.size > 0 || this.adjIn.isMarked;
   }
 
-  /** Takes all prefixes of one announcement. */
-  announce(
-    peer: number,
-    prefixes: PackedPrefixes,
-    route: { readonly attributes: PathAttributes; readonly nextHop: IpAddr | undefined },
-  ): void {
-    const attributesId = this.#attributes.intern(route.attributes, route.nextHop);
+  /** Takes all prefixes of one announcement. Takes over one reference to the attributes. */
+  announce(peer: number, prefixes: PackedPrefixes, attributesId: number): void {
+    const { table, adjIn } = this;
+    const { pathIds } = prefixes;
     for (let index = 0; index < prefixes.count; index++) {
-      const prefixId = this.table.add(prefixes, index);
+      const prefixId = table.add(prefixes, index);
       this.#attributes.retain(attributesId);
-      if (this.adjIn.set(prefixId, peer, attributesId)) this.#dirty.add(prefixId);
+      if (adjIn.set(prefixId, peer, attributesId, pathIds?.[index] ?? 0)) this.#dirty.add(prefixId);
     }
     this.#attributes.release(attributesId);
   }
 
   withdraw(peer: number, prefixes: PackedPrefixes): void {
+    const { pathIds } = prefixes;
     for (let index = 0; index < prefixes.count; index++) {
       const prefixId = this.table.find(prefixes, index);
-      if (prefixId >= 0 && this.adjIn.remove(prefixId, peer)) this.#dirty.add(prefixId);
+      if (prefixId < 0) continue;
+      if (this.adjIn.remove(prefixId, peer, pathIds?.[index] ?? 0)) this.#dirty.add(prefixId);
     }
   }
 
@@ -85,7 +92,12 @@ export class FamilyRib {
 
   /** Forgets the paths of a peer, or those of them that are stale. */
   dropPeer(peer: number, which: "all" | "stale"): void {
-    for (const prefixId of this.adjIn.removePeer(peer, which)) this.#dirty.add(prefixId);
+    this.adjIn.condemn(peer, which);
+  }
+
+  /** Gives the stale paths of a peer other attributes, or drops them. */
+  rewriteStale(peer: number, rewrite: Rewrite): void {
+    this.adjIn.rewriteStale(peer, rewrite);
   }
 
   /** All prefixes are to be decided again. */
@@ -93,17 +105,21 @@ export class FamilyRib {
     for (const prefixId of this.table.ids()) this.#dirty.add(prefixId);
   }
 
-  /** Decides every prefix that has changed. The prefixes keep their ids until `sweep`. */
+  /** Decides `limit` prefixes that have changed. They keep their ids until `sweep`. */
   decideDirty(
+    limit: number,
     judge: Judge,
     onDecided: (prefixId: number, decision: Decision, changed: boolean) => void,
-  ): readonly number[] {
-    const prefixIds = this.#dirty.take();
-    for (const prefixId of prefixIds) {
-      const decision = this.decideOne(prefixId, judge);
+  ): Uint32Array {
+    this.adjIn.sweep(limit, (prefixId) => this.#dirty.add(prefixId));
+    const prefixIds = this.#dirty.take(limit);
+    for (let i = 0; i < prefixIds.length; i++) {
+      const prefixId = prefixIds[i] as number;
+      const decision = this.#decide(prefixId, judge);
       const changed = this.loc.set(prefixId, decision.best);
       onDecided(prefixId, decision, changed);
     }
+    this.#memo.clear();
     return prefixIds;
   }
 
@@ -116,10 +132,48 @@ export class FamilyRib {
     return decide(eligible);
   }
 
-  /** Frees the ids of prefixes to which no path is left. */
-  sweep(prefixIds: readonly number[]): void {
-    for (const prefixId of prefixIds) {
+  /** All paths to a prefix that may be used, best first (RFC 7911). */
+  rankedPaths(prefixId: number, judge: Judge): readonly NumberedPath[] {
+    const slots = new Map<Path, number>();
+    for (const stored of this.adjIn.paths(prefixId)) {
+      const candidate = judge(stored, prefixId);
+      if ("path" in candidate) slots.set(candidate.path, stored.slot);
+    }
+    return ranked([...slots.keys()]).map((path) => ({ slot: slots.get(path) ?? 0, path }));
+  }
+
+  /** Frees the ids of prefixes to which no path is left, after a batch. */
+  sweep(prefixIds: Uint32Array): void {
+    for (let i = 0; i < prefixIds.length; i++) {
+      const prefixId = prefixIds[i] as number;
       if (!this.adjIn.hasPaths(prefixId)) this.table.remove(prefixId);
     }
+    if (!this.isDirty) this.adjIn.reclaim();
+  }
+
+  #decide(prefixId: number, judge: Judge): Decision {
+    const slot = this.adjIn.only(prefixId);
+    if (slot === 0) return noPath;
+    if (slot < 0)
+      return this.decideOne(prefixId, (stored) => this.#judged(stored, prefixId, judge));
+    const known = this.#memo.find(this.adjIn.peerAt(slot), this.adjIn.attributesAt(slot));
+    if (known !== undefined) return known.alone;
+    const stored = this.adjIn.pathAt(slot);
+    const candidate = judge(stored, prefixId);
+    if (candidate.perPrefix === true) {
+      return "path" in candidate ? decide([candidate.path]) : noPath;
+    }
+    return this.#memo.add(stored.peer, stored.attributesId, candidate).alone;
+  }
+
+  #judged(stored: StoredPath, prefixId: number, judge: Judge): Candidate {
+    const { peer, attributesId, pathId } = stored;
+    // Two paths of one peer may have the same attributes: they are not one candidate.
+    if (pathId !== 0) return judge(stored, prefixId);
+    const known = this.#memo.find(peer, attributesId);
+    if (known !== undefined) return known.candidate;
+    const candidate = judge(stored, prefixId);
+    if (candidate.perPrefix !== true) this.#memo.add(peer, attributesId, candidate);
+    return candidate;
   }
 }

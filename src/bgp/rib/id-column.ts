@@ -1,8 +1,10 @@
 import { grown } from "./prefix-table.ts";
 
-/** A column of 32-bit numbers by prefix id, 0 where nothing was set. Grows as ids do. */
+const initialCapacity = 1024;
+
+/** A column of 32-bit numbers by id, 0 where nothing was set. Grows as ids do. */
 export class IdColumn {
-  #values = new Uint32Array(1024);
+  #values = new Uint32Array(initialCapacity);
 
   get(id: number): number {
     return this.#values[id] ?? 0;
@@ -10,34 +12,59 @@ export class IdColumn {
 
   set(id: number, value: number): void {
     if (id >= this.#values.length) {
-      let capacity = this.#values.length;
-      while (capacity <= id) capacity *= 2;
-      this.#values = grown(this.#values, new Uint32Array(capacity));
+      this.#values = grown(this.#values, new Uint32Array(capacityFor(id, this.#values.length)));
     }
     this.#values[id] = value;
   }
 }
 
-/** A set of ids that is emptied as a whole: each id once, in order of arrival. */
+/** A set of ids, each once, in order of arrival; ids are taken from its start. */
 export class IdSet {
-  readonly #marks = new IdColumn();
-  #ids: number[] = [];
+  #marks = new Uint8Array(initialCapacity);
+  #ids = new Uint32Array(initialCapacity);
+  #start = 0;
+  #end = 0;
 
   get size(): number {
-    return this.#ids.length;
+    return this.#end - this.#start;
   }
 
   add(id: number): void {
-    if (this.#marks.get(id) === 1) return;
-    this.#marks.set(id, 1);
-    this.#ids.push(id);
+    if (this.#marks[id] === 1) return;
+    if (id >= this.#marks.length) {
+      this.#marks = grown(this.#marks, new Uint8Array(capacityFor(id, this.#marks.length)));
+    }
+    this.#marks[id] = 1;
+    if (this.#end === this.#ids.length) this.#makeRoom();
+    this.#ids[this.#end++] = id;
   }
 
-  /** Gives all ids and forgets them. */
-  take(): readonly number[] {
-    const ids = this.#ids;
-    for (const id of ids) this.#marks.set(id, 0);
-    this.#ids = [];
+  /** Gives the first ids, `limit` at most, and forgets them. */
+  take(limit: number): Uint32Array {
+    const end = Math.min(this.#end, this.#start + limit);
+    const ids = this.#ids.slice(this.#start, end);
+    for (let i = 0; i < ids.length; i++) this.#marks[ids[i] as number] = 0;
+    this.#start = end;
+    if (this.#start === this.#end) {
+      this.#start = 0;
+      this.#end = 0;
+    }
     return ids;
   }
+
+  #makeRoom(): void {
+    const live = this.#ids.subarray(this.#start, this.#end);
+    const isHalfEmpty = live.length * 2 <= this.#ids.length;
+    const next = new Uint32Array(this.#ids.length * (isHalfEmpty ? 1 : 2));
+    next.set(live);
+    this.#ids = next;
+    this.#start = 0;
+    this.#end = live.length;
+  }
+}
+
+function capacityFor(id: number, before: number): number {
+  let capacity = before;
+  while (capacity <= id) capacity *= 2;
+  return capacity;
 }

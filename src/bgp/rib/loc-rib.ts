@@ -28,6 +28,15 @@ export class LocRib {
     return attributesId === 0 ? undefined : { peer: this.#peer.get(prefixId), attributesId };
   }
 
+  /** 0 when there is no route. */
+  attributesAt(prefixId: number): number {
+    return this.#attribute.get(prefixId);
+  }
+
+  peerAt(prefixId: number): number {
+    return this.#peer.get(prefixId);
+  }
+
   /** True when the route has changed. */
   set(prefixId: number, best: BestRoute | undefined): boolean {
     const before = this.#attribute.get(prefixId);

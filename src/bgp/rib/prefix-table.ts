@@ -1,3 +1,4 @@
+import { invariant } from "../../lib/brand.ts";
 import type { IpFamily } from "../../lib/ip-addr.ts";
 import type { Prefix } from "../../lib/prefix.ts";
 import type { PackedPrefixes } from "../wire/message.ts";
@@ -5,6 +6,8 @@ import { packPrefixes, unpackPrefix, wordsOf } from "./packed-prefix.ts";
 
 const initialSlots = 1024;
 const maxReach = 64;
+/** Ids and their tags share a slot: at most 16 million prefixes. */
+const idMask = 0xffffff;
 
 /**
  * The set of prefixes of one family that the RIBs of a speaker know, each with a small number, its
@@ -20,7 +23,10 @@ const maxReach = 64;
 export class PrefixTable {
   readonly family: IpFamily;
   readonly #stride: 1 | 4;
-  /** Id + 1; 0 is empty. Deletion shifts back, so there are no tombstones. */
+  /**
+   * Id + 1 below, 8 bits of a hash above, so that most slots of others are passed by without a look at
+   * their prefix; 0 is empty. Deletion shifts back, so there are no tombstones.
+   */
   #slots = new Uint32Array(initialSlots);
   #words: Uint32Array;
   #lengths = new Uint8Array(initialSlots);
@@ -65,8 +71,8 @@ export class PrefixTable {
 
   /** Id of prefix `index`, or -1. */
   find(prefixes: PackedPrefixes, index: number): number {
-    const slot = this.#locate(prefixes, index);
-    return slot < 0 ? -1 : (this.#slots[slot] as number) - 1;
+    const slot = this.#locate(prefixes.words, prefixes.lengths, index);
+    return slot < 0 ? -1 : ((this.#slots[slot] as number) & idMask) - 1;
   }
 
   /** Id of prefix `index`, which is put into the table when it is not there. */
@@ -92,13 +98,13 @@ export class PrefixTable {
 
   /** Frees an id in use. */
   remove(id: number): void {
-    const { packed } = this;
     const mask = this.#slots.length - 1;
-    let hole = this.#locate(packed, id);
+    let hole = this.#locate(this.#words, this.#lengths, id);
     for (let at = (hole + 1) & mask; this.#slots[at] !== 0; at = (at + 1) & mask) {
       const gap = (at - hole) & mask;
       if (gap > this.#reach) break;
-      const home = this.#home(packed, (this.#slots[at] as number) - 1);
+      const other = ((this.#slots[at] as number) & idMask) - 1;
+      const home = this.#hash(this.#words, this.#lengths, other) & mask;
       // An entry that is nearer to its home than to the hole would lie before its home there.
       if (((at - home) & mask) < gap) continue;
       this.#slots[hole] = this.#slots[at] as number;
@@ -129,13 +135,18 @@ export class PrefixTable {
   }
 
   /** The slot of the prefix, or -1. */
-  #locate(prefixes: PackedPrefixes, index: number): number {
-    const mask = this.#slots.length - 1;
-    let slot = this.#home(prefixes, index);
+  #locate(words: Uint32Array, lengths: Uint8Array, index: number): number {
+    const slots = this.#slots;
+    const mask = slots.length - 1;
+    const hash = this.#hash(words, lengths, index);
+    const tag = tagOf(hash);
+    let slot = hash & mask;
     for (let distance = 0; distance <= this.#reach; distance++) {
-      const id = (this.#slots[slot] as number) - 1;
-      if (id < 0) return -1;
-      if (this.#isAt(id, prefixes, index)) return slot;
+      const entry = slots[slot] as number;
+      if (entry === 0) return -1;
+      if (((entry ^ tag) & ~idMask) === 0) {
+        if (this.#isAt((entry & idMask) - 1, words, lengths, index)) return slot;
+      }
       slot = (slot + 1) & mask;
     }
     return -1;
@@ -143,24 +154,28 @@ export class PrefixTable {
 
   /** Puts an id into the first empty slot from its home. */
   #place(id: number): void {
-    const mask = this.#slots.length - 1;
-    const home = this.#home(this.packed, id);
+    const slots = this.#slots;
+    const mask = slots.length - 1;
+    const hash = this.#hash(this.#words, this.#lengths, id);
+    const home = hash & mask;
     let slot = home;
-    while (this.#slots[slot] !== 0) slot = (slot + 1) & mask;
-    this.#slots[slot] = id + 1;
-    this.#reach = Math.max(this.#reach, (slot - home) & mask);
+    while (slots[slot] !== 0) slot = (slot + 1) & mask;
+    slots[slot] = tagOf(hash) | (id + 1);
+    const distance = (slot - home) & mask;
+    if (distance > this.#reach) this.#reach = distance;
   }
 
-  #isAt(id: number, prefixes: PackedPrefixes, index: number): boolean {
-    if (this.#lengths[id] !== prefixes.lengths[index]) return false;
-    const [mine, theirs] = [id * this.#stride, index * this.#stride];
-    for (let w = 0; w < this.#stride; w++) {
-      if (this.#words[mine + w] !== prefixes.words[theirs + w]) return false;
+  #isAt(id: number, words: Uint32Array, lengths: Uint8Array, index: number): boolean {
+    if (this.#lengths[id] !== lengths[index]) return false;
+    if (this.#stride === 1) return this.#words[id] === words[index];
+    for (let w = 0; w < 4; w++) {
+      if (this.#words[id * 4 + w] !== words[index * 4 + w]) return false;
     }
     return true;
   }
 
-  #home({ words, lengths }: PackedPrefixes, index: number): number {
+  /** The lower bits say where a prefix belongs, the upper ones are its tag. */
+  #hash(words: Uint32Array, lengths: Uint8Array, index: number): number {
     const length = lengths[index] as number;
     let upper = 0;
     let last = words[index * this.#stride] as number;
@@ -181,13 +196,14 @@ export class PrefixTable {
       hash = Math.imul(hash ^ (hash >>> 15), 0x846ca68b);
       hash ^= hash >>> 16;
     }
-    return hash & (this.#slots.length - 1);
+    return hash;
   }
 
   #newId(): number {
     const free = this.#free.pop();
     if (free !== undefined) return free;
     const id = this.#idEnd++;
+    invariant(id < idMask, "there are at most 16 million prefixes");
     if (id >= this.#lengths.length) {
       const capacity = this.#lengths.length * 2;
       this.#lengths = grown(this.#lengths, new Uint8Array(capacity));
@@ -204,8 +220,15 @@ export class PrefixTable {
   }
 }
 
+function tagOf(hash: number): number {
+  return Math.imul(hash, 0x9e3779b1) & ~idMask;
+}
+
 /** `to` with the content of `from`. */
-export function grown<Column extends Uint8Array | Uint32Array>(from: Column, to: Column): Column {
+export function grown<Column extends Uint8Array | Uint16Array | Uint32Array>(
+  from: Column,
+  to: Column,
+): Column {
   to.set(from);
   return to;
 }

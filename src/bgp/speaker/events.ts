@@ -50,5 +50,8 @@ export type SpeakerEffect =
   /** Starts the timer anew. */
   | { readonly kind: "startTimer"; readonly timer: SpeakerTimer; readonly seconds: number }
   | { readonly kind: "stopTimer"; readonly timer: SpeakerTimer }
-  /** Wants the event "flush" soon; routes that arrive until then are one batch. */
-  | { readonly kind: "flushSoon" };
+  /**
+   * Wants the event "flush" soon; routes that arrive until then are one batch. `continues`: the rest of
+   * something big, to be done in the next turn of the event loop.
+   */
+  | { readonly kind: "flushSoon"; readonly continues?: true };

@@ -1,57 +1,28 @@
+import { invariant } from "../../lib/brand.ts";
 import { getOrCreate } from "../../lib/collections.ts";
-import { type IpAddr, ipFamily } from "../../lib/ip-addr.ts";
+import type { IpAddr } from "../../lib/ip-addr.ts";
 import { advertisementsOf } from "../config/communities.ts";
 import type { SpeakerConfig } from "../config/speaker-config.ts";
-import {
-  type Advertisement,
-  type ExportSelf,
-  type ExportTarget,
-  exportAttributes,
-  exportedLocalPref,
-  withCommunities,
-} from "../policy/export-attributes.ts";
-import {
-  type ExportConfig,
-  type ExportPeer,
-  type ExportVerdict,
-  exportRoute,
-} from "../policy/export-policy.ts";
-import { filterText, RouteFilters } from "../policy/filter.ts";
-import { defaultLocalPref } from "../policy/import-policy.ts";
-import { localPeer } from "../rib/adj-rib-in.ts";
+import type { Negotiated } from "../peer/peer.ts";
+import type { ExportTarget } from "../policy/export-attributes.ts";
+import type { ExportPeer, ExportVerdict } from "../policy/export-policy.ts";
+import { RouteFilters } from "../policy/filter.ts";
 import type { OutRoute } from "../rib/adj-rib-out.ts";
-import type { AttributeStore } from "../rib/attribute-store.ts";
 import type { FamilyRib } from "../rib/family-rib.ts";
 import type { BestRoute } from "../rib/loc-rib.ts";
 import { PrefixList } from "../rib/packed-prefix.ts";
-import { type PeerBytes, UpdateGroup } from "../rib/update-group.ts";
-import type { Forwarding } from "./forwarding.ts";
-import { localAttributes, originatesDefault } from "./local-routes.ts";
-import { isExternal, type PeerState, type SpeakerPeers } from "./speaker-peers.ts";
+import type { PeerBytes, UpdateGroup } from "../rib/update-group.ts";
+import type { EncodeOptions } from "../wire/context.ts";
+import { encodeEndOfRib } from "../wire/encode-updates.ts";
+import { maxExtendedLength, maxMessageLength } from "../wire/header.ts";
+import { encodeRouteRefresh } from "../wire/route-refresh.ts";
+import { ExportGroup } from "./export-group.ts";
+import type { ExportRules, ExportSource } from "./group-policy.ts";
+import { originatesDefault } from "./local-routes.ts";
+import { isExternal, type PeerState } from "./speaker-peers.ts";
 
-/** Export policy of a node, ready to be asked. */
-export interface ExportRules {
-  readonly config: ExportConfig;
-  readonly advertisements: readonly Advertisement[];
-  readonly normalPriority: SpeakerConfig["normalPriority"];
-  readonly clusterId: number;
-  readonly draining: boolean;
-}
-
-/** What export reads besides the RIB of its family. */
-export interface ExportSource {
-  readonly attributes: AttributeStore;
-  readonly peers: SpeakerPeers;
-  readonly forwarding: Pick<Forwarding, "interfaceOf">;
-}
-
-interface Group {
-  readonly updates: UpdateGroup;
-  readonly peer: ExportPeer;
-  readonly target: ExportTarget;
-  /** A default route with us as next hop, whatever the RIB has. */
-  readonly defaultOriginate: boolean;
-}
+/** Subtypes of ROUTE-REFRESH (RFC 7313 section 3.2). */
+const refreshSubtype = { begin: 1, end: 2 } as const;
 
 /** Export policy as a configuration asks for it. */
 export function exportRules(config: SpeakerConfig, draining: boolean): ExportRules {
@@ -74,20 +45,22 @@ export function exportRules(config: SpeakerConfig, draining: boolean): ExportRul
 /** The Adj-RIBs-Out of one family: peers in groups, and the policy between Loc-RIB and groups. */
 export class ExportGroups {
   readonly #rib: FamilyRib;
-  readonly #attributes: AttributeStore;
-  readonly #peers: SpeakerPeers;
-  readonly #forwarding: ExportSource["forwarding"];
-  readonly #groups = new Map<string, Group>();
+  readonly #from: ExportSource;
+  readonly #groups = new Map<string, ExportGroup>();
   readonly #groupOf = new Map<number, string>();
   #rules: ExportRules | undefined;
-  /** Attributes that a group gives to those of one source, while a batch lasts. */
-  readonly #batch = new Map<Group, Map<string, number>>();
 
-  constructor(rib: FamilyRib, { attributes, peers, forwarding }: ExportSource) {
+  constructor(rib: FamilyRib, from: ExportSource) {
     this.#rib = rib;
-    this.#attributes = attributes;
-    this.#peers = peers;
-    this.#forwarding = forwarding;
+    this.#from = from;
+  }
+
+  /** Some peer is not told yet what it could be. */
+  get hasWork(): boolean {
+    for (const { updates } of this.#groups.values()) {
+      if (!updates.isFilled || updates.hasWork) return true;
+    }
+    return false;
   }
 
   /** Takes effect with the next `export` of each prefix. */
@@ -97,40 +70,35 @@ export class ExportGroups {
 
   /** Tells all groups of the route that is now the best to a prefix. */
   export(prefixId: number, best: BestRoute | undefined): void {
-    for (const group of this.#groups.values()) {
-      group.updates.update(prefixId, this.#routeFor(group, prefixId, best));
-    }
+    for (const group of this.#groups.values()) group.export(prefixId, best, this.#rules);
   }
 
-  /** What all peers are to be sent. */
-  flush(): PeerBytes[] {
-    for (const interned of this.#batch.values()) {
-      for (const attributesId of interned.values()) this.#attributes.release(attributesId);
-    }
-    this.#batch.clear();
-    return [...this.#groups.values()].flatMap(({ updates }) => updates.flush());
+  /** What all peers are sent next. Groups that are new take `limit` more prefixes. */
+  flush(limit: number): PeerBytes[] {
+    const sends: PeerBytes[] = [];
+    for (const group of this.#groups.values()) sends.push(...group.flush(limit, this.#rules));
+    return sends;
   }
 
-  /** A session of this family came up: the whole table and End-of-RIB. */
-  join(state: PeerState): PeerBytes[] {
+  /** A session of this family came up: it is to be told the whole table, then End-of-RIB. */
+  join(state: PeerState): void {
     const key = this.#keyOf(state);
-    if (key === undefined) return [];
+    if (key === undefined) return;
     const { updates } = this.#group(key, state);
     this.#groupOf.set(state.number, key);
-    return updates.join(state.number, state.peer.config.name);
+    updates.join(state.number, state.peer.config.name, encodeEndOfRib(this.#rib.family));
   }
 
   /** Moves a peer to the group that its new configuration asks for. */
-  move(state: PeerState): PeerBytes[] {
+  move(state: PeerState): void {
     const before = this.#groupOf.get(state.number);
     const key = this.#keyOf(state);
     const old = before === undefined ? undefined : this.#groups.get(before);
-    if (key === undefined || old === undefined || key === before) return [];
+    if (key === undefined || old === undefined || key === before) return;
     const { updates } = this.#group(key, state);
     this.#groupOf.set(state.number, key);
-    const bytes = updates.takeOver(state.number, state.peer.config.name, old.updates);
+    updates.takeOver(state.number, state.peer.config.name, old.updates);
     this.#disposeIfEmpty(before);
-    return bytes;
   }
 
   leave(peer: number): void {
@@ -149,8 +117,17 @@ export class ExportGroups {
     return this.#updatesOf(peer)?.drained(peer) ?? [];
   }
 
-  refresh(peer: number): PeerBytes[] {
-    return this.#updatesOf(peer)?.wholeTable(peer) ?? [];
+  /** The peer asked for all routes again: between BoRR and EoRR when it knows them (RFC 7313). */
+  refresh({ number, peer, negotiated }: PeerState): PeerBytes[] {
+    const updates = this.#updatesOf(number);
+    if (updates === undefined) return [];
+    if (negotiated?.enhancedRouteRefresh !== true) {
+      updates.tellAgain(number);
+      return [];
+    }
+    const marker = (subtype: number) => encodeRouteRefresh(this.#rib.family, subtype);
+    updates.tellAgain(number, marker(refreshSubtype.end));
+    return [{ name: peer.config.name, bytes: marker(refreshSubtype.begin) }];
   }
 
   /** What export policy says of the best route, for the group of one peer. */
@@ -159,19 +136,15 @@ export class ExportGroups {
     prefixId: number,
     best: BestRoute | undefined,
   ): ExportVerdict | "default-originate" | "not-best" | undefined {
-    const group = this.#groups.get(this.#groupOf.get(peer) ?? "");
-    if (group === undefined) return undefined;
-    if (this.#isDefaultFor(group, prefixId)) return "default-originate";
-    return best === undefined ? "not-best" : this.#judge(group, prefixId, best);
+    return this.#groupWith(peer)?.explain(prefixId, best, this.#rules);
   }
 
-  /** What a peer has been told of a prefix. */
+  /** What a peer has been told of a prefix, or is about to be. */
   announcedTo(peer: number, prefixId: number): OutRoute | undefined {
-    const route = this.#updatesOf(peer)?.announces(prefixId);
-    return route?.source === peer ? undefined : route;
+    return this.#groupWith(peer)?.announcedTo(peer, prefixId);
   }
 
-  /** Prefixes that the group of a peer announces; those that it told itself are among them. */
+  /** Routes that the group of a peer announces; those that it told itself are among them. */
   announcedCount(peer: number): number {
     return this.#updatesOf(peer)?.announced ?? 0;
   }
@@ -179,36 +152,47 @@ export class ExportGroups {
   /** Undefined when the peer's session does not carry this family. */
   #keyOf(state: PeerState): string | undefined {
     const { negotiated } = state;
-    if (negotiated === undefined || !negotiated.families.includes(this.#rib.family))
-      return undefined;
-    if (ipFamily(negotiated.localAddress) !== this.#rib.family) return undefined;
+    const { family } = this.#rib;
+    if (negotiated === undefined || !negotiated.families.includes(family)) return undefined;
     return JSON.stringify([
       this.#targetOf(state, negotiated.localAddress),
       state.peer.config.reflectorClient !== undefined,
       state.peer.policy.exportFilters,
-      originatesDefault(state.peer.policy, this.#rib.family),
-      negotiated.fourOctetAs,
+      originatesDefault(state.peer.policy, family),
+      this.#isLongLived(state),
+      this.#encodeOptions(negotiated),
+      state.peer.policy.addPathLimit,
     ]);
   }
 
-  /** The group of `key`, filled with all that it announces when it is new. */
-  #group(key: string, state: PeerState): Group {
+  #group(key: string, state: PeerState): ExportGroup {
     return getOrCreate(this.#groups, key, () => {
       const { negotiated, peer } = state;
-      const options = { fourOctetAs: negotiated?.fourOctetAs ?? true };
-      const updates = new UpdateGroup(options, {
-        table: this.#rib.table,
-        attributes: this.#attributes,
+      invariant(negotiated !== undefined, "peers of a group have sessions");
+      const encode = this.#encodeOptions(negotiated);
+      const { addPathLimit } = peer.policy;
+      const group = new ExportGroup(this.#rib, this.#from, {
+        peers: {
+          peer: this.#exportPeer(state),
+          target: this.#targetOf(state, negotiated.localAddress),
+          defaultOriginate: originatesDefault(peer.policy, this.#rib.family),
+          extendedNextHop: encode.extendedNextHop === true,
+        },
+        encode,
+        ...(addPathLimit === undefined ? {} : { addPathLimit }),
       });
-      const target = this.#targetOf(state, negotiated?.localAddress ?? peer.config.address);
-      const defaultOriginate = originatesDefault(peer.policy, this.#rib.family);
-      const group = { updates, peer: exportPeer(state), target, defaultOriginate };
-      for (const prefixId of this.#rib.table.ids()) {
-        updates.update(prefixId, this.#routeFor(group, prefixId, this.#rib.loc.get(prefixId)));
-      }
-      updates.flush();
+      group.exportDefault(this.#rules);
       return group;
     });
+  }
+
+  #encodeOptions({ fourOctetAs, extendedMessages, extendedNextHop, addPath }: Negotiated) {
+    return {
+      fourOctetAs,
+      addPath: addPath?.send.includes(this.#rib.family) === true,
+      extendedNextHop: extendedNextHop === true,
+      maxMessageLength: extendedMessages === true ? maxExtendedLength : maxMessageLength,
+    } satisfies EncodeOptions;
   }
 
   #targetOf({ peer }: PeerState, localAddress: IpAddr): ExportTarget {
@@ -222,92 +206,33 @@ export class ExportGroups {
     };
   }
 
-  #routeFor(group: Group, prefixId: number, best: BestRoute | undefined): OutRoute | undefined {
-    const rules = this.#rules;
-    if (rules === undefined) return undefined;
-    if (this.#isDefaultFor(group, prefixId)) return this.#defaultRoute(group, rules);
-    if (best === undefined) return undefined;
-    const verdict = this.#judge(group, prefixId, best);
-    if (!verdict.accepted) return undefined;
-    const attributesId = this.#exported(group, { prefixId, best, rules, verdict });
-    return { attributesId, source: best.peer };
-  }
-
-  #isDefaultFor({ defaultOriginate }: Group, prefixId: number): boolean {
-    return defaultOriginate && this.#rib.table.packed.lengths[prefixId] === 0;
-  }
-
-  #defaultRoute({ target }: Group, rules: ExportRules): OutRoute {
-    const route = {
-      attributes: { ...localAttributes, localPref: defaultLocalPref },
-      nextHop: undefined,
-      source: this.#peers.sourceOf(localPeer),
-      sourceRouterId: 0,
-    };
-    const { attributes, nextHop } = exportAttributes(route, target, this.#self(rules));
-    return { attributesId: this.#attributes.intern(attributes, nextHop), source: localPeer };
-  }
-
-  #self({ normalPriority, clusterId, draining }: ExportRules): ExportSelf {
-    return { normalPriority: normalPriority[this.#rib.family], clusterId, draining };
-  }
-
-  #judge(group: Group, prefixId: number, best: BestRoute): ExportVerdict {
-    if (this.#rules === undefined) return { accepted: false, step: "no-rule" };
-    const { attributes, nextHop } = this.#attributes.get(best.attributesId);
-    const source = this.#peers.sourceOf(best.peer);
-    const normalPriority = this.#rules.normalPriority[this.#rib.family];
-    const route = {
-      prefixes: this.#rib.table.packed,
-      index: prefixId,
-      source,
-      attributes,
-      learned: source.learned,
-      localPref: exportedLocalPref({ attributes, source }, { normalPriority }),
-      interface: nextHop === undefined ? undefined : this.#forwarding.interfaceOf(nextHop),
-    };
-    return exportRoute(route, group.peer, this.#rules.config);
-  }
-
-  /** Id of the attributes that the group is told, with a reference for the caller. */
-  #exported(group: Group, { prefixId, best, rules, verdict }: Exporting): number {
-    const { advertisements: all } = rules;
-    const covering = (each: Advertisement) =>
-      each.prefixes.covers(this.#rib.table.packed, prefixId);
-    // A route that a filter accepts has passed step 6 of facts 5.17 by.
-    const { filter } = verdict;
-    const advertisements = filter === undefined ? all.filter(covering) : [];
-    const batch = getOrCreate(this.#batch, group, () => new Map<string, number>());
-    const which = advertisements.map((each) => all.indexOf(each)).join();
-    const rule = filter === undefined ? "" : filterText(filter);
-    const key = `${best.attributesId} ${best.peer} ${which} ${rule}`;
-    const attributesId = getOrCreate(batch, key, () => {
-      const route = this.#routeToExport(best);
-      const operations = filter?.operations ?? [];
-      const { attributes, nextHop } = exportAttributes(
-        route,
-        group.target,
-        this.#self(rules),
-        operations,
-      );
-      return this.#attributes.intern(withCommunities(attributes, advertisements), nextHop);
-    });
-    this.#attributes.retain(attributesId);
-    return attributesId;
-  }
-
-  #routeToExport({ peer, attributesId }: BestRoute) {
-    const { attributes, nextHop } = this.#attributes.get(attributesId);
+  #exportPeer(state: PeerState): ExportPeer {
+    const { config, policy } = state.peer;
+    const external = isExternal(config);
+    const { exportFilters = [], exportScope } = policy;
     return {
-      attributes,
-      nextHop,
-      source: this.#peers.sourceOf(peer),
-      sourceRouterId: this.#peers.numbered(peer)?.routerId ?? 0,
+      external,
+      client: config.reflectorClient !== undefined,
+      longLived: this.#isLongLived(state),
+      ...(exportFilters.length === 0
+        ? {}
+        : { filters: new RouteFilters(exportFilters, { external }) }),
+      ...(exportScope === undefined ? {} : { scope: exportScope }),
     };
+  }
+
+  /** The peer may be told routes that outlive their session (RFC 9494 section 4.3). */
+  #isLongLived({ negotiated }: PeerState): boolean {
+    const families = negotiated?.longLivedGracefulRestart ?? [];
+    return families.some(({ family }) => family === this.#rib.family);
+  }
+
+  #groupWith(peer: number): ExportGroup | undefined {
+    return this.#groups.get(this.#groupOf.get(peer) ?? "");
   }
 
   #updatesOf(peer: number): UpdateGroup | undefined {
-    return this.#groups.get(this.#groupOf.get(peer) ?? "")?.updates;
+    return this.#groupWith(peer)?.updates;
   }
 
   #disposeIfEmpty(key: string | undefined): void {
@@ -316,24 +241,4 @@ export class ExportGroups {
     group.updates.dispose();
     this.#groups.delete(key);
   }
-}
-
-interface Exporting {
-  readonly prefixId: number;
-  readonly best: BestRoute;
-  readonly rules: ExportRules;
-  readonly verdict: ExportVerdict;
-}
-
-function exportPeer({ peer: { config, policy } }: PeerState): ExportPeer {
-  const external = isExternal(config);
-  const { exportFilters = [], exportScope } = policy;
-  return {
-    external,
-    client: config.reflectorClient !== undefined,
-    ...(exportFilters.length === 0
-      ? {}
-      : { filters: new RouteFilters(exportFilters, { external }) }),
-    ...(exportScope === undefined ? {} : { scope: exportScope }),
-  };
 }

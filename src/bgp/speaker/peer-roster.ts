@@ -48,7 +48,10 @@ export class PeerRoster {
   addDynamic(config: PeerConfig, prefix: Prefix): void {
     const peers = this.#dynamic.find((each) => each.peers.prefix === prefix);
     if (peers === undefined) return;
-    this.#peers.add(dynamicPeer(config, prefix, peers.policy), prefix);
+    const { policy, description } = peers;
+    const described = description === undefined ? {} : { description };
+    const origin = `neighbors of ${prefix}`;
+    this.#peers.add({ type: "Dynamic", config, policy, origin, ...described }, prefix);
   }
 
   /** One that came from a prefix stays until its session ends: the peers see to that. */
@@ -60,10 +63,6 @@ export class PeerRoster {
     const peers = this.#dynamic.find((each) => each.peers.prefix === prefix);
     return peers === undefined ? peer : { ...peer, policy: peers.policy };
   }
-}
-
-function dynamicPeer(config: PeerConfig, prefix: Prefix, policy: SpeakerPeer["policy"]) {
-  return { type: "Dynamic" as const, config, policy, origin: `neighbors of ${prefix}` };
 }
 
 /** Configs are built by one function, so their fields have one order. */

@@ -1,26 +1,24 @@
 import { assertNever } from "../../lib/brand.ts";
 import type { IpFamily } from "../../lib/ip-addr.ts";
 import type { Negotiated, PeerEvent } from "../peer/peer.ts";
+import type { AttributeStore } from "../rib/attribute-store.ts";
+import { internReceived } from "../rib/received-route.ts";
 import { keptOnLoss, lostByRestart, staleSeconds } from "../rib/stale-paths.ts";
 import type { UpdateMessage } from "../wire/message.ts";
-import { encodeRouteRefresh } from "../wire/route-refresh.ts";
 import type { EffectQueue } from "./effect-queue.ts";
 import { PrefixLimits } from "./prefix-limits.ts";
 import type { FamilyState } from "./speaker.ts";
-import type { PeerState, SpeakerPeers } from "./speaker-peers.ts";
+import { isExternal, type PeerState, type SpeakerPeers } from "./speaker-peers.ts";
 
 /** A peer that sends no End-of-RIB has told all that it has after this long. */
 const settleSeconds = 10;
-
-/** Subtypes of ROUTE-REFRESH (RFC 7313 section 3.2). */
-const refreshSubtype = { begin: 1, end: 2 } as const;
 
 export interface PeerSessionsDeps {
   readonly peers: SpeakerPeers;
   readonly families: Readonly<Record<IpFamily, FamilyState>>;
   readonly effects: EffectQueue;
-  /** Decides what has changed, and tells it, at once or soon. */
-  readonly flush: () => void;
+  readonly attributes: AttributeStore;
+  /** Decides what has changed, and tells it. */
   readonly flushSoon: () => void;
   /** A peer has told all that it has. */
   readonly onSettled: (name: string) => void;
@@ -110,19 +108,22 @@ export class PeerSessions {
     if (negotiated.gracefulRestart === undefined) {
       effects.startTimer(`settle ${name}`, settleSeconds);
     }
-    this.#deps.flush();
-    for (const family of negotiated.families) effects.send(families[family].groups.join(state));
+    for (const family of negotiated.families) families[family].groups.join(state);
+    this.#deps.flushSoon();
   }
 
-  #update({ number, peer }: PeerState, update: UpdateMessage): void {
-    const { families } = this.#deps;
+  #update({ number, peer, negotiated }: PeerState, update: UpdateMessage): void {
+    const { families, attributes } = this.#deps;
     for (const prefixes of update.withdrawn) {
       families[prefixes.family].rib.withdraw(number, prefixes);
     }
-    const { attributes } = update;
+    const from = {
+      external: isExternal(peer.config),
+      fourOctetAs: negotiated?.fourOctetAs ?? true,
+    };
     for (const { prefixes, nextHop } of update.announced) {
-      if (attributes === undefined) continue;
-      families[prefixes.family].rib.announce(number, prefixes, { attributes, nextHop });
+      const attributesId = internReceived(attributes, update, nextHop, from);
+      families[prefixes.family].rib.announce(number, prefixes, attributesId);
     }
     for (const family of update.endOfRib) {
       families[family].rib.dropPeer(number, "stale");
@@ -132,18 +133,9 @@ export class PeerSessions {
     this.#deps.flushSoon();
   }
 
-  /** All routes again, between markers when the peer knows them (RFC 7313 section 4). */
-  #tellAgain({ number, peer, negotiated }: PeerState, family: IpFamily): void {
-    const { effects, flush, families } = this.#deps;
-    flush();
-    const { name } = peer.config;
-    const mark = (subtype: number) => {
-      if (negotiated?.enhancedRouteRefresh !== true) return;
-      effects.send([{ name, bytes: encodeRouteRefresh(family, subtype) }]);
-    };
-    mark(refreshSubtype.begin);
-    effects.send(families[family].groups.refresh(number));
-    mark(refreshSubtype.end);
+  #tellAgain(state: PeerState, family: IpFamily): void {
+    this.#deps.effects.send(this.#deps.families[family].groups.refresh(state));
+    this.#deps.flushSoon();
   }
 
   /** What the peer does not tell between the markers is gone (RFC 7313 section 4). */
@@ -162,8 +154,8 @@ export class PeerSessions {
   }
 
   #drained({ number }: PeerState): void {
-    this.#deps.flush();
     for (const { groups } of this.#families()) this.#deps.effects.send(groups.drained(number));
+    this.#deps.flushSoon();
   }
 
   #down(before: PeerState, graceful: boolean): void {

@@ -11,8 +11,8 @@ import type { SpeakerEffect, SpeakerEvent, SpeakerTimer } from "./events.ts";
 import type { LimitReport } from "./prefix-limits.ts";
 import type { Speaker } from "./speaker.ts";
 
-/** Routes that arrive within this time are one batch to peers and kernel. */
-const flushDelayMs = 10;
+/** Longest rest between two flushes: routes that arrive meanwhile are one batch to peers and kernel. */
+const maxRestMs = 10;
 
 export interface SpeakerHostDeps {
   readonly fib: Pick<FibSync, "size" | "setRoutes" | "converged">;
@@ -32,6 +32,7 @@ export class SpeakerHost {
   readonly #bfd: RunningBfd;
   readonly #bfdPeers: BfdPeers;
   #isBusy = false;
+  #restUntilMs = 0;
   #peers: { readonly running: RunningPeers; readonly key: string; stop(): void } | undefined;
   /** Peers that have ended or are ending: their ports are free when this settles. */
   #ended: Promise<void> = Promise.resolve();
@@ -92,7 +93,7 @@ export class SpeakerHost {
   }
 
   #perform(effect: SpeakerEffect): void {
-    const { fib, clock } = this.#deps;
+    const { fib } = this.#deps;
     switch (effect.kind) {
       case "configurePeers":
         this.#configurePeers(effect.peers);
@@ -123,11 +124,30 @@ export class SpeakerHost {
         this.#stopTimer(effect.timer);
         break;
       case "flushSoon":
-        clock.setTimer(flushDelayMs, () => this.#postLater({ kind: "flush" }));
+        this.#flushSoon(effect.continues === true);
         break;
       default:
         assertNever(effect);
     }
+  }
+
+  /**
+   * At the end of this turn of the event loop: what all readable sockets had is one batch. A flush that
+   * took long is followed by as long a rest, so that under load batches become larger.
+   */
+  #flushSoon(continues: boolean): void {
+    const { clock } = this.#deps;
+    const restMs = continues ? 0 : this.#restUntilMs - clock.now();
+    if (restMs < 1) setImmediate(() => this.#flush());
+    else clock.setTimer(restMs, () => this.#flush());
+  }
+
+  #flush(): void {
+    const { clock } = this.#deps;
+    const startedMs = clock.now();
+    this.#postLater({ kind: "flush" });
+    const endedMs = clock.now();
+    this.#restUntilMs = endedMs + Math.min(endedMs - startedMs, maxRestMs);
   }
 
   #configurePeers(peers: readonly PeerConfig[]): void {

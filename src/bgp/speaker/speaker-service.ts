@@ -1,17 +1,24 @@
 import type { Kernel } from "../../kernel/kernel.ts";
 import { durationSeconds } from "../../lib/duration.ts";
+import { InputError } from "../../lib/errors.ts";
+import { isIpAddr } from "../../lib/ip-addr.ts";
+import type { MetricsServerConfig } from "../../lib/metrics.ts";
 import type { Service } from "../../lib/service.ts";
+import { birdSocketFolder, serveBird } from "../bird-socket/serve-bird.ts";
 import { defaultControlPath } from "../control/control-path.ts";
 import { LogTail } from "../control/log-tail.ts";
 import { serveControl } from "../control/serve-control.ts";
 import { DatastoreConfig, type DatastoreConfigDeps } from "./datastore-config.ts";
 import { runSpeaker } from "./run-speaker.ts";
+import { serveSpeakerMetrics } from "./serve-speaker-metrics.ts";
 
 export interface BgpConfig {
   readonly nodeName: string;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Default: bgp.sock in TORTIE_RUN_DIR. */
   readonly statusPath?: string;
+  /** Of the sockets that answer as BIRD's. Default: TORTIE_RUN_DIR, else /var/run/calico. */
+  readonly birdFolder?: string;
 }
 
 export interface BgpDeps extends DatastoreConfigDeps {
@@ -26,7 +33,8 @@ export interface BgpDeps extends DatastoreConfigDeps {
  */
 export function runBgp(config: BgpConfig, deps: BgpDeps): Service {
   const { kernel, clock, log, tail = new LogTail() } = deps;
-  const { env, statusPath = defaultControlPath(env) } = config;
+  const { env, statusPath = defaultControlPath(env), birdFolder = birdSocketFolder(env) } = config;
+  const metrics = metricsAddress(env);
   const routing = { kernel, ...routeRefreshMs(env) };
   return runSpeaker({ routing, clock, log }, (running) => {
     const source = new DatastoreConfig(config, deps, (next) =>
@@ -35,8 +43,25 @@ export function runBgp(config: BgpConfig, deps: BgpDeps): Service {
     return [
       (signal) => source.run(signal),
       (signal) => serveControl(statusPath, { running, tail }, signal),
+      ...(metrics === undefined ? [] : [serveSpeakerMetrics(metrics, running)]),
+      serveBird(birdFolder, { running, clock, log }),
     ];
   });
+}
+
+/**
+ * TORTIE_BGP_METRICS, as in "127.0.0.1:9900" or "[::1]:9900": where Prometheus may ask.
+ *
+ * @throws {InputError}
+ */
+function metricsAddress(env: BgpConfig["env"]): MetricsServerConfig | undefined {
+  const text = env["TORTIE_BGP_METRICS"] ?? "";
+  if (text === "") return undefined;
+  const [, six, four = six, port] = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text) ?? [];
+  if (four !== undefined && isIpAddr(four) && Number(port) <= 65_535) {
+    return { address: four, port: Number(port) };
+  }
+  throw new InputError(`Cannot use TORTIE_BGP_METRICS "${text}": it must be as in 127.0.0.1:9900`);
 }
 
 /** Felix's parameter of this name paces both owners of routes: seconds, or as in "1m30s". */

@@ -55,10 +55,12 @@ export function speakerStatus(
 ): SpeakerStatus {
   const { config } = speaker;
   const ribs = [speaker.families[4].rib, speaker.families[6].rib];
-  const counts = ribs.map(({ adjIn }) => adjIn.countByPeer());
   const running = sessions.map((session) => {
     const state = speaker.peers.get(session.name);
-    const routes = counts.reduce((sum, count) => sum + (count.get(state?.number ?? -1) ?? 0), 0);
+    const routes = ribs.reduce(
+      (sum, { adjIn }) => sum + (state === undefined ? 0 : adjIn.countOf(state.number)),
+      0,
+    );
     return { ...session, type: state?.peer.type ?? ("NodeMesh" as const), routes };
   });
   const blocked = (config?.blocked ?? []).map((peer) => ({

@@ -25,10 +25,10 @@ import {
 } from "./scalars.ts";
 import type {
   BfdValues,
-  BmpValues,
   KernelValues,
   ListenValues,
   MatchValues,
+  MetricsValues,
   NeighborValues,
   OperationValues,
   OriginateValues,
@@ -108,6 +108,7 @@ const shutdownFields: Fields<ShutdownValues> = { message: required(text) };
 
 const neighborFields: Fields<NeighborValues> = {
   name: optional(placed(sessionName)),
+  description: optional(text),
   address: optional(placed(address)),
   prefix: optional(placed(prefix)),
   limit: optional(placed(integer(1, 100_000))),
@@ -124,6 +125,7 @@ const neighborFields: Fields<NeighborValues> = {
   keepaliveSeconds: optional(integer(1, 21_845)),
   connectRetrySeconds: optional(integer(1, 65_535)),
   delayOpenSeconds: optional(seconds),
+  idleHoldSeconds: optional(integer(1, 3600)),
   gracefulRestartSeconds: optional(integer(0, 4095)),
   longLivedStaleSeconds: optional(integer(0, 16_777_215)),
   ttlSecurityHops: optional(integer(1, 255)),
@@ -187,7 +189,7 @@ const kernelFields: Fields<KernelValues> = {
   maxPaths: optional(integer(1, 256)),
 };
 
-const bmpFields: Fields<BmpValues> = { address: required(address), port: required(port) };
+const metricsFields: Fields<MetricsValues> = { address: required(address), port: optional(port) };
 
 const speakerFields: Fields<SpeakerValues> = {
   asn: required(asn),
@@ -198,7 +200,7 @@ const speakerFields: Fields<SpeakerValues> = {
   originate: optional(list(map<OriginateValues>(originateFields))),
   filters: optional(named(list(placed(map<RuleValues>(ruleFields))))),
   neighbors: optional(list(placed(map<NeighborValues>(neighborFields)))),
-  bmp: optional(map<BmpValues>(bmpFields)),
+  metrics: optional(map<MetricsValues>(metricsFields)),
 };
 
 /** All of the file. */
@@ -219,6 +221,6 @@ export const fileKeys: Readonly<Record<string, readonly string[]>> = Object.from
     filters: ruleFields,
     match: matchFields,
     operations: operationFields,
-    bmp: bmpFields,
+    metrics: metricsFields,
   }).map(([where, fields]) => [where, Object.keys(fields)]),
 );

@@ -52,7 +52,7 @@ export function readNeighbor(
     checkDynamic(value);
     if (template === undefined) return undefined;
     const peers = { prefix: prefix.value, template, limit: limit?.value ?? defaultLimit };
-    return { peers, policy };
+    return { peers, policy, ...describedBy(value) };
   }
   if (limit !== undefined) limit.at.wrong("is for neighbors with a prefix");
   const isUnsaid = !at.entries()?.some(({ key }) => key === "address" || key === "prefix");
@@ -64,7 +64,11 @@ export function readNeighbor(
   const name = value.name?.value ?? defaultName(value, address.value);
   const { passive } = value;
   const config = { name, address: address.value, passive: passive?.value ?? false, ...template };
-  return { type: "Static", config, policy, origin: at.field };
+  return { type: "Static", config, policy, origin: at.field, ...describedBy(value) };
+}
+
+function describedBy({ description }: NeighborValues): Pick<SpeakerPeer, "description"> {
+  return description === undefined ? {} : { description };
 }
 
 /** Everything of a session that does not depend on the peer's address. */
@@ -101,12 +105,13 @@ function templateOf(
 
 function timersOf(value: NeighborValues) {
   const { holdSeconds, keepaliveSeconds, connectRetrySeconds, delayOpenSeconds } = value;
-  const { gracefulRestartSeconds, longLivedStaleSeconds } = value;
+  const { idleHoldSeconds, gracefulRestartSeconds, longLivedStaleSeconds } = value;
   return defined({
     holdSeconds,
     keepaliveSeconds,
     connectRetrySeconds,
     delayOpenSeconds,
+    idleHoldSeconds,
     gracefulRestartSeconds,
     longLivedStaleSeconds,
   });

@@ -1,4 +1,5 @@
 import { type IpAddr, ipFromBits } from "../../lib/ip-addr.ts";
+import type { MetricsServerConfig } from "../../lib/metrics.ts";
 import { prefixFamily } from "../../lib/prefix.ts";
 import { defaultPort } from "../config/bgp-nodes.ts";
 import type { SpeakerPeer } from "../config/session.ts";
@@ -18,9 +19,12 @@ import type { OriginateValues, SpeakerValues } from "./values.ts";
 /** What a speaker without a datastore is told to do. */
 export interface SpeakerFile {
   readonly config: SpeakerConfig;
-  /** Collector of RFC 7854. */
-  readonly bmp?: { readonly address: IpAddr; readonly port: number };
+  /** Where Prometheus asks. */
+  readonly metrics?: MetricsServerConfig;
 }
+
+/** That of Calico's BGP metrics. */
+const defaultMetricsPort = 9900;
 
 export type SpeakerFileResult =
   | { readonly file: SpeakerFile }
@@ -39,7 +43,7 @@ export function readSpeakerFile(text: string, files: Files): SpeakerFileResult {
 }
 
 function speakerFileOf(values: SpeakerValues, files: Files): SpeakerFile | undefined {
-  const { neighbors = [], bmp } = values;
+  const { neighbors = [], metrics } = values;
   const listeners = listenersOf(values);
   checkOverlaps(neighbors, listeners);
   const peers = peersOf(values, files);
@@ -65,8 +69,9 @@ function speakerFileOf(values: SpeakerValues, files: Files): SpeakerFile | undef
     ...nothingOfCalico,
     ...defined({ clusterId }),
   };
-  const hasBmp = bmp?.address !== undefined && bmp.port !== undefined;
-  return hasBmp ? { config, bmp: { address: bmp.address, port: bmp.port } } : { config };
+  if (metrics?.address === undefined) return { config };
+  const { address, port = defaultMetricsPort } = metrics;
+  return { config, metrics: { address, port } };
 }
 
 /** Pools, blocks and services are the datastore's. */

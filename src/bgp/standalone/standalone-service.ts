@@ -8,6 +8,8 @@ import { aborted, type Service } from "../../lib/service.ts";
 import type { LogTail } from "../control/log-tail.ts";
 import { serveControl } from "../control/serve-control.ts";
 import { type RunningSpeaker, runSpeaker } from "../speaker/run-speaker.ts";
+import { serveSpeakerMetrics } from "../speaker/serve-speaker-metrics.ts";
+import { MetricsEndpoint } from "./metrics-endpoint.ts";
 import type { Files } from "./password-file.ts";
 import { type Problem, problemText } from "./place.ts";
 import { readSpeakerFile, type SpeakerFile, type SpeakerFileResult } from "./speaker-file.ts";
@@ -85,6 +87,8 @@ async function followFile(
   const { config, deps, running } = context;
   const { log } = deps;
   let last = first;
+  const metrics = new MetricsEndpoint((where) => serveSpeakerMetrics(where, running), log);
+  metrics.apply(first.metrics);
   running.host.post({ kind: "configured", config: first.config });
   deps.onReload(() => {
     if (signal.aborted) return;
@@ -100,9 +104,12 @@ async function followFile(
       { neighbors: neighborCount(last) },
       isSame ? "The file says the same" : "File applied",
     );
-    if (!isSame) running.host.post({ kind: "configured", config: last.config });
+    if (isSame) return;
+    metrics.apply(last.metrics);
+    running.host.post({ kind: "configured", config: last.config });
   });
   await aborted(signal);
+  await metrics.close();
 }
 
 /** What only a restart can change. */

@@ -14,7 +14,7 @@ export interface SpeakerValues {
   readonly originate?: readonly OriginateValues[];
   readonly filters?: ReadonlyMap<string, readonly Placed<RuleValues>[]>;
   readonly neighbors?: readonly Placed<NeighborValues>[];
-  readonly bmp?: BmpValues;
+  readonly metrics?: MetricsValues;
 }
 
 export interface ListenValues {
@@ -39,6 +39,7 @@ export interface OriginateValues {
 
 export interface NeighborValues {
   readonly name?: Placed<string>;
+  readonly description?: string;
   readonly address?: Placed<IpAddr>;
   readonly prefix?: Placed<Prefix>;
   readonly limit?: Placed<number>;
@@ -55,6 +56,7 @@ export interface NeighborValues {
   readonly keepaliveSeconds?: number;
   readonly connectRetrySeconds?: number;
   readonly delayOpenSeconds?: number;
+  readonly idleHoldSeconds?: number;
   readonly gracefulRestartSeconds?: number;
   readonly longLivedStaleSeconds?: number;
   readonly ttlSecurityHops?: number;
@@ -116,7 +118,8 @@ export interface OperationValues {
   readonly setPriority?: number;
 }
 
-export interface BmpValues {
+/** Where Prometheus asks. */
+export interface MetricsValues {
   readonly address?: IpAddr;
   readonly port?: number;
 }

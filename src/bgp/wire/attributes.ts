@@ -126,7 +126,8 @@ class Scan implements AttributeScan {
   /** RFC 7606 section 5.3: prefixes that cannot be read reset the session. */
   #prefixes<Read>(read: Read | undefined, name: string, cursor: AttributeCursor): Read {
     if (read === undefined) {
-      throw new UpdateError(malformed(name, cursor), updateSubcode.optionalAttribute);
+      const data = this.#field.slice(cursor.start, cursor.end);
+      throw new UpdateError(malformed(name, cursor), updateSubcode.optionalAttribute, data);
     }
     this.#cuts ??= [];
     this.#cuts.push(cursor.start, cursor.end);

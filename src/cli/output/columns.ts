@@ -168,6 +168,13 @@ const tables: Readonly<Record<View["table"], TableColumns>> = {
       LABELS: (profile) => pairs(namespaceOfProfile(profile)?.metadata.labels),
     }),
   },
+  KubeControllersConfiguration: same([]),
+  Lease: same(
+    columns<"Lease">({
+      HOLDER: ({ spec }) => spec.holderIdentity,
+      RENEWED: ({ spec }) => spec.renewTime,
+    }),
+  ),
   NetworkPolicy: policyColumns,
   Node: {
     ps: [],

@@ -1,8 +1,8 @@
 import type { PeerDetail } from "../../../src/bgp/control/peer-views.ts";
+import { fromHex } from "../../support/hex.ts";
 import { TestNetns } from "../../support/netns.ts";
 import { type HeardRoute, RawBgpPeer } from "../../support/raw-bgp-peer.ts";
 import { waitFor } from "../../support/wait-for.ts";
-import { fromHex } from "../../vectors/bgp-messages.ts";
 import { TestSpeaker } from "../speaker.ts";
 import { externalAsn, localAsn, message, told } from "./octets.ts";
 

@@ -195,7 +195,7 @@ Established | 1 start | Established |
 Established | 2 stop | Idle | stop notify=6/2 close down
 Established | 4 start passive | Established |
 Established | 8 reset | Idle | fail notify=6/4 down
-Established | 8 stop quietly | Idle | stop close down
+Established | 8 stop quietly | Idle | stop notify=6/2 close down
 Established | 9 ConnectRetryTimer | Idle | fail notify=5/3 down
 Established | 10 HoldTimer | Idle | fail notify=4/0 down
 Established | 11 KeepaliveTimer | Established | keepalive keepalive=20

@@ -196,6 +196,21 @@ const rows: readonly (readonly [
     "fail notify=6/9 down",
   ],
   [
+    at("Established", restartable(false)),
+    "graceful restart",
+    event("8 stop quietly"),
+    "Idle",
+    "stop close down",
+  ],
+  [
+    at("Established", restartable(true)),
+    "graceful restart of the peer alone",
+    event("8 stop quietly"),
+    "Idle",
+    "stop notify=6/2 close down",
+    noRestart,
+  ],
+  [
     at("OpenConfirm", restartable(true)),
     "N bit, not yet",
     event("2 stop"),
@@ -216,12 +231,35 @@ suite("step()", () => {
 
   test("failures add up, each keepalive interval Established forgives one, a stop all", () => {
     let fsm: Fsm = { ...at("OpenSent"), failures: 3 };
-    [fsm] = step(fsm, event("25 NOTIFICATION"), config);
+    [fsm] = step(fsm, notification(6, 8), config);
     assert.equal(fsm.failures, 4);
     const [up] = step({ ...at("OpenConfirm"), failures: 4 }, event("26 KEEPALIVE"), config);
     assert.equal(step(up, event("26 KEEPALIVE"), config)[0].failures, 4);
     assert.equal(step(up, expired("keepalive"), config)[0].failures, 3);
     assert.equal(step(up, event("2 stop"), config)[0].failures, 0);
+  });
+
+  test("a Cease of people is no failure: the peer may come back, and we try as after a refusal", () => {
+    const waits: (string | undefined)[] = [];
+    let fsm: Fsm = { ...at("OpenSent"), failures: 9, connectRetries: 1 };
+    for (let i = 0; i < 5; i++) {
+      const [idle, effects] = step({ ...fsm, state: "OpenSent" }, notification(6, 5), config);
+      assert.deepEqual([idle.state, idle.failures, idle.admitsPeer], ["Idle", 9, true]);
+      waits.push(words(effects).split("idleHold=")[1]);
+      fsm = idle;
+    }
+    assert.deepEqual(waits, ["0.5", "1", "2", "4", "5"]);
+    assert.equal(step(fsm, event("4 start passive"), config)[0].admitsPeer, false);
+  });
+
+  test("the first failures in a row let the peer come back at once", () => {
+    const admits = [0, 1, 2, 3, 4].map(
+      (failures) => step({ ...at("Established"), failures }, event("18 TCP failed"), config)[0],
+    );
+    assert.deepEqual(
+      admits.map(({ admitsPeer }) => admitsPeer),
+      [true, true, true, false, false],
+    );
   });
 
   test("a session without keepalives is forgiven when it is Established", () => {

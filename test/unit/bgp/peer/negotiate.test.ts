@@ -54,8 +54,10 @@ suite("localOpen", () => {
       "routeRefresh",
       "enhancedRouteRefresh",
       "gracefulRestart",
+      "extendedMessage",
       "fourOctetAs",
     ]);
+    assert.ok(!kindsOf({ extendedMessages: false }).includes("extendedMessage"));
     assert.ok(!kindsOf({ gracefulRestartSeconds: 0 }).includes("gracefulRestart"));
     assert.ok(!kindsOf({ families: [6], extendedNextHop: true }).includes("extendedNextHop"));
     assert.ok(!kindsOf({ families: [6], addPath: { 4: "both" } }).includes("addPath"));
@@ -110,6 +112,7 @@ suite("negotiate", () => {
       fourOctetAs: false,
       routeRefresh: false,
       enhancedRouteRefresh: false,
+      extendedMessages: false,
       extendedNextHop: false,
       peerRouterId: 1,
       peerAs: 64512,

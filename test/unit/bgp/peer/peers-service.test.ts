@@ -1,98 +1,27 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import type { PeerConfig, PeerEvent } from "../../../../src/bgp/peer/peer.ts";
-import { createPeers, type RunningPeers } from "../../../../src/bgp/peer/peers-service.ts";
+import type { PeerConfig } from "../../../../src/bgp/peer/peer.ts";
 import { encodeWithdrawals } from "../../../../src/bgp/wire/encode-updates.ts";
 import { encodeNotification } from "../../../../src/bgp/wire/notification.ts";
 import { encodeRouteRefresh } from "../../../../src/bgp/wire/route-refresh.ts";
 import type { Asn } from "../../../../src/lib/asn.ts";
-import type { IpAddr } from "../../../../src/lib/ip-addr.ts";
-import { createLogger } from "../../../../src/lib/log.ts";
 import { hostPrefix } from "../../../../src/lib/prefix.ts";
 import { Secret } from "../../../../src/lib/secret.ts";
-import { FakeClock } from "../../../support/fake-clock.ts";
+import { withHeader } from "../../../support/hex.ts";
 import { pack, unpack } from "../../../support/packed-prefixes.ts";
-import { withHeader } from "../../../vectors/bgp-messages.ts";
-import { type MemoryConnection, MemoryNetwork } from "./memory-network.ts";
-
-const addressA = "10.0.0.1" as IpAddr;
-const addressB = "10.0.0.2" as IpAddr;
-const highWaterBytes = 1000;
-
-/** A speaker of the test: its peers, and what it heard. */
-interface Speaker {
-  readonly address: IpAddr;
-  readonly peers: RunningPeers;
-  readonly events: PeerEvent[];
-  readonly stop: () => void;
-}
-
-class World {
-  readonly clock = new FakeClock();
-  readonly network = new MemoryNetwork();
-
-  speaker(address: IpAddr, { closeQuietly = false } = {}): Speaker {
-    const abort = new AbortController();
-    const events: PeerEvent[] = [];
-    const peers = createPeers(
-      { listenAddresses: [address], listenPort: 179, closeQuietly, highWaterBytes },
-      {
-        clock: this.clock,
-        log: createLogger({ name: "bgp", level: "silent" }),
-        onEvent: (event) => events.push(event),
-        signal: abort.signal,
-        transport: this.network.host(address),
-        random: () => 1,
-      },
-    );
-    this.network.run();
-    return { address, peers, events, stop: () => abort.abort() };
-  }
-
-  /** Lets time and the network run, by steps of a tenth of a second. */
-  pass(seconds: number): void {
-    for (let i = 0; i < seconds * 10; i++) {
-      this.network.run();
-      this.clock.advance(100);
-    }
-    this.network.run();
-  }
-
-  /** Two speakers with one peer each, Established. */
-  pair(changes: Partial<PeerConfig> = {}, options = {}): [Speaker, Speaker] {
-    const a = this.speaker(addressA, options);
-    const b = this.speaker(addressB, options);
-    a.peers.configure([peer(a, b, { ...changes, passive: false })]);
-    b.peers.configure([peer(b, a, { ...changes, passive: true })]);
-    this.pass(1);
-    assert.deepEqual([stateOf(a), stateOf(b)], ["Established", "Established"]);
-    return [a, b];
-  }
-}
-
-function peer(us: Speaker, them: Speaker, changes: Partial<PeerConfig> = {}): PeerConfig {
-  return {
-    name: `Mesh_${them.address}`,
-    address: them.address,
-    port: 179,
-    remoteAs: 64512 as Asn,
-    localAs: 64512 as Asn,
-    localRouterId: Number(us.address.at(-1)),
-    localAddress: us.address,
-    passive: false,
-    holdSeconds: 90,
-    connectRetrySeconds: 5,
-    families: [4],
-    gracefulRestartSeconds: 120,
-    ...changes,
-  };
-}
-
-const stateOf = ({ peers }: Speaker) => peers.status()[0]?.state;
-const reasonOf = ({ peers }: Speaker) => peers.status()[0]?.reason;
-const kinds = ({ events }: Speaker) => events.map(({ kind }) => kind);
-const downs = ({ events }: Speaker) =>
-  events.filter((event) => event.kind === "down").map(({ reason, graceful }) => [reason, graceful]);
+import type { MemoryConnection } from "./memory-network.ts";
+import {
+  addressA,
+  addressB,
+  downs,
+  highWaterBytes,
+  kinds,
+  peer,
+  reasonOf,
+  type Speaker,
+  stateOf,
+  World,
+} from "./world.ts";
 
 suite("createPeers", () => {
   test("brings up a session and passes UPDATEs and refresh requests on", () => {
@@ -125,6 +54,7 @@ suite("createPeers", () => {
       fourOctetAs: true,
       routeRefresh: true,
       enhancedRouteRefresh: true,
+      extendedMessages: true,
       extendedNextHop: false,
       peerRouterId: 2,
       peerAs: 64512,
@@ -272,19 +202,21 @@ suite("createPeers", () => {
     assert.match(String(downs(b)), /Cease\/Peer De-configured/);
   });
 
-  test("the end is a Cease, or nothing at all so that the peer keeps our routes", async () => {
-    for (const [closeQuietly, reason, graceful] of [
-      [false, "Received NOTIFICATION Cease/Hard Reset (Cease/Administrative Shutdown)", false],
-      [true, "The peer has closed", true],
-    ] as const) {
+  for (const [closeQuietly, gracefulRestartSeconds, reason, graceful] of [
+    [false, 120, "Received NOTIFICATION Cease/Hard Reset: Cease/Administrative Shutdown", false],
+    [true, 120, "The peer has closed", true],
+    [true, 0, "Received NOTIFICATION Cease/Administrative Shutdown", false],
+  ] as const) {
+    const what = `${closeQuietly ? "quiet" : "loud"} end, restart time ${gracefulRestartSeconds}`;
+    test(`${what}: the peer hears "${reason}"`, async () => {
       const world = new World();
-      const [a, b] = world.pair({}, { closeQuietly });
+      const [a, b] = world.pair({ gracefulRestartSeconds }, { closeQuietly });
       a.stop();
       world.pass(1);
       await a.peers.ended;
       assert.deepEqual(downs(b), [[reason, graceful]]);
-    }
-  });
+    });
+  }
 
   test("a peer that comes back without having said goodbye replaces its old connection", () => {
     const world = new World();
@@ -383,18 +315,64 @@ suite("createPeers", () => {
     assert.deepEqual([kinds(a), kinds(b)], [[], []]);
   });
 
+  test("failures make a peer wait, and no longer than idleHoldSeconds", () => {
+    const opens = (changes: Partial<PeerConfig>) => {
+      const world = new World();
+      const [a, b] = [world.speaker(addressA), world.speaker(addressB)];
+      a.peers.configure([peer(a, b, changes)]);
+      b.peers.configure([peer(b, a, { remoteAs: 65000 as Asn, passive: true })]);
+      world.pass(120);
+      return a.peers.status()[0]?.counters?.sent.open ?? 0;
+    };
+    const [patient, eager] = [opens({}), opens({ idleHoldSeconds: 1 })];
+    assert.ok(patient < 15, `${patient} tries`);
+    assert.ok(eager > 60, `${eager} tries`);
+  });
+
   test("a shut-down peer stays Idle, and the other end hears why", () => {
     const world = new World();
     const [a, b] = world.pair();
     a.peers.configure([peer(a, b, { shutdown: { message: "maintenance" } })]);
     world.pass(30);
     assert.deepEqual([stateOf(a), reasonOf(a)], ["Idle", "Administratively down: maintenance"]);
-    const words = /Cease\/Hard Reset \(Cease\/Administrative Shutdown: "maintenance"\)/;
+    const words = /Cease\/Hard Reset: Cease\/Administrative Shutdown: "maintenance"/;
     assert.match(String(downs(b)[0]), words);
     assert.match(b.peers.status()[0]?.lastError ?? "", words);
     a.peers.configure([peer(a, b)]);
     world.pass(30);
     assert.deepEqual(kinds(a), ["established", "down", "established"]);
+  });
+
+  for (const [who, passive, seconds] of [
+    ["connects", false, 0.5],
+    ["is passive", true, 5],
+  ] as const) {
+    test(`a peer that ${who} is up soon after a long shutdown`, () => {
+      const world = new World();
+      const [a, b] = world.pair();
+      a.peers.configure([peer(a, b, { passive, shutdown: { message: "" } })]);
+      b.peers.configure([peer(b, a)]);
+      world.pass(120);
+      a.peers.configure([peer(a, b, { passive })]);
+      world.pass(seconds);
+      assert.deepEqual([stateOf(a), stateOf(b)], ["Established", "Established"]);
+    });
+  }
+
+  test("a peer that restarts may come back at once, but not again and again", () => {
+    const world = new World();
+    const [a, b] = [world.speaker(addressA), world.speaker(addressB)];
+    b.peers.configure([peer(b, a, { passive: true })]);
+    const ups = [];
+    for (let i = 0; i < 6; i++) {
+      a.peers.configure([peer(a, b, { holdSeconds: 90 + i })]);
+      world.network.run();
+      ups.push(stateOf(b) === "Established");
+      world.network.connections.at(-1)?.other?.ends("reset");
+      a.peers.configure([]);
+      world.network.run();
+    }
+    assert.deepEqual(ups, [true, true, true, true, false, false]);
   });
 
   test("reset() ends a session with its words, and it comes back by itself", () => {
@@ -463,6 +441,25 @@ suite("createPeers", () => {
       ["begin", "end", "refreshRequested"],
     );
   });
+
+  for (const extendedMessages of [true, false]) {
+    test(`extended messages: ${extendedMessages}`, () => {
+      const world = new World();
+      const [a, b] = world.pair({ extendedMessages });
+      const long = (octets: number): Uint8Array => {
+        const prefixes = Array.from({ length: 3000 }, (_, i) => `10.${i >> 8}.${i & 255}.0/24`);
+        const [message] = encodeWithdrawals(pack(...prefixes), { maxMessageLength: octets });
+        return message ?? new Uint8Array(0);
+      };
+      a.peers.send("Mesh_10.0.0.2", long(4096));
+      world.pass(1);
+      assert.deepEqual(kinds(b), ["established", "update"]);
+      a.peers.send("Mesh_10.0.0.2", long(65_535));
+      world.pass(1);
+      if (extendedMessages) assert.deepEqual(kinds(b), ["established", "update", "update"]);
+      else assert.equal(downs(b)[0]?.[0], "A message of type 2 is 12023 octets long");
+    });
+  }
 
   test("with DelayOpen the peer's OPEN is waited for, and ours goes out in the end", () => {
     const world = new World();

@@ -21,6 +21,7 @@ const base: Path = {
 
 const rows: readonly (readonly [LostBy, better: Partial<Path>, worse: Partial<Path>])[] = [
   ["local", { local: true, localPref: 0 }, { localPref: 200 }],
+  ["long-lived-stale", { localPref: 0 }, { longLivedStale: true, localPref: 200 }],
   ["local-pref", { localPref: 200, asPathLength: 9 }, { localPref: 100 }],
   ["as-path-length", { asPathLength: 1, origin: 2 }, { asPathLength: 2 }],
   ["origin", { origin: 0, med: 9 }, { origin: 1 }],
@@ -29,7 +30,8 @@ const rows: readonly (readonly [LostBy, better: Partial<Path>, worse: Partial<Pa
   ["igp-cost", { igpCost: 0, routerId: 9 }, { igpCost: 1 }],
   ["router-id", { routerId: 1, clusterListLength: 9 }, { routerId: 2 }],
   ["cluster-list-length", { clusterListLength: 0, peerAddress: 9n }, { clusterListLength: 1 }],
-  ["peer-address", { peerAddress: 1n }, { peerAddress: 2n }],
+  ["peer-address", { peerAddress: 1n, pathId: 9 }, { peerAddress: 2n, pathId: 1 }],
+  ["path-id", { pathId: 1 }, { pathId: 2 }],
 ];
 
 rows.forEach(([step, better, worse]) => {

@@ -5,6 +5,7 @@ import { packPrefixes, unpackPrefix } from "../../../../src/bgp/rib/packed-prefi
 import { PrefixTable } from "../../../../src/bgp/rib/prefix-table.ts";
 import { type PeerBytes, UpdateGroup } from "../../../../src/bgp/rib/update-group.ts";
 import { decodeMessage } from "../../../../src/bgp/wire/decode.ts";
+import { encodeEndOfRib } from "../../../../src/bgp/wire/encode-updates.ts";
 import { FrameSplitter } from "../../../../src/bgp/wire/frame.ts";
 import type { PackedPrefixes } from "../../../../src/bgp/wire/message.ts";
 import { parseIpAddr } from "../../../../src/lib/ip-addr.ts";
@@ -12,19 +13,16 @@ import { parsePrefix } from "../../../../src/lib/prefix.ts";
 
 const context = { fourOctetAs: true, external: false, families: [4, 6] as const };
 
-function setUp() {
+function setUp(limits: { readonly backlogBytes?: number } = {}) {
   const attributes = new AttributeStore();
   const table = new PrefixTable(4);
-  const group = new UpdateGroup({ fourOctetAs: true }, { table, attributes });
+  const group = new UpdateGroup({ fourOctetAs: true }, { table, attributes, ...limits });
   const id = (prefix: string) => table.add(packPrefixes([parsePrefix(prefix)], 4), 0);
   const announce = (prefix: string, source: number, med = 0) => {
     const route = { origin: 0 as const, asPath: [], localPref: 100, med };
-    group.update(id(prefix), {
-      attributesId: attributes.intern(route, parseIpAddr("10.0.0.1")),
-      source,
-    });
+    group.update(id(prefix), attributes.intern(route, parseIpAddr("10.0.0.1")), source);
   };
-  const withdraw = (prefix: string) => group.update(id(prefix), undefined);
+  const withdraw = (prefix: string) => group.update(id(prefix), 0, 0);
   return { group, announce, withdraw, attributes, table };
 }
 
@@ -51,8 +49,8 @@ test("A peer that joins gets the whole table, then End-of-RIB", () => {
   const { group, announce } = setUp();
   announce("10.0.1.0/26", 0);
   announce("10.0.2.0/26", 0, 5);
-  group.flush();
-  assert.deepEqual(told(group.join(1, "a"), "a"), ["+10.0.1.0/26", "+10.0.2.0/26", "End-of-RIB"]);
+  group.join(1, "a", encodeEndOfRib(4));
+  assert.deepEqual(told(group.flush(), "a"), ["+10.0.1.0/26", "+10.0.2.0/26", "End-of-RIB"]);
 });
 
 test("All peers get one buffer, but none what it told itself", () => {
@@ -92,8 +90,24 @@ test("An update that changes nothing sends nothing", () => {
   assert.deepEqual(group.flush(), []);
 });
 
-test("A slow peer hears of each prefix once, when it has drained", () => {
-  const { group, announce, withdraw, table } = setUp();
+test("A slow peer goes on from where it was", () => {
+  const { group, announce, withdraw } = setUp();
+  group.join(1, "slow");
+  group.join(2, "quick");
+  group.flush();
+  group.block(1);
+  announce("10.0.1.0/26", 0);
+  announce("10.0.2.0/26", 0);
+  const [sent] = group.flush();
+  withdraw("10.0.1.0/26");
+  assert.deepEqual(told(group.flush(), "quick"), ["-10.0.1.0/26"]);
+  const late = group.drained(1);
+  assert.deepEqual(told(late, "slow"), ["+10.0.1.0/26", "+10.0.2.0/26", "-10.0.1.0/26"]);
+  assert.equal(late[0]?.bytes, sent?.bytes);
+});
+
+test("A peer that is too far behind hears of each prefix once, when it has drained", () => {
+  const { group, announce, withdraw, table } = setUp({ backlogBytes: 200 });
   group.join(1, "slow");
   announce("10.0.1.0/26", 0);
   announce("10.0.2.0/26", 0);
@@ -128,9 +142,9 @@ test("A peer moves to another group without losing or keeping too much", () => {
   announce("10.0.2.0/26", 0);
   group.flush();
   const attributesId = attributes.intern({ origin: 0, asPath: [] }, parseIpAddr("10.0.0.7"));
-  other.update(table.findPrefix(parsePrefix("10.0.2.0/26")), { attributesId, source: 0 });
-  other.flush();
-  assert.deepEqual(told(other.takeOver(1, "a", group), "a"), ["-10.0.1.0/26", "+10.0.2.0/26"]);
+  other.update(table.findPrefix(parsePrefix("10.0.2.0/26")), attributesId, 0);
+  other.takeOver(1, "a", group);
+  assert.deepEqual(told(other.flush(), "a").toSorted(), ["+10.0.2.0/26", "-10.0.1.0/26"]);
   assert.deepEqual([group.size, other.size], [0, 1]);
   group.dispose();
   other.dispose();

@@ -1,3 +1,4 @@
+import type { PeerType } from "../../../../src/bgp/config/session.ts";
 import type { SpeakerConfig } from "../../../../src/bgp/config/speaker-config.ts";
 import type { PeerConfig } from "../../../../src/bgp/peer/peer.ts";
 import type { PeerPolicy } from "../../../../src/bgp/policy/peer-policy.ts";
@@ -10,6 +11,8 @@ export interface PlainPeer {
   readonly client?: boolean;
   readonly policy?: Partial<PeerPolicy>;
   readonly config?: Partial<PeerConfig>;
+  /** Default: Static. */
+  readonly type?: PeerType;
 }
 
 /** A speaker that no cluster has told what to do: its router ID is its address. */
@@ -28,7 +31,7 @@ export function plainSpeaker(
     listenPort: 179,
     listenAddresses: [address],
     peers: neighbors.map((neighbor) => ({
-      type: "Static",
+      type: neighbor.type ?? "Static",
       config: plainPeer(neighbor, { address, asn, routerId }),
       policy: { nextHopMode: "Auto", allowedLocalAs: 0, exportScope: "all", ...neighbor.policy },
     })),

@@ -53,6 +53,7 @@ test("A peer that knows the markers gets the table between them, another one wit
     atTwo.sent.length = 0;
     const event = { kind: "refreshRequested", name: "Static_192_168_1_1", family: 4 } as const;
     atTwo.post({ kind: "peer", event });
+    network.settle();
     return atTwo.sent.flatMap(({ bytes }) => kindsOf(bytes));
   };
   assert.deepEqual(asked(), ["update"]);

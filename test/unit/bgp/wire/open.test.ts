@@ -3,7 +3,7 @@ import { suite, test } from "node:test";
 import type { Capability, OpenMessage } from "../../../../src/bgp/wire/message.ts";
 import { decodeOpen, encodeOpen } from "../../../../src/bgp/wire/open.ts";
 import type { Asn } from "../../../../src/lib/asn.ts";
-import { fromHex } from "../../../vectors/bgp-messages.ts";
+import { fromHex } from "../../../support/hex.ts";
 
 const fixed = "04 fde8 00b4 0a000001";
 

@@ -5,7 +5,7 @@ import {
   encodeRouteRefresh,
   refreshSubtype,
 } from "../../../../src/bgp/wire/route-refresh.ts";
-import { fromHex, withHeader } from "../../../vectors/bgp-messages.ts";
+import { fromHex, withHeader } from "../../../support/hex.ts";
 
 suite("decodeRouteRefresh", () => {
   for (const [name, subtype] of Object.entries(refreshSubtype)) {

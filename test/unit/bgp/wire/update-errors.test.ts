@@ -4,8 +4,8 @@ import type { PathAttributes } from "../../../../src/bgp/wire/message.ts";
 import { decodeUpdate } from "../../../../src/bgp/wire/update.ts";
 import type { Asn } from "../../../../src/lib/asn.ts";
 import type { IpAddr } from "../../../../src/lib/ip-addr.ts";
+import { fromHex } from "../../../support/hex.ts";
 import { unpack } from "../../../support/packed-prefixes.ts";
-import { fromHex } from "../../../vectors/bgp-messages.ts";
 
 const origin = "40 01 01 00";
 const emptyPath = "40 02 00";

@@ -1,0 +1,54 @@
+import type { Clock } from "../../lib/clock.ts";
+
+/**
+ * How long reading may go on before timers and writes have their turn. A socket with much to read
+ * would else be read 32 times in a row by libuv: 2 MiB of UPDATEs are 100 ms and more.
+ */
+const turnMs = 10;
+
+/** A connection that waits for the next turn. */
+export interface WaitingReader {
+  /** What it has read but not handled yet, and all that follows. */
+  readOn(): void;
+}
+
+/** Cuts the reading of all connections into turns, first come first served. */
+export class ReadTurns {
+  readonly #clock: Clock;
+  #untilMs = 0;
+  #hasTurn = false;
+  #waiting: WaitingReader[] = [];
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** The time is up: who reads must wait(). */
+  get isOver(): boolean {
+    if (this.#hasTurn) return this.#clock.now() >= this.#untilMs;
+    this.#begin();
+    setImmediate(() => this.#next());
+    return false;
+  }
+
+  wait(reader: WaitingReader): void {
+    this.#waiting.push(reader);
+  }
+
+  #begin(): void {
+    this.#hasTurn = true;
+    this.#untilMs = this.#clock.now() + turnMs;
+  }
+
+  /** Timers have run since the turn before, and all sockets have been polled. */
+  #next(): void {
+    const readers = this.#waiting;
+    this.#waiting = [];
+    this.#begin();
+    let served = 0;
+    while (served < readers.length && !this.isOver) readers[served++]?.readOn();
+    this.#waiting = [...readers.slice(served), ...this.#waiting];
+    this.#hasTurn = this.#waiting.length > 0;
+    if (this.#hasTurn) setImmediate(() => this.#next());
+  }
+}

@@ -1,0 +1,32 @@
+import { type Allocation, windowsHandle } from "../ipam/audit.ts";
+
+/**
+ * What an allocation looks like at one moment:
+ * - `used`: somebody has it on an interface;
+ * - `resting`: released, and not free yet;
+ * - `unknown`: neither a pod's nor a tunnel's, so nobody can say that it is unused;
+ * - `unused`: of a pod that is not there;
+ * - `node-gone`: unused, and its node does not exist.
+ */
+export type AllocationUse = "used" | "resting" | "unknown" | "unused" | "node-gone";
+
+const tunnelTypes: ReadonlySet<string> = new Set([
+  "ipipTunnelAddress",
+  "vxlanTunnelAddress",
+  "vxlanV6TunnelAddress",
+  "wireguardTunnelAddress",
+  "wireguardV6TunnelAddress",
+]);
+
+/** Facts 3.10: what cannot be told is taken for used. */
+export function allocationUse(allocation: Allocation, nodes: ReadonlySet<string>): AllocationUse {
+  const { handle, attributes, users, coolingSince } = allocation;
+  if (coolingSince !== undefined) return "resting";
+  if (users.length > 0) return "used";
+  if (handle === "" || handle === windowsHandle) return "unknown";
+  const { node, pod, namespace, type = "" } = attributes;
+  if (node === undefined) return "unknown";
+  if (tunnelTypes.has(type)) return nodes.has(node) ? "used" : "node-gone";
+  if (!pod || !namespace) return "unknown";
+  return nodes.has(node) ? "unused" : "node-gone";
+}

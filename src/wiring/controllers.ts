@@ -1,0 +1,29 @@
+import { randomBytes } from "node:crypto";
+import { hostname } from "node:os";
+import { ipamController } from "../controllers/ipam-controller.ts";
+import { defaultLease, whileLeader } from "../controllers/leader.ts";
+import { openDatastore } from "../datastore/open-datastore.ts";
+import { Ipam } from "../ipam/ipam.ts";
+import { systemClock } from "../lib/clock.ts";
+import { type Environment, runDaemon } from "./process.ts";
+
+/** `tortie controllers`: one works, however many run. Gives the exit code. */
+export function runControllersProcess(env: Environment): Promise<number> {
+  return runDaemon("controllers", env, async (log, signal) => {
+    const datastore = await openDatastore(env);
+    try {
+      const clock = systemClock;
+      const ipam = new Ipam({ datastore, clock, random: Math.random });
+      const lease = {
+        ...defaultLease,
+        namespace: "kube-system",
+        name: "tortie-controllers",
+        identity: `${hostname()}_${randomBytes(6).toString("hex")}`,
+      };
+      const work = ipamController({ datastore, ipam, clock, log });
+      await whileLeader(lease, work, { datastore, clock, log })(signal);
+    } finally {
+      await datastore.close();
+    }
+  });
+}

@@ -1,0 +1,15 @@
+import type { CommandIo } from "../cli/io.ts";
+import { InputError } from "../lib/errors.ts";
+
+/** `tortie node`: the daemon; with a verb, a question to it. Gives the exit code. */
+export async function runNodeCommand(argv: readonly string[], io: CommandIo): Promise<number> {
+  const [verb, ...rest] = argv;
+  switch (verb) {
+    case undefined:
+      return (await import("./node.ts")).runNodeProcess(io.env);
+    case "status":
+      return (await import("../cli/node-status.ts")).runNodeStatus(rest, io);
+    default:
+      throw new InputError(`Cannot run "node ${verb}": it must be node, or node status`);
+  }
+}

@@ -1,0 +1,233 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { calicoApiVersion } from "../../../src/api/meta.ts";
+import type { AnyResource } from "../../../src/api/resource-of-kind.ts";
+import { ipamController } from "../../../src/controllers/ipam-controller.ts";
+import { Ipam } from "../../../src/ipam/ipam.ts";
+import { createLogger } from "../../../src/lib/log.ts";
+import { FakeClock } from "../../support/fake-clock.ts";
+import { createCluster, pool } from "../ipam/cluster.ts";
+import { FakeDatastore } from "../ipam/fake-datastore.ts";
+
+const minuteMs = 60_000;
+const pods = pool("pods", { cidr: "10.0.0.0/24", blockSize: 28 });
+
+/** A cluster whose garbage is collected, on a clock of its own. */
+class Cluster {
+  readonly clock = new FakeClock();
+  readonly datastore = new FakeDatastore();
+  readonly ipam = new Ipam({ ...this, random: () => 0 });
+  readonly #stop = new AbortController();
+  #ended: Promise<void> | undefined;
+
+  async create(resource: object): Promise<void> {
+    await this.datastore.create({
+      apiVersion: calicoApiVersion,
+      ...resource,
+    } as AnyResource as never);
+  }
+
+  async start(leakGracePeriod?: string): Promise<void> {
+    await createCluster(this.datastore, { pools: [pods], nodes: { node1: {}, node2: {} } });
+    if (leakGracePeriod !== undefined) {
+      const spec = { controllers: { node: { leakGracePeriod } } };
+      const metadata = { name: "default" };
+      await this.create({ kind: "KubeControllersConfiguration", metadata, spec });
+    }
+    const log = createLogger({ name: "test", level: "silent" });
+    this.#ended = ipamController({ ...this, log })(this.#stop.signal);
+  }
+
+  async assign(name: string, node: string, others: Readonly<Record<string, string>> = {}) {
+    const assigned = await this.ipam.autoAssign({
+      handle: `k8s-pod-network.${name}`,
+      node,
+      use: "Workload",
+      num4: 1,
+      attributes: { pod: name, namespace: "default", node, ...others },
+    });
+    return assigned[0]?.address ?? assert.fail("no address");
+  }
+
+  /** A pod that has its address on an interface. */
+  async addPod(name: string, node: string): Promise<string> {
+    const address = await this.assign(name, node);
+    await this.create({
+      kind: "WorkloadEndpoint",
+      metadata: { name: `${node}-k8s-${name}-eth0`, namespace: "default" },
+      spec: { node, pod: name, ipNetworks: [`${address}/32`] },
+    });
+    return address;
+  }
+
+  removeEndpoint(name: string, node: string): Promise<void> {
+    const key = { kind: "WorkloadEndpoint", name: `${node}-k8s-${name}-eth0` } as const;
+    return this.datastore.delete({ ...key, namespace: "default" });
+  }
+
+  async pass(minutes: number): Promise<void> {
+    await this.clock.advanceSlowly(minutes * minuteMs, 2_000);
+  }
+
+  async addresses(): Promise<string[]> {
+    const { allocations } = await this.ipam.audit();
+    return allocations
+      .filter((each) => each.coolingSince === undefined)
+      .map((each) => each.address);
+  }
+
+  async blocksOf(node: string): Promise<number> {
+    const { items } = await this.datastore.list("BlockAffinity");
+    return items.filter(({ spec }) => spec.node === node).length;
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await this.#ended;
+  }
+}
+
+async function cluster(
+  t: { after(fn: () => Promise<void>): void },
+  leakGracePeriod?: string,
+): Promise<Cluster> {
+  const made = new Cluster();
+  await made.start(leakGracePeriod);
+  t.after(() => made.stop());
+  return made;
+}
+
+describe("ipamController()", () => {
+  test("releases an address that nobody has used for 15 minutes, and not before", async (t) => {
+    const it = await cluster(t);
+    const [used, leaked] = [await it.addPod("a", "node1"), await it.assign("b", "node1")];
+    await it.pass(14);
+    assert.deepEqual((await it.addresses()).sort(), [used, leaked].sort());
+    await it.pass(12);
+    assert.deepEqual(await it.addresses(), [used]);
+  });
+
+  test("leakGracePeriod says how long; a pod that comes back in time keeps its address", async (t) => {
+    const it = await cluster(t, "4m");
+    const kept = await it.assign("a", "node1");
+    await it.pass(3);
+    await it.create({
+      kind: "WorkloadEndpoint",
+      metadata: { name: "node1-k8s-a-eth0", namespace: "default" },
+      spec: { node: "node1", pod: "a", ipNetworks: [`${kept}/32`] },
+    });
+    const leaked = await it.assign("b", "node1");
+    await it.pass(3);
+    assert.ok((await it.addresses()).includes(leaked));
+    await it.pass(5);
+    assert.deepEqual(await it.addresses(), [kept]);
+  });
+
+  test("a grace period of 0 switches it off", async (t) => {
+    const it = await cluster(t, "0");
+    const leaked = await it.assign("a", "node1");
+    await it.pass(60);
+    assert.deepEqual(await it.addresses(), [leaked]);
+  });
+
+  test("an address that was released and given again starts anew", async (t) => {
+    const it = await cluster(t, "10m");
+    await it.assign("a", "node1");
+    await it.pass(8);
+    await it.ipam.releaseByHandle("k8s-pod-network.a");
+    const again = await it.assign("a", "node1");
+    await it.pass(8);
+    assert.deepEqual(await it.addresses(), [again]);
+  });
+
+  test("a handle is released as a whole, or not at all", async (t) => {
+    const it = await cluster(t, "4m");
+    const address = await it.addPod("a", "node1");
+    const second = await it.assign("a", "node1");
+    await it.pass(20);
+    assert.deepEqual((await it.addresses()).sort(), [address, second].sort());
+    await it.removeEndpoint("a", "node1");
+    await it.pass(12);
+    assert.deepEqual(await it.addresses(), []);
+  });
+
+  test("what it cannot tell stays: no namespace, a service's, a tunnel's of a node that is there", async (t) => {
+    const it = await cluster(t, "1m");
+    const given = [
+      await it.assign("a", "node1", { namespace: "" }),
+      await it.assign("b", "node1", { pod: "" }),
+      await it.assign("c", "node1", { type: "vxlanTunnelAddress" }),
+    ];
+    await it.pass(30);
+    assert.deepEqual((await it.addresses()).sort(), given.sort());
+  });
+
+  test("a virtual machine has 5 minutes at least", async (t) => {
+    const it = await cluster(t, "1m");
+    const machine = await it.assign("virt-launcher-vm-x", "node1");
+    await it.pass(4);
+    assert.deepEqual(await it.addresses(), [machine]);
+    await it.pass(4);
+    assert.deepEqual(await it.addresses(), []);
+  });
+
+  test("a node that is gone loses its addresses and blocks at once", async (t) => {
+    const it = await cluster(t);
+    await it.assign("a", "node1", { type: "vxlanTunnelAddress" });
+    await it.assign("b", "node1");
+    const other = await it.addPod("c", "node2");
+    await it.datastore.delete({ kind: "Node", name: "node1" });
+    await it.pass(6);
+    assert.deepEqual(await it.addresses(), [other]);
+    assert.equal(await it.blocksOf("node1"), 0);
+    assert.equal(await it.blocksOf("node2"), 1);
+  });
+
+  test("a node that is gone keeps its blocks while one of its pods is there", async (t) => {
+    const it = await cluster(t);
+    const address = await it.addPod("a", "node1");
+    await it.datastore.delete({ kind: "Node", name: "node1" });
+    await it.pass(30);
+    assert.deepEqual(await it.addresses(), [address]);
+    assert.equal(await it.blocksOf("node1"), 1);
+  });
+
+  test("empty blocks go back, except a node's only one", async (t) => {
+    const it = await cluster(t, "4m");
+    for (let i = 0; i < 17; i++) await it.addPod(`p${i}`, "node1");
+    assert.equal(await it.blocksOf("node1"), 2);
+    for (let i = 0; i < 17; i++) {
+      await it.removeEndpoint(`p${i}`, "node1");
+      await it.ipam.releaseByHandle(`k8s-pod-network.p${i}`);
+    }
+    await it.pass(3);
+    assert.equal(await it.blocksOf("node1"), 2);
+    await it.pass(12);
+    assert.equal(await it.blocksOf("node1"), 1);
+  });
+
+  test("addresses that have rested are free again without anybody asking", async (t) => {
+    const it = await cluster(t, "4m");
+    const spec = { ipCooldownSeconds: 60 };
+    await it.create({ kind: "IPAMConfiguration", metadata: { name: "default" }, spec });
+    await it.addPod("stays", "node1");
+    await it.assign("a", "node1");
+    await it.ipam.releaseByHandle("k8s-pod-network.a");
+    const resting = async () =>
+      (await it.datastore.list("IPAMBlock")).items.flatMap(({ spec: block }) =>
+        block.attributes.filter(({ releasedAt }) => releasedAt !== undefined),
+      ).length;
+    assert.equal(await resting(), 1);
+    await it.pass(6);
+    assert.equal(await resting(), 0);
+  });
+
+  test("a locked datastore is left alone", async (t) => {
+    const it = await cluster(t, "1m");
+    const metadata = { name: "default" };
+    await it.create({ kind: "ClusterInformation", metadata, spec: { datastoreReady: false } });
+    const leaked = await it.assign("a", "node1");
+    await it.pass(20);
+    assert.deepEqual(await it.addresses(), [leaked]);
+  });
+});
