@@ -14,6 +14,7 @@ import type {
 import { DaemonProcess, outputOf } from "./daemon-process.ts";
 
 const program = "/usr/sbin/bgpd";
+const manual = "https://man.openbsd.org/OpenBSD-7.2";
 
 /** OpenBGPD. It is told of changes by a new configuration. */
 export const openbgpd: Daemon = {
@@ -21,7 +22,26 @@ export const openbgpd: Daemon = {
   debianPackage: "openbgpd",
   program,
   installsRoutes: false,
-  cannot: {},
+  cannot: {
+    "extended-next-hop": {
+      url: "https://github.com/openbgpd-portable/openbgpd-portable/issues/100",
+      words: "There is initial support for RFC8950 in the last release (of March 2025)",
+    },
+    "they-restart": {
+      url: `${manual}/bgpd.conf.5`,
+      words:
+        "Currently only the End-of-RIB marker is supported and announced by the restart capability.",
+    },
+    // OpenBSD's kernel speaks it, bgpd does not.
+    bfd: {
+      url: "https://www.openbsd.org/papers/asiabsdcon2017-bfd-paper.pdf",
+      words: "BFD is a protocol that exists outside of existing routing protocols",
+    },
+    "refresh-by-us": {
+      url: "https://github.com/openbgpd-portable/openbgpd-portable/issues/46",
+      words: "route refresh messages are discarded unexpectedly by OpenBGPD [...] a regression",
+    },
+  },
   // To stderr: "OpenBGPD 7.7".
   version: async () =>
     (await outputOf("sh", "-c", `${program} -V 2>&1`)).replace("OpenBGPD", "").trim(),
@@ -143,6 +163,7 @@ ${routes.map(networkLine).join("\n")}
 ${neighbors.map(neighborBlock).join("\n")}
 allow from any
 allow to any
+${routes.map(({ prefix }) => `match to any prefix ${prefix} set nexthop no-modify`).join("\n")}
 `;
 }
 
@@ -159,12 +180,14 @@ function networkLine({ prefix, communities = [], med, localPref }: DaemonRoute):
 }
 
 function neighborBlock(neighbor: DaemonNeighbor): string {
-  const { address, asn, localAddress, families, passive, password, addPath } = neighbor;
+  const { address, asn, families, passive, password, addPath } = neighbor;
   const announce = (family: IpFamily) =>
     `announce IPv${family} ${families.includes(family) ? "unicast" : "none"}`;
+  const isMixed = families.some((family) => address.includes(":") !== (family === 6));
   const lines = [
     `remote-as ${asn}`,
-    `local-address ${localAddress}`,
+    // To a direct neighbor it would tell the address of lo as next hop of the other family.
+    ...(isMixed ? ["multihop 2"] : []),
     ...([4, 6] as const).map(announce),
     `announce restart ${neighbor.gracefulRestart === true ? "yes" : "no"}`,
     ...(passive ? ["passive"] : []),
@@ -188,12 +211,16 @@ interface OpenbgpdPath {
   readonly localpref: number;
   readonly communities?: readonly string[];
   readonly large_communities?: readonly string[];
-  readonly originator?: string;
-  readonly cluster_list?: readonly string[];
+  readonly attributes?: readonly {
+    readonly originator?: string;
+    readonly cluster_list?: readonly string[];
+  }[];
 }
 
 function learnedPath(path: OpenbgpdPath): LearnedPath {
-  const { communities = [], large_communities: large = [], originator, cluster_list } = path;
+  const { communities = [], large_communities: large = [], attributes = [] } = path;
+  const originatorId = attributes.find(({ originator }) => originator !== undefined)?.originator;
+  const clusterList = attributes.find((each) => each.cluster_list !== undefined)?.cluster_list;
   return {
     nextHop: path.exit_nexthop,
     asPath: path.aspath.split(" ").filter(Boolean).map(Number),
@@ -201,7 +228,7 @@ function learnedPath(path: OpenbgpdPath): LearnedPath {
     med: path.metric,
     communities: [...communities.map((text) => text.replace("_", "-")), ...large],
     stale: path.stale === true,
-    ...(originator === undefined ? {} : { originatorId: originator }),
-    ...(cluster_list === undefined ? {} : { clusterList: cluster_list }),
+    ...(originatorId === undefined ? {} : { originatorId }),
+    ...(clusterList === undefined ? {} : { clusterList }),
   };
 }
