@@ -26,7 +26,7 @@ each batch joined once and written to all.
 A full table is ${"170,000 attribute sets in as many UPDATEs, 5.88 prefixes each on average (1 to 22),"}
 paths of 2 to 6 ASes, 0 to 4 communities, a MED in every eighth; lengths /22 to /24.
 
-tortie is \`tortie bgp --config FILE\` with \`kernel: {install: false}\` and its clients as neighbors: no
+tortie is \`bin/tortie bgp --config FILE\` with \`kernel: {install: false}\` and its clients as neighbors: no
 Kubernetes or etcd client is loaded. FRR's bgpd runs without zebra in three configurations:
 \`coalesce-time\` as it is (1000 ms), 10 and 0. In each row its best one counts; a table below has all. A
 daemon that needs more than 20 s for a row is not asked again: its value is of one run. "> N" means that
@@ -37,7 +37,7 @@ the row did not end within N ms; "none" that there is no value, as after a row t
 ${rows.map(({ title, start, end }) => `| ${title} | ${start} | ${end} |`).join("\n")}
 
 Event loop: \`perf_hooks.monitorEventLoopDelay\` at 1 ms, in a module that is loaded into tortie's process
-(\`node --import bench/bgp/probe/probe.ts\`); the longest delay between two ticks of its timer, less the
+(\`NODE_OPTIONS=--import=bench/bgp/probe/probe.ts\`); the longest delay between two ticks of its timer, less the
 resolution, from the start of a row to its end. It holds whatever keeps that process from its timers:
 callbacks, garbage collection, and other work on the machine.
 Keepalives: the longest time that any client heard nothing, in the same span; over 9 s its hold timer would

@@ -41,7 +41,7 @@ export function jsonText(results: Results): string {
   const { targets, runs, tablePrefixes, machine } = results;
   const rows = results.rows.map((row) => ({
     id: row.id,
-    title: row.title,
+    title: titleOf(results, row),
     unit: row.unit,
     limit: row.limit,
     cells: Object.fromEntries(targets.map(({ name }) => [name, cellOf(results, row, name)])),
@@ -69,7 +69,7 @@ function timeTable(results: Results): string {
   const has = (daemon: string) => results.targets.some((target) => target.daemon === daemon);
   const names = ["floor", ...others, "tortie"].filter(has);
   const lines = results.rows.map((row) => [
-    `${row.title}, ${row.unit}`,
+    `${titleOf(results, row)}, ${row.unit}`,
     ...names.map((name) => cellText(bestOf(results, row, [name])?.cell, results.runs)),
     limitText(row),
     verdictText(results, row),
@@ -85,7 +85,7 @@ function configurationTable(results: Results): string | undefined {
   if (several.length === 0) return undefined;
   const names = several.map(({ name }) => name);
   const lines = results.rows.map((row) => [
-    `${row.title}, ${row.unit}`,
+    `${titleOf(results, row)}, ${row.unit}`,
     ...names.map((name) => cellText(cellOf(results, row, name), results.runs)),
   ]);
   return markdown(["configurations, of which the best counts", ...names], lines);
@@ -95,7 +95,7 @@ function configurationTable(results: Results): string | undefined {
 function processorTable(results: Results): string {
   const names = results.targets.map(({ name }) => name);
   const lines = results.rows.map((row) => [
-    row.title,
+    titleOf(results, row),
     ...names.map((name) => {
       const value = processorTimeOf(results, row, name);
       return value === undefined ? "-" : number(value);
@@ -113,6 +113,10 @@ function cellText(cell: Cell | undefined, runs: number): string {
   }
   const text = values.map(number).join(" / ");
   return cell.runs < runs ? `${text} (${cell.runs} of ${runs} runs)` : text;
+}
+
+function titleOf({ tablePrefixes }: Results, { title }: Row): string {
+  return title.replace("1,000,000", tablePrefixes.toLocaleString("en"));
 }
 
 function limitText({ limit }: Row): string {
@@ -143,7 +147,7 @@ function watchTable(results: Results): string {
   const lines = results.rows.map((row) => {
     const { loopBlockMs, silenceMs, losses, loadBusy } = watched(results, row);
     return [
-      row.title,
+      titleOf(results, row),
       mark(loopBlockMs, longestBlockMs),
       mark(silenceMs, holdMs),
       mark(losses, 0),

@@ -6,6 +6,7 @@ export interface Row {
   /** Rows of one scenario share a start of the target. */
   readonly scenario: ScenarioSpec;
   readonly work: Work;
+  /** With "1,000,000" for the size of the full table. */
   readonly title: string;
   readonly unit: "ms" | "MB";
   /** tortie's value is at most `factor` times that of the best other daemon, or of BIRD. */
@@ -61,7 +62,7 @@ export const rows: readonly Row[] = [
     unit: "ms",
     limit: { factor: 1, of: "best" },
     start:
-      "all clients close TCP without a word in one turn, forget what they had, and connect at once; one that is refused tries again after 10 ms; each sends its 20 /26 when it is Established",
+      "all clients close TCP without a word in one turn, forget what they had, and connect at once; one that is refused tries again after 10 ms, one that hears nothing after 1 s, then 2 s, 4 s; each sends its 20 /26 when it is Established",
     end: "the last client has exactly the prefixes of all other clients",
   },
   {

@@ -5,6 +5,8 @@ import type {
   NetworkPolicy,
   NetworkPolicySpec,
   PolicyType,
+  StagedGlobalNetworkPolicy,
+  StagedNetworkPolicy,
   Tier,
   TierSpec,
 } from "./resources/policy.ts";
@@ -30,6 +32,16 @@ export function withDefaults(resource: AnyResource): AnyResource {
     case "NetworkPolicy":
     case "GlobalNetworkPolicy":
       return policyWithDefaults(resource);
+    case "StagedNetworkPolicy":
+    case "StagedGlobalNetworkPolicy": {
+      const { stagedAction = "Set" } = resource.spec;
+      const staged = { ...resource, spec: { ...resource.spec, stagedAction } } as typeof resource;
+      return stagedAction === "Delete" ? staged : policyWithDefaults(staged);
+    }
+    case "StagedKubernetesNetworkPolicy": {
+      const { stagedAction = "Set" } = resource.spec;
+      return { ...resource, spec: { ...resource.spec, stagedAction } };
+    }
     case "Tier":
       return tierWithDefaults(resource);
     default:
@@ -62,7 +74,9 @@ function poolWithDefaults(pool: IPPool): IPPool {
   };
 }
 
-function policyWithDefaults<P extends NetworkPolicy | GlobalNetworkPolicy>(policy: P): P {
+function policyWithDefaults<
+  P extends NetworkPolicy | GlobalNetworkPolicy | StagedNetworkPolicy | StagedGlobalNetworkPolicy,
+>(policy: P): P {
   const { metadata, spec } = policy;
   const tier = spec.tier || defaultTier;
   const types = (spec.types ?? []).length > 0 ? spec.types : defaultPolicyTypes(spec);

@@ -12,6 +12,8 @@ export interface KindInfo {
   readonly apiVersion?: string;
   /** Written by daemons only: a user may look. */
   readonly internal?: true;
+  /** Kept and shown, but nothing acts on it yet: who writes one is told. */
+  readonly inert?: true;
 }
 
 /** Every kind that a datastore holds. A record by kind, so that none can be forgotten. */
@@ -72,6 +74,20 @@ export const kinds: Readonly<Record<Kind, KindInfo>> = {
     aliases: ["gnp", "gnps", "cgnp"],
     namespaced: false,
   },
+  GlobalNetworkSet: {
+    kind: "GlobalNetworkSet",
+    plural: "globalnetworksets",
+    aliases: ["gns"],
+    namespaced: false,
+    inert: true,
+  },
+  HostEndpoint: {
+    kind: "HostEndpoint",
+    plural: "hostendpoints",
+    aliases: ["hep", "heps"],
+    namespaced: false,
+    inert: true,
+  },
   IPAMBlock: {
     kind: "IPAMBlock",
     plural: "ipamblocks",
@@ -98,6 +114,12 @@ export const kinds: Readonly<Record<Kind, KindInfo>> = {
     aliases: ["ipp", "ipps", "pool", "pools"],
     namespaced: false,
   },
+  IPReservation: {
+    kind: "IPReservation",
+    plural: "ipreservations",
+    aliases: ["ipr", "iprs", "reservation", "reservations"],
+    namespaced: false,
+  },
   KubeControllersConfiguration: {
     kind: "KubeControllersConfiguration",
     plural: "kubecontrollersconfigurations",
@@ -118,6 +140,13 @@ export const kinds: Readonly<Record<Kind, KindInfo>> = {
     aliases: ["policy", "policies", "np", "nps", "pol", "pols", "cnp", "caliconetworkpolicy"],
     namespaced: true,
   },
+  NetworkSet: {
+    kind: "NetworkSet",
+    plural: "networksets",
+    aliases: ["netset", "netsets"],
+    namespaced: true,
+    inert: true,
+  },
   Node: { kind: "Node", plural: "nodes", aliases: ["no", "nos"], namespaced: false },
   Profile: { kind: "Profile", plural: "profiles", aliases: ["pro", "pros"], namespaced: false },
   Service: {
@@ -127,6 +156,24 @@ export const kinds: Readonly<Record<Kind, KindInfo>> = {
     namespaced: true,
     apiVersion: "v1",
   },
+  StagedGlobalNetworkPolicy: {
+    kind: "StagedGlobalNetworkPolicy",
+    plural: "stagedglobalnetworkpolicies",
+    aliases: ["sgnp", "sgnps"],
+    namespaced: false,
+  },
+  StagedKubernetesNetworkPolicy: {
+    kind: "StagedKubernetesNetworkPolicy",
+    plural: "stagedkubernetesnetworkpolicies",
+    aliases: ["sknp", "sknps"],
+    namespaced: true,
+  },
+  StagedNetworkPolicy: {
+    kind: "StagedNetworkPolicy",
+    plural: "stagednetworkpolicies",
+    aliases: ["snp", "snps"],
+    namespaced: true,
+  },
   Tier: { kind: "Tier", plural: "tiers", aliases: [], namespaced: false },
   WorkloadEndpoint: {
     kind: "WorkloadEndpoint",
@@ -135,17 +182,6 @@ export const kinds: Readonly<Record<Kind, KindInfo>> = {
     namespaced: true,
   },
 };
-
-/** Kinds of projectcalico.org/v3 that exist, but not here: an error can say so. */
-export const unsupportedKinds: ReadonlySet<string> = new Set([
-  "GlobalNetworkSet",
-  "HostEndpoint",
-  "IPReservation",
-  "NetworkSet",
-  "StagedGlobalNetworkPolicy",
-  "StagedKubernetesNetworkPolicy",
-  "StagedNetworkPolicy",
-]);
 
 const byWord = new Map(
   Object.values(kinds).flatMap((info) =>

@@ -1,13 +1,13 @@
 import { InputError } from "../lib/errors.ts";
 import { bgpAnnotationsOf } from "./bgp-annotations.ts";
 import { fixedTiers, withDefaults } from "./defaults.ts";
-import { type KindInfo, kindNamed, unsupportedKinds } from "./kinds.ts";
+import { type KindInfo, kindNamed } from "./kinds.ts";
 import { calicoApiVersion } from "./meta.ts";
 import { parseWepName } from "./names.ts";
 import type { AnyResource, Kind } from "./resource-of-kind.ts";
 import { bgpFilterSpec } from "./schemas/bgp-filter-schema.ts";
 import { bgpConfigurationSpec, bgpPeerSpec } from "./schemas/bgp-schema.ts";
-import { workloadEndpointSpec } from "./schemas/endpoint-schema.ts";
+import { hostEndpointSpec, workloadEndpointSpec } from "./schemas/endpoint-schema.ts";
 import { felixConfigurationSpec } from "./schemas/felix-schema.ts";
 import {
   convertedPolicyName,
@@ -22,6 +22,7 @@ import {
   ipamBlockSpec,
   ipamConfigurationSpec,
   ipamHandleSpec,
+  ipReservationSpec,
 } from "./schemas/ipam-schema.ts";
 import { kubeControllersConfigurationSpec } from "./schemas/kube-controllers-schema.ts";
 import { endpointSliceFields, leaseSpec, serviceSpec } from "./schemas/kubernetes-schema.ts";
@@ -30,7 +31,11 @@ import { calicoNodeStatusSpec } from "./schemas/node-status-schema.ts";
 import {
   globalNetworkPolicySpec,
   networkPolicySpec,
+  networkSetSpec,
   profileSpec,
+  stagedGlobalNetworkPolicySpec,
+  stagedKubernetesNetworkPolicySpec,
+  stagedNetworkPolicySpec,
   tierSpec,
 } from "./schemas/policy-schema.ts";
 import { ipPoolSpec } from "./schemas/pool-schema.ts";
@@ -58,16 +63,23 @@ const specs: Readonly<Record<Kind, Check>> = {
   EndpointSlice: object({}),
   FelixConfiguration: felixConfigurationSpec,
   GlobalNetworkPolicy: globalNetworkPolicySpec,
+  GlobalNetworkSet: networkSetSpec,
+  HostEndpoint: hostEndpointSpec,
   IPAMBlock: ipamBlockSpec,
   IPAMConfiguration: ipamConfigurationSpec,
   IPAMHandle: ipamHandleSpec,
   IPPool: ipPoolSpec,
+  IPReservation: ipReservationSpec,
   KubeControllersConfiguration: kubeControllersConfigurationSpec,
   Lease: leaseSpec,
   NetworkPolicy: networkPolicySpec,
+  NetworkSet: networkSetSpec,
   Node: nodeSpec,
   Profile: profileSpec,
   Service: serviceSpec,
+  StagedGlobalNetworkPolicy: stagedGlobalNetworkPolicySpec,
+  StagedKubernetesNetworkPolicy: stagedKubernetesNetworkPolicySpec,
+  StagedNetworkPolicy: stagedNetworkPolicySpec,
   Tier: tierSpec,
   WorkloadEndpoint: workloadEndpointSpec,
 };
@@ -171,8 +183,7 @@ function checkKind(input: unknown, report: Report): KindInfo | undefined {
   if (typeof kind !== "string") return structural("kind", "is required");
   const info = kindNamed(kind);
   if (info === undefined) {
-    const why = unsupportedKinds.has(kind) ? "is not supported" : "is not known";
-    return structural("kind", `${shown(kind)} ${why}`);
+    return structural("kind", `${shown(kind)} is not known`);
   }
   const wanted = info.apiVersion ?? calicoApiVersion;
   if (apiVersion !== wanted) {
@@ -230,9 +241,11 @@ function nameRule({ kind, metadata: { name } }: AnyResource): string | undefined
     case "Tier":
       return dnsLabel.test(name) ? undefined : "a DNS label (lower case, digits, -)";
     case "NetworkPolicy":
+    case "StagedNetworkPolicy":
       if (policyName.test(name) || convertedPolicyName.test(name)) return undefined;
       return "a DNS label, or two joined by a dot";
     case "GlobalNetworkPolicy":
+    case "StagedGlobalNetworkPolicy":
       return policyName.test(name) ? undefined : "a DNS label, or two joined by a dot";
     case "WorkloadEndpoint":
       if (parseWepName(name) !== undefined) return undefined;

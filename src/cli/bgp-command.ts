@@ -16,6 +16,7 @@ import {
 } from "./bgp-tables.ts";
 import { askControl } from "./control-client.ts";
 import type { CommandIo } from "./io.ts";
+import { writeMrt } from "./write-mrt.ts";
 
 /** One question to a speaker that runs. */
 interface Query {
@@ -24,6 +25,8 @@ interface Query {
   readonly options?: OptionSpecs;
   request(words: readonly string[], args: Arguments): ControlRequest;
   readonly text: RowsText;
+  /** Takes the answer, in place of printing it. */
+  readonly write?: (rows: AsyncIterable<unknown>, args: Arguments, io: CommandIo) => Promise<void>;
   /** Its answer has exactly one row. */
   readonly single?: true;
 }
@@ -110,6 +113,17 @@ const queries: Readonly<Record<string, Query>> = {
     text: shutdownText,
     single: true,
   },
+  dump: {
+    usage: "dump --mrt FILE",
+    summary: "every route of every peer as an MRT file (RFC 6396)",
+    options: { mrt: { value: "FILE", help: "where it goes" } },
+    request: (_, args) => {
+      word(args.value("mrt"), "--mrt FILE");
+      return { request: "dump" };
+    },
+    text: linesJson,
+    write: (rows, args, io) => writeMrt(rows, args.value("mrt") ?? "", io),
+  },
   log: {
     usage: "log [--follow]",
     summary: "the last lines of the speaker's log",
@@ -126,6 +140,8 @@ Usage:
   tortie bgp                             the speaker of this node (the datastore configures it)
   tortie bgp --config FILE               a speaker without a datastore (docs/bgp-config.md)
   tortie bgp --config FILE --check       only says what is wrong with the file
+  tortie bgp ... --record FILE           writes down all that the speaker hears
+  tortie bgp replay FILE [PREFIX]        the routes of a recorded run
 ${Object.values(queries)
   .map(({ usage, summary }) => `  tortie bgp ${usage.padEnd(40)}${summary}\n`)
   .join("")}
@@ -155,6 +171,10 @@ export async function runBgpQuery(
   }
   const path = args.value("socket") ?? defaultControlPath(io.env);
   const rows = askControl(path, query.request(args.words, args), signal);
+  if (query.write !== undefined) {
+    await query.write(rows, args, io);
+    return 0;
+  }
   const print = output === "text" ? query.text : query.single === true ? objectJson : linesJson;
   for await (const text of print(rows)) io.stdout.write(text);
   return 0;

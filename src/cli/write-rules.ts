@@ -1,5 +1,5 @@
 import { fixedTiers } from "../api/defaults.ts";
-import type { AnyResource } from "../api/resource-of-kind.ts";
+import type { AnyResource, Kind } from "../api/resource-of-kind.ts";
 import type { IPPool } from "../api/resources/ip-pool.ts";
 import { type Datastore, isDatastoreError } from "../datastore/datastore.ts";
 import { InputError } from "../lib/errors.ts";
@@ -9,6 +9,13 @@ import { type Prefix, parsePrefix, prefixesOverlap, prefixLength } from "../lib/
  * Rules that hold between objects, or between an object and what it was, which no schema can see
  * (facts 2.3, 2.5). They are looked at before the write: two people at once may still pass both.
  */
+
+const tieredKinds = [
+  "GlobalNetworkPolicy",
+  "NetworkPolicy",
+  "StagedGlobalNetworkPolicy",
+  "StagedNetworkPolicy",
+] as const;
 
 /** @throws {InputError} when the object may not be created beside what there is. */
 export async function checkCreate(resource: AnyResource, datastore: Datastore): Promise<void> {
@@ -33,10 +40,7 @@ export async function checkDelete(resource: AnyResource, datastore: Datastore): 
   if (Object.hasOwn(fixedTiers, name)) {
     throw new InputError(`Cannot delete Tier "${name}": it is built in`);
   }
-  const lists = [
-    await datastore.list("GlobalNetworkPolicy"),
-    await datastore.list("NetworkPolicy"),
-  ] as const;
+  const lists = await Promise.all(tieredKinds.map((kind) => datastore.list(kind)));
   const inTier = lists
     .flatMap(({ items }) => items as readonly AnyResource[])
     .filter(({ spec }) => (spec as { tier?: string }).tier === name);
@@ -85,8 +89,8 @@ function checkPoolChange(pool: IPPool, previous: IPPool): void {
 }
 
 async function checkTierExists(resource: AnyResource, datastore: Datastore): Promise<void> {
-  if (resource.kind !== "NetworkPolicy" && resource.kind !== "GlobalNetworkPolicy") return;
-  const { tier = "default" } = resource.spec;
+  if (!(tieredKinds as readonly Kind[]).includes(resource.kind)) return;
+  const { tier = "default" } = resource.spec as { readonly tier?: string };
   if (Object.hasOwn(fixedTiers, tier)) return;
   try {
     await datastore.get({ kind: "Tier", name: tier });

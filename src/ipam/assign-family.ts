@@ -8,6 +8,7 @@ import { claimBlock, ownBlock, releaseAffinity } from "./claims.ts";
 import { IpamError } from "./ipam-error.ts";
 import { type IpamRecords, isRace, maxAttempts, type StoredBlock } from "./ipam-records.ts";
 import { type Pool, selectsNode } from "./pools.ts";
+import { reservedSize } from "./reservations.ts";
 
 /** One address that was assigned, with what its release must match. */
 export interface Assigned {
@@ -29,6 +30,8 @@ export interface FamilyRequest {
   readonly allPools: readonly Pool[];
   readonly config: IPAMConfigurationSpec;
   readonly maxBlocks: number;
+  /** Not to be given away. */
+  readonly reserved: readonly Prefix[];
 }
 
 /** A request on its way. `assigned` grows; what is there when an error is thrown is assigned. */
@@ -88,7 +91,7 @@ async function assignFromNewBlocks(job: AssignmentJob, owned: Set<Prefix>): Prom
   const skip = new Set<Prefix>();
   for (let tries = 1; missing(job) > 0; tries++) {
     if (tries > maxAttempts) throw tooManyConflicts(node);
-    const context = { node, now: records.now(), skip };
+    const context = { node, now: records.now(), skip, reserved: request.reserved };
     const choice = chooseBlock(pools, await records.blocks(family), context);
     if (choice === undefined) return;
     if (choice.kind !== "own") requireMayClaim(request, owned.size, maxBlocks);
@@ -155,7 +158,7 @@ async function assignFromBlock(
     read ??= await records.block(block.cidr);
     if (read === undefined) return 0;
     if (mustBeOwn && read.spec.affinity !== hostAffinity(request.node)) return 0;
-    const change = assign(read.spec, missing(job), request.owner);
+    const change = assign(read.spec, missing(job), request.owner, request.reserved);
     if (change.assigned.length === 0) return 0;
     const stale = read;
     read = undefined;
@@ -209,7 +212,9 @@ function exhausted(request: FamilyRequest, blocks: readonly StoredBlock[]): Ipam
     const inUse = counts.reduce((sum, count) => sum + count.inUse, 0);
     const cooling = counts.reduce((sum, count) => sum + count.cooling, 0);
     const cool = cooling === 0 ? "" : `, ${cooling} cooling down`;
-    return `${pool.name} ${pool.cidr}: ${inUse} of ${prefixSize(pool.cidr)} in use${cool}`;
+    const reserved = reservedSize(pool.cidr, request.reserved);
+    const kept = reserved === 0n ? "" : `, ${reserved} reserved`;
+    return `${pool.name} ${pool.cidr}: ${inUse} of ${prefixSize(pool.cidr)} in use${cool}${kept}`;
   });
   const strict =
     config.strictAffinity === true ? "; strictAffinity keeps it from other nodes' blocks" : "";

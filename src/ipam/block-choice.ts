@@ -1,10 +1,11 @@
 import type { Prefix } from "../lib/prefix.ts";
 import { prefixContains } from "../lib/prefix.ts";
-import { isEmpty } from "./block.ts";
+import { isEmpty, unreserved } from "./block.ts";
 import { affineNode, hostAffinity } from "./block-affinity.ts";
 import { type BlockOrder, blockDistance, blockOrder, fnv1, walkBlocks } from "./block-order.ts";
 import type { StoredBlock } from "./ipam-records.ts";
 import type { Pool } from "./pools.ts";
+import { isReserved } from "./reservations.ts";
 
 /** Where a node may find addresses when its known blocks are full. */
 export type BlockChoice =
@@ -25,6 +26,8 @@ export interface ChoiceContext {
   readonly now: Date;
   /** Blocks that were tried in vain. */
   readonly skip: ReadonlySet<Prefix>;
+  /** Addresses that are not to be given away. */
+  readonly reserved: readonly Prefix[];
 }
 
 const reclaimAfterMs = 60_000;
@@ -43,7 +46,7 @@ export function chooseBlock(
     const own = nearestFirst(pool, blocks, context).find(
       ({ cidr, spec }) =>
         spec.affinity === hostAffinity(context.node) &&
-        spec.unallocated.length > 0 &&
+        unreserved(spec, context.reserved).length > 0 &&
         !context.skip.has(cidr),
     );
     if (own !== undefined) return { kind: "own", cidr: own.cidr };
@@ -52,6 +55,7 @@ export function chooseBlock(
     const overlapping = blocks.filter(({ cidr }) => prefixContains(pool.cidr, cidr));
     for (const cidr of walkBlocks(orderOf(pool, context))) {
       if (known.has(cidr) || context.skip.has(cidr)) continue;
+      if (isReserved(cidr, context.reserved)) continue;
       // A pool that was made anew with another block size: old blocks hold their addresses.
       if (overlapping.some((block) => overlaps(block.cidr, cidr))) continue;
       return { kind: "free", cidr };
@@ -75,6 +79,7 @@ function reclaimable(
     const old = context.now.getTime() - since >= reclaimAfterMs;
     if (node === undefined || node === context.node || !old) return [];
     if (!isEmpty(spec) || context.skip.has(cidr)) return [];
+    if (isReserved(cidr, context.reserved)) return [];
     return [{ kind: "reclaim", cidr, node, sequenceNumber: spec.sequenceNumber }];
   });
 }

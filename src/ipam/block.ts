@@ -1,6 +1,12 @@
 import type { BlockAttribute, IPAMBlockSpec } from "../api/resources/ipam.ts";
 import type { IpAddr } from "../lib/ip-addr.ts";
-import { nthAddress, type Prefix, parsePrefix, prefixSize } from "../lib/prefix.ts";
+import {
+  nthAddress,
+  type Prefix,
+  parsePrefix,
+  prefixHasAddress,
+  prefixSize,
+} from "../lib/prefix.ts";
 
 /*
  * One block of addresses as a value (facts 3.1). Every function gives a new block and leaves the old
@@ -66,14 +72,27 @@ export function bumpSequence(block: IPAMBlockSpec): IPAMBlockSpec {
   return { ...block, sequenceNumber: block.sequenceNumber + 1n };
 }
 
-/** Takes up to `count` free addresses, the longest idle first. Gives fewer when fewer are free. */
+/**
+ * Takes up to `count` free addresses, the longest idle first. Gives fewer when fewer are free and not
+ * reserved.
+ */
 export function assign(
   block: IPAMBlockSpec,
   count: number,
   owner: AddressOwner,
+  reserved: readonly Prefix[] = [],
 ): { readonly block: IPAMBlockSpec; readonly assigned: readonly BlockAssignment[] } {
-  const ordinals = block.unallocated.slice(0, count);
+  const ordinals = unreserved(block, reserved).slice(0, count);
   return ordinals.length === 0 ? { block, assigned: [] } : allocate(block, ordinals, owner);
+}
+
+/** Ordinals that are free, and not reserved. */
+export function unreserved(block: IPAMBlockSpec, reserved: readonly Prefix[]): readonly number[] {
+  if (reserved.length === 0) return block.unallocated;
+  return block.unallocated.filter((ordinal) => {
+    const address = addressOf(block, ordinal);
+    return !reserved.some((prefix) => prefixHasAddress(prefix, address));
+  });
 }
 
 /**

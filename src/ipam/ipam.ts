@@ -22,6 +22,7 @@ import {
   releaseHandleAddresses,
   releaseInBlock,
 } from "./release-addresses.ts";
+import { reservedPrefixes } from "./reservations.ts";
 import { type PoolUtilization, utilizationOf } from "./utilization.ts";
 
 export interface AutoAssignRequest extends AddressOwner {
@@ -109,7 +110,7 @@ export class Ipam {
     assigned: Assigned[],
   ): Promise<void> {
     const { node } = request;
-    const allPools = await this.#pools();
+    const [allPools, reserved] = await Promise.all([this.#pools(), this.#reserved()]);
     const nodeLabels = await nodeLabelsOf(records, node);
     const families = familiesOf(request).map(({ family, count, requested }) => {
       const pools = choosePools(allPools, family, { ...request, nodeLabels, requested });
@@ -127,6 +128,7 @@ export class Ipam {
         config,
         owner: { handle: request.handle, attributes: request.attributes },
         maxBlocks: maxBlocks(config, request),
+        reserved,
       };
       try {
         await assignFamily({ records, request: wanted, assigned: ofFamily });
@@ -256,7 +258,7 @@ export class Ipam {
   /** How full each pool and block is. */
   async utilization(): Promise<PoolUtilization[]> {
     const { records } = await this.#open();
-    return utilizationOf(await this.#pools(), await records.blocks());
+    return utilizationOf(await this.#pools(), await records.blocks(), await this.#reserved());
   }
 
   /** Who has and who uses every address, and what does not fit (facts 3.13). */
@@ -318,6 +320,10 @@ export class Ipam {
     const config = stored?.spec ?? {};
     const cooldownMs = (config.ipCooldownSeconds ?? 0) * 1000;
     return { config, records: new IpamRecords({ cooldownMs }, this.#ports) };
+  }
+
+  async #reserved(): Promise<readonly Prefix[]> {
+    return reservedPrefixes((await this.#ports.datastore.list("IPReservation")).items);
   }
 
   async #pools(): Promise<Pool[]> {

@@ -1,7 +1,8 @@
 import { type Prefix, prefixContains, prefixSize } from "../lib/prefix.ts";
-import { countAddresses } from "./block.ts";
+import { countAddresses, unreserved } from "./block.ts";
 import type { StoredBlock } from "./ipam-records.ts";
 import type { Pool } from "./pools.ts";
+import { reservedSize } from "./reservations.ts";
 
 export interface BlockUtilization {
   readonly cidr: Prefix;
@@ -10,7 +11,10 @@ export interface BlockUtilization {
   readonly capacity: number;
   readonly inUse: number;
   readonly cooling: number;
-  readonly free: number;
+  /** Kept back by IPReservations, in use or not. */
+  readonly reserved: number;
+  /** What can still be handed out. */
+  readonly available: number;
 }
 
 export interface PoolUtilization {
@@ -21,6 +25,8 @@ export interface PoolUtilization {
   readonly capacity: bigint;
   readonly inUse: number;
   readonly cooling: number;
+  /** Kept back by IPReservations, in use or not; a bigint as capacity. */
+  readonly reserved: bigint;
   /** What can still be handed out. Space without blocks counts. */
   readonly available: bigint;
   readonly blocks: readonly BlockUtilization[];
@@ -30,35 +36,60 @@ export interface PoolUtilization {
 export function utilizationOf(
   pools: readonly Pool[],
   blocks: readonly StoredBlock[],
+  reserved: readonly Prefix[],
 ): PoolUtilization[] {
-  const counted = blocks.map(utilizationOfBlock);
+  const counted = blocks.map((block) => utilizationOfBlock(block, reserved));
   const ofPools = pools.map((pool): PoolUtilization => {
     const inside = counted.filter(({ cidr }) => prefixContains(pool.cidr, cidr));
     const capacity = prefixSize(pool.cidr);
-    return { pool: pool.name, cidr: pool.cidr, capacity, ...sums(inside, capacity) };
+    const kept = reservedSize(pool.cidr, reserved);
+    const sums = sumsOf(inside);
+    const keptInBlocks = inside.reduce((sum, block) => sum + BigInt(block.reserved), 0n);
+    const outside = capacity - BigInt(sums.capacity) - (kept - keptInBlocks);
+    const available = outside + BigInt(sums.available);
+    return { ...sums, pool: pool.name, cidr: pool.cidr, capacity, reserved: kept, available };
   });
   const orphans = counted.filter(
     ({ cidr }) => !pools.some((pool) => prefixContains(pool.cidr, cidr)),
   );
   if (orphans.length === 0) return ofPools;
-  const capacity = BigInt(orphans.reduce((sum, block) => sum + block.capacity, 0));
-  return [...ofPools, { capacity, ...sums(orphans, capacity) }];
+  const sums = sumsOf(orphans);
+  const reservedInAll = orphans.reduce((sum, block) => sum + BigInt(block.reserved), 0n);
+  const capacity = BigInt(sums.capacity);
+  const available = BigInt(sums.available);
+  return [...ofPools, { ...sums, capacity, reserved: reservedInAll, available }];
 }
 
-function utilizationOfBlock({ cidr, spec }: StoredBlock): BlockUtilization {
+function utilizationOfBlock(
+  { cidr, spec }: StoredBlock,
+  reserved: readonly Prefix[],
+): BlockUtilization {
+  const { inUse, cooling } = countAddresses(spec);
   return {
     cidr,
     ...(spec.affinity === undefined ? {} : { affinity: spec.affinity }),
     capacity: spec.allocations.length,
-    ...countAddresses(spec),
+    inUse,
+    cooling,
+    reserved: Number(reservedSize(cidr, reserved)),
+    available: unreserved(spec, reserved).length,
   };
 }
 
-function sums(
-  blocks: readonly BlockUtilization[],
-  capacity: bigint,
-): Pick<PoolUtilization, "inUse" | "cooling" | "available" | "blocks"> {
-  const inUse = blocks.reduce((sum, block) => sum + block.inUse, 0);
-  const cooling = blocks.reduce((sum, block) => sum + block.cooling, 0);
-  return { inUse, cooling, available: capacity - BigInt(inUse + cooling), blocks };
+function sumsOf(blocks: readonly BlockUtilization[]): {
+  readonly capacity: number;
+  readonly inUse: number;
+  readonly cooling: number;
+  readonly available: number;
+  readonly blocks: readonly BlockUtilization[];
+} {
+  const sum = (field: "capacity" | "inUse" | "cooling" | "available") =>
+    blocks.reduce((total, block) => total + block[field], 0);
+  return {
+    capacity: sum("capacity"),
+    inUse: sum("inUse"),
+    cooling: sum("cooling"),
+    available: sum("available"),
+    blocks,
+  };
 }

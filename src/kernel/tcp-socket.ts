@@ -1,4 +1,4 @@
-import { connect, type OnReadOpts, Socket } from "node:net";
+import { type OnReadOpts, Socket } from "node:net";
 import { constants } from "node:os";
 import { systemClock } from "../lib/clock.ts";
 import { errorMessage } from "../lib/errors.ts";
@@ -32,6 +32,8 @@ const SOL_SOCKET = 1;
 const SO_REUSEADDR = 2;
 const SOL_IPV6 = 41;
 const IPV6_V6ONLY = 26;
+const MSG_DONTWAIT = 0x40;
+const MSG_NOSIGNAL = 0x4000;
 /** All nodes of a cluster may come up at once. The kernel takes net.core.somaxconn of it. */
 const backlog = 4096;
 /** Connections taken in one turn: a burst must not keep the timers waiting. */
@@ -52,20 +54,39 @@ export interface TcpTarget {
   readonly ttlSecurityHops?: number;
 }
 
+/** A socket of Node whose descriptor is known. */
+export class TcpSocket {
+  readonly socket: Socket;
+  readonly #fd: number;
+
+  constructor(fd: number, onread: OnReadOpts) {
+    this.#fd = fd;
+    this.socket = new Socket({ fd, readable: true, writable: true, onread });
+  }
+
+  /**
+   * Octets that the kernel takes at once; 0 as well for an error, which the next write of `socket` will
+   * have. Only while nothing is queued there. It is 4 us a call, against 8 us of `socket.write()`.
+   */
+  sendNow(bytes: Uint8Array): number {
+    // Once destroyed, its descriptor may be that of another.
+    if (this.socket.destroyed || bytes.length === 0) return 0;
+    return Math.max(0, libc.send(this.#fd, bytes, bytes.length, MSG_DONTWAIT | MSG_NOSIGNAL));
+  }
+}
+
 /**
  * Opens a connection. The options are set before the first packet goes out. `onread` takes what is
  * read, in place of events.
  *
  * @throws {Error} when one cannot be set; there is no connection then.
  */
-export function connectTcp(target: TcpTarget, onread: OnReadOpts): Socket {
+export function connectTcp(target: TcpTarget, onread: OnReadOpts): TcpSocket {
   const { address, port, localAddress, zone, password, ttlSecurityHops } = target;
   const family = ipFamily(address);
   const scoped = (each: IpAddr) =>
     zone === undefined || !isLinkLocal(each) ? each : `${each}%${zone}`;
   const local = localAddress === undefined ? {} : { localAddress: scoped(localAddress) };
-  const where = { host: scoped(address), port, ...local };
-  if (password === undefined && ttlSecurityHops === undefined) return connect({ ...where, onread });
   const fd = openSocket(family);
   try {
     if (password !== undefined) setMd5Key(fd, hostPrefix(address), password);
@@ -74,8 +95,10 @@ export function connectTcp(target: TcpTarget, onread: OnReadOpts): Socket {
     libc.close(fd);
     throw error;
   }
+  const tcp = new TcpSocket(fd, onread);
   // Node connects the handle that a socket has, if it has one.
-  return new Socket({ fd, readable: true, writable: true, onread }).connect(where);
+  tcp.socket.connect({ host: scoped(address), port, ...local });
+  return tcp;
 }
 
 /** One connection of a listener. */
@@ -103,8 +126,8 @@ export class AcceptedTcp {
   }
 
   /** To be called at most once, and no close() after it: the descriptor is the socket's then. */
-  toSocket(onread: OnReadOpts): Socket {
-    return new Socket({ fd: this.#fd, readable: true, writable: true, onread });
+  toSocket(onread: OnReadOpts): TcpSocket {
+    return new TcpSocket(this.#fd, onread);
   }
 }
 

@@ -1,11 +1,13 @@
 import { parseArguments } from "../cli/arguments.ts";
 import { bgpHelp, runBgpQuery } from "../cli/bgp-command.ts";
 import type { CommandIo } from "../cli/io.ts";
+import { runReplay } from "../cli/replay-command.ts";
 import { InputError } from "../lib/errors.ts";
 
 const options = {
   config: { short: "c", value: "FILE" },
   check: {},
+  record: { value: "FILE" },
   help: { short: "h" },
 } as const;
 
@@ -15,6 +17,7 @@ const options = {
  */
 export async function runBgpCommand(argv: readonly string[], io: CommandIo): Promise<number> {
   const [first = ""] = argv;
+  if (first === "replay") return runReplay(argv.slice(1), io);
   if (first !== "" && !first.startsWith("-")) return runBgpQuery(argv, io);
   const args = parseArguments(argv, options);
   if (args.has("help")) {
@@ -22,12 +25,14 @@ export async function runBgpCommand(argv: readonly string[], io: CommandIo): Pro
     return 0;
   }
   const path = args.value("config");
+  const file = args.value("record");
+  const recording = file === undefined ? {} : { record: { path: file } };
   if (path === undefined) {
     if (args.has("check")) throw new InputError("Cannot check without --config FILE");
-    return (await import("./bgp.ts")).runBgpProcess(io.env);
+    return (await import("./bgp.ts")).runBgpProcess(io.env, recording);
   }
   const standalone = await import("./standalone.ts");
   return args.has("check")
     ? standalone.checkSpeakerFile(path)
-    : standalone.runStandaloneProcess(path, io.env);
+    : standalone.runStandaloneProcess(path, io.env, recording);
 }

@@ -1,5 +1,5 @@
 import { LogTail } from "../bgp/control/log-tail.ts";
-import { runBgp } from "../bgp/speaker/speaker-service.ts";
+import { type BgpConfig, runBgp } from "../bgp/speaker/speaker-service.ts";
 import { openDatastore } from "../datastore/open-datastore.ts";
 import { openLinuxKernel } from "../kernel/linux-kernel.ts";
 import { systemClock } from "../lib/clock.ts";
@@ -9,13 +9,16 @@ import { acceptStored } from "./decode.ts";
 import { type Environment, runDaemon } from "./process.ts";
 
 /** `tortie bgp` of a node: the datastore configures it. Gives the exit code. */
-export function runBgpProcess(env: Environment): Promise<number> {
+export function runBgpProcess(
+  env: Environment,
+  options: Pick<BgpConfig, "record"> = {},
+): Promise<number> {
   const tail = new LogTail();
   const run = async (log: Logger, signal: AbortSignal) => {
     const datastore = await openDatastore(env);
     const kernel = openLinuxKernel();
     try {
-      const config = { nodeName: nodeNameOf(env), env };
+      const config = { nodeName: nodeNameOf(env), env, ...options };
       const decode = acceptStored(log);
       await runBgp(config, { datastore, kernel, clock: systemClock, log, tail, decode })(signal);
     } finally {

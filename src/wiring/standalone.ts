@@ -8,16 +8,21 @@ import {
   neighborCount,
   openSpeakerFile,
   runStandalone,
+  type StandaloneConfig,
 } from "../bgp/standalone/standalone-service.ts";
 import { systemClock } from "../lib/clock.ts";
 import { type IpAddr, isIpAddr, parseIpAddr } from "../lib/ip-addr.ts";
 import { type Environment, runDaemon } from "./process.ts";
 
 /** `tortie bgp --config FILE`: no datastore, and netlink only where routes are installed. */
-export function runStandaloneProcess(path: string, env: Environment): Promise<number> {
+export function runStandaloneProcess(
+  path: string,
+  env: Environment,
+  options: Pick<StandaloneConfig, "record"> = {},
+): Promise<number> {
   const tail = new LogTail();
   const run = (log: Parameters<Parameters<typeof runDaemon>[2]>[0], signal: AbortSignal) => {
-    const config = { path, socketPath: defaultControlPath(env) };
+    const config = { path, socketPath: defaultControlPath(env), ...options };
     const deps = { clock: systemClock, log, tail, read, openKernel, ownAddresses, onReload };
     return runStandalone(config, deps)(signal);
   };

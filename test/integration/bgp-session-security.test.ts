@@ -14,8 +14,6 @@ import { cannotMakeNetns } from "../support/netns.ts";
 import { waitFor } from "../support/wait-for.ts";
 import { type SessionAgent, startSessionAgent, testPeer } from "./bgp-session-agent.ts";
 
-/** Longer than a session with the right key takes. */
-const refusalMs = 700;
 const us = "10.99.0.1";
 
 suite("sessions with TCP-MD5 and GTSM", { skip: cannotMakeNetns() || cannotRunBird() }, () => {
@@ -41,12 +39,14 @@ suite("sessions with TCP-MD5 and GTSM", { skip: cannotMakeNetns() || cannotRunBi
     ["BIRD connects, IPv6", { address: "fd99::2" as IpAddr, passive: true }, "", "fd99::1"],
   ] as const) {
     test(`right key and GTSM: ${label}`, async (t) => {
-      const ours = await agent(t);
+      const [ours] = await Promise.all([
+        agent(t),
+        bird(t, `password "correct horse"; ttl security on; ${options}`, neighbor),
+      ]);
       ours.tell({
         kind: "configure",
         peers: [testPeer({ ...peer, password: "correct horse", ttlSecurityHops: 1 })],
       });
-      await bird(t, `password "correct horse"; ttl security on; ${options}`, neighbor);
       await up(ours);
     });
   }
@@ -56,19 +56,20 @@ suite("sessions with TCP-MD5 and GTSM", { skip: cannotMakeNetns() || cannotRunBi
     ["BIRD connects", { passive: true }, ""],
   ] as const) {
     test(`a wrong or missing key never becomes a session: ${label}`, async (t) => {
+      const ours = await agent(t);
       for (const [here, there] of [
         ["correct horse", 'password "wrong";'],
         ["correct horse", ""],
         [undefined, 'password "correct horse";'],
       ]) {
-        const ours = await agent(t);
         const password = here === undefined ? {} : { password: here };
+        const before = md5Drops(pair);
         ours.tell({ kind: "configure", peers: [testPeer({ ...peer, ...password })] });
         const theirs = await bird(t, `${there} ${options}`);
-        await new Promise((resolve) => setTimeout(resolve, refusalMs));
+        await waitFor(() => md5Drops(pair) > before, { what: "a segment without our key" });
         assert.deepEqual(ours.kinds(), []);
         assert.doesNotMatch(await theirs.query("show protocols tortie"), /Established/);
-        await Promise.all([theirs.stop(), ours.stop()]);
+        await theirs.stop();
       }
     });
   }
@@ -141,6 +142,7 @@ suite("sessions with TCP-MD5 and GTSM", { skip: cannotMakeNetns() || cannotRunBi
     execFileSync("ip", [...limit, "net.core.optmem_max=700"]);
     t.after(() => execFileSync("ip", [...limit, "net.core.optmem_max=131072"]));
     const ours = await agent(t);
+    const before = md5Drops(pair);
     const peers = Array.from({ length: 20 }, (_, i) =>
       testPeer({
         name: `peer${i}`,
@@ -154,11 +156,27 @@ suite("sessions with TCP-MD5 and GTSM", { skip: cannotMakeNetns() || cannotRunBi
     const status = (await ours.status()).find(({ name }) => name === "peer0");
     assert.equal(status?.state, "Idle");
     assert.match(status?.reason ?? "", /TCP-MD5 key of 10\.99\.0\.2\/32.*net\.core\.optmem_max/);
-    await new Promise((resolve) => setTimeout(resolve, refusalMs));
+    await waitFor(() => md5Drops(pair) > before, { what: "a segment with a key" });
     assert.doesNotMatch(await theirs.query("show protocols tortie"), /Established/);
     assert.deepEqual(ours.kinds(), []);
   });
 });
+
+/** Segments that the kernels have thrown away because of their TCP-MD5 key, or for want of it. */
+function md5Drops({ a, b }: NamespacePair): number {
+  let drops = 0;
+  for (const namespace of [a, b]) {
+    const file = ["netns", "exec", namespace, "cat", "/proc/net/netstat"];
+    const lines = execFileSync("ip", file, { encoding: "utf8" }).split("\n");
+    const [names = [], values = []] = lines
+      .filter((line) => line.startsWith("TcpExt:"))
+      .map((line) => line.split(" "));
+    names.forEach((name, i) => {
+      if (name.startsWith("TCPMD5")) drops += Number(values[i]);
+    });
+  }
+  return drops;
+}
 
 async function addAddress(namespace: string, address: string): Promise<void> {
   const words = ["-n", namespace, "addr", "replace", `${address}/24`, "dev", "eth0"];

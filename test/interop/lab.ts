@@ -10,6 +10,7 @@ import type {
   RunningDaemon,
 } from "../support/daemons/daemon.ts";
 import { outputOf } from "../support/daemons/daemon-process.ts";
+import { Background } from "../support/lab.ts";
 import { waitFor } from "../support/wait-for.ts";
 import { type SpeakerYaml, TestSpeaker } from "./speaker.ts";
 
@@ -162,6 +163,13 @@ export class Lab {
     const them = await this.daemon.start(this.pair.b, config);
     this.#atEnd.push(() => them.stop());
     return them;
+  }
+
+  /** A program that runs beside the daemons until it is stopped. */
+  background(namespace: string, ...command: readonly string[]): Background {
+    const program = new Background(namespace, ...command);
+    this.#atEnd.push(async () => void (await program.stop()));
+    return program;
   }
 
   /** Waits for a condition, generously: slow machines run this too. */

@@ -34,3 +34,9 @@ export function unpack({ family, count, words, lengths }: PackedPrefixes): Prefi
     return `${ipFromBytes(bytes)}/${lengths[i]}` as Prefix;
   });
 }
+
+/** So many IPv4 prefixes of 24 bits, from 10.0.0.0 on. */
+export function packMany(count: number): PackedPrefixes {
+  const words = Uint32Array.from({ length: count }, (_, index) => 0x0a000000 + index * 256);
+  return { family: 4, count, words, lengths: new Uint8Array(count).fill(24) };
+}

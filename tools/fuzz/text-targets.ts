@@ -51,6 +51,7 @@ const requests = [
   { request: "shutdown", name: "a", message: "back at 5" },
   { request: "start", name: "a" },
   { request: "log", follow: true },
+  { request: "dump" },
 ];
 
 export const textTargets: readonly FuzzTarget[] = [

@@ -22,6 +22,11 @@ const readBuffer = new Uint8Array(256 * 1024);
 /** Extended messages are not offered. */
 const maxMessageLength = 4096;
 const reconnectMs = 10;
+/**
+ * How long a connection may be silent before its first message; doubled each time. Daemons listen
+ * with queues of 5 or 8, and what does not fit there looks connected from here for a minute.
+ */
+const firstSilenceMs = 1000;
 
 /**
  * One BGP session of the load: connects until it is Established, answers what it must, and counts.
@@ -41,6 +46,8 @@ export class LoadSession {
   #lastHeard = 0;
   #onEstablished: () => void = () => undefined;
   #keepalives: NodeJS.Timeout | undefined;
+  #silence: NodeJS.Timeout | undefined;
+  #allowedSilenceMs = firstSilenceMs;
   #isWanted = false;
 
   constructor(config: LoadSessionConfig) {
@@ -86,6 +93,10 @@ export class LoadSession {
       },
     });
     this.#socket = socket;
+    this.#silence = setTimeout(() => {
+      this.#allowedSilenceMs *= 2;
+      this.#lost(socket);
+    }, this.#allowedSilenceMs);
     socket.on("connect", () => socket.write(openMessage(asn, holdSeconds, routerId)));
     socket.on("error", (error) => {
       this.lastNotification ||= error.message;
@@ -110,6 +121,7 @@ export class LoadSession {
     this.#partialLength = 0;
     this.config.counter.clear();
     clearInterval(this.#keepalives);
+    clearTimeout(this.#silence);
     socket?.destroy();
   }
 
@@ -160,6 +172,7 @@ export class LoadSession {
     if (type === 2) {
       this.config.counter.update(bytes, start + headerLength, end);
     } else if (type === 1) {
+      clearTimeout(this.#silence);
       this.#socket?.write(keepalive);
     } else if (type === 4) {
       if (!this.isEstablished) this.#established();
@@ -170,6 +183,7 @@ export class LoadSession {
 
   #established(): void {
     this.isEstablished = true;
+    this.#allowedSilenceMs = firstSilenceMs;
     this.#keepalives = setInterval(
       () => this.send(keepalive),
       (this.config.holdSeconds * 1000) / 3,

@@ -13,7 +13,7 @@ export interface TortieOptions {
   readonly checkout?: string;
 }
 
-/** `tortie bgp --config FILE`, with a probe in its process. */
+/** `bin/tortie bgp --config FILE`, with a probe in its process. */
 export function tortie({ profileFolder, checkout = ownCheckout }: TortieOptions): Target {
   const root = resolve(checkout);
   return {
@@ -31,11 +31,13 @@ export function tortie({ profileFolder, checkout = ownCheckout }: TortieOptions)
         profileFolder === undefined ? {} : { TORTIE_BENCH_PROFILE: resolve(profileFolder) };
       const running = await startCommand(plan, {
         files: { "speaker.yaml": config(plan) },
-        command: [
-          ...[process.execPath, "--import", probeProgram],
-          ...[join(root, "src/main.ts"), "bgp", "--config", file],
-        ],
-        env: { TORTIE_RUN_DIR: plan.folder, TORTIE_BENCH_PROBE: probe, ...profile },
+        command: [join(root, "bin/tortie"), "bgp", "--config", file],
+        env: {
+          NODE_OPTIONS: `--import=${probeProgram}`,
+          TORTIE_RUN_DIR: plan.folder,
+          TORTIE_BENCH_PROBE: probe,
+          ...profile,
+        },
       });
       return { ...running, probe };
     },

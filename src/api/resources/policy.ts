@@ -1,4 +1,5 @@
 import type { Resource } from "../meta.ts";
+import type { KubernetesNetworkPolicySpec } from "./kubernetes.ts";
 import type { Rule } from "./rule.ts";
 
 export type PolicyType = "Ingress" | "Egress";
@@ -24,6 +25,24 @@ export interface GlobalNetworkPolicySpec extends NetworkPolicySpec {
 
 export type NetworkPolicy = Resource<"NetworkPolicy", NetworkPolicySpec>;
 export type GlobalNetworkPolicy = Resource<"GlobalNetworkPolicy", GlobalNetworkPolicySpec>;
+
+/** What a staged policy would do to the policy of its name. "Set" when absent. */
+export type StagedAction = "Set" | "Delete" | "Learn" | "Ignore";
+
+interface Staged {
+  readonly stagedAction?: StagedAction;
+}
+
+/** Policies to look at, never enforced (facts 2.5). */
+export type StagedNetworkPolicy = Resource<"StagedNetworkPolicy", NetworkPolicySpec & Staged>;
+export type StagedGlobalNetworkPolicy = Resource<
+  "StagedGlobalNetworkPolicy",
+  GlobalNetworkPolicySpec & Staged
+>;
+export type StagedKubernetesNetworkPolicy = Resource<
+  "StagedKubernetesNetworkPolicy",
+  KubernetesNetworkPolicySpec & Staged
+>;
 
 export interface TierSpec {
   readonly order?: number;

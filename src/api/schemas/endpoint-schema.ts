@@ -1,5 +1,5 @@
 import { cidr, interfaceName, ipAddress, labels, macAddress, net, protocol } from "./fields.ts";
-import { array, type Check, integer, object, text } from "./schema.ts";
+import { array, type Check, integer, matching, object, refuse, text } from "./schema.ts";
 
 const endpointPort = object(
   {
@@ -39,4 +39,25 @@ export const workloadEndpointSpec: Check = object(
     labels,
   },
   { required: ["orchestrator", "node", "endpoint", "interfaceName"] },
+);
+
+/** HostEndpoint.spec (facts 2.5). */
+export const hostEndpointSpec: Check = object(
+  {
+    node: text(),
+    interfaceName: matching(
+      /^(\*|[a-zA-Z0-9_.-]{1,15})$/,
+      'an interface name of at most 15 characters, or "*"',
+    ),
+    expectedIPs: array(ipAddress),
+    profiles: array(text()),
+    ports: array(endpointPort),
+  },
+  {
+    required: ["node"],
+    refine: ({ interfaceName: name, expectedIPs }, path, report) => {
+      if (name !== undefined || ((expectedIPs as unknown[] | undefined) ?? []).length > 0) return;
+      refuse(report, `${path}.expectedIPs`, "is required without interfaceName");
+    },
+  },
 );

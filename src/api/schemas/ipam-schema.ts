@@ -1,4 +1,4 @@
-import { cidr } from "./fields.ts";
+import { cidr, net } from "./fields.ts";
 import {
   anything,
   array,
@@ -113,3 +113,6 @@ export const clusterInformationSpec: Check = object({
   variant: text(),
   cnxVersion: anything,
 });
+
+/** IPReservation.spec: CIDRs and addresses. */
+export const ipReservationSpec: Check = object({ reservedCIDRs: array(net) });

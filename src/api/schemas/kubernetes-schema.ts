@@ -84,17 +84,19 @@ const port = object(
   },
 );
 
+export const kubernetesPolicyFields: Fields = {
+  podSelector: labelSelector,
+  policyTypes: array(oneOf("Ingress", "Egress"), 2),
+  ingress: array(object({ from: array(peer), ports: array(port) })),
+  egress: array(object({ to: array(peer), ports: array(port) })),
+};
+
 export const kubernetesNetworkPolicy: Check = object(
   {
     apiVersion: text(),
     kind: text(),
     metadata,
-    spec: object({
-      podSelector: labelSelector,
-      policyTypes: array(oneOf("Ingress", "Egress"), 2),
-      ingress: array(object({ from: array(peer), ports: array(port) })),
-      egress: array(object({ to: array(peer), ports: array(port) })),
-    }),
+    spec: object(kubernetesPolicyFields),
     status: anything,
   },
   { required: ["metadata", "spec"] },

@@ -1,6 +1,7 @@
 import { parsePrefix, prefixFamily } from "../../lib/prefix.ts";
 import type { EntityRule, Rule } from "../resources/rule.ts";
 import { labels, net, port, protocol, selector } from "./fields.ts";
+import { kubernetesPolicyFields } from "./kubernetes-schema.ts";
 import {
   array,
   boolean,
@@ -170,35 +171,36 @@ const policyFields: Fields = {
 
 export const networkPolicySpec: Check = object(policyFields, { refine: checkTypes });
 
-export const globalNetworkPolicySpec: Check = object(
-  {
-    ...policyFields,
-    namespaceSelector: selector(),
-    doNotTrack: boolean,
-    preDNAT: boolean,
-    applyOnForward: boolean,
-  },
-  {
-    refine: (value, path, report) => {
-      checkTypes(value, path, report);
-      const { doNotTrack, preDNAT, applyOnForward, types, egress } = value;
-      if (doNotTrack === true && preDNAT === true) {
-        refuse(report, `${path}.preDNAT`, "may not be true together with doNotTrack");
-      }
-      if ((doNotTrack === true || preDNAT === true) && applyOnForward !== true) {
-        const field = preDNAT === true ? "preDNAT" : "doNotTrack";
-        refuse(report, `${path}.applyOnForward`, `must be true when ${field} is`);
-      }
-      if (preDNAT !== true) return;
-      if (((egress as unknown[] | undefined) ?? []).length > 0) {
-        refuse(report, `${path}.egress`, "may not be given when preDNAT is true");
-      }
-      if (((types as unknown[] | undefined) ?? []).includes("Egress")) {
-        refuse(report, `${path}.types`, "may not have Egress when preDNAT is true");
-      }
-    },
-  },
-);
+const globalPolicyFields: Fields = {
+  ...policyFields,
+  namespaceSelector: selector(),
+  doNotTrack: boolean,
+  preDNAT: boolean,
+  applyOnForward: boolean,
+};
+
+export const globalNetworkPolicySpec: Check = object(globalPolicyFields, {
+  refine: checkGlobalPolicy,
+});
+
+function checkGlobalPolicy(value: Record<string, unknown>, path: string, report: Report): void {
+  checkTypes(value, path, report);
+  const { doNotTrack, preDNAT, applyOnForward, types, egress } = value;
+  if (doNotTrack === true && preDNAT === true) {
+    refuse(report, `${path}.preDNAT`, "may not be true together with doNotTrack");
+  }
+  if ((doNotTrack === true || preDNAT === true) && applyOnForward !== true) {
+    const field = preDNAT === true ? "preDNAT" : "doNotTrack";
+    refuse(report, `${path}.applyOnForward`, `must be true when ${field} is`);
+  }
+  if (preDNAT !== true) return;
+  if (((egress as unknown[] | undefined) ?? []).length > 0) {
+    refuse(report, `${path}.egress`, "may not be given when preDNAT is true");
+  }
+  if (((types as unknown[] | undefined) ?? []).includes("Egress")) {
+    refuse(report, `${path}.types`, "may not have Egress when preDNAT is true");
+  }
+}
 
 function checkTypes(value: Record<string, unknown>, path: string, report: Report): void {
   const types = (value["types"] as string[] | undefined) ?? [];
@@ -206,6 +208,46 @@ function checkTypes(value: Record<string, unknown>, path: string, report: Report
     refuse(report, `${path}.types`, `has one twice, got ${shown(types)}`);
   }
 }
+
+const stagedAction = oneOf("Set", "Delete", "Learn", "Ignore");
+
+/** A policy that is to be deleted has nothing but its tier. */
+function checkStaged(value: Record<string, unknown>, path: string, report: Report): void {
+  if (value["stagedAction"] !== "Delete") return;
+  for (const [field, given] of Object.entries(value)) {
+    if (field === "stagedAction" || field === "tier") continue;
+    if (given === "" || (Array.isArray(given) && given.length === 0)) continue;
+    refuse(report, `${path}.${field}`, "may not be given when stagedAction is Delete");
+  }
+}
+
+export const stagedNetworkPolicySpec: Check = object(
+  { ...policyFields, stagedAction },
+  {
+    refine: (...given) => {
+      checkTypes(...given);
+      checkStaged(...given);
+    },
+  },
+);
+
+export const stagedGlobalNetworkPolicySpec: Check = object(
+  { ...globalPolicyFields, stagedAction },
+  {
+    refine: (...given) => {
+      checkGlobalPolicy(...given);
+      checkStaged(...given);
+    },
+  },
+);
+
+export const stagedKubernetesNetworkPolicySpec: Check = object(
+  { ...kubernetesPolicyFields, stagedAction },
+  { refine: checkStaged },
+);
+
+/** GlobalNetworkSet and NetworkSet. */
+export const networkSetSpec: Check = object({ nets: array(net) });
 
 export const profileSpec: Check = object({
   ingress: array(rule("ingress"), maxRules),

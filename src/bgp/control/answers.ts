@@ -1,11 +1,14 @@
+import type { Clock } from "../../lib/clock.ts";
 import { InputError } from "../../lib/errors.ts";
 import { type Prefix, parsePrefix } from "../../lib/prefix.ts";
+import { tableDump } from "../mrt/table-dump.ts";
 import { type ExplainedPath, why, whyNot } from "../speaker/explain.ts";
 import type { RunningSpeaker } from "../speaker/run-speaker.ts";
 import type { Speaker } from "../speaker/speaker.ts";
 import { explainPrefix, speakerStatus } from "../speaker/status.ts";
 import { encodeRouteRefresh } from "../wire/route-refresh.ts";
 import type { LogTail } from "./log-tail.ts";
+import { mrtRows } from "./mrt-rows.ts";
 import { peerDetail, peerRows } from "./peer-views.ts";
 import type { ControlRequest } from "./protocol.ts";
 import { type AttributesView, attributesView, ribRows } from "./rib-rows.ts";
@@ -13,6 +16,7 @@ import { type AttributesView, attributesView, ribRows } from "./rib-rows.ts";
 export interface AnswerSources {
   readonly running: RunningSpeaker;
   readonly tail: LogTail;
+  readonly clock: Pick<Clock, "date">;
 }
 
 /** Rows, made while they are sent; undefined is a good place to pause. Then those that still come. */
@@ -22,7 +26,7 @@ export interface Answer {
 }
 
 /** Answers one request, or does what it asks. @throws {InputError} */
-export function answer(request: ControlRequest, { running, tail }: AnswerSources): Answer {
+export function answer(request: ControlRequest, { running, tail, clock }: AnswerSources): Answer {
   const { speaker } = running;
   switch (request.request) {
     case "peers":
@@ -41,6 +45,8 @@ export function answer(request: ControlRequest, { running, tail }: AnswerSources
       return { rows: [setShutdown(running, request.name, request.message)] };
     case "start":
       return { rows: [setShutdown(running, request.name, undefined)] };
+    case "dump":
+      return { rows: mrtRows(tableDump(speaker, clock.date())) };
     case "log":
       return request.follow
         ? { rows: tail.last(), follow: (signal) => tail.follow(signal) }

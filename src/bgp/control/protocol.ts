@@ -23,7 +23,9 @@ export type ControlRequest =
   | { readonly request: "refresh"; readonly name: string; readonly direction?: "in" | "out" }
   | { readonly request: "shutdown"; readonly name: string; readonly message: string }
   | { readonly request: "start"; readonly name: string }
-  | { readonly request: "log"; readonly follow: boolean };
+  | { readonly request: "log"; readonly follow: boolean }
+  /** Every route of every peer as MRT (RFC 6396), in rows of {"mrt": BASE64}. */
+  | { readonly request: "dump" };
 
 export type ControlLine =
   | { readonly row: unknown }
@@ -50,6 +52,7 @@ export function parseRequest(line: string): ControlRequest {
   const request = String(fields["request"]);
   switch (request) {
     case "peers":
+    case "dump":
       return { request };
     case "peer":
     case "start":

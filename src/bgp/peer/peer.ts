@@ -74,6 +74,8 @@ export interface Negotiated {
   /** Our address and the peer's on this connection. */
   readonly localAddress: IpAddr;
   readonly peerAddress: IpAddr;
+  /** Next hop "self" in a family that is not that of the connection; absent: there is none. */
+  readonly otherLocalAddress?: IpAddr;
   /** RFC 4724: what the peer said; absent without the capability. */
   readonly gracefulRestart?: {
     readonly restarting: boolean;
@@ -99,6 +101,10 @@ export interface Negotiated {
     readonly local: readonly Capability[];
     readonly remote: readonly Capability[];
   };
+  /** Hold times that both sides said. */
+  readonly offeredHoldSeconds?: { readonly local: number; readonly remote: number };
+  /** TCP ports of this connection. */
+  readonly ports?: { readonly local: number; readonly remote: number };
 }
 
 /** What the peers tell the speaker. `name` is PeerConfig.name. */

@@ -8,11 +8,14 @@ const turnMs = 10;
 
 /** A connection that waits for the next turn. */
 export interface WaitingReader {
-  /** What it has read but not handled yet, and all that follows. */
+  /** What it has read but not handled yet, its end included, and all that follows. */
   readOn(): void;
 }
 
-/** Cuts the reading of all connections into turns, first come first served. */
+/**
+ * Cuts the reading of all connections into turns, first come first served: what one connection brings
+ * is never handled before what another has brought earlier.
+ */
 export class ReadTurns {
   readonly #clock: Clock;
   #untilMs = 0;

@@ -1,12 +1,13 @@
 import type { Clock } from "../../lib/clock.ts";
 import { errorMessage } from "../../lib/errors.ts";
+import { ipFamily } from "../../lib/ip-addr.ts";
 import type { CeaseReason, FsmEffect, FsmEvent, FsmTimer } from "../fsm/events.ts";
 import { type Fsm, type FsmState, initialFsm } from "../fsm/fsm.ts";
 import { step } from "../fsm/step.ts";
 import { sendHoldSeconds } from "../fsm/timers.ts";
 import type { DecodeContext } from "../wire/context.ts";
 import { decodeMessage } from "../wire/decode.ts";
-import { type Frame, FrameSplitter } from "../wire/frame.ts";
+import { type Frame, FrameSplitter, wholeMessage } from "../wire/frame.ts";
 import { headerLength } from "../wire/header.ts";
 import type { Message, OpenMessage, RouteRefreshMessage, UpdateMessage } from "../wire/message.ts";
 import {
@@ -19,6 +20,7 @@ import { encodeOpen, openSubcode } from "../wire/open.ts";
 import { encodeKeepalive } from "../wire/route-refresh.ts";
 import { DeadlineTimer } from "./deadline-timer.ts";
 import type { MessageCounter } from "./message-counter.ts";
+import type { MessageTap, TappedMessages } from "./message-tap.ts";
 import { negotiate, withoutCapabilities } from "./negotiate.ts";
 import type { Negotiated, PeerConfig } from "./peer.ts";
 import type { Connection, Transport } from "./transport.ts";
@@ -51,6 +53,7 @@ export interface SessionDeps {
   readonly random: () => number;
   readonly received: MessageCounter;
   readonly sent: MessageCounter;
+  readonly tap?: MessageTap | undefined;
   readonly handlers: SessionHandlers;
 }
 
@@ -177,6 +180,7 @@ export class Session {
     if (this.state !== "Established" || connection === undefined) return false;
     connection.write(bytes);
     this.#deps.sent.addAll(bytes);
+    this.#tapped("sent", bytes);
     this.#watchQueue();
     const queued = connection.queuedBytes;
     if (queued <= this.#config.highWaterBytes) return true;
@@ -295,6 +299,7 @@ export class Session {
 
   #frame(frame: Frame): void {
     this.#deps.received.add(frame.type, headerLength + frame.body.length);
+    if (this.#deps.tap !== undefined) this.#tapped("received", wholeMessage(frame));
     const decoded = decodeMessage(frame, this.#context);
     if (!decoded.ok) {
       this.#dispatch({ kind: "fault", ...decoded });
@@ -313,7 +318,13 @@ export class Session {
     const { holdSeconds, keepaliveSeconds } = this.#fsm;
     const { localAddress, remoteAddress: peerAddress } = connection;
     const session = { holdSeconds, keepaliveSeconds, localAddress, peerAddress };
-    const negotiated = negotiate({ local, remote: open }, session);
+    const { localPort, remotePort } = connection;
+    const hasPorts = localPort !== undefined && remotePort !== undefined;
+    const negotiated = {
+      ...negotiate({ local, remote: open }, session),
+      offeredHoldSeconds: { local: local.holdSeconds, remote: open.holdSeconds },
+      ...(hasPorts && { ports: { local: localPort, remote: remotePort } }),
+    };
     this.#context = {
       fourOctetAs: negotiated.fourOctetAs,
       families: negotiated.families,
@@ -322,7 +333,10 @@ export class Session {
       extendedNextHop: negotiated.extendedNextHop === true,
     };
     if (negotiated.extendedMessages === true) this.#splitter.allowExtended();
-    this.#deps.handlers.established(this, negotiated);
+    this.#deps.handlers.established(this, {
+      ...negotiated,
+      ...otherAddress(negotiated, connection),
+    });
   }
 
   #sendOwn(message: "open" | "keepalive"): void {
@@ -340,6 +354,12 @@ export class Session {
     this.#connection.write(bytes);
     this.#deps.sent.addAll(bytes);
     this.#watchQueue();
+  }
+
+  #tapped(direction: TappedMessages["direction"], bytes: Uint8Array): void {
+    const connection = this.#connection;
+    if (connection === undefined) return;
+    this.#deps.tap?.({ direction, peer: this.#config.peer, connection, bytes });
   }
 
   /** SendHoldTimer (RFC 9687): runs while bytes wait, anew whenever TCP has taken some. */
@@ -384,6 +404,16 @@ export class Session {
     const wanted = timer === "idleHold" ? Math.min(seconds, idleHoldSeconds) : seconds;
     return wanted * 1000 * share;
   }
+}
+
+/** Only where it is needed: the interfaces of a node with many pods are many. */
+function otherAddress(
+  { families, localAddress }: Negotiated,
+  connection: Connection,
+): Pick<Negotiated, "otherLocalAddress"> {
+  if (families.every((family) => family === ipFamily(localAddress))) return {};
+  const { otherLocalAddress } = connection;
+  return otherLocalAddress === undefined ? {} : { otherLocalAddress };
 }
 
 function isParameterError({ code, subcode }: NotificationBody): boolean {

@@ -1,19 +1,25 @@
 import type { OnReadOpts, Socket } from "node:net";
-import { type AcceptedTcp, connectTcp, TcpListener } from "../../kernel/tcp-socket.ts";
+import { networkInterfaces } from "node:os";
+import {
+  type AcceptedTcp,
+  connectTcp,
+  TcpListener,
+  type TcpSocket,
+} from "../../kernel/tcp-socket.ts";
 import type { Clock } from "../../lib/clock.ts";
 import { errorMessage } from "../../lib/errors.ts";
 import { type IpAddr, parseIpAddr } from "../../lib/ip-addr.ts";
+import { addressBeside } from "./interface-address.ts";
 import { ReadTurns, type WaitingReader } from "./read-turns.ts";
+import { Flushes, TcpOutput } from "./tcp-output.ts";
 import type { Connection, ConnectionHandlers, IncomingConnection, Transport } from "./transport.ts";
 
 /** How long a closing connection may take to send what is queued and to hear the peer's end. */
 const closeLimitMs = 2000;
-/** What is written in one turn goes out in one system call, unless it is more than this. */
-const flushBytes = 256 * 1024;
 
 /** BGP's TCP: no delay, and a NOTIFICATION is sent before the connection goes. */
 export function createTcpTransport({ clock }: { readonly clock: Clock }): Transport {
-  const deps = { clock, corks: new Corks(), turns: new ReadTurns(clock) };
+  const deps = { clock, flushes: new Flushes(), turns: new ReadTurns(clock) };
   return {
     connect: (target) => new TcpConnection((onread) => connectTcp(target, onread), deps),
     listen: (endpoint, accepted) =>
@@ -21,27 +27,9 @@ export function createTcpTransport({ clock }: { readonly clock: Clock }): Transp
   };
 }
 
-/** Sockets that have been written to in this turn. */
-class Corks {
-  #sockets: Socket[] = [];
-
-  hold(socket: Socket): void {
-    if (socket.writableCorked > 0) return;
-    if (this.#sockets.length === 0) process.nextTick(() => this.#flush());
-    socket.cork();
-    this.#sockets.push(socket);
-  }
-
-  #flush(): void {
-    const sockets = this.#sockets;
-    this.#sockets = [];
-    for (const socket of sockets) socket.uncork();
-  }
-}
-
 interface TcpConnectionDeps {
   readonly clock: Clock;
-  readonly corks: Corks;
+  readonly flushes: Flushes;
   readonly turns: ReadTurns;
 }
 
@@ -50,19 +38,23 @@ const readBuffer = new Uint8Array(64 * 1024);
 
 class TcpConnection implements Connection, WaitingReader {
   readonly #socket: Socket;
+  readonly #output: TcpOutput;
   readonly #deps: TcpConnectionDeps;
   #handlers: ConnectionHandlers | undefined;
   #failure: string | undefined;
   #waitsForTurn = false;
   /** Read when the turn was over. */
   #unhandled: Uint8Array | undefined;
-  /** One for all writes: Node then calls it once for several. */
-  readonly #taken = (): void => this.#handlers?.progressed();
 
-  constructor(open: (onread: OnReadOpts) => Socket, deps: TcpConnectionDeps) {
+  constructor(open: (onread: OnReadOpts) => TcpSocket, deps: TcpConnectionDeps) {
     this.#deps = deps;
-    const socket = open({ buffer: readBuffer, callback: (length) => this.#read(length) });
+    const tcp = open({ buffer: readBuffer, callback: (length) => this.#read(length) });
+    const { socket } = tcp;
     this.#socket = socket;
+    this.#output = new TcpOutput(tcp, deps.flushes, {
+      progressed: () => this.#handlers?.progressed(),
+      emptied: () => this.#handlers?.drained(),
+    });
     socket.setNoDelay(true);
     socket.on("error", (error) => {
       this.#failure = errorMessage(error);
@@ -78,33 +70,41 @@ class TcpConnection implements Connection, WaitingReader {
     return plainAddress(this.#socket.remoteAddress);
   }
 
+  get otherLocalAddress(): IpAddr | undefined {
+    return addressBeside(this.localAddress, networkInterfaces());
+  }
+
+  get localPort(): number | undefined {
+    return this.#socket.localPort;
+  }
+
+  get remotePort(): number | undefined {
+    return this.#socket.remotePort;
+  }
+
   get zone(): string | undefined {
     return this.#socket.remoteAddress?.split("%")[1];
   }
 
   get queuedBytes(): number {
-    return this.#socket.writableLength;
+    return this.#output.queuedBytes;
   }
 
   attach(handlers: ConnectionHandlers): void {
     this.#handlers = handlers;
     this.#socket.on("connect", () => this.#handlers?.connected());
-    this.#socket.on("drain", () => this.#handlers?.drained());
     // It ended between accept and now: the session must still hear of it.
     if (this.#socket.destroyed) this.#closed();
   }
 
   write(bytes: Uint8Array): void {
-    const socket = this.#socket;
-    if (!socket.writable) return;
-    this.#deps.corks.hold(socket);
-    socket.write(bufferOf(bytes), this.#taken);
-    if (socket.writableLength >= flushBytes) socket.uncork();
+    this.#output.write(bytes);
   }
 
   close(): Promise<void> {
     this.#handlers = undefined;
     const socket = this.#socket;
+    this.#output.flush();
     if (socket.destroyed) return Promise.resolve();
     return new Promise((resolve) => {
       const cancel = this.#deps.clock.setTimer(closeLimitMs, () => socket.destroy());
@@ -132,9 +132,11 @@ class TcpConnection implements Connection, WaitingReader {
 
   readOn(): void {
     this.#waitsForTurn = false;
-    this.#handleRest();
-    // It may have been closed, or wait again.
-    if (!this.#socket.destroyed && !this.#waitsForTurn) this.#socket.resume();
+    const bytes = this.#unhandled;
+    this.#unhandled = undefined;
+    if (bytes !== undefined) this.#handlers?.data(bytes);
+    if (this.#socket.destroyed) this.#tellEnd();
+    else this.#socket.resume();
   }
 
   refuse(): void {
@@ -153,19 +155,24 @@ class TcpConnection implements Connection, WaitingReader {
       this.#handlers.data(bytes);
       if (!turns.isOver) return true;
     }
-    this.#waitsForTurn = true;
-    turns.wait(this);
+    this.#waitForTurn();
     return false;
   }
 
-  #handleRest(): void {
-    const bytes = this.#unhandled;
-    this.#unhandled = undefined;
-    if (bytes !== undefined) this.#handlers?.data(bytes);
+  #waitForTurn(): void {
+    this.#waitsForTurn = true;
+    this.#deps.turns.wait(this);
   }
 
+  /** Hundreds may end at once, and each takes a while to handle: they have their turns, too. */
   #closed(): void {
-    this.#handleRest();
+    // What it has read is handled first.
+    if (this.#waitsForTurn || this.#handlers === undefined) return;
+    if (this.#deps.turns.isOver) this.#waitForTurn();
+    else this.#tellEnd();
+  }
+
+  #tellEnd(): void {
     const handlers = this.#handlers;
     this.#handlers = undefined;
     handlers?.closed(this.#failure ?? "The peer closed the connection");
@@ -188,17 +195,6 @@ class IncomingTcpConnection extends TcpConnection implements IncomingConnection 
   limitHops(hops: number): boolean {
     return this.#tcp.limitHops(hops);
   }
-}
-
-let lastBytes: Uint8Array | undefined;
-let lastBuffer: Buffer | undefined;
-
-/** What Node would make of it at each write: one that goes to many sockets in a row is made once. */
-function bufferOf(bytes: Uint8Array): Buffer {
-  if (bytes === lastBytes && lastBuffer !== undefined) return lastBuffer;
-  lastBytes = bytes;
-  lastBuffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  return lastBuffer;
 }
 
 /** Without the interface of a link-local address; "::" when not connected. */

@@ -12,7 +12,7 @@ export interface ConnectionHandlers {
   readonly closed: (reason: string) => void;
   /** The kernel has taken some of what was written. */
   readonly progressed: () => void;
-  /** All that was written is with the kernel, after there was much. */
+  /** All that was written is with the kernel. */
   readonly drained: () => void;
 }
 
@@ -21,8 +21,13 @@ export interface Connection {
   /** Known once connected. */
   readonly localAddress: IpAddr;
   readonly remoteAddress: IpAddr;
+  /** Known once connected. */
+  readonly localPort?: number | undefined;
+  readonly remotePort?: number | undefined;
   /** Interface of a link-local `remoteAddress`. */
   readonly zone?: string | undefined;
+  /** Our address of the other family on the interface of `localAddress`. Looked up when it is read. */
+  readonly otherLocalAddress?: IpAddr | undefined;
   /** Octets that the kernel has not taken yet. */
   readonly queuedBytes: number;
   /** To be called in the turn in which there is a connection: what is read before is lost. */

@@ -25,6 +25,8 @@ export interface NextHopSource {
  * recursive"). Routes that we programmed ourselves do not count, so no route resolves through itself.
  */
 export class NextHops {
+  /** What it was made of, to be written down. */
+  readonly source: NextHopSource;
   readonly #own: ReadonlySet<IpAddr>;
   readonly #interfaceNames: ReadonlyMap<number, string>;
   /** Best route of each destination, and the lengths that occur, longest first. */
@@ -32,7 +34,9 @@ export class NextHops {
   readonly #lengths: Readonly<Record<4 | 6, readonly number[]>>;
   readonly #resolved = new Map<IpAddr, ResolvedNextHop | undefined>();
 
-  constructor({ routes, ownAddresses, interfaceNames = new Map() }: NextHopSource) {
+  constructor(source: NextHopSource) {
+    const { routes, ownAddresses, interfaceNames = new Map() } = source;
+    this.source = source;
     this.#own = new Set(ownAddresses);
     this.#interfaceNames = interfaceNames;
     const lengths = { 4: new Set<number>(), 6: new Set<number>() };

@@ -1,6 +1,6 @@
 import { invariant } from "../../lib/brand.ts";
 import { getOrCreate } from "../../lib/collections.ts";
-import type { IpAddr } from "../../lib/ip-addr.ts";
+import { type IpAddr, type IpFamily, ipFamily } from "../../lib/ip-addr.ts";
 import { advertisementsOf } from "../config/communities.ts";
 import type { SpeakerConfig } from "../config/speaker-config.ts";
 import type { Negotiated } from "../peer/peer.ts";
@@ -155,7 +155,7 @@ export class ExportGroups {
     const { family } = this.#rib;
     if (negotiated === undefined || !negotiated.families.includes(family)) return undefined;
     return JSON.stringify([
-      this.#targetOf(state, negotiated.localAddress),
+      this.#targetOf(state, ownNextHop(negotiated, family)),
       state.peer.config.reflectorClient !== undefined,
       state.peer.policy.exportFilters,
       originatesDefault(state.peer.policy, family),
@@ -174,7 +174,7 @@ export class ExportGroups {
       const group = new ExportGroup(this.#rib, this.#from, {
         peers: {
           peer: this.#exportPeer(state),
-          target: this.#targetOf(state, negotiated.localAddress),
+          target: this.#targetOf(state, ownNextHop(negotiated, this.#rib.family)),
           defaultOriginate: originatesDefault(peer.policy, this.#rib.family),
           extendedNextHop: encode.extendedNextHop === true,
         },
@@ -241,4 +241,13 @@ export class ExportGroups {
     group.updates.dispose();
     this.#groups.delete(key);
   }
+}
+
+/** Next hop "self" (RFC 4760 section 3, RFC 8950 section 3). One that a family cannot have is not told. */
+function ownNextHop(
+  { localAddress, otherLocalAddress = localAddress, extendedNextHop }: Negotiated,
+  family: IpFamily,
+): IpAddr {
+  const isCarried = ipFamily(localAddress) === family || (family === 4 && extendedNextHop === true);
+  return isCarried ? localAddress : otherLocalAddress;
 }

@@ -5,6 +5,7 @@ import type { IpAddr } from "../../lib/ip-addr.ts";
 import type { Logger } from "../../lib/log.ts";
 import { runServices, type Service } from "../../lib/service.ts";
 import { FibSync } from "../fib/fib-sync.ts";
+import { type RecordConfig, Recording } from "../record/recording.ts";
 import { NextHops } from "../rib/next-hop.ts";
 import { Reachability } from "./reachability.ts";
 import { Speaker } from "./speaker.ts";
@@ -15,6 +16,8 @@ export interface RunSpeakerDeps {
   readonly routing:
     | { readonly kernel: Kernel; readonly refreshMs?: number; readonly table?: number }
     | { readonly ownAddresses: readonly IpAddr[] };
+  /** Every event is written there. */
+  readonly record?: RecordConfig;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -41,8 +44,12 @@ export function runSpeaker(
     const { clock, log, routing } = deps;
     const speaker = new Speaker();
     const startedAt = clock.date().toISOString();
-    const hostWith = (options: Pick<SpeakerHostDeps, "fib" | "isRestart">) =>
-      new SpeakerHost(speaker, { ...options, clock, log, signal });
+    const recording = deps.record && new Recording(deps.record, { clock, log });
+    const hostWith = (options: Pick<SpeakerHostDeps, "fib" | "isRestart">) => {
+      const host = new SpeakerHost(speaker, { ...options, clock, log, signal });
+      recording?.watch(host);
+      return host;
+    };
     const start =
       "kernel" in routing
         ? await startOnKernel(speaker, { ...deps, ...routing }, { hostWith, signal })
@@ -50,6 +57,7 @@ export function runSpeaker(
     const { host } = start;
     await runServices([...start.services, ...services({ speaker, host, startedAt })], signal);
     await host.ended();
+    await recording?.close();
   };
 }
 

@@ -5,6 +5,7 @@ import type { BfdStatus } from "../bfd/bfd.ts";
 import { BfdPeers } from "../bfd/bfd-peers.ts";
 import { createBfd, type RunningBfd } from "../bfd/bfd-service.ts";
 import type { FibSync } from "../fib/fib-sync.ts";
+import type { MessageTap } from "../peer/message-tap.ts";
 import type { PeerConfig, PeerEvent, PeerStatus } from "../peer/peer.ts";
 import { createPeers, type RunningPeers } from "../peer/peers-service.ts";
 import type { SpeakerEffect, SpeakerEvent, SpeakerTimer } from "./events.ts";
@@ -23,6 +24,12 @@ export interface SpeakerHostDeps {
   readonly isRestart: () => boolean;
 }
 
+/** Looks on, and must be quick. It is called before what it is told of has an effect. */
+export interface SpeakerWatcher {
+  readonly event?: (event: SpeakerEvent) => void;
+  readonly messages?: MessageTap;
+}
+
 /** The shell around a speaker: gives it events one at a time and does what it asks. */
 export class SpeakerHost {
   readonly #speaker: Speaker;
@@ -31,6 +38,7 @@ export class SpeakerHost {
   readonly #timers = new Map<SpeakerTimer, () => void>();
   readonly #bfd: RunningBfd;
   readonly #bfdPeers: BfdPeers;
+  readonly #watchers = new Set<SpeakerWatcher>();
   #isBusy = false;
   #restUntilMs = 0;
   #peers: { readonly running: RunningPeers; readonly key: string; stop(): void } | undefined;
@@ -56,11 +64,18 @@ export class SpeakerHost {
     this.#isBusy = true;
     try {
       for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) {
+        for (const watcher of this.#watchers) watcher.event?.(next);
         for (const effect of this.#speaker.handle(next)) this.#perform(effect);
       }
     } finally {
       this.#isBusy = false;
     }
+  }
+
+  /** From now on `watcher` sees every event and message. Gives what ends that. */
+  watch(watcher: SpeakerWatcher): () => void {
+    this.#watchers.add(watcher);
+    return () => this.#watchers.delete(watcher);
   }
 
   status(): readonly PeerStatus[] {
@@ -192,6 +207,9 @@ export class SpeakerHost {
         log,
         signal: AbortSignal.any([signal, own.signal]),
         onEvent: (event) => this.#peerEvent(event),
+        tap: (messages) => {
+          for (const watcher of this.#watchers) watcher.messages?.(messages);
+        },
         // What forwards is the kernel, and it has kept its routes, those to our pods at least.
         localRestart: () => ({
           restarting: isRestart() && !this.#speaker.converged,

@@ -8,6 +8,7 @@ import { birdSocketFolder, serveBird } from "../bird-socket/serve-bird.ts";
 import { defaultControlPath } from "../control/control-path.ts";
 import { LogTail } from "../control/log-tail.ts";
 import { serveControl } from "../control/serve-control.ts";
+import type { RecordConfig } from "../record/recording.ts";
 import { DatastoreConfig, type DatastoreConfigDeps } from "./datastore-config.ts";
 import { runSpeaker } from "./run-speaker.ts";
 import { serveSpeakerMetrics } from "./serve-speaker-metrics.ts";
@@ -19,6 +20,8 @@ export interface BgpConfig {
   readonly statusPath?: string;
   /** Of the sockets that answer as BIRD's. Default: TORTIE_RUN_DIR, else /var/run/calico. */
   readonly birdFolder?: string;
+  /** The run is recorded there. */
+  readonly record?: RecordConfig;
 }
 
 export interface BgpDeps extends DatastoreConfigDeps {
@@ -36,13 +39,14 @@ export function runBgp(config: BgpConfig, deps: BgpDeps): Service {
   const { env, statusPath = defaultControlPath(env), birdFolder = birdSocketFolder(env) } = config;
   const metrics = metricsAddress(env);
   const routing = { kernel, ...routeRefreshMs(env) };
-  return runSpeaker({ routing, clock, log }, (running) => {
+  const record = config.record && { record: config.record };
+  return runSpeaker({ routing, clock, log, ...record }, (running) => {
     const source = new DatastoreConfig(config, deps, (next) =>
       running.host.post({ kind: "configured", config: next }),
     );
     return [
       (signal) => source.run(signal),
-      (signal) => serveControl(statusPath, { running, tail }, signal),
+      (signal) => serveControl(statusPath, { running, tail, clock }, signal),
       ...(metrics === undefined ? [] : [serveSpeakerMetrics(metrics, running)]),
       serveBird(birdFolder, { running, clock, log }),
     ];

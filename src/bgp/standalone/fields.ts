@@ -25,10 +25,12 @@ import {
 } from "./scalars.ts";
 import type {
   BfdValues,
+  BmpValues,
   KernelValues,
   ListenValues,
   MatchValues,
   MetricsValues,
+  MrtValues,
   NeighborValues,
   OperationValues,
   OriginateValues,
@@ -191,6 +193,10 @@ const kernelFields: Fields<KernelValues> = {
 
 const metricsFields: Fields<MetricsValues> = { address: required(address), port: optional(port) };
 
+const bmpFields: Fields<BmpValues> = { address: required(address), port: required(port) };
+
+const mrtFields: Fields<MrtValues> = { messages: optional(text) };
+
 const speakerFields: Fields<SpeakerValues> = {
   asn: required(asn),
   routerId: required(identifier),
@@ -200,6 +206,8 @@ const speakerFields: Fields<SpeakerValues> = {
   originate: optional(list(map<OriginateValues>(originateFields))),
   filters: optional(named(list(placed(map<RuleValues>(ruleFields))))),
   neighbors: optional(list(placed(map<NeighborValues>(neighborFields)))),
+  bmp: optional(list(map<BmpValues>(bmpFields))),
+  mrt: optional(map<MrtValues>(mrtFields)),
   metrics: optional(map<MetricsValues>(metricsFields)),
 };
 
@@ -221,6 +229,8 @@ export const fileKeys: Readonly<Record<string, readonly string[]>> = Object.from
     filters: ruleFields,
     match: matchFields,
     operations: operationFields,
+    bmp: bmpFields,
+    mrt: mrtFields,
     metrics: metricsFields,
   }).map(([where, fields]) => [where, Object.keys(fields)]),
 );

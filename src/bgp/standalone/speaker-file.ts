@@ -1,6 +1,7 @@
 import { type IpAddr, ipFromBits } from "../../lib/ip-addr.ts";
 import type { MetricsServerConfig } from "../../lib/metrics.ts";
 import { prefixFamily } from "../../lib/prefix.ts";
+import type { CollectorAddress } from "../bmp/collector.ts";
 import { defaultPort } from "../config/bgp-nodes.ts";
 import type { SpeakerPeer } from "../config/session.ts";
 import type { OriginatedRoute, SpeakerConfig } from "../config/speaker-config.ts";
@@ -19,6 +20,10 @@ import type { OriginateValues, SpeakerValues } from "./values.ts";
 /** What a speaker without a datastore is told to do. */
 export interface SpeakerFile {
   readonly config: SpeakerConfig;
+  /** Collectors of RFC 7854. */
+  readonly bmp?: readonly CollectorAddress[];
+  /** Files of RFC 6396; a relative name counts from the folder of the speaker's file. */
+  readonly mrt?: { readonly messages?: string };
   /** Where Prometheus asks. */
   readonly metrics?: MetricsServerConfig;
 }
@@ -43,7 +48,7 @@ export function readSpeakerFile(text: string, files: Files): SpeakerFileResult {
 }
 
 function speakerFileOf(values: SpeakerValues, files: Files): SpeakerFile | undefined {
-  const { neighbors = [], metrics } = values;
+  const { neighbors = [], bmp = [], mrt, metrics } = values;
   const listeners = listenersOf(values);
   checkOverlaps(neighbors, listeners);
   const peers = peersOf(values, files);
@@ -69,9 +74,17 @@ function speakerFileOf(values: SpeakerValues, files: Files): SpeakerFile | undef
     ...nothingOfCalico,
     ...defined({ clusterId }),
   };
-  if (metrics?.address === undefined) return { config };
-  const { address, port = defaultMetricsPort } = metrics;
-  return { config, metrics: { address, port } };
+  const collectors = bmp.flatMap(({ address, port }) =>
+    address === undefined || port === undefined ? [] : [{ address, port }],
+  );
+  return {
+    config,
+    ...(collectors.length > 0 && { bmp: collectors }),
+    ...(mrt !== undefined && { mrt }),
+    ...(metrics?.address !== undefined && {
+      metrics: { address: metrics.address, port: metrics.port ?? defaultMetricsPort },
+    }),
+  };
 }
 
 /** Pools, blocks and services are the datastore's. */

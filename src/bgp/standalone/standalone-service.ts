@@ -7,9 +7,11 @@ import type { Logger } from "../../lib/log.ts";
 import { aborted, type Service } from "../../lib/service.ts";
 import type { LogTail } from "../control/log-tail.ts";
 import { serveControl } from "../control/serve-control.ts";
+import type { RecordConfig } from "../record/recording.ts";
 import { type RunningSpeaker, runSpeaker } from "../speaker/run-speaker.ts";
 import { serveSpeakerMetrics } from "../speaker/serve-speaker-metrics.ts";
 import { MetricsEndpoint } from "./metrics-endpoint.ts";
+import { Observers } from "./observers.ts";
 import type { Files } from "./password-file.ts";
 import { type Problem, problemText } from "./place.ts";
 import { readSpeakerFile, type SpeakerFile, type SpeakerFileResult } from "./speaker-file.ts";
@@ -19,6 +21,8 @@ export interface StandaloneConfig {
   readonly path: string;
   /** Of the control socket. */
   readonly socketPath: string;
+  /** The run is recorded there. */
+  readonly record?: RecordConfig;
 }
 
 export interface StandaloneDeps {
@@ -64,10 +68,15 @@ export function runStandalone(config: StandaloneConfig, deps: StandaloneDeps): S
         ? { ownAddresses: deps.ownAddresses() }
         : { kernel, ...(table === undefined ? {} : { table }) };
     try {
-      await runSpeaker({ routing, clock, log }, (running) => [
-        (stop) => followFile(first.file, { config, deps, running }, stop),
-        (stop) => serveControl(config.socketPath, { running, tail: deps.tail }, stop),
-      ])(signal);
+      const record = config.record && { record: config.record };
+      await runSpeaker({ routing, clock, log, ...record }, (running) => {
+        const observers = new Observers({ running, clock, log });
+        return [
+          (stop) => observers.run(stop),
+          (stop) => followFile(first.file, { config, deps, running, observers }, stop),
+          (stop) => serveControl(config.socketPath, { running, tail: deps.tail, clock }, stop),
+        ];
+      })(signal);
     } finally {
       kernel?.close();
     }
@@ -81,12 +90,15 @@ async function followFile(
     readonly config: StandaloneConfig;
     readonly deps: StandaloneDeps;
     readonly running: RunningSpeaker;
+    readonly observers: Observers;
   },
   signal: AbortSignal,
 ): Promise<void> {
-  const { config, deps, running } = context;
+  const { config, deps, running, observers } = context;
   const { log } = deps;
   let last = first;
+  const folder = dirname(config.path);
+  observers.configure(first, folder);
   const metrics = new MetricsEndpoint((where) => serveSpeakerMetrics(where, running), log);
   metrics.apply(first.metrics);
   running.host.post({ kind: "configured", config: first.config });
@@ -100,6 +112,7 @@ async function followFile(
     if (problems.length > 0 || !("file" in result)) return;
     const isSame = JSON.stringify(result.file) === JSON.stringify(last);
     last = result.file;
+    observers.configure(last, folder);
     log.info(
       { neighbors: neighborCount(last) },
       isSame ? "The file says the same" : "File applied",

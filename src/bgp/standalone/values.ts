@@ -14,6 +14,8 @@ export interface SpeakerValues {
   readonly originate?: readonly OriginateValues[];
   readonly filters?: ReadonlyMap<string, readonly Placed<RuleValues>[]>;
   readonly neighbors?: readonly Placed<NeighborValues>[];
+  readonly bmp?: readonly BmpValues[];
+  readonly mrt?: MrtValues;
   readonly metrics?: MetricsValues;
 }
 
@@ -116,6 +118,15 @@ export interface OperationValues {
   readonly setLocalPref?: number;
   readonly setMed?: number;
   readonly setPriority?: number;
+}
+
+export interface MrtValues {
+  readonly messages?: string;
+}
+
+export interface BmpValues {
+  readonly address?: IpAddr;
+  readonly port?: number;
 }
 
 /** Where Prometheus asks. */

@@ -8,6 +8,12 @@ export interface Frame {
   readonly body: Uint8Array;
 }
 
+/** The whole message of a frame, as long as its body: the header stands before it in memory. */
+export function wholeMessage({ body }: Frame): Uint8Array {
+  const { buffer, byteOffset, length } = body;
+  return new Uint8Array(buffer, byteOffset - headerLength, headerLength + length);
+}
+
 /** Shortest message of each type (RFC 4271 section 6.1, RFC 2918 section 3). */
 const minLength: Readonly<Record<number, number>> = {
   [messageType.open]: 29,

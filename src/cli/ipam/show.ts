@@ -82,13 +82,12 @@ function borrowedRows(allocations: readonly Allocation[]): string[][] {
 
 function utilizationRows(pools: readonly PoolUtilization[], withBlocks: boolean): string[][] {
   const rows = [["GROUPING", "CIDR", "IPS TOTAL", "IPS IN USE", "IPS RESERVED", "IPS FREE"]];
-  for (const { cidr, capacity, inUse, cooling, available, blocks } of pools) {
-    rows.push(["IP Pool", cidr ?? "(none)", ...counts({ capacity, inUse, cooling, available })]);
+  for (const { cidr, blocks, ...pool } of pools) {
+    rows.push(["IP Pool", cidr ?? "(none)", ...counts(pool)]);
     if (!withBlocks) continue;
-    for (const block of blocks) {
-      const { capacity: size, inUse: used, free } = block;
-      const numbers = { capacity: BigInt(size), inUse: used, cooling: block.cooling };
-      rows.push(["Block", block.cidr, ...counts({ ...numbers, available: BigInt(free) })]);
+    for (const { cidr: block, capacity, inUse, reserved, available } of blocks) {
+      const numbers = { capacity: BigInt(capacity), reserved: BigInt(reserved) };
+      rows.push(["Block", block, ...counts({ ...numbers, inUse, available: BigInt(available) })]);
     }
   }
   return rows;
@@ -97,12 +96,12 @@ function utilizationRows(pools: readonly PoolUtilization[], withBlocks: boolean)
 function counts(of: {
   readonly capacity: bigint;
   readonly inUse: number;
-  readonly cooling: number;
+  readonly reserved: bigint;
   readonly available: bigint;
 }): string[] {
   const share = (count: bigint) => {
     const percent = of.capacity === 0n ? 0n : (count * 200n + of.capacity) / (of.capacity * 2n);
     return `${count} (${percent}%)`;
   };
-  return [String(of.capacity), share(BigInt(of.inUse)), String(of.cooling), share(of.available)];
+  return [String(of.capacity), share(BigInt(of.inUse)), String(of.reserved), share(of.available)];
 }

@@ -48,7 +48,11 @@ function same(all: readonly Column[]): TableColumns {
   return { ps: all, wide: all };
 }
 
-type Policy = "NetworkPolicy" | "GlobalNetworkPolicy";
+type Policy =
+  | "NetworkPolicy"
+  | "GlobalNetworkPolicy"
+  | "StagedNetworkPolicy"
+  | "StagedGlobalNetworkPolicy";
 type PolicyResource = Resource<Policy, NetworkPolicySpec>;
 
 const policyColumns: TableColumns = {
@@ -114,6 +118,19 @@ const tables: Readonly<Record<View["table"], TableColumns>> = {
   ),
   FelixConfiguration: same([]),
   GlobalNetworkPolicy: policyColumns,
+  GlobalNetworkSet: {
+    ps: [],
+    wide: columns<"GlobalNetworkSet">({ NETS: ({ spec }) => spec.nets?.join(",") }),
+  },
+  HostEndpoint: {
+    ps: columns<"HostEndpoint">({ NODE: ({ spec }) => spec.node }),
+    wide: columns<"HostEndpoint">({
+      NODE: ({ spec }) => spec.node,
+      INTERFACE: ({ spec }) => spec.interfaceName,
+      IPS: ({ spec }) => spec.expectedIPs?.join(","),
+      PROFILES: ({ spec }) => spec.profiles?.join(","),
+    }),
+  },
   IPAMBlock: same(
     columns<"IPAMBlock">({
       CIDR: ({ spec }) => spec.cidr,
@@ -168,6 +185,10 @@ const tables: Readonly<Record<View["table"], TableColumns>> = {
       LABELS: (profile) => pairs(namespaceOfProfile(profile)?.metadata.labels),
     }),
   },
+  IPReservation: {
+    ps: [],
+    wide: columns<"IPReservation">({ CIDRS: ({ spec }) => spec.reservedCIDRs?.join(",") }),
+  },
   KubeControllersConfiguration: same([]),
   Lease: same(
     columns<"Lease">({
@@ -176,6 +197,10 @@ const tables: Readonly<Record<View["table"], TableColumns>> = {
     }),
   ),
   NetworkPolicy: policyColumns,
+  NetworkSet: {
+    ps: [],
+    wide: columns<"NetworkSet">({ NETS: ({ spec }) => spec.nets?.join(",") }),
+  },
   Node: {
     ps: [],
     wide: columns<"Node">({
@@ -199,6 +224,14 @@ const tables: Readonly<Record<View["table"], TableColumns>> = {
         ].join(","),
     }),
   ),
+  StagedGlobalNetworkPolicy: policyColumns,
+  StagedKubernetesNetworkPolicy: {
+    ps: [],
+    wide: columns<"StagedKubernetesNetworkPolicy">({
+      PODSELECTOR: ({ spec }) => podSelectorText(spec.podSelector),
+    }),
+  },
+  StagedNetworkPolicy: policyColumns,
   Tier: same(columns<"Tier">({ ORDER: ({ spec }) => spec.order })),
   WorkloadEndpoint: {
     ps: columns<"WorkloadEndpoint">(endpointCells()),

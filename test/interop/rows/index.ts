@@ -5,7 +5,15 @@ import { maxPrefixOurs, maxPrefixTheirs } from "./limits.ts";
 import { clientOfThem, clientOfUs } from "./reflection.ts";
 import { theyRestart, weRestart } from "./restart.ts";
 import type { Row, RowId } from "./row.ts";
-import { gtsm, gtsmWrong, md5Active, md5Passive, md5Wrong } from "./security.ts";
+import {
+  gtsm,
+  gtsmWrong,
+  md5Active,
+  md5Dynamic,
+  md5Over6,
+  md5Passive,
+  md5Wrong,
+} from "./security.ts";
 import {
   active,
   ebgp,
@@ -27,6 +35,8 @@ export const rows: Readonly<Record<RowId, Row>> = {
   "client-of-them": clientOfThem,
   "md5-active": md5Active,
   "md5-passive": md5Passive,
+  "md5-v6": md5Over6,
+  "md5-dynamic": md5Dynamic,
   "md5-wrong": md5Wrong,
   gtsm,
   "gtsm-wrong": gtsmWrong,

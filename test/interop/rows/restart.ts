@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { outputOf } from "../../support/daemons/daemon-process.ts";
-import { Background } from "../../support/lab.ts";
 import { addresses, fail, type Lab, type SessionOptions, speakerYaml, toThem } from "../lab.ts";
 import type { Row } from "./row.ts";
 
@@ -80,7 +79,20 @@ async function startPackets(lab: Lab): Promise<{ readonly allArrived: () => Prom
   await lab.until("a packet there and back", () =>
     outputOf(program, ...words, "-c", "1", "-W", "1", theirs.host),
   );
-  const ping = new Background(lab.pair.a, "ping", "-n", "-I", ours.host, "-i", "0.02", theirs.host);
+  const routes = [lab.pair.a, lab.pair.b].map((namespace) =>
+    lab.background(namespace, "ip", "-ts", "monitor", "route"),
+  );
+  const ping = lab.background(
+    lab.pair.a,
+    "ping",
+    "-n",
+    "-I",
+    ours.host,
+    "-D",
+    "-i",
+    "0.02",
+    theirs.host,
+  );
   const answered = () =>
     [...ping.output.matchAll(/icmp_seq=(\d+) ttl/g)].map(([, seq]) => Number(seq));
   await lab.until("packets", () => answered().length >= 5);
@@ -91,7 +103,11 @@ async function startPackets(lab: Lab): Promise<{ readonly allArrived: () => Prom
       await ping.stop();
       const arrived = answered();
       const sent = arrived.at(-1) ?? 0;
-      assert.equal(arrived.length, sent, `${sent - arrived.length} of ${sent} packets are lost`);
+      const missing = Array.from({ length: sent }, (_, i) => i + 1).filter(
+        (seq) => !arrived.includes(seq),
+      );
+      const seen = await Promise.all(routes.map((monitor) => monitor.stop()));
+      assert.deepEqual(missing, [], `packets are lost; routes changed:\n${seen.join("\n")}`);
     },
   };
 }

@@ -12,6 +12,8 @@ export const rowTitles = {
   "client-of-them": "iBGP, we are its route reflector client",
   "md5-active": "TCP-MD5, we connect",
   "md5-passive": "TCP-MD5, the daemon connects",
+  "md5-v6": "TCP-MD5 and GTSM over IPv6",
+  "md5-dynamic": "TCP-MD5, the daemon is one of a prefix of neighbors",
   "md5-wrong": "a wrong TCP-MD5 key, then the right one",
   gtsm: "GTSM (RFC 5082)",
   "gtsm-wrong": "GTSM against a neighbor without it",

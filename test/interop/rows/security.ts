@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { addresses, fail, type Lab, speakerYaml, tcpCounter, toThem } from "../lab.ts";
+import type { PeerRow } from "../../../src/bgp/control/peer-views.ts";
+import { addresses, asns, fail, type Lab, speakerYaml, tcpCounter, toThem } from "../lab.ts";
 import type { Row } from "./row.ts";
 
 const password = "correct-horse-battery";
@@ -17,6 +18,29 @@ function md5(connects: "us" | "them"): Row {
 
 export const md5Active: Row = md5("us");
 export const md5Passive: Row = md5("them");
+
+export const md5Over6: Row = async (lab) => {
+  await lab.established({
+    transport: 6,
+    password,
+    neighbor: { password: { file: "key" }, ttlSecurityHops: 1 },
+    daemon: { password, ttlSecurity: true },
+  });
+};
+
+/** One key for all who come from a prefix. */
+export const md5Dynamic: Row = async (lab) => {
+  const neighbor = { prefix: "10.99.0.0/24", asn: asns.them, password: { file: "key" } };
+  const { us, them } = await lab.session({
+    password,
+    daemon: { password },
+    speaker: { neighbors: [neighbor], originate: [{ prefix: "10.65.0.0/26" }] },
+  });
+  await lab.pathAt(them, "10.65.0.0/26");
+  const [peer] = await us.ask<PeerRow>({ request: "peers" });
+  assert.equal(peer?.address, addresses.them[4]);
+  assert.equal(peer?.state, "Established");
+};
 
 /** Waits until the kernel of either side has dropped something. */
 async function dropped(lab: Lab, counter: string): Promise<void> {

@@ -10,8 +10,7 @@ const theirs = { 4: "10.66.0.0/26", 6: "fd66::/122" } as const;
 const routesOf = (families: readonly IpFamily[]) =>
   families.map((family) => ({ prefix: theirs[family] }));
 const originateOf = (families: readonly IpFamily[]) =>
-  // A next hop of the other family than the session's own must be said.
-  families.map((family) => ({ prefix: ours[family], nextHop: addresses.us[family] }));
+  families.map((family) => ({ prefix: ours[family] }));
 
 async function exchange(lab: Lab, options: SessionOptions): Promise<void> {
   const { families = [4] } = options;

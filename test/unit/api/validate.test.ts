@@ -28,7 +28,6 @@ const refused: readonly (readonly [input: unknown, message: string])[] = [
   [{}, "resource: kind: is required"],
   [{ kind: "Pod" }, 'Pod: kind: "Pod" is not known'],
   [{ kind: "toString" }, 'toString: kind: "toString" is not known'],
-  [{ kind: "IPReservation" }, 'IPReservation: kind: "IPReservation" is not supported'],
   [
     { apiVersion: "crd.projectcalico.org/v1", kind: "IPPool", metadata: { name: "p" } },
     'IPPool "p": apiVersion: must be projectcalico.org/v3, got "crd.projectcalico.org/v1"',
@@ -55,6 +54,39 @@ const refused: readonly (readonly [input: unknown, message: string])[] = [
   [
     v3("Node", {}, { name: "a", labels: { a: 1 } }),
     'Node "a": metadata.labels["a"]: must be a string, got 1',
+  ],
+  [
+    v3("HostEndpoint", { node: "a" }),
+    'HostEndpoint "x": spec.expectedIPs: is required without interfaceName',
+  ],
+  [v3("HostEndpoint", { interfaceName: "*" }), 'HostEndpoint "x": spec.node: is required'],
+  [
+    v3("HostEndpoint", { node: "a", interfaceName: "a b" }),
+    'HostEndpoint "x": spec.interfaceName: must be an interface name of at most 15 characters, or "*", got "a b"',
+  ],
+  [
+    v3("IPReservation", { reservedCIDRs: ["10.0.0.0/33"] }),
+    'IPReservation "x": spec.reservedCIDRs[0]: Cannot parse prefix "10.0.0.0/33": its length must be 0 to 32',
+  ],
+  [
+    v3("StagedNetworkPolicy", { stagedAction: "Delete", selector: "all()" }),
+    'StagedNetworkPolicy "x": spec.selector: may not be given when stagedAction is Delete',
+  ],
+  [
+    v3("StagedGlobalNetworkPolicy", { stagedAction: "Perhaps" }),
+    'StagedGlobalNetworkPolicy "x": spec.stagedAction: must be Set, Delete, Learn or Ignore, got "Perhaps"',
+  ],
+  [
+    v3("KubeControllersConfiguration", {}, { name: "other" }),
+    'KubeControllersConfiguration "other": metadata.name: must be "default", got "other"',
+  ],
+  [
+    v3(
+      "KubeControllersConfiguration",
+      { controllers: { node: { leakGracePeriod: "soon" } } },
+      { name: "default" },
+    ),
+    'KubeControllersConfiguration "default": spec.controllers.node.leakGracePeriod: must be a duration such as "90s" or "1m30s", got "soon"',
   ],
   [v3("Node", { bgp: { asnumber: 1 } }), 'Node "x": spec.bgp.asnumber: unknown field'],
   [

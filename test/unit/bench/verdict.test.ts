@@ -136,6 +136,11 @@ describe("tables()", () => {
     );
   });
 
+  test("a smaller table is told in the title", () => {
+    const results = { ...resultsOf(rowOf("full-1"), {}), tablePrefixes: 100_000 };
+    assert.match(tables(results), /\| 100,000 prefixes to 1 receiver, ms \|/);
+  });
+
   test("marks a blocked event loop, a late keepalive and a lost session", () => {
     const text = tables(resultsOf(reflect, lines));
     assert.match(text, /\| \*\*60\*\* \| \*\*9,001\*\* \| \*\*1\*\* \| 50 % \|/);

@@ -23,7 +23,10 @@ COMP_WORDS=(${quoted}); COMP_CWORD=${words.length - 1}; _tortie; printf '%s\\n' 
 test("bash completes verbs, kinds and options", () => {
   assert.deepEqual(complete("tortie", "app"), ["apply"]);
   assert.deepEqual(complete("tortie", "get", "ipp"), ["ippool"]);
-  assert.deepEqual(complete("tortie", "delete", "global"), ["globalnetworkpolicy"]);
+  assert.deepEqual(complete("tortie", "delete", "global"), [
+    "globalnetworkpolicy",
+    "globalnetworkset",
+  ]);
   assert.deepEqual(complete("tortie", "get", "ippool", "--exp"), ["--export"]);
   assert.deepEqual(complete("tortie", "get", "ippool", "-o", "y"), ["yaml"]);
   assert.deepEqual(complete("tortie", "patch", "ippool", "a", "-t", ""), [

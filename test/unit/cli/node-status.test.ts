@@ -8,6 +8,7 @@ import { LogTail } from "../../../src/bgp/control/log-tail.ts";
 import { serveControl } from "../../../src/bgp/control/serve-control.ts";
 import { runNodeStatus } from "../../../src/cli/node-status.ts";
 import { framedTable } from "../../../src/cli/output/framed-table.ts";
+import { systemClock } from "../../../src/lib/clock.ts";
 import { waitFor } from "../../support/wait-for.ts";
 import { FakeRunning } from "../bgp/control/running.ts";
 
@@ -31,7 +32,11 @@ test("node status prints calicoctl's tables", async () => {
     { address: "172.17.8.104", asn: 64512, type: "LocalWorkload" },
   ]);
   const stop = new AbortController();
-  const served = serveControl(path, { running, tail: new LogTail() }, stop.signal);
+  const served = serveControl(
+    path,
+    { running, tail: new LogTail(), clock: systemClock },
+    stop.signal,
+  );
   await waitFor(() => statSync(path, { throwIfNoEntry: false }) !== undefined);
   assert.equal(
     await statusOf(path),

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { describe, test } from "node:test";
+import { calicoApiVersion } from "../../../src/api/meta.ts";
 import { IpamError } from "../../../src/ipam/ipam-error.ts";
 import { parseIpAddr } from "../../../src/lib/ip-addr.ts";
 import { parsePrefix } from "../../../src/lib/prefix.ts";
@@ -242,4 +243,48 @@ test("utilization() counts pools, and blocks that lie in no pool", async () => {
   await datastore.delete({ kind: "IPPool", name: "v4" });
   const [orphans] = await ipam.utilization();
   assert.deepEqual([orphans?.pool, orphans?.capacity, orphans?.inUse], [undefined, 16n, 3]);
+});
+
+describe("IPReservations", () => {
+  const reserve = (datastore: FakeDatastore, ...reservedCIDRs: string[]) =>
+    datastore.create<"IPReservation">({
+      apiVersion: calicoApiVersion,
+      kind: "IPReservation",
+      metadata: { name: `r${reservedCIDRs.length}` },
+      spec: { reservedCIDRs },
+    });
+
+  test("their addresses are given only to who asks for one by name", async () => {
+    const small = pool("small", { cidr: "10.9.0.0/28", blockSize: 29 });
+    const datastore = await cluster({ pools: [small] });
+    await reserve(datastore, "10.9.0.0/29", "10.9.0.1/32", "10.9.0.8/31");
+    const ipam = ipamOn(datastore);
+    const assigned = await ipam.autoAssign({ ...pod("a"), num4: 6 });
+    assert.deepEqual(
+      assigned.map(({ address }) => address).sort(),
+      [10, 11, 12, 13, 14, 15].map((last) => `10.9.0.${last}`),
+    );
+    assert.equal((await datastore.list("IPAMBlock")).items.length, 1, "no wholly reserved block");
+    await assert.rejects(
+      ipam.autoAssign({ ...pod("b"), num4: 1 }),
+      failsWith("pool-exhausted", /6 of 16 in use, 10 reserved/),
+    );
+    const address = parseIpAddr("10.9.0.3");
+    assert.equal((await ipam.assignIp({ ...pod("c"), address })).address, address);
+    const [used] = await ipam.utilization();
+    assert.deepEqual([used?.inUse, used?.reserved, used?.available], [7, 10n, 0n]);
+    await checkInvariants(datastore, { exact: true });
+  });
+
+  test("who has an address keeps it", async () => {
+    const datastore = await cluster();
+    const ipam = ipamOn(datastore);
+    await ipam.autoAssign({ ...pod("a"), num4: 1 });
+    await reserve(datastore, "10.0.0.0/24");
+    assert.equal((await inUse(datastore)).size, 1);
+    const [used] = await ipam.utilization();
+    assert.deepEqual([used?.reserved, used?.available], [256n, 0n]);
+    await ipam.releaseByHandle("a");
+    assert.equal((await inUse(datastore)).size, 0);
+  });
 });

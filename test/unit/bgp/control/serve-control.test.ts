@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { LogTail } from "../../../../src/bgp/control/log-tail.ts";
 import { serveControl } from "../../../../src/bgp/control/serve-control.ts";
+import { systemClock } from "../../../../src/lib/clock.ts";
 import { pack } from "../../../support/packed-prefixes.ts";
 import { waitFor } from "../../../support/wait-for.ts";
 import { FakeRunning, secretNeighbor, TestClient } from "./running.ts";
@@ -42,7 +43,7 @@ function tell(name: string, first: number, count: number): void {
 }
 
 before(async () => {
-  served = serveControl(path, { running, tail }, stop.signal);
+  served = serveControl(path, { running, tail, clock: systemClock }, stop.signal);
   await waitFor(() => statSync(path, { throwIfNoEntry: false }) !== undefined);
 });
 

@@ -60,6 +60,7 @@ suite("createPeers", () => {
       peerAs: 64512,
       localAddress: addressA,
       peerAddress: addressB,
+      offeredHoldSeconds: { local: 30, remote: 30 },
       gracefulRestart: {
         restarting: false,
         restartSeconds: 120,

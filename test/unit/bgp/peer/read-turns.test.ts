@@ -21,10 +21,10 @@ interface Reader {
 }
 
 /**
- * Takes connections whose bytes take `handlingMs` of the clock each time, and streams to them. `turns`
- * tells which reader was given bytes in which round of the event loop.
+ * Takes connections whose bytes take `handlingMs` of the clock each time, and their end 20 ms. `turns`
+ * tells which reader was given bytes in which round of the event loop, `ends` when one ended.
  */
-function reading(t: TestContext, handlingMs: number) {
+function reading(t: TestContext, handlingMs: number, ends: number[] = []) {
   const clock = new FakeClock();
   const readers: Reader[] = [];
   const connections: Connection[] = [];
@@ -51,6 +51,8 @@ function reading(t: TestContext, handlingMs: number) {
         reader.length += bytes.length;
       },
       closed: () => {
+        clock.advance(20);
+        ends.push(round);
         reader.isClosed = true;
       },
       progressed: () => undefined,
@@ -58,12 +60,12 @@ function reading(t: TestContext, handlingMs: number) {
     });
   };
   const { port } = listenOn(t, clock, accepted);
-  const write = () => {
+  const open = () => {
     const socket = connect(port, address);
     t.after(() => socket.destroy());
-    socket.end(stream);
+    return socket;
   };
-  return { readers, connections, turns, write };
+  return { readers, connections, turns, connect: open, write: () => open().end(stream) };
 }
 
 function listenOn(
@@ -115,6 +117,17 @@ suite("reading in turns", () => {
     await nextRound();
     assert.deepEqual(served, ["a", "b", "c", "d"]);
     assert.equal(turns.isOver, false);
+  });
+
+  test("connections that end at once end one after the other", async (t) => {
+    const ends: number[] = [];
+    const { readers, connect: open } = reading(t, 0, ends);
+    const sockets = Array.from({ length: 20 }, open);
+    await waitFor(() => readers.length === 20, { what: "the connections" });
+    for (const socket of sockets) socket.destroy();
+    await waitFor(() => ends.length === 20, { what: "their ends" });
+    const most = Math.max(...ends.map((round) => ends.filter((r) => r === round).length));
+    assert.ok(most <= 2, `${most} ends in a round`);
   });
 
   test("afterPendingReads() waits for the turn of its connection", async (t) => {

@@ -1,60 +1,14 @@
 import assert from "node:assert/strict";
-import { connect, createServer, type Server, type Socket } from "node:net";
-import { suite, type TestContext, test } from "node:test";
-import type { PeerConfig, PeerEvent } from "../../../../src/bgp/peer/peer.ts";
-import { createPeers, type RunningPeers } from "../../../../src/bgp/peer/peers-service.ts";
+import { connect } from "node:net";
+import { suite, test } from "node:test";
+import { createPeers } from "../../../../src/bgp/peer/peers-service.ts";
 import { encodeUpdates } from "../../../../src/bgp/wire/encode-updates.ts";
 import type { PackedPrefixes } from "../../../../src/bgp/wire/message.ts";
-import { encodeOpen } from "../../../../src/bgp/wire/open.ts";
-import { encodeKeepalive } from "../../../../src/bgp/wire/route-refresh.ts";
-import type { Asn } from "../../../../src/lib/asn.ts";
 import { systemClock } from "../../../../src/lib/clock.ts";
 import type { IpAddr } from "../../../../src/lib/ip-addr.ts";
 import { createLogger } from "../../../../src/lib/log.ts";
 import { waitFor } from "../../../support/wait-for.ts";
-
-interface Speaker {
-  readonly peers: RunningPeers;
-  readonly events: PeerEvent[];
-  readonly stop: () => Promise<void>;
-}
-
-function speaker(t: TestContext, address: string, highWaterBytes = 100_000): Speaker {
-  const abort = new AbortController();
-  const events: PeerEvent[] = [];
-  const peers = createPeers(
-    { listenAddresses: [address as IpAddr], listenPort: 0, closeQuietly: false, highWaterBytes },
-    {
-      clock: systemClock,
-      log: createLogger({ name: "bgp", level: "silent" }),
-      onEvent: (event) => events.push(event),
-      signal: abort.signal,
-    },
-  );
-  const stop = () => {
-    abort.abort();
-    return peers.ended;
-  };
-  t.after(stop);
-  return { peers, events, stop };
-}
-
-function config(name: string, changes: Partial<PeerConfig>): PeerConfig {
-  return {
-    name,
-    address: "127.0.0.1" as IpAddr,
-    port: 1,
-    remoteAs: 64512 as Asn,
-    localAs: 64512 as Asn,
-    localRouterId: 1,
-    passive: false,
-    holdSeconds: 90,
-    connectRetrySeconds: 5,
-    families: [4, 6],
-    gracefulRestartSeconds: 0,
-    ...changes,
-  };
-}
+import { config, establish, rawPeer, type Speaker, speaker } from "./tcp-fixture.ts";
 
 /** `count` prefixes of /24. */
 function blocks(count: number): PackedPrefixes {
@@ -177,28 +131,4 @@ function heard({ events }: Speaker): number {
     for (const { prefixes } of event.update.announced) count += prefixes.count;
   }
   return count;
-}
-
-/** A server on loopback, and the first connection to it. */
-async function rawPeer(
-  t: TestContext,
-): Promise<{ server: Server; port: number; accepted: Promise<Socket> }> {
-  const server = createServer();
-  const accepted = new Promise<Socket>((resolve) => {
-    server.on("connection", (socket) => {
-      t.after(() => socket.destroy());
-      socket.on("error", () => undefined);
-      resolve(socket);
-    });
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const address = server.address();
-  assert.ok(address !== null && typeof address === "object");
-  return { server, port: address.port, accepted };
-}
-
-function establish(socket: Socket): void {
-  const asn = 64512 as Asn;
-  socket.write(encodeOpen({ kind: "open", asn, holdSeconds: 90, routerId: 9, capabilities: [] }));
-  socket.write(encodeKeepalive());
 }

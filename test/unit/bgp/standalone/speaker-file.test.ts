@@ -86,10 +86,21 @@ describe("readSpeakerFile", () => {
     assert.deepEqual(configOf("{asn: 1, routerId: 1.2.3.4, listen: []}").listenAddresses, []);
   });
 
+  test("collectors and files of messages arrive", () => {
+    const read = readSpeakerFile(
+      `{asn: 1, routerId: 1.2.3.4, bmp: [{address: 10.0.0.9, port: 11019}], mrt: {messages: m.mrt}}`,
+      files,
+    );
+    assert.ok("file" in read);
+    assert.deepEqual(read.file.bmp, [{ address: "10.0.0.9", port: 11019 }]);
+    assert.deepEqual(read.file.mrt, { messages: "m.mrt" });
+  });
+
   test("every knob of a neighbor arrives", () => {
     const config = configOf(`
 asn: 4200000000
 routerId: 10.0.0.1
+bmp: [{address: 10.0.0.9, port: 11019}]
 metrics: {address: 127.0.0.1}
 kernel: {install: true, table: 100, metric: 50, maxPaths: 4}
 filters:
