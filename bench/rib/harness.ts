@@ -17,7 +17,7 @@ const families = [4] as const;
 const chunkBytes = 64 * 1024;
 const decodeContext = { fourOctetAs: true, external: false, families };
 
-/** A speaker without sockets: bytes in, bytes out, and how long the event loop would be blocked. */
+/** A speaker without sockets: bytes in, bytes out, and how long it would hold the event loop. */
 export class Harness {
   readonly #speaker = new Speaker();
   readonly #splitters = new Map<string, FrameSplitter>();
@@ -78,21 +78,21 @@ export class Harness {
 
   /** Without what is put off to the end of the turn. */
   receiveOnly(name: string, bytes: Uint8Array): void {
-    const started = performance.now();
+    const started = cpuMs();
     this.#splitters.get(name)?.push(bytes, (frame) => {
       const decoded = decodeMessage(frame, decodeContext);
       if (!decoded.ok || decoded.message.kind !== "update") throw new Error("No UPDATE");
       this.#handle({ kind: "peer", event: { kind: "update", name, update: decoded.message } });
     });
-    this.#longestMs = Math.max(this.#longestMs, performance.now() - started);
+    this.#longestMs = Math.max(this.#longestMs, cpuMs() - started);
   }
 
   flushOnce(): void {
     if (!this.#flushAsked) return;
     this.#flushAsked = false;
-    const started = performance.now();
+    const started = cpuMs();
     this.#handle({ kind: "flush" });
-    this.#longestMs = Math.max(this.#longestMs, performance.now() - started);
+    this.#longestMs = Math.max(this.#longestMs, cpuMs() - started);
   }
 
   drain(): void {
@@ -112,9 +112,9 @@ export class Harness {
   }
 
   #peerEvent(event: PeerEvent): void {
-    const started = performance.now();
+    const started = cpuMs();
     this.#handle({ kind: "peer", event });
-    this.#longestMs = Math.max(this.#longestMs, performance.now() - started);
+    this.#longestMs = Math.max(this.#longestMs, cpuMs() - started);
   }
 
   #handle(event: SpeakerEvent): void {
@@ -126,6 +126,12 @@ export class Harness {
       this.#received.set(effect.name, before + effect.bytes.length);
     }
   }
+}
+
+/** Time of the processor: others on the machine do not count. */
+function cpuMs(): number {
+  const { user, system } = process.threadCpuUsage();
+  return (user + system) / 1000;
 }
 
 /** Name of the peer with this number, from 0. */

@@ -5,8 +5,8 @@ import { clientLoad, clientWithdrawal, tableLoad } from "./load.ts";
 
 /**
  * What the speaker itself costs, from the bytes of an UPDATE to the bytes for the peers, without
- * sockets: `node bench/rib/run.ts [ROW ...]`. "longest": the longest time in which the event loop
- * gets no turn. With RIB_PROFILE=FILE, a CPU profile of what `table-1` takes is written there.
+ * sockets: `node bench/rib/run.ts [ROW ...]`. "longest": the longest time of the processor in which
+ * the event loop gets no turn. With RIB_PROFILE=FILE, a CPU profile of what `table-1` takes is written there.
  */
 const prefixCount = 1_000_000;
 const setCount = 170_000;

@@ -117,7 +117,8 @@ class PeersService implements RunningPeers {
       const { name } = shell.config;
       if (this.#dynamic.has(name)) continue;
       const peer = wanted.get(name);
-      if (!isDeepStrictEqual(peer, shell.config)) this.#remove(shell, endOf(peer));
+      if (isDeepStrictEqual(peer, shell.config)) continue;
+      this.#remove(shell, endOf(peer ?? successorOf(shell.config, peers)));
     }
     const addresses = new Set(peers.map(({ address }) => address));
     this.#dynamic.configure(dynamic, (address) => addresses.has(address));
@@ -226,6 +227,14 @@ function endOf(next: PeerConfig | undefined): CeaseReason {
   if (next === undefined) return { ceaseSubcode: cease.peerDeconfigured };
   if (next.shutdown === undefined) return { ceaseSubcode: cease.configurationChange };
   return { ceaseSubcode: cease.administrativeShutdown, message: next.shutdown.message };
+}
+
+/** The same neighbor under another name: its session ends, but it is not gone. */
+function successorOf(
+  { address, zone }: PeerConfig,
+  peers: readonly PeerConfig[],
+): PeerConfig | undefined {
+  return peers.find((peer) => peer.address === address && peer.zone === zone);
 }
 
 function noRestart(): LocalRestart {

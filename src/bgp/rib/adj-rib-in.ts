@@ -1,6 +1,6 @@
 import type { AttributeStore } from "./attribute-store.ts";
 import { IdColumn } from "./id-column.ts";
-import { grown } from "./prefix-table.ts";
+import { PathColumns } from "./path-columns.ts";
 
 /** Peer number of routes that we originate: they are paths like those of a peer. */
 export const localPeer = 0;
@@ -40,17 +40,9 @@ export class AdjRibIn {
   /** First path of each prefix; path numbers start at 1. */
   readonly #heads = new IdColumn();
   readonly #counts = new IdColumn();
-  #prefix = new Uint32Array(1024);
-  #peer = new Uint32Array(1024);
-  #attribute = new Uint32Array(1024);
-  #next = new Uint32Array(1024);
-  #flags = new Uint8Array(1024);
-  /** Made when the first path identifier comes. */
-  #pathId: Uint32Array | undefined;
-  #free = 0;
-  /** Removed since the last `reclaim`. */
-  #removed = 0;
-  #end = 1;
+  readonly #columns = new PathColumns();
+  /** Number of stale paths of each peer. */
+  readonly #staleCounts = new IdColumn();
   #size = 0;
   #marked = 0;
   #sweepAt = 1;
@@ -82,11 +74,12 @@ export class AdjRibIn {
       this.#append(prefixId, peer, attributesId, pathId);
       return true;
     }
-    const before = this.#attribute[known] as number;
-    const flags = this.#flags[known] as number;
-    this.#attribute[known] = attributesId;
-    this.#flags[known] = flag.inUse;
+    const before = this.#columns.attribute[known] as number;
+    const flags = this.#columns.flags[known] as number;
+    this.#columns.attribute[known] = attributesId;
+    this.#columns.flags[known] = flag.inUse;
     this.#attributes.release(before);
+    if ((flags & flag.stale) !== 0 && (flags & flag.condemned) === 0) this.#countStale(peer, -1);
     if ((flags & isMarked) === 0) return before !== attributesId;
     this.#marked--;
     if ((flags & flag.condemned) !== 0) this.#count(peer, 1);
@@ -109,30 +102,30 @@ export class AdjRibIn {
   only(prefixId: number): number {
     const path = this.#heads.get(prefixId);
     if (path === 0) return 0;
-    if (this.#next[path] !== 0) return -1;
-    return ((this.#flags[path] as number) & flag.condemned) === 0 ? path : 0;
+    if (this.#columns.next[path] !== 0) return -1;
+    return ((this.#columns.flags[path] as number) & flag.condemned) === 0 ? path : 0;
   }
 
   /** Of a path that was removed as well, until `reclaim`. */
   prefixAt(slot: number): number {
-    return this.#prefix[slot] as number;
+    return this.#columns.prefix[slot] as number;
   }
 
   peerAt(slot: number): number {
-    return this.#peer[slot] as number;
+    return this.#columns.peer[slot] as number;
   }
 
   attributesAt(slot: number): number {
-    return this.#attribute[slot] as number;
+    return this.#columns.attribute[slot] as number;
   }
 
   pathAt(slot: number): StoredPath {
     return {
       slot,
-      peer: this.#peer[slot] as number,
-      pathId: this.#pathId?.[slot] ?? 0,
-      attributesId: this.#attribute[slot] as number,
-      stale: ((this.#flags[slot] as number) & flag.stale) !== 0,
+      peer: this.#columns.peer[slot] as number,
+      pathId: this.#columns.pathId?.[slot] ?? 0,
+      attributesId: this.#columns.attribute[slot] as number,
+      stale: ((this.#columns.flags[slot] as number) & flag.stale) !== 0,
     };
   }
 
@@ -140,46 +133,51 @@ export class AdjRibIn {
     const paths: StoredPath[] = [];
     let path = this.#heads.get(prefixId);
     while (path !== 0) {
-      if (((this.#flags[path] as number) & flag.condemned) === 0) paths.push(this.pathAt(path));
-      path = this.#next[path] as number;
+      if (((this.#columns.flags[path] as number) & flag.condemned) === 0)
+        paths.push(this.pathAt(path));
+      path = this.#columns.next[path] as number;
     }
     return paths;
   }
 
   /** Marks all paths of a peer. Gives their number. */
   markStale(peer: number): number {
-    let count = 0;
-    for (let path = 1; path < this.#end; path++) {
-      if (!this.#isOf(path, peer)) continue;
-      this.#flags[path] = (this.#flags[path] as number) | flag.stale;
-      count++;
-    }
-    return count;
+    const { flags } = this.#columns;
+    this.#eachOf(peer, this.countOf(peer), (path) => {
+      if (((flags[path] as number) & flag.stale) !== 0) return;
+      flags[path] = (flags[path] as number) | flag.stale;
+      this.#countStale(peer, 1);
+    });
+    return this.countOf(peer);
   }
 
   /** The paths of a peer, or its stale ones only, are gone from now on, and taken by `sweep`. */
   condemn(peer: number, which: "all" | "stale"): void {
-    for (let path = 1; path < this.#end; path++) {
-      if (!this.#isOf(path, peer)) continue;
-      const flags = this.#flags[path] as number;
-      if (which === "stale" && (flags & flag.stale) === 0) continue;
-      if ((flags & flag.rewritten) === 0) this.#marked++;
-      this.#flags[path] = (flags & ~flag.rewritten) | flag.condemned;
+    const { flags } = this.#columns;
+    if (which === "stale" && this.#staleCounts.get(peer) === 0) return;
+    this.#eachOf(peer, this.countOf(peer), (path) => {
+      const before = flags[path] as number;
+      const isStale = (before & flag.stale) !== 0;
+      if (which === "stale" && !isStale) return;
+      if ((before & flag.rewritten) === 0) this.#marked++;
+      flags[path] = (before & ~flag.rewritten) | flag.condemned;
       this.#count(peer, -1);
-    }
+      if (isStale) this.#countStale(peer, -1);
+    });
     this.#sweepAt = 1;
   }
 
   /** The stale paths of a peer get other attributes, by `sweep`. */
   rewriteStale(peer: number, rewrite: Rewrite): void {
     this.#rewrite = rewrite;
-    for (let path = 1; path < this.#end; path++) {
-      const flags = this.#flags[path] as number;
-      if (!this.#isOf(path, peer) || (flags & flag.stale) === 0 || (flags & isMarked) !== 0)
-        continue;
-      this.#flags[path] = flags | flag.rewritten;
+    const { flags } = this.#columns;
+    if (this.#staleCounts.get(peer) === 0) return;
+    this.#eachOf(peer, this.countOf(peer), (path) => {
+      const before = flags[path] as number;
+      if ((before & flag.stale) === 0 || (before & isMarked) !== 0) return;
+      flags[path] = before | flag.rewritten;
       this.#marked++;
-    }
+    });
     this.#sweepAt = 1;
   }
 
@@ -188,10 +186,10 @@ export class AdjRibIn {
     let left = Math.min(limit, this.#marked);
     while (left > 0) {
       const path = this.#sweepAt++;
-      const flags = this.#flags[path] as number;
+      const flags = this.#columns.flags[path] as number;
       if ((flags & isMarked) === 0) continue;
       left--;
-      onPrefix(this.#prefix[path] as number);
+      onPrefix(this.#columns.prefix[path] as number);
       if ((flags & flag.condemned) !== 0) this.#unlink(path);
       else this.#rewriteOne(path);
     }
@@ -199,37 +197,44 @@ export class AdjRibIn {
 
   /** Numbers of removed paths may be given again: everybody has been told of their removal. */
   reclaim(): void {
-    while (this.#removed !== 0) {
-      const path = this.#removed;
-      this.#removed = this.#next[path] as number;
-      this.#next[path] = this.#free;
-      this.#free = path;
-    }
+    this.#columns.reclaim();
   }
 
   /** Prefixes of which `peer` has told a path. */
   prefixesOf(peer: number): number[] {
     const prefixes: number[] = [];
-    for (let path = 1; path < this.#end; path++) {
-      if (this.#isOf(path, peer)) prefixes.push(this.#prefix[path] as number);
-    }
+    this.#eachOf(peer, this.countOf(peer), (path) => {
+      prefixes.push(this.#columns.prefix[path] as number);
+    });
     return prefixes;
   }
 
+  /** Visits the paths of a peer, which are `count`: the walk ends with the last of them. */
+  #eachOf(peer: number, count: number, visit: (path: number) => void): void {
+    const { end } = this.#columns;
+    for (let path = 1, left = count; left > 0 && path < end; path++) {
+      if (!this.#isOf(path, peer)) continue;
+      left--;
+      visit(path);
+    }
+  }
+
   #isOf(path: number, peer: number): boolean {
-    const flags = this.#flags[path] as number;
-    return (flags & (flag.inUse | flag.condemned)) === flag.inUse && this.#peer[path] === peer;
+    const flags = this.#columns.flags[path] as number;
+    return (
+      (flags & (flag.inUse | flag.condemned)) === flag.inUse && this.#columns.peer[path] === peer
+    );
   }
 
   #rewriteOne(path: number): void {
-    const before = this.#attribute[path] as number;
+    const before = this.#columns.attribute[path] as number;
     const after = this.#rewrite(before);
     if (after === 0) {
       this.#unlink(path);
       return;
     }
-    this.#attribute[path] = after;
-    this.#flags[path] = (this.#flags[path] as number) & ~flag.rewritten;
+    this.#columns.attribute[path] = after;
+    this.#columns.flags[path] = (this.#columns.flags[path] as number) & ~flag.rewritten;
     this.#marked--;
     this.#attributes.release(before);
   }
@@ -237,42 +242,44 @@ export class AdjRibIn {
   #find(prefixId: number, peer: number, pathId: number): number {
     let path = this.#heads.get(prefixId);
     while (path !== 0) {
-      if (this.#peer[path] === peer && (this.#pathId?.[path] ?? 0) === pathId) break;
-      path = this.#next[path] as number;
+      if (this.#columns.peer[path] === peer && (this.#columns.pathId?.[path] ?? 0) === pathId)
+        break;
+      path = this.#columns.next[path] as number;
     }
     return path;
   }
 
   #append(prefixId: number, peer: number, attributesId: number, pathId: number): void {
-    const path = this.#newPath();
-    this.#prefix[path] = prefixId;
-    this.#peer[path] = peer;
-    this.#attribute[path] = attributesId;
-    this.#flags[path] = flag.inUse;
-    this.#next[path] = this.#heads.get(prefixId);
-    if (pathId !== 0) this.#pathId ??= new Uint32Array(this.#peer.length);
-    if (this.#pathId !== undefined) this.#pathId[path] = pathId;
+    const path = this.#columns.take();
+    this.#columns.prefix[path] = prefixId;
+    this.#columns.peer[path] = peer;
+    this.#columns.attribute[path] = attributesId;
+    this.#columns.flags[path] = flag.inUse;
+    this.#columns.next[path] = this.#heads.get(prefixId);
+    this.#columns.setPathId(path, pathId);
     this.#heads.set(prefixId, path);
     this.#count(peer, 1);
     this.#size++;
   }
 
   #unlink(path: number): void {
-    const prefixId = this.#prefix[path] as number;
-    const next = this.#next[path] as number;
+    const prefixId = this.#columns.prefix[path] as number;
+    const next = this.#columns.next[path] as number;
     let at = this.#heads.get(prefixId);
     if (at === path) this.#heads.set(prefixId, next);
     else {
-      while (this.#next[at] !== path) at = this.#next[at] as number;
-      this.#next[at] = next;
+      while (this.#columns.next[at] !== path) at = this.#columns.next[at] as number;
+      this.#columns.next[at] = next;
     }
-    const flags = this.#flags[path] as number;
+    const flags = this.#columns.flags[path] as number;
     if ((flags & isMarked) !== 0) this.#marked--;
-    if ((flags & flag.condemned) === 0) this.#count(this.#peer[path] as number, -1);
-    this.#attributes.release(this.#attribute[path] as number);
-    this.#flags[path] = 0;
-    this.#next[path] = this.#removed;
-    this.#removed = path;
+    if ((flags & flag.condemned) === 0) {
+      const peer = this.#columns.peer[path] as number;
+      this.#count(peer, -1);
+      if ((flags & flag.stale) !== 0) this.#countStale(peer, -1);
+    }
+    this.#attributes.release(this.#columns.attribute[path] as number);
+    this.#columns.giveBack(path);
     this.#size--;
   }
 
@@ -280,24 +287,7 @@ export class AdjRibIn {
     this.#counts.set(peer, this.#counts.get(peer) + change);
   }
 
-  #newPath(): number {
-    if (this.#free !== 0) {
-      const path = this.#free;
-      this.#free = this.#next[path] as number;
-      return path;
-    }
-    if (this.#end === this.#peer.length) this.#grow(this.#end * 2);
-    return this.#end++;
-  }
-
-  #grow(capacity: number): void {
-    this.#prefix = grown(this.#prefix, new Uint32Array(capacity));
-    this.#peer = grown(this.#peer, new Uint32Array(capacity));
-    this.#attribute = grown(this.#attribute, new Uint32Array(capacity));
-    this.#next = grown(this.#next, new Uint32Array(capacity));
-    this.#flags = grown(this.#flags, new Uint8Array(capacity));
-    if (this.#pathId !== undefined) {
-      this.#pathId = grown(this.#pathId, new Uint32Array(capacity));
-    }
+  #countStale(peer: number, change: number): void {
+    this.#staleCounts.set(peer, this.#staleCounts.get(peer) + change);
   }
 }

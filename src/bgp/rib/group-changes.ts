@@ -43,14 +43,20 @@ export class GroupChanges {
 
   /** What is now announced of them, as messages. */
   pack(from: BlockSource): Block {
-    const entries = this.entries();
-    const isAnnounced = (entry: number) => this.#out.attributesAt(entry) !== 0;
-    const announced = entries.filter(isAnnounced);
-    const withdrawn =
-      announced.length === entries.length
-        ? new Uint32Array(0)
-        : entries.filter((entry) => !isAnnounced(entry));
-    return packBlock({ announced, withdrawn }, from, this.#taken(from));
+    const announced = new Uint32Array(this.#count);
+    const withdrawn = new Uint32Array(this.#count);
+    let announcedCount = 0;
+    let withdrawnCount = 0;
+    for (let i = 0; i < this.#count; i++) {
+      const entry = this.#entries[i] as number;
+      if (this.#out.attributesAt(entry) !== 0) announced[announcedCount++] = entry;
+      else withdrawn[withdrawnCount++] = entry;
+    }
+    const changed = {
+      announced: announced.subarray(0, announcedCount),
+      withdrawn: withdrawn.subarray(0, withdrawnCount),
+    };
+    return packBlock(changed, from, this.#taken(from));
   }
 
   /** Now learned from a peer itself: it is to forget what it was told of another source. */

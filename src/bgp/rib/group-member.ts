@@ -62,10 +62,21 @@ export class GroupMember {
     );
   }
 
-  /** It is to read the table from its start, and `after` behind it. */
-  readTable(stream: TableStream, after: Uint8Array | undefined): void {
+  /** It is sent this once it has been told all. */
+  tellAfter(bytes: Uint8Array): void {
+    this.#after.push(bytes);
+  }
+
+  /** What `tellAfter` has left: another group is to send it. */
+  takeAfter(): readonly Uint8Array[] {
+    const after = this.#after;
+    this.#after = [];
+    return after;
+  }
+
+  /** It is to read the table from its start. */
+  readTable(stream: TableStream): void {
     this.#table = { stream, next: 0 };
-    if (after !== undefined) this.#after.push(after);
     // What was not sent yet, it need not hear before; what came since the table began, again.
     if (this.#waiting === undefined) this.#position = Math.min(this.#position, stream.since);
   }

@@ -4,7 +4,12 @@ import type { Prefix } from "../../lib/prefix.ts";
 import type { PackedPrefixes } from "../wire/message.ts";
 import { packPrefixes, unpackPrefix, wordsOf } from "./packed-prefix.ts";
 
-const initialSlots = 1024;
+const initialIds = 1024;
+/** The table is in so many parts, and so many neighbors are in the same one. */
+const partBits = 8;
+const partCount = 1 << partBits;
+const runBits = 12;
+const initialSlots = 16;
 const maxReach = 64;
 /** Ids and their tags share a slot: at most 16 million prefixes. */
 const idMask = 0xffffff;
@@ -18,7 +23,8 @@ const idMask = 0xffffff;
  * 89 million inserts/s and 19 bytes a route, a Map of strings to objects 1.2 million and 181 bytes;
  * here, with ids between and growing from 1024 slots, 13 million inserts/s and 44 million lookups/s).
  * The hash keeps neighbors beside each other, as pod blocks come in runs. Where ranges of several
- * lengths pile up so that a probe takes over 64 steps, the table turns to a mixing hash for good.
+ * lengths pile up so that a probe takes over 64 steps, the table turns to a mixing hash for good. It is in
+ * 256 parts that grow each on its own, as to enlarge all at once would hold up the event loop for 70 ms.
  */
 export class PrefixTable {
   readonly family: IpFamily;
@@ -27,24 +33,29 @@ export class PrefixTable {
    * Id + 1 below, 8 bits of a hash above, so that most slots of others are passed by without a look at
    * their prefix; 0 is empty. Deletion shifts back, so there are no tombstones.
    */
-  #slots = new Uint32Array(initialSlots);
+  readonly #parts: Uint32Array[] = Array.from(
+    { length: partCount },
+    () => new Uint32Array(initialSlots),
+  );
+  /** Entries of each part. */
+  readonly #sizes = new Uint32Array(partCount);
   #words: Uint32Array;
-  #lengths = new Uint8Array(initialSlots);
-  #used = new Uint8Array(initialSlots);
+  #lengths = new Uint8Array(initialIds);
+  #used = new Uint8Array(initialIds);
   readonly #free: number[] = [];
   #idEnd = 0;
   #size = 0;
   #mixing = false;
   /**
-   * Greatest distance of an entry from its home. Runs of neighbors fill long stretches without a
+   * Greatest distance of an entry from its home, by part. Runs of neighbors fill long stretches without a
    * gap: neither a search for what is not there nor a removal may walk to their end.
    */
-  #reach = 0;
+  readonly #reaches = new Uint32Array(partCount);
 
   constructor(family: IpFamily) {
     this.family = family;
     this.#stride = wordsOf[family];
-    this.#words = new Uint32Array(initialSlots * this.#stride);
+    this.#words = new Uint32Array(initialIds * this.#stride);
   }
 
   get size(): number {
@@ -70,47 +81,48 @@ export class PrefixTable {
   }
 
   /** Id of prefix `index`, or -1. */
-  find(prefixes: PackedPrefixes, index: number): number {
-    const slot = this.#locate(prefixes.words, prefixes.lengths, index);
-    return slot < 0 ? -1 : ((this.#slots[slot] as number) & idMask) - 1;
+  find({ words, lengths }: PackedPrefixes, index: number): number {
+    return this.#search(this.#hash(words, lengths, index), words, lengths, index);
   }
 
   /** Id of prefix `index`, which is put into the table when it is not there. */
-  add(prefixes: PackedPrefixes, index: number): number {
-    const known = this.find(prefixes, index);
+  add({ words, lengths }: PackedPrefixes, index: number): number {
+    const hash = this.#hash(words, lengths, index);
+    const known = this.#search(hash, words, lengths, index);
     if (known >= 0) return known;
-    if ((this.#size + 1) * 10 > this.#slots.length * 7) this.#rehash(this.#slots.length * 2);
     const id = this.#newId();
     const at = id * this.#stride;
     for (let w = 0; w < this.#stride; w++) {
-      this.#words[at + w] = prefixes.words[index * this.#stride + w] as number;
+      this.#words[at + w] = words[index * this.#stride + w] as number;
     }
-    this.#lengths[id] = prefixes.lengths[index] as number;
+    this.#lengths[id] = lengths[index] as number;
     this.#used[id] = 1;
     this.#size++;
-    this.#place(id);
-    if (this.#reach > maxReach && !this.#mixing) {
-      this.#mixing = true;
-      this.#rehash(this.#slots.length);
-    }
+    this.#insert(id, hash);
+    if ((this.#reaches[partOf(hash)] as number) > maxReach && !this.#mixing) this.#mix();
     return id;
   }
 
   /** Frees an id in use. */
   remove(id: number): void {
-    const mask = this.#slots.length - 1;
-    let hole = this.#locate(this.#words, this.#lengths, id);
-    for (let at = (hole + 1) & mask; this.#slots[at] !== 0; at = (at + 1) & mask) {
+    const hash = this.#hash(this.#words, this.#lengths, id);
+    const part = partOf(hash);
+    const slots = this.#parts[part] as Uint32Array;
+    const mask = slots.length - 1;
+    let hole = homeOf(hash) & mask;
+    while (((slots[hole] as number) & idMask) !== id + 1) hole = (hole + 1) & mask;
+    for (let at = (hole + 1) & mask; slots[at] !== 0; at = (at + 1) & mask) {
       const gap = (at - hole) & mask;
-      if (gap > this.#reach) break;
-      const other = ((this.#slots[at] as number) & idMask) - 1;
-      const home = this.#hash(this.#words, this.#lengths, other) & mask;
+      if (gap > (this.#reaches[part] as number)) break;
+      const other = ((slots[at] as number) & idMask) - 1;
+      const home = homeOf(this.#hash(this.#words, this.#lengths, other)) & mask;
       // An entry that is nearer to its home than to the hole would lie before its home there.
       if (((at - home) & mask) < gap) continue;
-      this.#slots[hole] = this.#slots[at] as number;
+      slots[hole] = slots[at] as number;
       hole = at;
     }
-    this.#slots[hole] = 0;
+    slots[hole] = 0;
+    this.#sizes[part] = (this.#sizes[part] as number) - 1;
     this.#used[id] = 0;
     this.#free.push(id);
     this.#size--;
@@ -134,35 +146,65 @@ export class PrefixTable {
     for (let id = 0; id < this.#idEnd; id++) if (this.#used[id] === 1) yield id;
   }
 
-  /** The slot of the prefix, or -1. */
-  #locate(words: Uint32Array, lengths: Uint8Array, index: number): number {
-    const slots = this.#slots;
+  #search(hash: number, words: Uint32Array, lengths: Uint8Array, index: number): number {
+    const part = partOf(hash);
+    const slots = this.#parts[part] as Uint32Array;
     const mask = slots.length - 1;
-    const hash = this.#hash(words, lengths, index);
     const tag = tagOf(hash);
-    let slot = hash & mask;
-    for (let distance = 0; distance <= this.#reach; distance++) {
+    const reach = this.#reaches[part] as number;
+    let slot = homeOf(hash) & mask;
+    for (let distance = 0; distance <= reach; distance++) {
       const entry = slots[slot] as number;
       if (entry === 0) return -1;
       if (((entry ^ tag) & ~idMask) === 0) {
-        if (this.#isAt((entry & idMask) - 1, words, lengths, index)) return slot;
+        const id = (entry & idMask) - 1;
+        if (this.#isAt(id, words, lengths, index)) return id;
       }
       slot = (slot + 1) & mask;
     }
     return -1;
   }
 
+  #insert(id: number, hash: number): void {
+    const part = partOf(hash);
+    const size = (this.#sizes[part] as number) + 1;
+    this.#sizes[part] = size;
+    if (size * 10 > (this.#parts[part] as Uint32Array).length * 7) this.#enlarge(part);
+    this.#place(id, hash);
+  }
+
   /** Puts an id into the first empty slot from its home. */
-  #place(id: number): void {
-    const slots = this.#slots;
+  #place(id: number, hash: number): void {
+    const part = partOf(hash);
+    const slots = this.#parts[part] as Uint32Array;
     const mask = slots.length - 1;
-    const hash = this.#hash(this.#words, this.#lengths, id);
-    const home = hash & mask;
+    const home = homeOf(hash) & mask;
     let slot = home;
     while (slots[slot] !== 0) slot = (slot + 1) & mask;
     slots[slot] = tagOf(hash) | (id + 1);
     const distance = (slot - home) & mask;
-    if (distance > this.#reach) this.#reach = distance;
+    if (distance > (this.#reaches[part] as number)) this.#reaches[part] = distance;
+  }
+
+  #enlarge(part: number): void {
+    const before = this.#parts[part] as Uint32Array;
+    this.#parts[part] = new Uint32Array(before.length * 2);
+    this.#reaches[part] = 0;
+    for (let slot = 0; slot < before.length; slot++) {
+      const id = ((before[slot] as number) & idMask) - 1;
+      if (id >= 0) this.#place(id, this.#hash(this.#words, this.#lengths, id));
+    }
+  }
+
+  /** Places every id anew by a mixing hash. */
+  #mix(): void {
+    this.#mixing = true;
+    this.#sizes.fill(0);
+    this.#reaches.fill(0);
+    for (let part = 0; part < partCount; part++) this.#parts[part] = new Uint32Array(initialSlots);
+    for (let id = 0; id < this.#idEnd; id++) {
+      if (this.#used[id] === 1) this.#insert(id, this.#hash(this.#words, this.#lengths, id));
+    }
   }
 
   #isAt(id: number, words: Uint32Array, lengths: Uint8Array, index: number): boolean {
@@ -212,12 +254,15 @@ export class PrefixTable {
     }
     return id;
   }
+}
 
-  #rehash(slots: number): void {
-    this.#slots = new Uint32Array(slots);
-    this.#reach = 0;
-    for (let id = 0; id < this.#idEnd; id++) if (this.#used[id] === 1) this.#place(id);
-  }
+function partOf(hash: number): number {
+  return (hash >>> runBits) & (partCount - 1);
+}
+
+/** Where a prefix belongs in its part: neighbors are side by side. */
+function homeOf(hash: number): number {
+  return (hash & ((1 << runBits) - 1)) | ((hash >>> (runBits + partBits)) << runBits);
 }
 
 function tagOf(hash: number): number {

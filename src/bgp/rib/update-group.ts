@@ -18,8 +18,9 @@ export interface PeerBytes {
   readonly bytes: Uint8Array;
 }
 
-/** Octets for all peers in one go. */
+/** Octets for all peers in one go, and most peers: a system call for each. */
 const goBytes = 8 * 1024 * 1024;
+const goPeers = 500;
 /** Octets of blocks that are kept for slow peers, and of a table for those that come next. */
 const defaultBacklogBytes = 32 * 1024 * 1024;
 const keptTableLimit = 4 * 1024 * 1024;
@@ -47,6 +48,8 @@ export class UpdateGroup {
   #stream: TableStream | undefined;
   /** `pushedBytes` of the backlog at its start. */
   #streamedFrom = 0;
+  /** Whose turn it is, where one go was not enough for all. */
+  #turn = 0;
   /** False while the table is still being put in: nobody is told that it has heard all. */
   isFilled: boolean = true;
 
@@ -102,19 +105,31 @@ export class UpdateGroup {
   flush(): PeerBytes[] {
     this.#takeChanges();
     const sends: PeerBytes[] = [];
+    const members = [...this.#members.values()];
     let left = goBytes;
-    for (const member of this.#members.values()) {
-      if (left <= 0) break;
-      left -= this.#goOn(member, sends);
+    let told = 0;
+    for (let i = 0; i < members.length; i++) {
+      if (left <= 0 || told === goPeers) {
+        this.#turn = (this.#turn + i) % members.length;
+        break;
+      }
+      const length = this.#goOn(members[(this.#turn + i) % members.length], sends);
+      left -= length;
+      if (length > 0) told++;
     }
     this.#letGo();
     return sends;
   }
 
-  /** Adds a peer, which is to be told the whole table, and `after` behind it. */
-  join(peer: number, name: string, after?: Uint8Array): void {
+  /** Adds a peer, which is to be told the whole table. */
+  join(peer: number, name: string): void {
     this.#takeChanges();
-    this.#add(peer, name, after);
+    this.#add(peer, name);
+  }
+
+  /** A peer is to be sent this behind all that it is told until now. */
+  tellAfter(peer: number, bytes: Uint8Array): void {
+    this.#member(peer).tellAfter(bytes);
   }
 
   /**
@@ -125,8 +140,11 @@ export class UpdateGroup {
     this.#takeChanges();
     other.#takeChanges();
     const told = other.#toldTo(peer, (entry) => this.#tells(entry, peer));
+    const after = other.#member(peer).takeAfter();
     other.leave(peer);
-    this.#add(peer, name, undefined).owe(told);
+    const member = this.#add(peer, name);
+    member.owe(told);
+    for (const bytes of after) member.tellAfter(bytes);
   }
 
   leave(peer: number): void {
@@ -136,7 +154,9 @@ export class UpdateGroup {
   /** Tells a peer all that is announced to it again, as a route refresh asks (RFC 2918 section 4). */
   tellAgain(peer: number, after?: Uint8Array): void {
     this.#takeChanges();
-    this.#member(peer).readTable(this.#currentTable(), after);
+    const member = this.#member(peer);
+    member.readTable(this.#currentTable());
+    if (after !== undefined) member.tellAfter(after);
   }
 
   /** The peer's queue is full: no more until `drained`. */
@@ -160,10 +180,10 @@ export class UpdateGroup {
     this.#out.release();
   }
 
-  #add(peer: number, name: string, after: Uint8Array | undefined): GroupMember {
+  #add(peer: number, name: string): GroupMember {
     const member = new GroupMember(peer, name, { backlog: this.#backlog, block: this.#block });
     this.#members.set(peer, member);
-    member.readTable(this.#currentTable(), after);
+    member.readTable(this.#currentTable());
     return member;
   }
 
@@ -181,8 +201,8 @@ export class UpdateGroup {
     return told;
   }
 
-  #goOn(member: GroupMember, sends: PeerBytes[]): number {
-    if (!member.hasWork(this.isFilled)) return 0;
+  #goOn(member: GroupMember | undefined, sends: PeerBytes[]): number {
+    if (member?.hasWork(this.isFilled) !== true) return 0;
     let length = 0;
     for (const bytes of member.go(this.isFilled)) {
       sends.push({ name: member.name, bytes });

@@ -15,6 +15,8 @@ export type SpeakerEvent =
   | { readonly kind: "timerExpired"; readonly timer: SpeakerTimer }
   /** This node is about to go, or stays after all: routes are told with GRACEFUL_SHUTDOWN. */
   | { readonly kind: "drain"; readonly on: boolean }
+  /** This start may be a restart: peers may still use what an earlier run has told them. First of all. */
+  | { readonly kind: "restarted" }
   /** Answer to "flushSoon". */
   | { readonly kind: "flush" };
 

@@ -11,6 +11,7 @@ import type { OutRoute } from "../rib/adj-rib-out.ts";
 import type { FamilyRib } from "../rib/family-rib.ts";
 import type { BestRoute } from "../rib/loc-rib.ts";
 import { PrefixList } from "../rib/packed-prefix.ts";
+import { speaksLongLived } from "../rib/stale-paths.ts";
 import type { PeerBytes, UpdateGroup } from "../rib/update-group.ts";
 import type { EncodeOptions } from "../wire/context.ts";
 import { encodeEndOfRib } from "../wire/encode-updates.ts";
@@ -80,13 +81,22 @@ export class ExportGroups {
     return sends;
   }
 
-  /** A session of this family came up: it is to be told the whole table, then End-of-RIB. */
+  /** A session of this family came up: it is to be told the whole table. */
   join(state: PeerState): void {
     const key = this.#keyOf(state);
     if (key === undefined) return;
     const { updates } = this.#group(key, state);
     this.#groupOf.set(state.number, key);
-    updates.join(state.number, state.peer.config.name, encodeEndOfRib(this.#rib.family));
+    updates.join(state.number, state.peer.config.name);
+  }
+
+  /** The marker behind all that there is to tell (RFC 4724 section 2), at once where there is nothing. */
+  endRib({ number, peer }: PeerState): PeerBytes[] {
+    const bytes = encodeEndOfRib(this.#rib.family);
+    const updates = this.#updatesOf(number);
+    if (updates === undefined) return [{ name: peer.config.name, bytes }];
+    updates.tellAfter(number, bytes);
+    return [];
   }
 
   /** Moves a peer to the group that its new configuration asks for. */
@@ -159,7 +169,7 @@ export class ExportGroups {
       state.peer.config.reflectorClient !== undefined,
       state.peer.policy.exportFilters,
       originatesDefault(state.peer.policy, family),
-      this.#isLongLived(state),
+      speaksLongLived(negotiated),
       this.#encodeOptions(negotiated),
       state.peer.policy.addPathLimit,
     ]);
@@ -213,18 +223,12 @@ export class ExportGroups {
     return {
       external,
       client: config.reflectorClient !== undefined,
-      longLived: this.#isLongLived(state),
+      longLived: speaksLongLived(state.negotiated),
       ...(exportFilters.length === 0
         ? {}
         : { filters: new RouteFilters(exportFilters, { external }) }),
       ...(exportScope === undefined ? {} : { scope: exportScope }),
     };
-  }
-
-  /** The peer may be told routes that outlive their session (RFC 9494 section 4.3). */
-  #isLongLived({ negotiated }: PeerState): boolean {
-    const families = negotiated?.longLivedGracefulRestart ?? [];
-    return families.some(({ family }) => family === this.#rib.family);
   }
 
   #groupWith(peer: number): ExportGroup | undefined {

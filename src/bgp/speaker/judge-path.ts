@@ -91,7 +91,8 @@ function pathOf(
     attributesId: route.id,
     local: false,
     longLivedStale: route.hasCommunity(wellKnown.llgrStale),
-    localPref: route.localPref ?? defaultLocalPref,
+    localPref:
+      state.retiring !== undefined ? leastLocalPref : (route.localPref ?? defaultLocalPref),
     asPathLength: route.asPathLength,
     origin: route.origin,
     med: route.med ?? 0,
@@ -104,6 +105,9 @@ function pathOf(
     pathId,
   };
 }
+
+/** Below all that a peer can tell. */
+const leastLocalPref = -1;
 
 function importFacts({ peer, importFilters }: PeerState, config: SpeakerConfig) {
   return {

@@ -6,11 +6,20 @@ import type { PeerState, SpeakerPeers } from "./speaker-peers.ts";
 
 /** What a configuration changes about the peers. */
 export interface RosterChange {
-  /** Not configured any more, or with a new session. */
+  /** Not configured any more. */
   readonly gone: readonly PeerState[];
+  /** The same peer with a new session: what the old one told is stale. */
+  readonly succeeded: readonly Succession[];
+  /** The same neighbors are among `added` in another role. */
+  readonly replaced: readonly PeerState[];
   /** Their sessions go on with another policy. */
   readonly changed: readonly PeerState[];
   readonly added: readonly SpeakerPeer[];
+}
+
+export interface Succession {
+  readonly before: PeerState;
+  readonly peer: SpeakerPeer;
 }
 
 /**
@@ -29,19 +38,33 @@ export class PeerRoster {
   configure({ peers, dynamicPeers = [] }: SpeakerConfig): RosterChange {
     this.#dynamic = dynamicPeers;
     const wanted = new Map(peers.map((peer) => [peer.config.name, peer]));
-    const gone: PeerState[] = [];
+    const left: PeerState[] = [];
     const changed: PeerState[] = [];
     const kept = new Set<string>();
     for (const state of this.#peers.all()) {
       const peer = this.#nextOf(state, wanted);
       if (peer === undefined || !sameText(peer.config, state.peer.config)) {
-        gone.push(state);
+        left.push(state);
         continue;
       }
       kept.add(peer.config.name);
-      if (!sameText(peer, state.peer)) changed.push(this.#peers.replace(state, peer));
+      const isWantedAgain = state.retiring !== undefined;
+      if (isWantedAgain || !sameText(peer, state.peer)) {
+        changed.push(this.#peers.replace(state, peer));
+      }
     }
-    return { gone, changed, added: peers.filter(({ config }) => !kept.has(config.name)) };
+    const fresh = peers.filter(({ config }) => !kept.has(config.name));
+    const successors = successions(left, fresh);
+    const isRenamed = ({ before, peer }: Succession) =>
+      before.peer.config.name !== peer.config.name;
+    const succeeded = successors.filter((each) => !isRenamed(each));
+    return {
+      gone: left.filter((state) => !successors.some(({ before }) => before === state)),
+      succeeded,
+      replaced: successors.filter(isRenamed).map(({ before }) => before),
+      changed,
+      added: fresh.filter((peer) => !succeeded.some((each) => each.peer === peer)),
+    };
   }
 
   /** Somebody has come from `prefix`. */
@@ -63,6 +86,21 @@ export class PeerRoster {
     const peers = this.#dynamic.find((each) => each.peers.prefix === prefix);
     return peers === undefined ? peer : { ...peer, policy: peers.policy };
   }
+}
+
+/** The same address in the same two ASes is the same neighbor, under whatever name. */
+function successions(
+  left: readonly PeerState[],
+  fresh: readonly SpeakerPeer[],
+): readonly Succession[] {
+  const identity = ({ address, zone = "", remoteAs, localAs }: PeerConfig) =>
+    `${address} ${zone} ${remoteAs} ${localAs}`;
+  const sessions = left.filter(({ retiring }) => retiring !== "routes");
+  const byIdentity = new Map(sessions.map((before) => [identity(before.peer.config), before]));
+  return fresh.flatMap((peer) => {
+    const before = byIdentity.get(identity(peer.config));
+    return before === undefined ? [] : [{ before, peer }];
+  });
 }
 
 /** Configs are built by one function, so their fields have one order. */

@@ -3,12 +3,13 @@ import type { IpFamily } from "../../lib/ip-addr.ts";
 import type { Negotiated, PeerEvent } from "../peer/peer.ts";
 import type { AttributeStore } from "../rib/attribute-store.ts";
 import { internReceived } from "../rib/received-route.ts";
-import { keptOnLoss, lostByRestart, staleSeconds } from "../rib/stale-paths.ts";
+import { staleSeconds } from "../rib/stale-paths.ts";
 import type { UpdateMessage } from "../wire/message.ts";
 import type { EffectQueue } from "./effect-queue.ts";
 import { PrefixLimits } from "./prefix-limits.ts";
 import type { FamilyState } from "./speaker.ts";
 import { isExternal, type PeerState, type SpeakerPeers } from "./speaker-peers.ts";
+import { StaleRoutes } from "./stale-routes.ts";
 
 /** A peer that sends no End-of-RIB has told all that it has after this long. */
 const settleSeconds = 10;
@@ -16,12 +17,16 @@ const settleSeconds = 10;
 export interface PeerSessionsDeps {
   readonly peers: SpeakerPeers;
   readonly families: Readonly<Record<IpFamily, FamilyState>>;
-  readonly effects: EffectQueue;
   readonly attributes: AttributeStore;
+  readonly effects: EffectQueue;
   /** Decides what has changed, and tells it. */
   readonly flushSoon: () => void;
   /** A peer has told all that it has. */
   readonly onSettled: (name: string) => void;
+  /** A session is there, and its peer says that it has restarted. */
+  readonly onRestarting: (name: string) => void;
+  /** False while a restart of ours is going on: see Convergence. */
+  readonly mayEndRib: () => boolean;
 }
 
 type SessionEvent = Exclude<PeerEvent, { readonly kind: "dynamicAdded" | "dynamicRemoved" }>;
@@ -32,9 +37,13 @@ export class PeerSessions {
   readonly #limits = new PrefixLimits();
   /** Names of peers that are down because they told too much. */
   readonly #over = new Set<string>();
+  readonly #stale: StaleRoutes;
+  /** Families of each session whose End-of-RIB has not come, by name. */
+  readonly #untold = new Map<string, Set<IpFamily>>();
 
   constructor(deps: PeerSessionsDeps) {
     this.#deps = deps;
+    this.#stale = new StaleRoutes(deps);
   }
 
   handle(state: PeerState, event: SessionEvent): void {
@@ -64,12 +73,24 @@ export class PeerSessions {
 
   /** No End-of-RIB is sent: what has been told is all, or what is stale goes. */
   settleExpired(name: string): void {
-    this.#settled(name);
-    this.#dropStale(name);
+    this.staleExpired(name);
   }
 
+  /** Stale routes of a peer go, or become long-lived. */
   staleExpired(name: string): void {
-    this.#dropStale(name);
+    const state = this.#deps.peers.get(name);
+    if (state === undefined) return;
+    this.#stale.expired(state);
+    if (state.negotiated !== undefined) this.#settled(name);
+    this.#deps.flushSoon();
+  }
+
+  /** Long-lived stale routes of a peer go. */
+  longLivedExpired(name: string, family: IpFamily): void {
+    const state = this.#deps.peers.get(name);
+    if (state === undefined) return;
+    this.#stale.longLivedExpired(state, family);
+    this.#deps.flushSoon();
   }
 
   /** A peer that told too much may come back. */
@@ -79,16 +100,29 @@ export class PeerSessions {
     this.#deps.effects.push({ kind: "keepDown", name });
   }
 
-  /** The peer is not configured any more, or gets a new session. */
+  /** The peer is not configured any more. */
   forget(state: PeerState): void {
+    this.#leave(state);
+    this.#stale.forget(state);
+  }
+
+  /** The session of a peer is over; its routes stay as they are. */
+  leave(state: PeerState): void {
+    this.#leave(state);
+    this.#stale.leave(state);
+  }
+
+  /** A peer gets a new session. */
+  succeed(before: PeerState, after: PeerState): void {
+    this.#leave(before);
+    this.#stale.succeed(before, after);
+  }
+
+  #leave(state: PeerState): void {
     const { name } = state.peer.config;
-    const { effects } = this.#deps;
-    for (const { rib, groups } of this.#families()) {
-      groups.leave(state.number);
-      rib.dropPeer(state.number, "all");
-    }
-    effects.stopTimer(`stale ${name}`);
-    effects.stopTimer(`settle ${name}`);
+    for (const { groups } of this.#families()) groups.leave(state.number);
+    this.#untold.delete(name);
+    this.#deps.effects.stopTimer(`settle ${name}`);
     this.#limits.forget(name);
     // Who comes from a prefix comes again: what it told then counts.
     if (state.prefix === undefined) this.release(name);
@@ -101,19 +135,33 @@ export class PeerSessions {
     const state = { ...before, negotiated, routerId: negotiated.peerRouterId };
     peers.set(state);
     for (const { groups } of this.#families()) groups.leave(state.number);
-    for (const family of lostByRestart(negotiated)) {
-      families[family].rib.dropPeer(state.number, "stale");
-    }
-    effects.startTimer(`stale ${name}`, restartSeconds(state));
+    this.#stale.established(state, negotiated);
+    this.#untold.set(name, new Set(negotiated.families));
     if (negotiated.gracefulRestart === undefined) {
       effects.startTimer(`settle ${name}`, settleSeconds);
     }
     for (const family of negotiated.families) families[family].groups.join(state);
+    if (this.#deps.mayEndRib()) this.#endRib(state);
+    if (negotiated.gracefulRestart?.restarting === true) this.#deps.onRestarting(name);
     this.#deps.flushSoon();
   }
 
-  #update({ number, peer, negotiated }: PeerState, update: UpdateMessage): void {
+  /** All is decided that there is to tell: End-of-RIB to those who have not had it. */
+  endRibs(): void {
+    for (const state of this.#deps.peers.all()) this.#endRib(state);
+    this.#deps.flushSoon();
+  }
+
+  #endRib(state: PeerState): void {
+    const { families, effects } = this.#deps;
+    for (const family of state.negotiated?.families ?? []) {
+      effects.send(families[family].groups.endRib(state));
+    }
+  }
+
+  #update(state: PeerState, update: UpdateMessage): void {
     const { families, attributes } = this.#deps;
+    const { number, peer, negotiated } = state;
     for (const prefixes of update.withdrawn) {
       families[prefixes.family].rib.withdraw(number, prefixes);
     }
@@ -125,12 +173,17 @@ export class PeerSessions {
       const attributesId = internReceived(attributes, update, nextHop, from);
       families[prefixes.family].rib.announce(number, prefixes, attributesId);
     }
-    for (const family of update.endOfRib) {
-      families[family].rib.dropPeer(number, "stale");
-      this.#settled(peer.config.name);
-    }
+    for (const family of update.endOfRib) this.#endOfRib(state, family);
     this.#checkLimits(number);
     this.#deps.flushSoon();
+  }
+
+  #endOfRib(state: PeerState, family: IpFamily): void {
+    const { name } = state.peer.config;
+    this.#stale.synchronized(state, family);
+    const untold = this.#untold.get(name);
+    untold?.delete(family);
+    if (untold === undefined || untold.size === 0) this.#settled(name);
   }
 
   #tellAgain(state: PeerState, family: IpFamily): void {
@@ -164,28 +217,16 @@ export class PeerSessions {
     peers.set(state);
     if (negotiated === undefined) return;
     const { name } = state.peer.config;
-    const kept = this.#over.has(name) ? [] : keptOnLoss(negotiated, graceful);
-    for (const { rib, groups } of this.#families()) {
-      groups.leave(state.number);
-      if (kept.includes(rib.family)) rib.adjIn.markStale(state.number);
-      else rib.dropPeer(state.number, "all");
-    }
+    for (const { groups } of this.#families()) groups.leave(state.number);
+    this.#stale.lost(state, negotiated, graceful && !this.#over.has(name));
+    this.#untold.delete(name);
     effects.stopTimer(`settle ${name}`);
-    if (kept.length > 0) effects.startTimer(`stale ${name}`, restartSeconds(before));
-    else effects.stopTimer(`stale ${name}`);
-    flushSoon();
-  }
-
-  #dropStale(name: string): void {
-    const { peers, flushSoon } = this.#deps;
-    const state = peers.get(name);
-    if (state === undefined) return;
-    for (const { rib } of this.#families()) rib.dropPeer(state.number, "stale");
     flushSoon();
   }
 
   #settled(name: string): void {
     const { effects, onSettled } = this.#deps;
+    this.#untold.delete(name);
     effects.stopTimer(`stale ${name}`);
     effects.stopTimer(`settle ${name}`);
     onSettled(name);

@@ -45,8 +45,8 @@ export function runSpeaker(
     const speaker = new Speaker();
     const startedAt = clock.date().toISOString();
     const recording = deps.record && new Recording(deps.record, { clock, log });
-    const hostWith = (options: Pick<SpeakerHostDeps, "fib" | "isRestart">) => {
-      const host = new SpeakerHost(speaker, { ...options, clock, log, signal });
+    const hostWith = (fib: SpeakerHostDeps["fib"]) => {
+      const host = new SpeakerHost(speaker, { fib, clock, log, signal });
       recording?.watch(host);
       return host;
     };
@@ -66,12 +66,16 @@ interface Start {
   readonly services: readonly Service[];
 }
 
-type HostWith = (options: Pick<SpeakerHostDeps, "fib" | "isRestart">) => SpeakerHost;
+type HostWith = (fib: SpeakerHostDeps["fib"]) => SpeakerHost;
 
-/** Nothing of the kernel is read or written: no privilege is needed. */
+/**
+ * Nothing of the kernel is read or written: no privilege is needed. Whether there was an earlier run
+ * nobody knows, so each start is a restart.
+ */
 function startAlone(ownAddresses: readonly IpAddr[], hostWith: HostWith): Start {
   const fib = { size: 0, setRoutes: () => undefined, converged: () => undefined };
-  const host = hostWith({ fib, isRestart: () => false });
+  const host = hostWith(fib);
+  host.post({ kind: "restarted" });
   host.post({ kind: "nextHops", nextHops: new NextHops({ routes: [], ownAddresses }) });
   return { host, services: [] };
 }
@@ -97,7 +101,8 @@ async function startOnKernel(
   const watched = watchKernel(kernel, { onEvents, clock, log }, signal);
   const adopted = await fib.adopt();
   if (adopted > 0) log.info({ routes: adopted }, "Routes of an earlier run kept");
-  const host = hostWith({ fib, isRestart: () => adopted > 0 });
+  const host = hostWith(fib);
+  if (adopted > 0) host.post({ kind: "restarted" });
   host.post({ kind: "nextHops", nextHops: await reachability.read() });
   return {
     host,

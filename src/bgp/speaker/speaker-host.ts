@@ -20,8 +20,6 @@ export interface SpeakerHostDeps {
   readonly clock: Clock;
   readonly log: Logger;
   readonly signal: AbortSignal;
-  /** Routes of an earlier run are in the kernel: to our peers this start is a restart. */
-  readonly isRestart: () => boolean;
 }
 
 /** Looks on, and must be quick. It is called before what it is told of has an effect. */
@@ -148,7 +146,7 @@ export class SpeakerHost {
 
   /**
    * At the end of this turn of the event loop: what all readable sockets had is one batch. A flush that
-   * took long is followed by as long a rest, so that under load batches become larger.
+   * took long is followed by a rest, so that under load batches become larger.
    */
   #flushSoon(continues: boolean): void {
     const { clock } = this.#deps;
@@ -162,7 +160,7 @@ export class SpeakerHost {
     const startedMs = clock.now();
     this.#postLater({ kind: "flush" });
     const endedMs = clock.now();
-    this.#restUntilMs = endedMs + Math.min(endedMs - startedMs, maxRestMs);
+    this.#restUntilMs = endedMs + Math.min((endedMs - startedMs) / 2, maxRestMs);
   }
 
   #configurePeers(peers: readonly PeerConfig[]): void {
@@ -198,7 +196,7 @@ export class SpeakerHost {
     listenAddresses: RunningPeersConfig["listenAddresses"],
     listenPort: number,
   ): void {
-    const { clock, log, signal, isRestart } = this.#deps;
+    const { clock, log, signal } = this.#deps;
     const own = new AbortController();
     const running = createPeers(
       { listenAddresses, listenPort, closeQuietly: true },
@@ -212,7 +210,7 @@ export class SpeakerHost {
         },
         // What forwards is the kernel, and it has kept its routes, those to our pods at least.
         localRestart: () => ({
-          restarting: isRestart() && !this.#speaker.converged,
+          restarting: this.#speaker.isRestarting,
           forwardingKept: true,
         }),
       },

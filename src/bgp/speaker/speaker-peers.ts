@@ -18,6 +18,11 @@ export interface PeerState {
   readonly negotiated?: Negotiated;
   /** Router ID of the last session: its routes may outlive it. */
   readonly routerId: number;
+  /**
+   * It is not configured any more, and goes when others have taken its place (see Retirement): with its
+   * session, or only its routes are left.
+   */
+  readonly retiring?: "session" | "routes";
   /** Of the policy, compiled. */
   readonly importFilters?: RouteFilters;
 }
@@ -44,8 +49,25 @@ export class SpeakerPeers {
   }
 
   /** Gives a peer another policy; its session goes on. */
-  replace({ importFilters: _before, ...state }: PeerState, peer: SpeakerPeer): PeerState {
+  replace(before: PeerState, peer: SpeakerPeer): PeerState {
+    const { importFilters: _filters, retiring: _retiring, ...state } = before;
     const next = { ...state, peer, ...importFilters(peer) };
+    this.set(next);
+    return next;
+  }
+
+  /** Gives a peer another session; its number stays. */
+  succeed(before: PeerState, peer: SpeakerPeer): PeerState {
+    const { negotiated: _ended, ...state } = before;
+    return this.replace(state, peer);
+  }
+
+  /** Leaves of a peer its routes only, so that its name is free. */
+  keepRoutes(before: PeerState): PeerState {
+    const { negotiated: _ended, peer, ...state } = before;
+    const config = { ...peer.config, name: `${peer.config.name}, before ${before.number}` };
+    const next = { ...state, peer: { ...peer, config }, retiring: "routes" as const };
+    this.#byName.delete(peer.config.name);
     this.set(next);
     return next;
   }

@@ -16,6 +16,7 @@ import { Forwarding } from "./forwarding.ts";
 import { localRoutes } from "./local-routes.ts";
 import { PeerRoster } from "./peer-roster.ts";
 import { PeerSessions } from "./peer-sessions.ts";
+import { Retirement } from "./retirement.ts";
 import { type PeerState, SpeakerPeers } from "./speaker-peers.ts";
 
 /** Prefixes that one flush decides, or puts into a new group: some ms of work (measured: 0.3 us each). */
@@ -46,6 +47,7 @@ export class Speaker {
   readonly #convergence = new Convergence(this.#effects);
   readonly #roster = new PeerRoster(this.peers);
   readonly #sessions: PeerSessions;
+  readonly #retirement: Retirement;
 
   constructor() {
     const state = (family: IpFamily): FamilyState => {
@@ -57,19 +59,37 @@ export class Speaker {
     this.#sessions = new PeerSessions({
       peers: this.peers,
       families: this.families,
-      effects: this.#effects,
       attributes: this.attributes,
+      effects: this.#effects,
       flushSoon: () => this.#askFlush(),
       onSettled: (name) => {
         this.#convergence.settled(name);
+        this.#retirement.settled(name);
         this.#checkConverged();
       },
+      onRestarting: (name) => {
+        this.#convergence.restarts(name);
+        this.#checkConverged();
+      },
+      mayEndRib: () => this.#convergence.mayEndRib,
+    });
+    this.#retirement = new Retirement({
+      peers: this.peers,
+      families: this.#all(),
+      effects: this.#effects,
+      forget: (state) => this.#forget(state),
+      leave: (state) => this.#leave(state),
     });
   }
 
   /** All that its peers know is known: see Convergence. */
   get converged(): boolean {
     return this.#convergence.isReached;
+  }
+
+  /** Peers are told so in our OPEN (RFC 4724 section 3, the Restart State bit). */
+  get isRestarting(): boolean {
+    return this.#convergence.isRestart && !this.converged;
   }
 
   handle(event: SpeakerEvent): readonly SpeakerEffect[] {
@@ -91,6 +111,10 @@ export class Speaker {
         break;
       case "flush":
         this.#flush();
+        this.#conclude();
+        break;
+      case "restarted":
+        this.#convergence.isRestart = true;
         break;
       case "drain":
         this.#drain(event.on);
@@ -112,8 +136,13 @@ export class Speaker {
     this.config = config;
     this.forwarding.configure(config);
     this.#setExportRules(config);
-    const { gone, changed, added } = this.#roster.configure(config);
-    for (const state of gone) this.#forget(state);
+    const change = this.#roster.configure(config);
+    const { succeeded, changed, added } = change;
+    for (const { before, peer } of succeeded) {
+      this.#sessions.succeed(before, this.peers.succeed(before, peer));
+      this.#convergence.settled(before.peer.config.name);
+    }
+    for (const state of this.#retirement.begin(change, config)) this.#forget(state);
     for (const peer of added) this.peers.add(peer);
     // Another policy may allow more.
     for (const { peer } of changed) this.#sessions.release(peer.config.name);
@@ -130,16 +159,28 @@ export class Speaker {
       for (const { groups } of this.#all()) groups.move(state);
     }
     this.#askFlush();
-    this.#effects.push({
-      kind: "configurePeers",
-      peers: config.peers.map((peer) => peer.config),
-    });
+    this.#configurePeers(config);
     this.#checkConverged();
+  }
+
+  #configurePeers({ peers }: SpeakerConfig): void {
+    const wanted = [...peers.map(({ config }) => config), ...this.#retirement.configs()];
+    this.#effects.push({ kind: "configurePeers", peers: wanted });
+  }
+
+  #retire(): void {
+    if (this.#retirement.expired() && this.config !== undefined) this.#configurePeers(this.config);
+  }
+
+  #leave(state: PeerState): void {
+    this.#sessions.leave(state);
+    this.#convergence.settled(state.peer.config.name);
   }
 
   #forget(state: PeerState): void {
     this.#sessions.forget(state);
     this.#convergence.settled(state.peer.config.name);
+    this.#retirement.settled(state.peer.config.name);
     this.peers.remove(state);
     this.#askFlush();
   }
@@ -175,17 +216,27 @@ export class Speaker {
   }
 
   #timerExpired(timer: SpeakerTimer): void {
-    const [what = "", name = ""] = timer.split(" ");
+    const [what = "", name = "", family] = timer.split(" ");
     if (what === "convergence") this.#convergence.timedOut();
+    else if (what === "retire") this.#retire();
     else if (what === "settle") this.#sessions.settleExpired(name);
     else if (what === "stale") this.#sessions.staleExpired(name);
+    else if (what === "longLived") this.#sessions.longLivedExpired(name, family === "6" ? 6 : 4);
     else if (what === "restart") this.#sessions.release(name);
     this.#checkConverged();
   }
 
   #checkConverged(): void {
-    if (!this.#convergence.reach()) return;
+    if (!this.#convergence.isDue) return;
     this.#flush();
+    this.#conclude();
+  }
+
+  /** Peers and kernel may forget what they know of an earlier run, once all is decided. */
+  #conclude(): void {
+    if (!this.#convergence.isDue || this.#all().some(({ rib }) => rib.isDirty)) return;
+    if (this.#convergence.endRibs()) this.#sessions.endRibs();
+    if (!this.#convergence.reach()) return;
     this.#effects.stopTimer("convergence");
     this.#effects.push({ kind: "converged" });
   }

@@ -49,7 +49,8 @@ test("A peer that joins gets the whole table, then End-of-RIB", () => {
   const { group, announce } = setUp();
   announce("10.0.1.0/26", 0);
   announce("10.0.2.0/26", 0, 5);
-  group.join(1, "a", encodeEndOfRib(4));
+  group.join(1, "a");
+  group.tellAfter(1, encodeEndOfRib(4));
   assert.deepEqual(told(group.flush(), "a"), ["+10.0.1.0/26", "+10.0.2.0/26", "End-of-RIB"]);
 });
 
@@ -149,4 +150,21 @@ test("A peer moves to another group without losing or keeping too much", () => {
   group.dispose();
   other.dispose();
   assert.equal(attributes.size, 0);
+});
+
+test("Of very many peers some are told in the next go, and nobody is passed by", () => {
+  const { group, announce } = setUp();
+  const names = Array.from({ length: 1200 }, (_, i) => `p${i}`);
+  for (const [i, name] of names.entries()) group.join(i + 1, name);
+  while (group.hasWork) group.flush();
+  const heard = new Map<string, number>();
+  for (let med = 1; med <= 5; med++) {
+    announce("10.0.1.0/26", 0, med);
+    for (const { name } of group.flush()) heard.set(name, (heard.get(name) ?? 0) + 1);
+  }
+  assert.equal(heard.size, 1200);
+  while (group.hasWork) {
+    for (const { name } of group.flush()) heard.set(name, (heard.get(name) ?? 0) + 1);
+  }
+  assert.deepEqual(new Set(heard.values()), new Set([5]));
 });

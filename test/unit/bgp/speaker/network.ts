@@ -3,7 +3,11 @@ import type { BgpResources } from "../../../../src/bgp/config/bgp-resources.ts";
 import { speakerConfig } from "../../../../src/bgp/config/speaker-config.ts";
 import type { PeerConfig, PeerEvent } from "../../../../src/bgp/peer/peer.ts";
 import { NextHops } from "../../../../src/bgp/rib/next-hop.ts";
-import type { SpeakerEffect, SpeakerEvent } from "../../../../src/bgp/speaker/events.ts";
+import type {
+  SpeakerEffect,
+  SpeakerEvent,
+  SpeakerTimer,
+} from "../../../../src/bgp/speaker/events.ts";
 import type { LimitReport } from "../../../../src/bgp/speaker/prefix-limits.ts";
 import { Speaker } from "../../../../src/bgp/speaker/speaker.ts";
 import { explainPrefix } from "../../../../src/bgp/speaker/status.ts";
@@ -67,6 +71,7 @@ export class Host {
     switch (effect.kind) {
       case "configurePeers":
         this.peers = [...effect.peers, ...this.#dynamic];
+        this.#network.soon(() => this.#network.endUnconfigured(this));
         break;
       case "send":
         this.sent.push(effect);
@@ -83,7 +88,7 @@ export class Host {
         break;
       case "resetPeer":
         this.resets.push(`${effect.name} ${effect.subcode}`);
-        this.#network.soon(() => this.#network.reset(this, effect.name));
+        this.#network.soon(() => this.#network.reset(this, effect.name, effect.subcode));
         break;
       case "keepDown":
         if (effect.message === undefined) this.down.delete(effect.name);
@@ -104,10 +109,21 @@ export class Host {
   }
 }
 
+/** Of the subcodes of Cease that a speaker sends the one that keeps routes. */
+const otherConfigurationChange = 6;
+
 interface LinkOptions {
   /** Both sides speak graceful restart. */
   readonly graceful?: boolean;
   readonly forwardingKept?: boolean;
+  /** What each side says of a restart of its own; absent: nothing. */
+  readonly restarting?: readonly string[];
+  /** Both sides do long-lived graceful restart, for so long. */
+  readonly longLivedSeconds?: number;
+  /** Restart Time of both. Absent: 120. */
+  readonly restartSeconds?: number;
+  /** Hosts that are joined. Absent: all. */
+  readonly only?: readonly string[];
 }
 
 /** Speaker cores joined by sessions that carry real messages. Nothing happens but in `settle`. */
@@ -139,17 +155,18 @@ export class Network {
 
   /** Establishes sessions; their first messages are under way until `settle`. */
   establish(options: LinkOptions = {}): void {
-    const names = [...this.hosts.keys()];
+    for (const host of this.hosts.values()) this.endUnconfigured(host);
+    const names = options.only ?? [...this.hosts.keys()];
     for (const [i, one] of names.entries()) {
       for (const two of names.slice(i + 1)) this.#establish(one, two, options);
     }
   }
 
-  /** Ends the session of a host with one of its peers, at both ends. */
-  reset(host: Host, name: string): void {
+  /** Ends the session of a host with one of its peers, at both ends; both said the N bit (RFC 8538). */
+  reset(host: Host, name: string, subcode: number): void {
     const [one = ""] = [...this.hosts].find(([, each]) => each === host) ?? [];
     const two = this.#sessions.get(`${one} ${name}`);
-    if (two !== undefined) this.#end(one, two, false);
+    if (two !== undefined) this.#end(one, two, subcode === otherConfigurationChange);
   }
 
   cut(one: string, two: string, graceful: boolean): void {
@@ -157,17 +174,49 @@ export class Network {
     this.settle();
   }
 
+  /** Ends the sessions that a host has no peer for any more; the other ends keep the routes. */
+  endUnconfigured(host: Host): void {
+    for (const [key, two] of [...this.#sessions]) {
+      const [one = "", name] = key.split(" ");
+      if (this.hosts.get(one) !== host || host.peers.some((peer) => peer.name === name)) continue;
+      this.#end(one, two, true);
+    }
+  }
+
   #end(one: string, two: string, graceful: boolean): void {
-    for (const [from, to] of [
-      [one, two],
-      [two, one],
-    ] as const) {
-      const name = this.#nameOf(from, to);
-      if (name === undefined) continue;
-      this.#sessions.delete(`${from} ${name}`);
+    for (const [key, to] of [...this.#sessions]) {
+      const [from = "", name = ""] = key.split(" ");
+      if (!(from === one && to === two) && !(from === two && to === one)) continue;
+      this.#sessions.delete(key);
       const event = { kind: "down" as const, name, reason: "cut", graceful };
       this.host(from).post({ kind: "peer", event });
     }
+  }
+
+  /** Another process in the place of a host, after one that was killed. */
+  restart(name: string, resources: BgpResources): Host {
+    const before = this.host(name);
+    for (const other of this.hosts.keys()) if (other !== name) this.#end(name, other, true);
+    this.settle();
+    const host = this.add(name, before.address);
+    host.post({ kind: "restarted" });
+    const config = speakerConfig(resources, name);
+    assert.ok(config !== undefined, name);
+    host.post({ kind: "configured", config });
+    return host;
+  }
+
+  /** A timer of a host expires; it runs. */
+  expire(name: string, timer: string): void {
+    const host = this.host(name);
+    assert.ok(host.timers.delete(timer), `${timer} runs at ${name}`);
+    host.post({ kind: "timerExpired", timer: timer as SpeakerTimer });
+    this.settle();
+  }
+
+  /** Name of the session of a host with another. */
+  sessionName(at: string, to: string): string {
+    return this.#nameOf(at, to) ?? assert.fail(`${at} has no peer ${to}`);
   }
 
   settle(): void {
@@ -212,7 +261,8 @@ export class Network {
     this.#up(two, one, options);
   }
 
-  #up(at: string, to: string, { graceful = true, forwardingKept = true }: LinkOptions): void {
+  #up(at: string, to: string, options: LinkOptions): void {
+    const { graceful = true, forwardingKept = true, longLivedSeconds = 0 } = options;
     const [name, back] = [this.#nameOf(at, to), this.#nameOf(to, at)];
     const peer = this.host(to).peers.find((each) => each.name === back);
     assert.ok(name !== undefined && peer !== undefined);
@@ -234,11 +284,16 @@ export class Network {
           peerAddress: this.host(to).address,
           ...(graceful && {
             gracefulRestart: {
-              restarting: false,
-              restartSeconds: 120,
+              restarting: options.restarting?.includes(to) === true,
+              restartSeconds: options.restartSeconds ?? 120,
               forwardingKept: forwardingKept ? families : [],
               families,
             },
+          }),
+          ...(longLivedSeconds > 0 && {
+            longLivedGracefulRestart: [
+              { family: 4 as const, forwarding: forwardingKept, staleSeconds: longLivedSeconds },
+            ],
           }),
         },
       },

@@ -77,6 +77,7 @@ test("Without the mesh its sessions and their routes go, own blocks stay", () =>
   network.configure(cluster({ ...mesh3, configurations }));
   network.settle();
   const node1 = network.host("node1");
+  for (let i = 0; i < 2; i++) network.expire("node1", "retire");
   assert.deepEqual(node1.peers, []);
   assert.deepEqual([...node1.routes.keys()], ["10.244.1.0/26"]);
 });
