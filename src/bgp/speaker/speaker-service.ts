@@ -59,7 +59,7 @@ export function runBgp(config: BgpConfig, deps: BgpDeps): Service {
       (signal) => source.run(signal),
       (signal) => reporter.run(signal),
       (signal) => serveControl(statusPath, { running, tail, clock }, signal),
-      ...(metrics === undefined ? [] : [serveSpeakerMetrics(metrics, running)]),
+      ...(metrics === undefined ? [] : [serveSpeakerMetrics(metrics, { running, log })]),
       serveBird(birdFolder, { running, clock, log }),
     ];
   });

@@ -20,7 +20,7 @@ import { Retirement } from "./retirement.ts";
 import { type PeerState, SpeakerPeers } from "./speaker-peers.ts";
 
 /** Prefixes that one flush decides, or puts into a new group: some ms of work (measured: 0.3 us each). */
-const flushSlice = 20_000;
+const flushSlice = 10_000;
 
 /** The RIB of one family and what is exported of it. */
 export interface FamilyState {
