@@ -18,6 +18,7 @@ export function speakerMetrics({ speaker, host }: RunningSpeaker): readonly Metr
     ...states(speaker, sessions),
     ...routes(speaker, sessions),
     ...messages(sessions),
+    malformed(sessions),
   ];
 }
 
@@ -179,6 +180,21 @@ function messages(sessions: readonly PeerStatus[]): readonly Metric[] {
       octets((c) => c.queuedBytes),
     ),
   ];
+}
+
+function malformed(sessions: readonly PeerStatus[]): Metric {
+  return counter(
+    "bgp_peer_malformed_updates_total",
+    "Malformed UPDATEs by what became of them (RFC 7606).",
+    sessions.flatMap(({ name: peer, counters }) => {
+      if (counters === undefined) return [];
+      const { treatedAsWithdraw, attributeDiscard } = counters;
+      return [
+        { labels: { peer, handling: "treat-as-withdraw" }, value: treatedAsWithdraw },
+        { labels: { peer, handling: "attribute-discard" }, value: attributeDiscard },
+      ];
+    }),
+  );
 }
 
 function gauge(name: string, help: string, samples: readonly MetricSample[]): Metric {

@@ -20,7 +20,18 @@ export const gobgp: Daemon = {
   debianPackage: "gobgpd",
   program,
   installsRoutes: false,
-  cannot: {},
+  cannot: {
+    // Its soft reset reads its own table again and asks nobody.
+    "refresh-by-them": {
+      url: "https://github.com/osrg/gobgp/blob/v3.10.0/docs/sources/policy.md#policy-and-soft-reset",
+      words:
+        "When you change an import policy and reset the inbound routing table (aka soft reset in), a withdraw for a route rejected by the latest import policies will be sent",
+    },
+    bfd: {
+      url: "https://github.com/osrg/gobgp/issues/2563",
+      words: "If someone sends a pull request for it, I would be happy to merge.",
+    },
+  },
   version: async () => (await outputOf(program, "--version")).replace("gobgpd version ", "").trim(),
   start: async (namespace, config) => {
     const folder = await mkdtemp(join(tmpdir(), "tt-gobgp-"));
@@ -58,7 +69,9 @@ class RunningGobgp implements RunningDaemon {
   }
 
   async announce(route: DaemonRoute): Promise<void> {
-    await this.#ask("global", "rib", "add", ...routeWords(route));
+    const isExtended = this.#config.neighbors.some(({ extendedNextHop }) => extendedNextHop);
+    const nextHop = isExtended || route.prefix.includes(":") ? "fd99::2" : "10.99.0.2";
+    await this.#ask("global", "rib", "add", ...routeWords(route), "nexthop", nextHop);
   }
 
   async withdraw(prefix: string): Promise<void> {
@@ -185,7 +198,6 @@ function routeWords({ prefix, communities = [], med, localPref }: DaemonRoute): 
   const plain = communities.filter((text) => text.split(":").length === 2);
   return [
     ...[prefix, "-a", familyWord(prefix), "origin", "igp"],
-    ...["nexthop", prefix.includes(":") ? "fd99::2" : "10.99.0.2"],
     ...(plain.length === 0 ? [] : ["community", plain.join(",")]),
     ...(large.length === 0 ? [] : ["large-community", large.join(",")]),
     ...(med === undefined ? [] : ["med", String(med)]),

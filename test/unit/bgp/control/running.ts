@@ -25,8 +25,8 @@ const counters = {
   sent: counts,
   established: 3,
   queuedBytes: 0,
-  treatedAsWithdraw: 0,
-  attributeDiscard: 0,
+  treatedAsWithdraw: 4,
+  attributeDiscard: 5,
 };
 
 /** A reflector at 10.0.0.1 whose sessions are only said to be there. */

@@ -71,6 +71,9 @@ describe("what Prometheus is told", () => {
     assert.equal(value("bgp_peer_prefixes_sent", { peer: "Static_10_0_0_3", ip_version: "4" }), 2);
     assert.equal(value("bgp_peer_messages_received_total", { peer, type: "update" }), 7);
     assert.equal(value("bgp_peer_flaps_total", { peer }), 2);
+    const malformed = (handling: string) =>
+      value("bgp_peer_malformed_updates_total", { peer, handling });
+    assert.deepEqual([malformed("treat-as-withdraw"), malformed("attribute-discard")], [4, 5]);
     assert.equal(value("bgp_peer_last_error", { peer, error: 'Cease: "later"' }), 1);
     assert.doesNotMatch(text, /tell no one/);
   });
