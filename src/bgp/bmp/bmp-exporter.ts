@@ -29,6 +29,7 @@ export class BmpExporter {
   readonly #running = new Map<string, Running>();
   /** Collectors that are let go, until they have. */
   readonly #ending = new Set<Promise<void>>();
+  #untap: (() => void) | undefined;
 
   constructor(deps: BmpExporterDeps) {
     const { running, clock } = deps;
@@ -49,6 +50,9 @@ export class BmpExporter {
     for (const [key, to] of wanted) {
       if (!this.#running.has(key)) this.#running.set(key, this.#start(to));
     }
+    this.#untap?.();
+    const { host } = this.#deps.running;
+    this.#untap = wanted.size === 0 ? undefined : host.watch({ messages: this.#feed.tap });
   }
 
   /** Number of collectors that are told. */
@@ -61,7 +65,6 @@ export class BmpExporter {
     const { running, clock, statisticsMs = 60_000 } = this.#deps;
     const unwatch = running.host.watch({
       event: (event) => this.#tell(this.#feed.messagesOf(event, this.connected > 0)),
-      messages: this.#feed.tap,
     });
     let cancel: (() => void) | undefined;
     const reportLater = () => {

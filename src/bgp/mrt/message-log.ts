@@ -17,6 +17,7 @@ export class MessageLog {
   readonly #deps: MessageLogDeps;
   readonly #records = new MessageRecords();
   #file: AppendFile | undefined;
+  #untap: (() => void) | undefined;
 
   constructor(deps: MessageLogDeps) {
     this.#deps = deps;
@@ -25,7 +26,15 @@ export class MessageLog {
   /** Writes to `path` from now on; undefined: nowhere. The same path is opened anew. */
   configure(path: string | undefined): void {
     void this.#file?.close();
-    this.#file = path === undefined ? undefined : new AppendFile({ path }, this.#deps.log);
+    this.#untap?.();
+    this.#file = undefined;
+    this.#untap = undefined;
+    if (path === undefined) return;
+    const { running, clock, log } = this.#deps;
+    this.#file = new AppendFile({ path }, log);
+    this.#untap = running.host.watch({
+      messages: (messages) => this.#write(this.#records.ofMessages(messages, clock.date())),
+    });
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -37,13 +46,10 @@ export class MessageLog {
         const config = running.speaker.peers.get(name)?.peer.config;
         this.#write(this.#records.ofEvent(event.event, config, clock.date()));
       },
-      messages: (messages) => {
-        if (this.#file === undefined) return;
-        this.#write(this.#records.ofMessages(messages, clock.date()));
-      },
     });
     await aborted(signal);
     unwatch();
+    this.#untap?.();
     await this.#file?.close();
   }
 

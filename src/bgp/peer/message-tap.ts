@@ -12,3 +12,8 @@ export interface TappedMessages {
 
 /** Called for all messages; `bytes` are valid until it returns. */
 export type MessageTap = (messages: TappedMessages) => void;
+
+/** Where a tap is set, and taken away again: a session without one spends nothing on it. */
+export interface TapPoint {
+  tap: MessageTap | undefined;
+}

@@ -8,7 +8,7 @@ import { cease } from "../wire/notification.ts";
 import { DynamicNeighbors } from "./dynamic-neighbors.ts";
 import { listenKeys } from "./listen-keys.ts";
 import { Listeners } from "./listeners.ts";
-import type { MessageTap } from "./message-tap.ts";
+import type { TapPoint } from "./message-tap.ts";
 import { type LocalRestart, localOpen } from "./negotiate.ts";
 import type { DynamicPeers, PeerConfig, PeerEvent, PeerStatus, Peers } from "./peer.ts";
 import { PeerShell, rejectConnection } from "./peer-shell.ts";
@@ -39,8 +39,8 @@ export interface PeersDeps {
   readonly signal: AbortSignal;
   /** Asked for every OPEN. Absent: neither restarting nor forwarding kept. */
   readonly localRestart?: () => LocalRestart;
-  /** Sees every message of every session. */
-  readonly tap?: MessageTap;
+  /** A tap there sees every message of every session. */
+  readonly tapPoint?: TapPoint;
   /** Default: real TCP. */
   readonly transport?: Transport;
   readonly random?: () => number;
@@ -151,7 +151,7 @@ class PeersService implements RunningPeers {
 
   #add(peer: PeerConfig, { isDynamic = false }: { readonly isDynamic?: boolean } = {}): PeerShell {
     const { highWaterBytes = defaultHighWaterBytes } = this.#config;
-    const { clock, onEvent, random = Math.random, localRestart = noRestart, tap } = this.#deps;
+    const { clock, onEvent, random = Math.random, localRestart = noRestart } = this.#deps;
     const dynamicEvent = (event: PeerEvent) => {
       onEvent(event);
       this.#dynamic.heard(event);
@@ -161,7 +161,7 @@ class PeersService implements RunningPeers {
       {
         clock,
         random,
-        tap,
+        tapPoint: this.#deps.tapPoint,
         onEvent: isDynamic ? dynamicEvent : onEvent,
         log: this.#deps.log.child({ peer: peer.name }),
         transport: this.#transport,

@@ -20,7 +20,7 @@ import { encodeOpen, openSubcode } from "../wire/open.ts";
 import { encodeKeepalive } from "../wire/route-refresh.ts";
 import { DeadlineTimer } from "./deadline-timer.ts";
 import type { MessageCounter } from "./message-counter.ts";
-import type { MessageTap, TappedMessages } from "./message-tap.ts";
+import type { TapPoint, TappedMessages } from "./message-tap.ts";
 import { negotiate, withoutCapabilities } from "./negotiate.ts";
 import type { Negotiated, PeerConfig } from "./peer.ts";
 import type { Connection, Transport } from "./transport.ts";
@@ -53,7 +53,7 @@ export interface SessionDeps {
   readonly random: () => number;
   readonly received: MessageCounter;
   readonly sent: MessageCounter;
-  readonly tap?: MessageTap | undefined;
+  readonly tapPoint?: TapPoint | undefined;
   readonly handlers: SessionHandlers;
 }
 
@@ -299,7 +299,7 @@ export class Session {
 
   #frame(frame: Frame): void {
     this.#deps.received.add(frame.type, headerLength + frame.body.length);
-    if (this.#deps.tap !== undefined) this.#tapped("received", wholeMessage(frame));
+    if (this.#deps.tapPoint?.tap !== undefined) this.#tapped("received", wholeMessage(frame));
     const decoded = decodeMessage(frame, this.#context);
     if (!decoded.ok) {
       this.#dispatch({ kind: "fault", ...decoded });
@@ -358,8 +358,9 @@ export class Session {
 
   #tapped(direction: TappedMessages["direction"], bytes: Uint8Array): void {
     const connection = this.#connection;
-    if (connection === undefined) return;
-    this.#deps.tap?.({ direction, peer: this.#config.peer, connection, bytes });
+    const tap = this.#deps.tapPoint?.tap;
+    if (tap === undefined || connection === undefined) return;
+    tap({ direction, peer: this.#config.peer, connection, bytes });
   }
 
   /** SendHoldTimer (RFC 9687): runs while bytes wait, anew whenever TCP has taken some. */

@@ -5,7 +5,7 @@ import type { BfdStatus } from "../bfd/bfd.ts";
 import { BfdPeers } from "../bfd/bfd-peers.ts";
 import { createBfd, type RunningBfd } from "../bfd/bfd-service.ts";
 import type { FibSync } from "../fib/fib-sync.ts";
-import type { MessageTap } from "../peer/message-tap.ts";
+import type { MessageTap, TapPoint } from "../peer/message-tap.ts";
 import type { PeerConfig, PeerEvent, PeerStatus } from "../peer/peer.ts";
 import { createPeers, type RunningPeers } from "../peer/peers-service.ts";
 import type { SpeakerEffect, SpeakerEvent, SpeakerTimer } from "./events.ts";
@@ -37,6 +37,7 @@ export class SpeakerHost {
   readonly #bfd: RunningBfd;
   readonly #bfdPeers: BfdPeers;
   readonly #watchers = new Set<SpeakerWatcher>();
+  readonly #tapPoint: TapPoint = { tap: undefined };
   #isBusy = false;
   #restUntilMs = 0;
   #peers: { readonly running: RunningPeers; readonly key: string; stop(): void } | undefined;
@@ -73,7 +74,20 @@ export class SpeakerHost {
   /** From now on `watcher` sees every event and message. Gives what ends that. */
   watch(watcher: SpeakerWatcher): () => void {
     this.#watchers.add(watcher);
-    return () => this.#watchers.delete(watcher);
+    this.#setTap();
+    return () => {
+      this.#watchers.delete(watcher);
+      this.#setTap();
+    };
+  }
+
+  /** Only when somebody wants messages are they shown. */
+  #setTap(): void {
+    const taps = [...this.#watchers].flatMap(({ messages }) => messages ?? []);
+    const tapAll: MessageTap = (seen) => {
+      for (const tap of taps) tap(seen);
+    };
+    this.#tapPoint.tap = taps.length === 0 ? undefined : tapAll;
   }
 
   status(): readonly PeerStatus[] {
@@ -206,9 +220,7 @@ export class SpeakerHost {
         log,
         signal: AbortSignal.any([signal, own.signal]),
         onEvent: (event) => this.#peerEvent(event),
-        tap: (messages) => {
-          for (const watcher of this.#watchers) watcher.messages?.(messages);
-        },
+        tapPoint: this.#tapPoint,
         // What forwards is the kernel, and it has kept its routes, those to our pods at least.
         localRestart: () => ({
           restarting: this.#speaker.isRestarting,
