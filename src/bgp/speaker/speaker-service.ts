@@ -44,7 +44,7 @@ export function runBgp(config: BgpConfig, deps: BgpDeps): Service {
   const routing = { kernel, ...routeRefreshMs(env) };
   const record = config.record && { record: config.record };
   return runSpeaker({ routing, clock, log, ...record }, (running) => {
-    const startedAt = clock.date();
+    const startedAt = new Date(running.startedAt);
     let configuredAt = startedAt;
     const source = new DatastoreConfig(config, deps, (next) => {
       configuredAt = clock.date();
@@ -52,12 +52,8 @@ export function runBgp(config: BgpConfig, deps: BgpDeps): Service {
     });
     const reporter = new NodeStatusReporter(config.nodeName, deps, (spec) => {
       const { speaker, host } = running;
-      const times = { startedAt, configuredAt };
-      return nodeStatus(
-        spec,
-        { speaker, sessions: host.status(), version, ...times },
-        clock.date(),
-      );
+      const known = { speaker, sessions: host.status(), version, startedAt, configuredAt };
+      return nodeStatus(spec, known, clock.date());
     });
     return [
       (signal) => source.run(signal),

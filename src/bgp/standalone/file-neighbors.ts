@@ -49,7 +49,7 @@ export function readNeighbor(
   if (prefix !== undefined) {
     if (address !== undefined) at.wrong("must have address or prefix, not both");
     const template = templateOf(neighbor, prefixFamily(prefix.value), context);
-    checkDynamic(value);
+    checkDynamic(neighbor);
     if (template === undefined) return undefined;
     const peers = { prefix: prefix.value, template, limit: limit?.value ?? defaultLimit };
     return { peers, policy, ...describedBy(value) };
@@ -148,9 +148,15 @@ function checkAddress({ zone, localAddress }: NeighborValues, { value, at }: Pla
   }
 }
 
-function checkDynamic({ passive, name, localAddress, prefix }: NeighborValues): void {
+/** Of no use where nobody is connected to. */
+const addressOnly = ["name", "zone", "port", "connectRetrySeconds"];
+
+function checkDynamic({ value, at }: Placed<NeighborValues>): void {
+  const { passive, localAddress, prefix } = value;
   if (passive?.value === false) passive.at.wrong("neighbors with a prefix are passive");
-  name?.at.wrong("neighbors with a prefix have names of their own");
+  for (const { key, value: place } of at.entries() ?? []) {
+    if (addressOnly.includes(key)) place.wrong("is for neighbors with an address");
+  }
   if (localAddress === undefined || prefix === undefined) return;
   if (ipFamily(localAddress.value) !== prefixFamily(prefix.value as Prefix)) {
     localAddress.at.wrong(`must be of the family of ${prefix.value}`);

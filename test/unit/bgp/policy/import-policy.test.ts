@@ -23,9 +23,16 @@ const through = (...asns: number[]): PathAttributes => ({
   asPath: [{ kind: "sequence", asns: asns.map(parseAsn) }],
 });
 
+const confederation: PathAttributes = {
+  origin: 0,
+  asPath: [{ kind: "confedSequence", asns: [parseAsn(64600), parseAsn(64512)] }],
+};
+
 const rows: readonly (readonly [string, PathAttributes, IpAddr | undefined, typeof inside])[] = [
   ["as-loop", through(65001, 64512), nextHop, outside],
   ["as-loop", through(64512, 64512), nextHop, { ...outside, allowedLocalAs: 1 }],
+  // RFC 5065 section 4: the ASes of a confederation count.
+  ["as-loop", confederation, nextHop, inside],
   ["originator-is-self", { ...through(), originatorId: 1 }, nextHop, inside],
   ["cluster-loop", { ...through(), clusterList: [3, 7] }, nextHop, inside],
   ["next-hop-is-self", through(), own, inside],

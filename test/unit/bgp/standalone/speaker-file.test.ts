@@ -327,6 +327,15 @@ const mistakes: readonly (readonly [name: string, text: string, problems: readon
       "s.yaml:6: neighbors[1].families[0]: must be one of ipv4-unicast, ipv6-unicast (ipv5)",
     ],
   ],
+  [
+    "what only neighbors with an address have",
+    withNeighbors("prefix: 10.1.0.0/16, asn: 1, name: a, port: 1790, connectRetrySeconds: 1"),
+    [
+      "s.yaml:4: neighbors[0].name: is for neighbors with an address (a)",
+      "s.yaml:4: neighbors[0].port: is for neighbors with an address (1790)",
+      "s.yaml:4: neighbors[0].connectRetrySeconds: is for neighbors with an address (1)",
+    ],
+  ],
   ["what YAML itself refuses", "asn: 1\nasn: 2\n", ["s.yaml:2: Map keys must be unique"]],
   ["an empty file", "", ["s.yaml:1: must be a map"]],
   [
