@@ -11,7 +11,8 @@ interface Command {
 
 const daemons: Readonly<Record<string, Command>> = {
   node: {
-    summary: "what the calico-node container runs: start-up, then felix and bgp; node status",
+    summary:
+      "what the calico-node container runs: start-up, then felix and bgp; node status, node drain",
     run: async (argv) => (await import("./wiring/node-command.ts")).runNodeCommand(argv, process),
   },
   felix: {

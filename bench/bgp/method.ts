@@ -4,7 +4,7 @@ import type { Row } from "./rows.ts";
 export function method(rows: readonly Row[]): string {
   return `# BGP: tortie beside other daemons
 
-Written by \`npm run bench:bgp\` (as root; \`-- --help\` lists the options; \`--quick\` takes a minute or two).
+Written by \`npm run bench:bgp\` (as root; \`-- --help\` lists the options; \`--quick\` takes some minutes).
 
 ## What is measured
 
@@ -39,7 +39,8 @@ ${rows.map(({ title, start, end }) => `| ${title} | ${start} | ${end} |`).join("
 Event loop: \`perf_hooks.monitorEventLoopDelay\` at 1 ms, in a module that is loaded into tortie's process
 (\`NODE_OPTIONS=--import=bench/bgp/probe/probe.ts\`); the longest delay between two ticks of its timer, less the
 resolution, from the start of a row to its end. It holds whatever keeps that process from its timers:
-callbacks, garbage collection, and other work on the machine.
+callbacks, garbage collection, and other work on the machine. Beside it, the most processor time of that
+thread between two ticks of a timer of 1 ms, to which other work on the machine adds little.
 Keepalives: the longest time that any client heard nothing, in the same span; over 9 s its hold timer would
 have expired. "Sessions lost" counts the sessions that tortie ended.
 Processor time: of all threads of the daemon, in the same span (\`/proc/PID/task/*/schedstat\`).

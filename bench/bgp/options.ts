@@ -22,7 +22,7 @@ export const usage: string = `Usage: npm run bench:bgp -- [OPTION...]
   --runs N          runs of each row, the median counts (default 3)
   --rows A,B        only these rows: ${rows.map(({ id }) => id).join(", ")}
   --targets A,B     only these: floor, tortie, bird, frr, frr-10, frr-0, openbgpd, gobgp
-  --quick           one run, a table of 100,000 prefixes, rows of at most 20 s
+  --quick           one run, a table of 100,000 prefixes, rows of at most 10 s
   --prefixes N      size of the full table (default 1000000)
   --timeout S       a row that takes longer has no value (default 120)
   --profile DIR     CPU profiles of tortie: ROW.cpuprofile, and ROW.txt with its functions by time
@@ -62,7 +62,7 @@ export function readOptions(argv: readonly string[]): BenchOptions | "help" {
     rows: chosenRows(values.rows),
     targets: values.targets?.toLowerCase().split(",") ?? [],
     tablePrefixes: positive("--prefixes", values.prefixes ?? (quick ? "100000" : "1000000")),
-    timeoutMs: positive("--timeout", values.timeout ?? (quick ? "20" : "120")) * 1000,
+    timeoutMs: positive("--timeout", values.timeout ?? (quick ? "10" : "120")) * 1000,
     ...(profile === undefined ? {} : { profileFolder: profile }),
     ...(checkout === undefined ? {} : { checkout }),
     output,

@@ -136,6 +136,7 @@ function watched(results: Results, row: Row) {
     worstOf(results, row, { field, target: "tortie" });
   return {
     loopBlockMs: worst("loopBlockMs"),
+    loopWorkMs: worst("loopWorkMs"),
     silenceMs: worst("silenceMs"),
     losses: worst("losses"),
     loadBusy: worst("loadBusy"),
@@ -145,10 +146,11 @@ function watched(results: Results, row: Row) {
 /** What tortie's event loop and its clients' hold timers saw. */
 function watchTable(results: Results): string {
   const lines = results.rows.map((row) => {
-    const { loopBlockMs, silenceMs, losses, loadBusy } = watched(results, row);
+    const { loopBlockMs, loopWorkMs, silenceMs, losses, loadBusy } = watched(results, row);
     return [
       titleOf(results, row),
       mark(loopBlockMs, longestBlockMs),
+      mark(loopWorkMs, longestBlockMs),
       mark(silenceMs, holdMs),
       mark(losses, 0),
       loadBusy === undefined ? "-" : `${(loadBusy * 100).toFixed(0)} %`,
@@ -157,6 +159,7 @@ function watchTable(results: Results): string {
   const head = [
     "tortie under this load, worst run",
     `longest event-loop block, ms (<= ${longestBlockMs})`,
+    "longest work between two timers, ms of processor time",
     `longest silence to a client, ms (<= ${holdMs})`,
     "sessions lost (0)",
     "load generator busy",

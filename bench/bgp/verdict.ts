@@ -21,7 +21,7 @@ export type Verdict = Partial<{
 }>;
 
 /** What was seen beside the times, over all runs of a row. */
-export type Watched = "silenceMs" | "losses" | "loopBlockMs" | "loadBusy";
+export type Watched = "silenceMs" | "losses" | "loopBlockMs" | "loopWorkMs" | "loadBusy";
 
 const measures = ["ms", "p50", "p99", "mb"] as const;
 const notDaemons = new Set(["floor", "tortie"]);

@@ -11,6 +11,11 @@ export type RowsText = (rows: AsyncIterable<unknown>) => AsyncIterable<string>;
 /** Rows from which the widths of a long table are taken. */
 const measuredRows = 200;
 
+/** A list may be long or endless: one object a line. */
+export const linesJson: RowsText = async function* (rows) {
+  for await (const row of rows) yield `${JSON.stringify(row)}\n`;
+};
+
 const peersHeading = [
   "NAME",
   "ADDRESS",
@@ -23,11 +28,20 @@ const peersHeading = [
   "REASON",
 ];
 
-export const peersText: RowsText = table(peersHeading, (row) => {
+function peerCells(row: unknown): readonly string[] {
   const { name, address, asn, type, state, since, received, sent, reason } = row as PeerRow;
   const why = state === "Established" ? "" : reason;
   const counts = [String(received), String(sent)];
   return [name, address, String(asn ?? ""), type, state, shortTime(since), ...counts, why];
+}
+
+export const peersText: RowsText = table(peersHeading, peerCells);
+
+const wideHeading = [...peersHeading, "MADE BY", "LAST ERROR", "DESCRIPTION"];
+
+export const peersWideText: RowsText = table(wideHeading, (row) => {
+  const { origin, lastError, description } = row as PeerRow;
+  return [...peerCells(row), origin ?? "", lastError ?? "", description ?? ""];
 });
 
 const ribHeading = ["PREFIX", "NEXT HOP", "FROM", "LOCAL PREF", "MED", "AS PATH", "ORIGIN", ""];

@@ -1,5 +1,7 @@
 import { InputError } from "../lib/errors.ts";
 import type { OptionSpecs } from "./arguments.ts";
+import { bgpOptions } from "./bgp-command.ts";
+import { bgpQueries } from "./bgp-queries.ts";
 import type { Verb } from "./verb.ts";
 import { viewWords } from "./views.ts";
 
@@ -29,6 +31,13 @@ function bashScript(verbs: Readonly<Record<string, Verb>>): string {
     const kinds = kindVerbs.includes(verb) ? viewWords().join(" ") : "";
     return `    ${verb}) options="${optionWords(options)}"; kinds="${kinds}" ;;`;
   });
+  const questions = Object.values(bgpQueries).map(({ options }) => options ?? {});
+  const daemonOptions = { config: { help: "FILE" }, check: { help: "only check" } };
+  const ofBgp = optionWords(Object.assign({}, ...questions, bgpOptions, daemonOptions));
+  cases.push(
+    `    bgp) options="${ofBgp}"; kinds="${Object.keys(bgpQueries).join(" ")}" ;;`,
+    `    node) options="--socket"; kinds="status" ;;`,
+  );
   return `_tortie() {
   local word="\${COMP_WORDS[COMP_CWORD]}" previous="\${COMP_WORDS[COMP_CWORD-1]}"
   local options="" kinds=""

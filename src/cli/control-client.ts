@@ -3,16 +3,21 @@ import { createInterface } from "node:readline";
 import type { ControlLine, ControlRequest } from "../bgp/control/protocol.ts";
 import { InputError } from "../lib/errors.ts";
 
+export interface AskOptions {
+  readonly signal?: AbortSignal;
+  readonly onPage?: (cursor: string) => void;
+}
+
 /**
  * Asks the speaker behind a control socket and gives the rows of its answer as they come. `signal`
- * ends an answer that does not end by itself.
+ * ends an answer that does not end by itself; `onPage` is told where the next page begins.
  *
  * @throws {InputError} when nobody answers at `path`, or the answer is a refusal.
  */
 export async function* askControl(
   path: string,
   request: ControlRequest,
-  signal?: AbortSignal,
+  { signal, onPage }: AskOptions = {},
 ): AsyncGenerator<unknown> {
   const socket = await connected(path);
   const stop = () => socket.destroy();
@@ -25,7 +30,10 @@ export async function* askControl(
     })) {
       const line = JSON.parse(text) as ControlLine;
       if ("error" in line) throw new InputError(line.error);
-      if ("end" in line) return;
+      if ("end" in line) {
+        if (line.cursor !== undefined) onPage?.(line.cursor);
+        return;
+      }
       yield line.row;
     }
     if (signal?.aborted !== true) throw new Error(`Cannot read all of the answer of ${path}`);

@@ -1,6 +1,6 @@
 import type { Datastore } from "../datastore/datastore.ts";
 import { type Clock, systemClock } from "../lib/clock.ts";
-import { errorMessage, InputError } from "../lib/errors.ts";
+import { errorMessage } from "../lib/errors.ts";
 import { optionsHelp, parseArguments } from "./arguments.ts";
 import { clientEnvironment } from "./client-config.ts";
 import { completionVerb } from "./completion.ts";
@@ -50,13 +50,24 @@ export async function runResourceCommand(
   io: CommandIo,
   ports: Partial<CommandPorts> = {},
 ): Promise<number> {
+  const [name = "", ...rest] = argv;
+  const verb = Object.hasOwn(verbs, name) ? verbs[name] : undefined;
+  if (verb !== undefined) return runVerb({ name, verb }, rest, io, ports);
+  io.stderr.write(`Cannot run "${name}": there is no such verb\n`);
+  return 1;
+}
+
+/** Runs a verb that is called by `name`; for the rest as `runResourceCommand`. */
+export async function runVerb(
+  { name, verb }: { readonly name: string; readonly verb: Verb },
+  argv: readonly string[],
+  io: CommandIo,
+  ports: Partial<CommandPorts> = {},
+): Promise<number> {
   let opened: Promise<Datastore> | undefined;
   const interruption = new Interruption(io);
   try {
-    const [name = "", ...rest] = argv;
-    const verb = Object.hasOwn(verbs, name) ? verbs[name] : undefined;
-    if (verb === undefined) throw new InputError(`Cannot run "${name}": there is no such verb`);
-    const args = parseArguments(rest, { ...verb.options, ...commonOptions });
+    const args = parseArguments(argv, { ...verb.options, ...commonOptions });
     if (args.has("help")) {
       io.stdout.write(helpText(name, verb));
       return 0;

@@ -9,7 +9,12 @@ export async function runNodeCommand(argv: readonly string[], io: CommandIo): Pr
       return (await import("./node.ts")).runNodeProcess(io.env);
     case "status":
       return (await import("../cli/node-status.ts")).runNodeStatus(rest, io);
+    case "drain": {
+      const { runVerb } = await import("../cli/resource-command.ts");
+      const { nodeDrainVerb } = await import("../cli/node-drain.ts");
+      return runVerb({ name: "node drain", verb: nodeDrainVerb }, rest, io);
+    }
     default:
-      throw new InputError(`Cannot run "node ${verb}": it must be node, or node status`);
+      throw new InputError(`Cannot run "node ${verb}": it must be node, node status or node drain`);
   }
 }

@@ -23,6 +23,7 @@ export interface TestStore {
     kind: K,
     name: string,
     spec: ResourceOfKind[K]["spec"],
+    namespace?: string,
   ) => Promise<void>;
   readonly close: () => Promise<void>;
 }
@@ -33,8 +34,9 @@ export async function openTestStore(): Promise<TestStore> {
   return {
     folder,
     datastore,
-    create: async (kind, name, spec) => {
-      const resource = { apiVersion: calicoApiVersion, kind, metadata: { name }, spec };
+    create: async (kind, name, spec, namespace) => {
+      const metadata = namespace === undefined ? { name } : { name, namespace };
+      const resource = { apiVersion: calicoApiVersion, kind, metadata, spec };
       await datastore.create(resource as never);
     },
     close: async () => {
@@ -79,6 +81,16 @@ export function startBgpNode(name: string, netns: string, store: TestStore): Bgp
     kill: (signal) => kill(child, signal),
     log: () => log,
   };
+}
+
+/** What a command of `tortie` prints that works on the datastore. */
+export async function tortie(store: TestStore, ...args: readonly string[]): Promise<string> {
+  const env = {
+    PATH: process.env["PATH"],
+    DATASTORE_TYPE: "embedded",
+    TORTIE_DATASTORE_PATH: join(store.folder, "datastore"),
+  };
+  return (await run(process.execPath, [program, ...args], { env })).stdout;
 }
 
 export async function birdRoutes(netns: string, family: 4 | 6): Promise<string[]> {

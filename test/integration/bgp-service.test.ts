@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
-import { createServer } from "node:net";
+import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -30,6 +30,14 @@ class BreakableStore {
     const resource = { apiVersion: calicoApiVersion, kind, metadata, spec } as never as AnyResource;
     this.#objects.set(`${kind}/${name}`, resource);
     this.#tell({ kind: "set", key: keyOf(resource), resource, revision: `${this.#revision}` });
+  }
+
+  async get({ kind, name }: { readonly kind: Kind; readonly name: string }) {
+    return this.#objects.get(`${kind}/${name}`);
+  }
+
+  async update(resource: AnyResource): Promise<void> {
+    this.#objects.set(`${resource.kind}/${resource.metadata.name}`, resource);
   }
 
   breakWatches(): void {
@@ -233,6 +241,37 @@ describe("runBgp() on loopback", () => {
     });
     await new Promise((resolve) => setTimeout(resolve, 300));
     assert.deepEqual([a.routes.size, b.routes.size], [3, 3]);
+  });
+
+  test("a CalicoNodeStatus of the node is filled", async () => {
+    const classes = ["Agent", "BGP"] as const;
+    store.put("CalicoNodeStatus", "a", { node: "a", classes, updatePeriodSeconds: 10 });
+    const status = await waitFor(
+      async () => {
+        const object = await store.get({ kind: "CalicoNodeStatus", name: "a" });
+        return object?.kind === "CalicoNodeStatus" ? object.status : undefined;
+      },
+      { what: "the status" },
+    );
+    assert.equal(status.agent?.birdV4?.state, "Ready");
+    const mesh = status.bgp?.peersV4?.find(({ type }) => type === "NodeMesh");
+    assert.deepEqual([mesh?.peerIP, mesh?.state], ["127.0.0.3", "Established"]);
+  });
+
+  test("the sockets of BIRD answer", async () => {
+    const text = await new Promise<string>((resolve, reject) => {
+      const socket = connect(join(folder, "a", "bird.ctl"));
+      let read = "";
+      socket.on("error", reject);
+      socket.on("data", (chunk) => {
+        read += String(chunk);
+        if (!/^0000 /m.test(read)) return;
+        socket.destroy();
+        resolve(read);
+      });
+      socket.write("show protocols\n");
+    });
+    assert.match(text, /^.*Mesh_127_0_0_3 BGP +master +up +\S+ +Established$/m);
   });
 
   test("another listen port moves the sessions there", async () => {

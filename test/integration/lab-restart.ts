@@ -1,40 +1,8 @@
 import assert from "node:assert/strict";
 import type { LabStatus } from "../../src/lab/lab-status.ts";
-import { Background, type TestLab } from "../support/lab.ts";
+import type { TestLab } from "../support/lab.ts";
+import { SteadyPing } from "../support/steady-ping.ts";
 import { waitFor } from "../support/wait-for.ts";
-
-/** A ping every 10 ms: each answer has the number of its request, so that a lost one leaves a gap. */
-export class SteadyPing {
-  readonly what: string;
-  readonly #ping: Background;
-
-  constructor(what: string, netns: string, address: string) {
-    this.what = what;
-    this.#ping = new Background(netns, "ping", "-n", "-i", "0.01", address);
-  }
-
-  /** Waits until it has answers to requests that are sent from now on. */
-  async answers(): Promise<void> {
-    const before = this.#answered().length;
-    await waitFor(() => this.#answered().length > before + 20, {
-      timeoutMs: 20_000,
-      what: `answers to ${this.what}`,
-    });
-  }
-
-  /** Numbers of the requests that were never answered, up to the last answer. */
-  async lost(): Promise<readonly number[]> {
-    await this.answers();
-    await this.#ping.stop();
-    const answered = new Set(this.#answered());
-    const last = Math.max(...answered);
-    return Array.from({ length: last }, (_, i) => i + 1).filter((seq) => !answered.has(seq));
-  }
-
-  #answered(): number[] {
-    return [...this.#ping.output.matchAll(/ icmp_seq=(\d+) ttl=/g)].map(([, seq]) => Number(seq));
-  }
-}
 
 /** Pings between the first pods of all nodes, in each direction, while `act` runs: none may be lost. */
 export async function losesNoPacket(status: LabStatus, act: () => Promise<void>): Promise<void> {

@@ -37,6 +37,8 @@ export interface LoadLine extends RowValues {
   readonly losses?: number;
   /** Longest block of the target's event loop, in ms. */
   readonly loopBlockMs?: number;
+  /** Most processor time of the target's main thread between two of its timers, in ms. */
+  readonly loopWorkMs?: number;
   /** The row did not end in this time. */
   readonly limitMs?: number;
   /** Why the row has no value. */
@@ -126,7 +128,8 @@ async function startWatch(
     const silenceMs = Math.max(...clients.sessions.map((session) => session.longestSilenceMs));
     const seen = { loadBusy, processorMs, silenceMs, losses: lossesOf(clients) - losses };
     if (file === undefined) return seen;
-    return { ...seen, loopBlockMs: await askProbe({ file, pid }, { phase: "end", row }) };
+    const { longestBlockMs, longestWorkMs } = await askProbe({ file, pid }, { phase: "end", row });
+    return { ...seen, loopBlockMs: longestBlockMs, loopWorkMs: longestWorkMs };
   };
 }
 

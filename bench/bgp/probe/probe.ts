@@ -12,9 +12,11 @@ export interface ProbeAsk {
   readonly row: string;
 }
 
+/** Of the event loop between "begin" and "end". */
 export interface ProbeAnswer {
-  /** Between "begin" and "end". */
   readonly longestBlockMs: number;
+  /** Most processor time of its thread between two timers: what no other work on the machine adds to. */
+  readonly longestWorkMs: number;
 }
 
 const resolutionMs = 1;
@@ -29,10 +31,18 @@ async function start(file: string): Promise<void> {
       : (await import("./profiler.ts")).startProfiler(profileFolder);
   const delay = monitorEventLoopDelay({ resolution: resolutionMs });
   delay.enable();
+  let longestWorkMs = 0;
+  let before = threadTimeMs();
+  setInterval(() => {
+    const now = threadTimeMs();
+    longestWorkMs = Math.max(longestWorkMs, now - before);
+    before = now;
+  }, resolutionMs).unref();
   const answer = () => {
     // The histogram holds the time between ticks of its timer, so an idle loop shows the resolution.
     const longestBlockMs = Math.max(0, delay.max / 1e6 - resolutionMs);
-    writeFileSync(`${file}.new`, JSON.stringify({ longestBlockMs } satisfies ProbeAnswer));
+    const text = JSON.stringify({ longestBlockMs, longestWorkMs } satisfies ProbeAnswer);
+    writeFileSync(`${file}.new`, text);
     renameSync(`${file}.new`, file);
   };
   process.on("SIGUSR2", () => {
@@ -41,5 +51,12 @@ async function start(file: string): Promise<void> {
     else profiler?.end(row);
     answer();
     delay.reset();
+    longestWorkMs = 0;
+    before = threadTimeMs();
   });
+}
+
+function threadTimeMs(): number {
+  const { user, system } = process.threadCpuUsage();
+  return (user + system) / 1000;
 }

@@ -16,7 +16,7 @@ export interface BgpResources {
   readonly filters: ReadonlyMap<string, BGPFilter>;
   readonly affinities: ReadonlyMap<string, BlockAffinity>;
   readonly felixConfigurations: ReadonlyMap<string, FelixConfiguration>;
-  /** Those of the own node, once a BGPPeer asks for local workloads. By namespace and name. */
+  /** Those of the own node, once a BGPPeer asks for them or the node is drained. By namespace and name. */
   readonly workloads: ReadonlyMap<string, WorkloadEndpoint>;
   /** Once addresses of services are to be told of. By namespace and name. */
   readonly services: ReadonlyMap<string, Service>;

@@ -1,4 +1,5 @@
 import { hash } from "node:crypto";
+import { isDraining } from "../../api/drain.ts";
 import type { BGPConfigurationSpec, ProgramClusterRoutes } from "../../api/resources/bgp.ts";
 import type { Asn } from "../../lib/asn.ts";
 import { compareText } from "../../lib/collections.ts";
@@ -12,6 +13,7 @@ import { BgpFilters } from "./bgp-filters.ts";
 import { type BgpNode, bgpNodes, defaultPort, dottedId, globalAsOf } from "./bgp-nodes.ts";
 import { type BgpResources, configurationOf } from "./bgp-resources.ts";
 import { advertisementsOf } from "./communities.ts";
+import { blocksInUse } from "./drain.ts";
 import { meshNeighbors } from "./mesh.ts";
 import { NodeIndex } from "./node-index.ts";
 import { type OwnBlocks, ownBlocks } from "./originate.ts";
@@ -76,6 +78,8 @@ export interface SpeakerConfig {
   readonly hostRoutes?: readonly HostRoute[];
   /** Severity of what is logged, as Calico calls it (logSeverityScreen). Absent: as the process was told. */
   readonly logSeverity?: string;
+  /** This node is about to go: routes leave with GRACEFUL_SHUTDOWN (RFC 8326). Absent: false. */
+  readonly draining?: boolean;
   /** What could not be used, and why. */
   readonly problems: readonly string[];
 }
@@ -117,10 +121,12 @@ export function speakerConfig(
   const problems: string[] = [];
   const nodes = bgpNodes(resources, problems);
   const me = nodes.find(({ name }) => name === nodeName);
-  if (me === undefined) return undefined;
+  const node = resources.nodes.get(nodeName);
+  if (me === undefined || node === undefined) return undefined;
   const configuration = configurationOf(resources, nodeName);
   const routerId = routerIdOf(me, env);
-  const blocks = ownBlocks(resources.affinities.values(), nodeName);
+  const all = ownBlocks(resources.affinities.values(), nodeName);
+  const blocks = blocksInUse(all, node, resources.workloads.values());
   const neighbors = neighborsOf(me, nodes, { resources, configuration, problems });
   const filters = new BgpFilters(resources.filters);
   return {
@@ -133,6 +139,7 @@ export function speakerConfig(
     ...hostRoutesOf(neighbors),
     ...announced(me, blocks, { resources, configuration, problems }, env),
     ...routingOf(me, { resources, configuration, problems }, env),
+    ...(isDraining(node) ? { draining: true } : {}),
     problems,
   };
 }

@@ -10,8 +10,8 @@ import { encodeRouteRefresh } from "../wire/route-refresh.ts";
 import type { LogTail } from "./log-tail.ts";
 import { mrtRows } from "./mrt-rows.ts";
 import { peerDetail, peerRows } from "./peer-views.ts";
-import type { ControlRequest } from "./protocol.ts";
-import { type AttributesView, attributesView, ribRows } from "./rib-rows.ts";
+import { type ControlRequest, cursorText, parseCursor } from "./protocol.ts";
+import { type AttributesView, attributesView, type RibCursor, ribRows } from "./rib-rows.ts";
 
 export interface AnswerSources {
   readonly running: RunningSpeaker;
@@ -22,6 +22,8 @@ export interface AnswerSources {
 /** Rows, made while they are sent; undefined is a good place to pause. Then those that still come. */
 export interface Answer {
   readonly rows: Iterable<unknown>;
+  /** Once all rows are made: where the next page begins. */
+  readonly cursor?: () => string | undefined;
   readonly follow?: (signal: AbortSignal) => AsyncIterable<unknown>;
 }
 
@@ -34,7 +36,7 @@ export function answer(request: ControlRequest, { running, tail, clock }: Answer
     case "peer":
       return { rows: [peerDetail(running, request.name)] };
     case "rib":
-      return { rows: ribRows(speaker, request) };
+      return ribAnswer(speaker, request);
     case "why":
       return { rows: [whyView(speaker, request.prefix)] };
     case "why-not":
@@ -52,6 +54,18 @@ export function answer(request: ControlRequest, { running, tail, clock }: Answer
         ? { rows: tail.last(), follow: (signal) => tail.follow(signal) }
         : { rows: tail.last() };
   }
+}
+
+function ribAnswer(
+  speaker: Speaker,
+  { cursor, ...query }: Extract<ControlRequest, { request: "rib" }>,
+): Answer {
+  const from = cursor === undefined ? {} : { cursor: parseCursor(cursor) };
+  let next: RibCursor | undefined;
+  const rows = function* () {
+    next = yield* ribRows(speaker, { ...query, ...from });
+  };
+  return { rows: rows(), cursor: () => (next === undefined ? undefined : cursorText(next)) };
 }
 
 /** What `lab status` asks: "status", or "rib PREFIX". @throws {InputError} */

@@ -18,12 +18,17 @@ export interface PeerRow {
   /** Paths that the peer has told, and prefixes that it is told. */
   readonly received: number;
   readonly sent: number;
+  /** What made it: "BGPPeer rack1", "mesh", "neighbors[2]". */
+  readonly origin: string | null;
+  readonly description: string | null;
+  readonly lastError: string | null;
 }
 
 export function* peerRows({ speaker, host, startedAt }: RunningSpeaker): Generator<PeerRow> {
   const families = [speaker.families[4], speaker.families[6]];
-  for (const { name, address, state, since, reason } of host.status()) {
+  for (const { name, address, state, since, reason, lastError = null } of host.status()) {
     const known = speaker.peers.get(name);
+    const { origin = null, description = null } = known?.peer ?? {};
     const number = known?.number ?? -1;
     yield {
       name,
@@ -35,20 +40,20 @@ export function* peerRows({ speaker, host, startedAt }: RunningSpeaker): Generat
       reason,
       received: families.reduce((sum, { rib }) => sum + rib.adjIn.countOf(number), 0),
       sent: families.reduce((sum, { groups }) => sum + groups.announcedCount(number), 0),
+      origin,
+      description,
+      lastError,
     };
   }
-  for (const { name, address, type, reason } of speaker.config?.blocked ?? []) {
+  for (const { name, address, type, reason, origin = null } of speaker.config?.blocked ?? []) {
     const rest = { state: "Idle", since: startedAt, reason, received: 0, sent: 0 };
-    yield { name, address, asn: null, type, ...rest };
+    const unknown = { asn: null, description: null, lastError: null };
+    yield { name, address, type, ...rest, origin, ...unknown };
   }
 }
 
 /** All that is known of one peer, without its password. */
 export interface PeerDetail extends PeerRow {
-  /** What made it. */
-  readonly origin: string | null;
-  readonly description: string | null;
-  readonly lastError: string | null;
   readonly negotiated: NegotiatedView | null;
   readonly counters: PeerCounters | null;
   readonly config: Partial<Omit<PeerConfig, "password">> & { readonly hasPassword: boolean };
@@ -69,9 +74,6 @@ export function peerDetail(running: RunningSpeaker, name: string): PeerDetail {
   const { password, ...session }: Partial<PeerConfig> = known?.config ?? {};
   return {
     ...row,
-    origin: known?.origin ?? null,
-    description: known?.description ?? null,
-    lastError: status?.lastError ?? null,
     negotiated: negotiatedView(status),
     counters: status?.counters ?? null,
     config: { ...session, hasPassword: password !== undefined },

@@ -1,10 +1,11 @@
 import { InputError } from "../../lib/errors.ts";
 import { type Prefix, parsePrefix } from "../../lib/prefix.ts";
+import type { RibCursor } from "./rib-rows.ts";
 
 /**
  * The control socket: a client writes a ControlRequest as one line of JSON and reads lines of JSON,
  * {"row": ...} for each part of the answer, then {"end": true} or {"error": "why not"}. After that it
- * may ask again. A line that is not JSON is a question of `lab status` ("status", "rib PREFIX"): one
+ * may ask again. The end of a page has the `cursor` to ask for the next one with. A line that is not JSON is a question of `lab status` ("status", "rib PREFIX"): one
  * object comes back, and the connection ends.
  */
 export type ControlRequest =
@@ -16,6 +17,10 @@ export type ControlRequest =
       readonly prefix?: Prefix;
       readonly in?: string;
       readonly out?: string;
+      /** Rows of a page. Absent: all. */
+      readonly limit?: number;
+      /** As the end of the page before has it. */
+      readonly cursor?: string;
     }
   | { readonly request: "why"; readonly prefix: Prefix }
   | { readonly request: "why-not"; readonly prefix: Prefix; readonly to: string }
@@ -29,7 +34,7 @@ export type ControlRequest =
 
 export type ControlLine =
   | { readonly row: unknown }
-  | { readonly end: true }
+  | { readonly end: true; readonly cursor?: string }
   | { readonly error: string };
 
 /** Longest line of a request, in characters. */
@@ -59,7 +64,8 @@ export function parseRequest(line: string): ControlRequest {
       return { request, name: text("name") };
     case "rib": {
       const prefix = fields["prefix"] === undefined ? {} : { prefix: prefixOf(text("prefix")) };
-      return { request, ...prefix, ...optional("in"), ...optional("out") };
+      const page = { ...limitOf(fields["limit"]), ...optional("cursor") };
+      return { request, ...prefix, ...optional("in"), ...optional("out"), ...page };
     }
     case "why":
       return { request, prefix: prefixOf(text("prefix")) };
@@ -84,6 +90,25 @@ function objectOf(line: string): Readonly<Record<string, unknown>> {
     // Told below.
   }
   throw new InputError("Cannot read the request: it must be a JSON object in one line");
+}
+
+function limitOf(limit: unknown): { readonly limit?: number } {
+  if (limit === undefined) return {};
+  if (Number.isSafeInteger(limit) && Number(limit) > 0) return { limit: Number(limit) };
+  throw new InputError(`Cannot use limit "${String(limit)}": it must be a number over 0`);
+}
+
+/** @throws {InputError} */
+export function parseCursor(text: string): RibCursor {
+  const [, family, prefixId] = /^([46]):(\d{1,9})$/.exec(text) ?? [];
+  if (family === undefined) {
+    throw new InputError(`Cannot use cursor "${text}": it must be one that an answer has given`);
+  }
+  return { family: family === "4" ? 4 : 6, prefixId: Number(prefixId) };
+}
+
+export function cursorText({ family, prefixId }: RibCursor): string {
+  return `${family}:${prefixId}`;
 }
 
 function prefixOf(text: string): Prefix {

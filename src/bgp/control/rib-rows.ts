@@ -1,4 +1,5 @@
 import { InputError } from "../../lib/errors.ts";
+import type { IpFamily } from "../../lib/ip-addr.ts";
 import { type Prefix, prefixFamily } from "../../lib/prefix.ts";
 import { localPeer } from "../rib/adj-rib-in.ts";
 import type { FamilyState, Speaker } from "../speaker/speaker.ts";
@@ -30,6 +31,16 @@ export interface RibQuery {
   readonly prefix?: Prefix;
   readonly in?: string;
   readonly out?: string;
+  /** About so many: a page ends with a prefix. */
+  readonly limit?: number;
+  /** Where the page before ended. */
+  readonly cursor?: RibCursor;
+}
+
+/** The first prefix that a page before did not have. Routes that come meanwhile may be missed. */
+export interface RibCursor {
+  readonly family: IpFamily;
+  readonly prefixId: number;
 }
 
 /** Ids that are looked at between two places where others may have their turn. */
@@ -37,11 +48,19 @@ const idsPerStep = 1024;
 
 type RowsOf = (prefixId: number) => readonly RouteRow[];
 
-/** The routes asked for. Undefined between rows: a good place to pause, during which the RIB may change. */
-export function* ribRows(speaker: Speaker, query: RibQuery): Generator<RouteRow | undefined> {
-  const families = [speaker.families[4], speaker.families[6]];
-  for (const family of families) {
+/**
+ * The routes asked for; at last, where the next page begins. Undefined between rows: a good place to
+ * pause, during which the RIB may change.
+ */
+export function* ribRows(
+  speaker: Speaker,
+  query: RibQuery,
+): Generator<RouteRow | undefined, RibCursor | undefined> {
+  const { cursor, limit = Number.POSITIVE_INFINITY } = query;
+  let shown = 0;
+  for (const family of [speaker.families[4], speaker.families[6]]) {
     const { rib } = family;
+    if (cursor !== undefined && cursor.family > rib.family) continue;
     const rowsOf = rowsFrom(speaker, family, query);
     if (query.prefix !== undefined) {
       if (prefixFamily(query.prefix) !== rib.family) continue;
@@ -49,11 +68,16 @@ export function* ribRows(speaker: Speaker, query: RibQuery): Generator<RouteRow 
       if (prefixId >= 0) yield* rowsOf(prefixId);
       continue;
     }
-    for (let prefixId = 0; prefixId < rib.table.idEnd; prefixId++) {
+    const first = cursor?.family === rib.family ? cursor.prefixId : 0;
+    for (let prefixId = first; prefixId < rib.table.idEnd; prefixId++) {
       if (prefixId % idsPerStep === 0) yield undefined;
-      yield* rowsOf(prefixId);
+      const rows = rowsOf(prefixId);
+      if (rows.length > 0 && shown >= limit) return { family: rib.family, prefixId };
+      shown += rows.length;
+      yield* rows;
     }
   }
+  return undefined;
 }
 
 function rowsFrom(speaker: Speaker, { rib, groups }: FamilyState, query: RibQuery): RowsOf {

@@ -27,12 +27,13 @@ async function answerTo(
   client: LineClient,
 ): Promise<ControlLine> {
   try {
-    const { rows, follow } = answer(parseRequest(text), sources);
+    const { rows, follow, cursor } = answer(parseRequest(text), sources);
     await writePages(linesOf(rows), client);
     if (follow !== undefined) {
       for await (const row of follow(client.signal)) await client.write(lineText({ row }));
     }
-    return { end: true };
+    const next = cursor?.();
+    return { end: true, ...(next === undefined ? {} : { cursor: next }) };
   } catch (error) {
     return { error: errorMessage(error) };
   }

@@ -58,24 +58,27 @@ export function step(fsm: Fsm, event: FsmEvent, config: FsmConfig): Step {
 }
 
 function stepIdle(fsm: Fsm, event: FsmEvent, config: FsmConfig): Step {
-  const startAgain = event.kind === "timerExpired" && event.timer === "idleHold";
-  if (event.kind === "start" || startAgain) {
-    const timer = stopTimer("idleHold");
-    if (config.passive || (event.kind === "start" && event.passive)) {
-      const waits = {
-        ...fsm,
-        admitsPeer: false,
-        state: "Active",
-        reason: waiting(config),
-      } as const;
-      return [waits, [timer]];
-    }
-    const fresh = event.kind === "start" ? { ...fsm, connectRetries: 0 } : fsm;
-    const [next, effects] = connect(fresh, config);
-    return [next, [timer, ...effects]];
+  if (event.kind === "start") {
+    // What is started on purpose has no past; what the peer's connection starts has (event 7).
+    const { passive } = event;
+    const fresh = passive ? fsm : { ...fsm, connectRetries: 0, failures: 0 };
+    return started(fresh, config, passive || config.passive);
+  }
+  if (event.kind === "timerExpired" && event.timer === "idleHold") {
+    return started(fsm, config, config.passive);
   }
   if (event.kind === "stop") return [{ ...fsm, reason: "Stopped" }, [stopTimer("idleHold")]];
   return [fsm, []];
+}
+
+function started(fsm: Fsm, config: FsmConfig, passive: boolean): Step {
+  const timer = stopTimer("idleHold");
+  if (passive) {
+    const reason = waiting(config);
+    return [{ ...fsm, admitsPeer: false, state: "Active", reason }, [timer]];
+  }
+  const [next, effects] = connect(fsm, config);
+  return [next, [timer, ...effects]];
 }
 
 /** Connect and Active: they differ only in whether a TCP connection is being opened. */

@@ -34,12 +34,14 @@ export class MessageCounter {
   }
 }
 
-/** One buffer goes to many peers in a row: it is looked through once. */
-let lastBytes: Uint8Array | undefined;
-let lastTypes: readonly (readonly [type: number, count: number])[] = [];
+type TypeCounts = readonly (readonly [type: number, count: number])[];
 
-function typesIn(bytes: Uint8Array): readonly (readonly [type: number, count: number])[] {
-  if (bytes === lastBytes) return lastTypes;
+/** The same buffers go to many peers: each is looked through once. */
+const counted = new WeakMap<Uint8Array, TypeCounts>();
+
+function typesIn(bytes: Uint8Array): TypeCounts {
+  const known = counted.get(bytes);
+  if (known !== undefined) return known;
   const counts = new Map<number, number>();
   for (let at = 0; at + headerLength <= bytes.length; ) {
     const type = bytes[at + 18] ?? 0;
@@ -47,7 +49,7 @@ function typesIn(bytes: Uint8Array): readonly (readonly [type: number, count: nu
     const length = ((bytes[at + 16] ?? 0) << 8) | (bytes[at + 17] ?? 0);
     at += Math.max(length, headerLength);
   }
-  lastBytes = bytes;
-  lastTypes = [...counts];
-  return lastTypes;
+  const types = [...counts];
+  counted.set(bytes, types);
+  return types;
 }

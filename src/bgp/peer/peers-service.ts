@@ -48,6 +48,8 @@ export interface PeersDeps {
 
 /** Peers with their life. */
 export interface RunningPeers extends Peers {
+  /** ManualStart (RFC 4271 section 8.1.2): a peer that waits in Idle connects at once, without damping. */
+  start(name: string): void;
   /** The ports of `listenAddresses`, in order, once all listen; waits for ever while one cannot. */
   readonly listening: Promise<readonly number[]>;
   /** Settles when `signal` has aborted and the last connection has ended. */
@@ -137,6 +139,10 @@ class PeersService implements RunningPeers {
   reset(name: string, subcode: number, message?: string): void {
     const words = message === undefined ? {} : { message };
     this.#table.get(name)?.reset({ ceaseSubcode: subcode, ...words });
+  }
+
+  start(name: string): void {
+    this.#table.get(name)?.start();
   }
 
   status(): readonly PeerStatus[] {

@@ -26,7 +26,7 @@ const isMarked = flag.condemned | flag.rewritten;
 
 /**
  * What all peers have told of one family, and what we originate: the Adj-RIBs-In. The paths of one
- * prefix are a list in typed arrays (17 bytes a path, 21 with path identifiers), as a prefix has few
+ * prefix are a list in typed arrays (15 bytes a path, 19 with path identifiers), as a prefix has few
  * of them; what concerns one peer walks all paths, which is rare.
  *
  * Paths are kept as received. Import policy is asked at every decision, so that a change of

@@ -1,5 +1,5 @@
 import type { AttributeStore } from "./attribute-store.ts";
-import { IdColumn } from "./id-column.ts";
+import { IdColumn, PeerColumn } from "./id-column.ts";
 
 /** A route as a group of peers is told it. */
 export interface OutRoute {
@@ -15,7 +15,7 @@ export interface OutRoute {
 export class AdjRibOut {
   readonly #attributes: AttributeStore;
   readonly #attribute = new IdColumn();
-  readonly #source = new IdColumn();
+  readonly #source = new PeerColumn();
   #end = 0;
   #size = 0;
 

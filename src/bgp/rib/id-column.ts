@@ -18,6 +18,22 @@ export class IdColumn {
   }
 }
 
+/** A column of peer numbers by id, which two octets hold: with a full table 2 MB less. */
+export class PeerColumn {
+  #values = new Uint16Array(initialCapacity);
+
+  get(id: number): number {
+    return this.#values[id] ?? 0;
+  }
+
+  set(id: number, peer: number): void {
+    if (id >= this.#values.length) {
+      this.#values = grown(this.#values, new Uint16Array(capacityFor(id, this.#values.length)));
+    }
+    this.#values[id] = peer;
+  }
+}
+
 /** A set of ids, each once, in order of arrival; ids are taken from its start. */
 export class IdSet {
   #marks = new Uint8Array(initialCapacity);

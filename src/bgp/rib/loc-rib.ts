@@ -1,5 +1,5 @@
 import type { AttributeStore } from "./attribute-store.ts";
-import { IdColumn } from "./id-column.ts";
+import { IdColumn, PeerColumn } from "./id-column.ts";
 
 /** The best route to one prefix. */
 export interface BestRoute {
@@ -7,11 +7,11 @@ export interface BestRoute {
   readonly attributesId: number;
 }
 
-/** The chosen route of every prefix of one family, by prefix id: 8 bytes each. */
+/** The chosen route of every prefix of one family, by prefix id: 6 bytes each. */
 export class LocRib {
   readonly #attributes: AttributeStore;
   readonly #attribute = new IdColumn();
-  readonly #peer = new IdColumn();
+  readonly #peer = new PeerColumn();
   #size = 0;
 
   constructor(attributes: AttributeStore) {

@@ -8,7 +8,7 @@ const initialCapacity = 1024;
  */
 export class PathColumns {
   prefix: Uint32Array = new Uint32Array(initialCapacity);
-  peer: Uint32Array = new Uint32Array(initialCapacity);
+  peer: Uint16Array = new Uint16Array(initialCapacity);
   attribute: Uint32Array = new Uint32Array(initialCapacity);
   /** The next path of the same prefix; of a number that is free the next one. */
   next: Uint32Array = new Uint32Array(initialCapacity);
@@ -56,7 +56,7 @@ export class PathColumns {
 
   #grow(capacity: number): void {
     this.prefix = grown(this.prefix, new Uint32Array(capacity));
-    this.peer = grown(this.peer, new Uint32Array(capacity));
+    this.peer = grown(this.peer, new Uint16Array(capacity));
     this.attribute = grown(this.attribute, new Uint32Array(capacity));
     this.next = grown(this.next, new Uint32Array(capacity));
     this.flags = grown(this.flags, new Uint8Array(capacity));

@@ -1,3 +1,4 @@
+import { isDraining } from "../../api/drain.ts";
 import type { Kind } from "../../api/resource-of-kind.ts";
 import type { Datastore } from "../../datastore/datastore.ts";
 import { runSyncer, type SyncerConfig } from "../../datastore/reflector.ts";
@@ -31,15 +32,21 @@ type Environment = Readonly<Record<string, string | undefined>>;
 interface Feed {
   readonly kinds: readonly Kind[];
   /** Whether the configuration asks for them. Once followed they are to the end. */
-  readonly isWanted: (resources: BgpResources, env: Environment) => boolean;
+  readonly isWanted: (resources: BgpResources, env: Environment, nodeName: string) => boolean;
 }
 
 const feeds: readonly Feed[] = [
   { kinds: bgpKinds, isWanted: () => true },
   {
     kinds: workloadKinds,
-    isWanted: ({ peers }) =>
-      [...peers.values()].some(({ spec }) => (spec.localWorkloadSelector ?? "") !== ""),
+    isWanted: ({ peers, nodes }, _, nodeName) => {
+      const node = nodes.get(nodeName);
+      const isDrained = node !== undefined && isDraining(node);
+      const peersWithPods = [...peers.values()].some(
+        ({ spec }) => (spec.localWorkloadSelector ?? "") !== "",
+      );
+      return isDrained || peersWithPods;
+    },
   },
   {
     kinds: serviceKinds,
@@ -157,7 +164,8 @@ export class DatastoreConfig {
   /** Only the first feed says whether others are wanted. */
   #askForFeeds(): void {
     for (const feed of this.#feeds) {
-      if (feed.isAsked || !feed.isWanted(this.#cache.resources, this.#env)) continue;
+      if (feed.isAsked || !feed.isWanted(this.#cache.resources, this.#env, this.#nodeName))
+        continue;
       feed.isAsked = true;
       feed.wanted.resolve();
     }

@@ -13,8 +13,6 @@ export type SpeakerEvent =
   /** `send` gave false: the peer's queue is full until its event "drained". */
   | { readonly kind: "blocked"; readonly name: string }
   | { readonly kind: "timerExpired"; readonly timer: SpeakerTimer }
-  /** This node is about to go, or stays after all: routes are told with GRACEFUL_SHUTDOWN. */
-  | { readonly kind: "drain"; readonly on: boolean }
   /** This start may be a restart: peers may still use what an earlier run has told them. First of all. */
   | { readonly kind: "restarted" }
   /** Answer to "flushSoon". */

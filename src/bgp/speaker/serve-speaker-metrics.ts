@@ -1,13 +1,15 @@
+import { errorMessage } from "../../lib/errors.ts";
+import type { Logger } from "../../lib/log.ts";
 import { type MetricsServerConfig, serveMetrics } from "../../lib/metrics.ts";
 import { ProcessMetrics } from "../../lib/process-metrics.ts";
-import type { Service } from "../../lib/service.ts";
+import { aborted, type Service } from "../../lib/service.ts";
 import { speakerMetrics } from "./metrics.ts";
 import type { RunningSpeaker } from "./run-speaker.ts";
 
-/** What the speaker and its process tell Prometheus. */
+/** What the speaker and its process tell Prometheus. That nobody can ask there is only logged. */
 export function serveSpeakerMetrics(
   config: MetricsServerConfig,
-  running: RunningSpeaker,
+  { running, log }: { readonly running: RunningSpeaker; readonly log: Logger },
   onListening?: (port: number) => void,
 ): Service {
   return async (signal) => {
@@ -15,6 +17,9 @@ export function serveSpeakerMetrics(
     const collect = () => [...speakerMetrics(running), ...own.collect()];
     try {
       await serveMetrics(config, collect, onListening)(signal);
+    } catch (error) {
+      log.error({ ...config, reason: errorMessage(error) }, "Cannot serve metrics");
+      await aborted(signal);
     } finally {
       own.close();
     }

@@ -85,11 +85,12 @@ export class SpeakerHost {
     if (this.#peers?.running.send(name, bytes) === false) this.post({ kind: "blocked", name });
   }
 
-  /** Takes a configured peer down with these words for it, until they are undefined. */
+  /** Takes a configured peer down with these words for it, until they are undefined: then it starts. */
   setShutdown(name: string, message: string | undefined): void {
     if (message === undefined) this.#shutdowns.delete(name);
     else this.#shutdowns.set(name, message);
     this.#configureRunning();
+    if (message === undefined) this.#peers?.running.start(name);
   }
 
   bfdStatus(): readonly BfdStatus[] {

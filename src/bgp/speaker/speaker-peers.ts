@@ -1,3 +1,4 @@
+import { invariant } from "../../lib/brand.ts";
 import { ipBits } from "../../lib/ip-addr.ts";
 import type { Prefix } from "../../lib/prefix.ts";
 import type { SpeakerPeer } from "../config/session.ts";
@@ -43,6 +44,8 @@ export class SpeakerPeers {
   add(peer: SpeakerPeer, prefix?: Prefix): void {
     let number = 1;
     while (this.#byNumber[number] !== undefined) number++;
+    // The RIBs keep it in two octets.
+    invariant(number <= 0xffff, "a speaker has at most 65,535 peers");
     const addressBits = ipBits(peer.config.address);
     const origin = prefix === undefined ? {} : { prefix };
     this.set({ number, peer, addressBits, routerId: 0, ...origin, ...importFilters(peer) });

@@ -4,12 +4,15 @@ import { InputError } from "../../lib/errors.ts";
 import { isIpAddr } from "../../lib/ip-addr.ts";
 import type { MetricsServerConfig } from "../../lib/metrics.ts";
 import type { Service } from "../../lib/service.ts";
+import { version } from "../../lib/version.ts";
 import { birdSocketFolder, serveBird } from "../bird-socket/serve-bird.ts";
 import { defaultControlPath } from "../control/control-path.ts";
 import { LogTail } from "../control/log-tail.ts";
 import { serveControl } from "../control/serve-control.ts";
 import type { RecordConfig } from "../record/recording.ts";
 import { DatastoreConfig, type DatastoreConfigDeps } from "./datastore-config.ts";
+import { nodeStatus } from "./node-status.ts";
+import { NodeStatusReporter } from "./report-node-status.ts";
 import { runSpeaker } from "./run-speaker.ts";
 import { serveSpeakerMetrics } from "./serve-speaker-metrics.ts";
 
@@ -41,13 +44,26 @@ export function runBgp(config: BgpConfig, deps: BgpDeps): Service {
   const routing = { kernel, ...routeRefreshMs(env) };
   const record = config.record && { record: config.record };
   return runSpeaker({ routing, clock, log, ...record }, (running) => {
-    const source = new DatastoreConfig(config, deps, (next) =>
-      running.host.post({ kind: "configured", config: next }),
-    );
+    const startedAt = clock.date();
+    let configuredAt = startedAt;
+    const source = new DatastoreConfig(config, deps, (next) => {
+      configuredAt = clock.date();
+      running.host.post({ kind: "configured", config: next });
+    });
+    const reporter = new NodeStatusReporter(config.nodeName, deps, (spec) => {
+      const { speaker, host } = running;
+      const times = { startedAt, configuredAt };
+      return nodeStatus(
+        spec,
+        { speaker, sessions: host.status(), version, ...times },
+        clock.date(),
+      );
+    });
     return [
       (signal) => source.run(signal),
+      (signal) => reporter.run(signal),
       (signal) => serveControl(statusPath, { running, tail, clock }, signal),
-      ...(metrics === undefined ? [] : [serveSpeakerMetrics(metrics, running)]),
+      ...(metrics === undefined ? [] : [serveSpeakerMetrics(metrics, { running, log })]),
       serveBird(birdFolder, { running, clock, log }),
     ];
   });

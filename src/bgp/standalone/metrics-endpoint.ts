@@ -1,19 +1,15 @@
-import { errorMessage } from "../../lib/errors.ts";
-import type { Logger } from "../../lib/log.ts";
 import type { MetricsServerConfig } from "../../lib/metrics.ts";
 import type { Service } from "../../lib/service.ts";
 
-/** Where Prometheus asks, as the file says it now. That nobody can ask there is logged. */
+/** Where Prometheus asks, as the file says it now. */
 export class MetricsEndpoint {
   readonly #serve: (config: MetricsServerConfig) => Service;
-  readonly #log: Logger;
   #key = "";
   #stop = new AbortController();
   #ended: Promise<void> = Promise.resolve();
 
-  constructor(serve: (config: MetricsServerConfig) => Service, log: Logger) {
+  constructor(serve: (config: MetricsServerConfig) => Service) {
     this.#serve = serve;
-    this.#log = log;
   }
 
   /** Moves to another address when that of before is free; undefined: none. */
@@ -25,21 +21,14 @@ export class MetricsEndpoint {
     this.#stop = new AbortController();
     const { signal } = this.#stop;
     const before = this.#ended;
-    this.#ended = before.then(() => this.#run(config, signal));
+    this.#ended = before.then(async () => {
+      if (config !== undefined && !signal.aborted) await this.#serve(config)(signal);
+    });
   }
 
   /** Settles when nobody can ask any more. */
   async close(): Promise<void> {
     this.#stop.abort();
     await this.#ended;
-  }
-
-  async #run(config: MetricsServerConfig | undefined, signal: AbortSignal): Promise<void> {
-    if (config === undefined || signal.aborted) return;
-    try {
-      await this.#serve(config)(signal);
-    } catch (error) {
-      this.#log.error({ ...config, reason: errorMessage(error) }, "Cannot serve metrics");
-    }
   }
 }

@@ -99,7 +99,7 @@ async function followFile(
   let last = first;
   const folder = dirname(config.path);
   observers.configure(first, folder);
-  const metrics = new MetricsEndpoint((where) => serveSpeakerMetrics(where, running), log);
+  const metrics = new MetricsEndpoint((where) => serveSpeakerMetrics(where, { running, log }));
   metrics.apply(first.metrics);
   running.host.post({ kind: "configured", config: first.config });
   deps.onReload(() => {

@@ -41,7 +41,7 @@ export const exabgp: Daemon = {
     },
     bfd: {
       url: "https://github.com/Exa-Networks/exabgp/issues/1037",
-      words: "does exabgp support BFD? [...] no, and not likely to ever be added.",
+      words: "TLDR; no. Longer version, no, and not likely to ever be added.",
     },
   },
   version: async () =>

@@ -21,9 +21,11 @@ export const gobgp: Daemon = {
   program,
   installsRoutes: false,
   cannot: {
+    // Its soft reset reads its own table again and asks nobody.
     "refresh-by-them": {
       url: "https://github.com/osrg/gobgp/blob/v3.10.0/docs/sources/policy.md#policy-and-soft-reset",
-      words: "reset the inbound routing table (aka soft reset in)",
+      words:
+        "When you change an import policy and reset the inbound routing table (aka soft reset in), a withdraw for a route rejected by the latest import policies will be sent",
     },
     bfd: {
       url: "https://github.com/osrg/gobgp/issues/2563",

@@ -14,7 +14,7 @@ import type {
 import { DaemonProcess, outputOf } from "./daemon-process.ts";
 
 const program = "/usr/sbin/bgpd";
-const manual = "https://man.openbsd.org/OpenBSD-7.2";
+const manual = "https://manpages.debian.org/bookworm/openbgpd";
 
 /** OpenBGPD. It is told of changes by a new configuration. */
 export const openbgpd: Daemon = {
@@ -25,21 +25,22 @@ export const openbgpd: Daemon = {
   cannot: {
     "extended-next-hop": {
       url: "https://github.com/openbgpd-portable/openbgpd-portable/issues/100",
-      words: "There is initial support for RFC8950 in the last release (of March 2025)",
+      words: "There is initial support for RFC8950 in the last release. [Written in March 2025]",
     },
     "they-restart": {
-      url: `${manual}/bgpd.conf.5`,
+      url: `${manual}/bgpd.conf.5.en.html`,
       words:
         "Currently only the End-of-RIB marker is supported and announced by the restart capability.",
+    },
+    // Fixed in January 2023: 7.7 is of November 2022. "announce enhanced refresh yes" does not help.
+    "refresh-by-us": {
+      url: "https://github.com/openbgpd-portable/openbgpd-portable/issues/46",
+      words: "route refresh messages are discarded unexpectedly by OpenBGPD",
     },
     // OpenBSD's kernel speaks it, bgpd does not.
     bfd: {
       url: "https://www.openbsd.org/papers/asiabsdcon2017-bfd-paper.pdf",
       words: "BFD is a protocol that exists outside of existing routing protocols",
-    },
-    "refresh-by-us": {
-      url: "https://github.com/openbgpd-portable/openbgpd-portable/issues/46",
-      words: "route refresh messages are discarded unexpectedly by OpenBGPD [...] a regression",
     },
   },
   // To stderr: "OpenBGPD 7.7".

@@ -125,7 +125,9 @@ describe("tables()", () => {
     BIRD: ms(257.4, 300, 200),
     "FRR-10": ms(106),
     GoBGP: [{ limitMs: 120_000, error: "late" }],
-    tortie: [{ ms: 53, loopBlockMs: 60, silenceMs: 9001, losses: 1, loadBusy: 0.5 }],
+    tortie: [
+      { ms: 53, loopBlockMs: 60, loopWorkMs: 40, silenceMs: 9001, losses: 1, loadBusy: 0.5 },
+    ],
   };
 
   test("has a row's cells, its limit and its verdict", () => {
@@ -143,7 +145,7 @@ describe("tables()", () => {
 
   test("marks a blocked event loop, a late keepalive and a lost session", () => {
     const text = tables(resultsOf(reflect, lines));
-    assert.match(text, /\| \*\*60\*\* \| \*\*9,001\*\* \| \*\*1\*\* \| 50 % \|/);
+    assert.match(text, /\| \*\*60\*\* \| 40 \| \*\*9,001\*\* \| \*\*1\*\* \| 50 % \|/);
   });
 
   test("marks a row that does not count on two cores", () => {

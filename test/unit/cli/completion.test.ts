@@ -34,6 +34,9 @@ test("bash completes verbs, kinds and options", () => {
     "merge",
     "json",
   ]);
+  assert.deepEqual(complete("tortie", "bgp", "why"), ["why", "why-not"]);
+  assert.deepEqual(complete("tortie", "bgp", "shutdown", "--mes"), ["--message"]);
+  assert.deepEqual(complete("tortie", "node", ""), ["status"]);
   assert.deepEqual(complete("tortie", "apply", "ipp"), [""]);
   assert.deepEqual(complete("tortie", "lab", ""), [""]);
 });

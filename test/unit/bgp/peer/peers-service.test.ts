@@ -135,6 +135,21 @@ suite("createPeers", () => {
     assert.deepEqual([kinds(a), kinds(b)], [[], []]);
   });
 
+  test("start() lets a damped peer connect at once, and forgives it", () => {
+    const world = new World();
+    const [a, b] = [world.speaker(addressA), world.speaker(addressB)];
+    a.peers.configure([peer(a, b, { remoteAs: 65000 as Asn })]);
+    b.peers.configure([peer(b, a, { passive: true })]);
+    world.pass(300);
+    const attempts = () => world.network.attempts.get(addressA) ?? 0;
+    const before = attempts();
+    a.peers.start("Mesh_10.0.0.2");
+    assert.equal(attempts(), before + 1);
+    world.pass(2);
+    assert.ok(attempts() >= before + 3, "tried again soon");
+    a.peers.start("nobody");
+  });
+
   test("a connection of no peer gets Cease/Connection Rejected", () => {
     const world = new World();
     const [a, b] = [world.speaker(addressA), world.speaker(addressB)];

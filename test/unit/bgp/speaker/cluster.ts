@@ -17,7 +17,7 @@ export interface ClusterSketch {
   readonly blocks?: Readonly<Record<string, string | readonly [string, AffinityState]>>;
   readonly configurations?: Readonly<Record<string, BGPConfigurationSpec>>;
   readonly peers?: Readonly<Record<string, BGPPeerSpec>>;
-  /** Of BGPPeers. */
+  /** Of BGPPeers and Nodes. */
   readonly annotations?: Readonly<Record<string, Readonly<Record<string, string>>>>;
   readonly filters?: Readonly<Record<string, BGPFilterSpec>>;
   readonly workloads?: readonly WorkloadEndpoint[];
@@ -30,7 +30,10 @@ export function cluster(sketch: ClusterSketch): BgpResources {
   const { nodes, labels = {}, pools = [{ cidr: "10.244.0.0/16" }], blocks = {} } = sketch;
   return {
     nodes: mapOf(nodes, (name, bgp) =>
-      resource("Node", name, bgp === undefined ? {} : { bgp }, labels[name]),
+      annotated(
+        resource("Node", name, bgp === undefined ? {} : { bgp }, labels[name]),
+        sketch.annotations?.[name] ?? {},
+      ),
     ),
     pools: mapOf(Object.fromEntries(pools.entries()), (name, spec) =>
       resource("IPPool", `pool${name}`, spec),

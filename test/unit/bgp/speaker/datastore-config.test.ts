@@ -182,3 +182,26 @@ test("logSeverityScreen sets the level of the log, and its absence gives the own
   assert.equal(source.log.level, "silent");
   await source.stop();
 });
+
+test("A node that is drained follows its own workloads, and announces only blocks that hold one", async () => {
+  const block = (cidr: string) =>
+    v3("BlockAffinity", cidr.replaceAll(/[./]/g, "-"), { node: "a", cidr, state: "confirmed" });
+  const source = new Source([
+    block("10.244.1.0/26"),
+    block("10.244.2.0/26"),
+    endpoint("one", "a", "10.244.1.5/32"),
+    endpoint("two", "b", "10.244.2.5/32"),
+  ]);
+  await source.pass(1000);
+  assert.deepEqual(source.last.originated, ["10.244.1.0/26", "10.244.2.0/26"]);
+  const read = await source.datastore.get<"Node">({ kind: "Node", name: "a" });
+  const metadata = { ...read.metadata, annotations: { "tortie.dev/drain": "true" } };
+  await source.datastore.update<"Node">({ ...read, metadata });
+  await source.pass(1000);
+  assert.equal(source.last.draining, true);
+  assert.deepEqual(source.last.originated, ["10.244.1.0/26"]);
+  await source.datastore.delete({ kind: "WorkloadEndpoint", name: "one", namespace: "default" });
+  await source.pass(1000);
+  assert.deepEqual(source.last.originated, []);
+  await source.stop();
+});

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
+import { pino } from "pino";
 import { serveSpeakerMetrics } from "../../../../src/bgp/speaker/serve-speaker-metrics.ts";
 import { pack } from "../../../support/packed-prefixes.ts";
 import { parsePrometheusText, type Sample } from "../../../support/prometheus-text.ts";
+import { waitFor } from "../../../support/wait-for.ts";
 import { FakeRunning, secretNeighbor } from "../control/running.ts";
 
 const running = new FakeRunning([
@@ -10,6 +12,8 @@ const running = new FakeRunning([
   { address: "10.0.0.3", asn: 64512 },
   { address: "fd00::2", asn: 64512, config: { families: [6] } },
 ]);
+const logged: string[] = [];
+const log = pino({}, { write: (line: string) => logged.push(line) });
 const stop = new AbortController();
 let served: Promise<void>;
 let port = 0;
@@ -34,7 +38,7 @@ before(async () => {
   running.post({ kind: "peer", event: { kind: "update", name: "Static_10_0_0_2", update } });
   await new Promise<void>((resolve) => {
     const config = { address: "127.0.0.1", port: 0 };
-    served = serveSpeakerMetrics(config, running, (bound) => {
+    served = serveSpeakerMetrics(config, { running, log }, (bound) => {
       port = bound;
       resolve();
     })(stop.signal);
@@ -78,6 +82,16 @@ describe("what Prometheus is told", () => {
     assert.ok((value("nodejs_eventloop_lag_max_seconds") ?? -1) >= 0);
     assert.ok((value("process_resident_memory_bytes") ?? 0) > 1_000_000);
     assert.ok((value("process_cpu_seconds_total") ?? 0) > 0);
+  });
+
+  test("where it cannot listen, that is logged and nothing ends", async () => {
+    const own = new AbortController();
+    const config = { address: "127.0.0.1", port };
+    const refused = serveSpeakerMetrics(config, { running, log })(own.signal);
+    await waitFor(() => logged.length > 0);
+    assert.match(logged[0] ?? "", /EADDRINUSE.*Cannot serve metrics/);
+    own.abort();
+    await refused;
   });
 
   test("nothing else is answered", async () => {

@@ -52,6 +52,24 @@ export class Host {
     this.post({ kind: "peer", event: { kind: "dynamicAdded", config, prefix } });
   }
 
+  /** The session of a configured peer is there, whoever is at the other end. */
+  establish(name: string): void {
+    const peer = this.peers.find((each) => each.name === name);
+    assert.ok(peer !== undefined, name);
+    const negotiated = {
+      holdSeconds: 90,
+      keepaliveSeconds: 30,
+      families: [4] as const,
+      fourOctetAs: true,
+      routeRefresh: true,
+      peerRouterId: 1,
+      peerAs: peer.remoteAs,
+      localAddress: this.address,
+      peerAddress: peer.address,
+    };
+    this.post({ kind: "peer", event: { kind: "established", name, negotiated } });
+  }
+
   /** "via GATEWAY", "blackhole", or undefined. */
   routeTo(prefix: string): string | undefined {
     const route = this.routes.get(parsePrefix(prefix));

@@ -164,13 +164,15 @@ test("A node that drains is routed around, and used again when it stays after al
   });
   const [one, away] = [network.host("one"), network.host("away")];
   assert.equal(away.routeTo(prefix), "via 192.168.1.1");
-  one.post({ kind: "drain", on: true });
+  const { config } = one.speaker;
+  assert.ok(config !== undefined);
+  one.post({ kind: "configured", config: { ...config, draining: true } });
   network.settle();
   assert.equal(away.routeTo(prefix), "via 192.168.1.2");
   const [drained] =
     why(away.speaker, prefix)?.paths.filter(({ verdict }) => verdict === "lost") ?? [];
   assert.deepEqual([drained?.attributes.communities, drained?.by], [[0xffff0000], "local-pref"]);
-  one.post({ kind: "drain", on: false });
+  one.post({ kind: "configured", config });
   network.settle();
   assert.equal(away.routeTo(prefix), "via 192.168.1.1");
 });
