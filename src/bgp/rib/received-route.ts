@@ -1,6 +1,7 @@
 import type { IpAddr } from "../../lib/ip-addr.ts";
+import { octetsOf } from "../wire/address-memo.ts";
 import type { UpdateMessage } from "../wire/message.ts";
-import { internalOnly, plainCodes } from "../wire/plain-update.ts";
+import { internalOnly, nextHopAt, plainCodes } from "../wire/plain-update.ts";
 import { nextHopAttribute } from "../wire/route-bytes.ts";
 import type { AttributeStore } from "./attribute-store.ts";
 
@@ -30,8 +31,10 @@ export function internReceived(
     const seen = plainCodes(raw, 0, raw.length);
     const isPlain = seen >= 0 && !(from.external && (seen & internalOnly) !== 0);
     const hasNextHop = (seen & (1 << nextHopCode)) !== 0;
-    if (isPlain && hasNextHop !== nextHop.includes(":")) {
-      return hasNextHop ? store.internBytes(raw) : internWith(store, raw, nextHop);
+    if (isPlain && !hasNextHop && nextHop.includes(":")) return internWith(store, raw, nextHop);
+    // Prefixes of MP_REACH_NLRI have its next hop, whatever NEXT_HOP says (RFC 4760 section 3).
+    if (isPlain && hasNextHop && hasOctets(raw, nextHopAt(raw, 0, raw.length), octetsOf(nextHop))) {
+      return store.internBytes(raw);
     }
   }
   const { attributes } = update;
@@ -46,4 +49,11 @@ function internWith(store: AttributeStore, raw: Uint8Array, nextHop: IpAddr): nu
   joined.set(raw);
   joined.set(attribute, raw.length);
   return store.internBytes(joined, length);
+}
+
+/** NEXT_HOP is 4 octets long: an IPv6 next hop is another. */
+function hasOctets(raw: Uint8Array, at: number, octets: Uint8Array): boolean {
+  if (octets.length !== 4) return false;
+  for (let index = 0; index < 4; index++) if (raw[at + index] !== octets[index]) return false;
+  return true;
 }

@@ -1,4 +1,4 @@
-import { type IpAddr, type IpFamily, ipFromBytes } from "../../lib/ip-addr.ts";
+import { type IpFamily, ipFromBytes } from "../../lib/ip-addr.ts";
 import { decodePathAttributes } from "./attributes.ts";
 import type { DecodeContext } from "./context.ts";
 import { maxMessageLength } from "./header.ts";
@@ -90,7 +90,8 @@ class PlainUpdate implements UpdateMessage, PlainRoutes {
       words: words.slice(0, count),
       lengths: lengths.slice(0, count),
     };
-    return [{ prefixes, nextHop: this.#nextHop() }];
+    const at = nextHopAt(this.buffer, this.start, this.end);
+    return [{ prefixes, nextHop: ipFromBytes(this.buffer.subarray(at, at + 4)) }];
   }
 
   get rawAttributes(): Uint8Array {
@@ -99,13 +100,6 @@ class PlainUpdate implements UpdateMessage, PlainRoutes {
 
   get attributes(): PathAttributes {
     return decodePathAttributes(this.rawAttributes, this.#context);
-  }
-
-  #nextHop(): IpAddr {
-    let at = this.start;
-    while (at < this.end && this.buffer[at + 1] !== code.nextHop) at = endOf(this.buffer, at);
-    const end = endOf(this.buffer, at);
-    return ipFromBytes(this.buffer.subarray(end - 4, end));
   }
 }
 
@@ -127,6 +121,13 @@ export function plainCodes(bytes: Uint8Array, start: number, end: number): numbe
     seen |= bit;
   }
   return seen;
+}
+
+/** Where a plain attribute field has the value of its NEXT_HOP. */
+export function nextHopAt(bytes: Uint8Array, start: number, end: number): number {
+  let at = start;
+  while (at < end && bytes[at + 1] !== code.nextHop) at = endOf(bytes, at);
+  return endOf(bytes, at) - 4;
 }
 
 function isPlainValue(bytes: Uint8Array, attribute: number, at: number, end: number): boolean {
