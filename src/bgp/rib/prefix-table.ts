@@ -22,9 +22,9 @@ const idMask = 0xffffff;
  * A hot path (measured with one million prefixes on Node 24: open addressing over typed arrays 48 to
  * 89 million inserts/s and 19 bytes a route, a Map of strings to objects 1.2 million and 181 bytes;
  * here, with ids between and growing from 1024 slots, 13 million inserts/s and 44 million lookups/s).
- * The hash keeps neighbors beside each other, as pod blocks come in runs. Where ranges of several
- * lengths pile up so that a probe takes over 64 steps, the table turns to a mixing hash for good. It is in
- * 256 parts that grow each on its own, as to enlarge all at once would hold up the event loop for 70 ms.
+ * The hash keeps neighbors beside each other, as pod blocks come in runs. The table is in 256 parts that
+ * grow each on its own, as to enlarge all at once would hold up the event loop for 70 ms. Where ranges of
+ * several lengths pile up so that a probe takes over 64 steps, a part turns to a mixing hash for good.
  */
 export class PrefixTable {
   readonly family: IpFamily;
@@ -45,7 +45,8 @@ export class PrefixTable {
   readonly #free: number[] = [];
   #idEnd = 0;
   #size = 0;
-  #mixing = false;
+  /** 1: the part places by a mixing hash. */
+  readonly #mixing = new Uint8Array(partCount);
   /**
    * Greatest distance of an entry from its home, by part. Runs of neighbors fill long stretches without a
    * gap: neither a search for what is not there nor a removal may walk to their end.
@@ -99,7 +100,8 @@ export class PrefixTable {
     this.#used[id] = 1;
     this.#size++;
     this.#insert(id, hash);
-    if ((this.#reaches[partOf(hash)] as number) > maxReach && !this.#mixing) this.#mix();
+    const part = partOf(hash);
+    if ((this.#reaches[part] as number) > maxReach && this.#mixing[part] === 0) this.#mix(part);
     return id;
   }
 
@@ -109,13 +111,13 @@ export class PrefixTable {
     const part = partOf(hash);
     const slots = this.#parts[part] as Uint32Array;
     const mask = slots.length - 1;
-    let hole = homeOf(hash) & mask;
+    let hole = this.#home(hash, part) & mask;
     while (((slots[hole] as number) & idMask) !== id + 1) hole = (hole + 1) & mask;
     for (let at = (hole + 1) & mask; slots[at] !== 0; at = (at + 1) & mask) {
       const gap = (at - hole) & mask;
       if (gap > (this.#reaches[part] as number)) break;
       const other = ((slots[at] as number) & idMask) - 1;
-      const home = homeOf(this.#hash(this.#words, this.#lengths, other)) & mask;
+      const home = this.#home(this.#hash(this.#words, this.#lengths, other), part) & mask;
       // An entry that is nearer to its home than to the hole would lie before its home there.
       if (((at - home) & mask) < gap) continue;
       slots[hole] = slots[at] as number;
@@ -141,6 +143,10 @@ export class PrefixTable {
     return unpackPrefix(this.packed, id);
   }
 
+  isUsed(id: number): boolean {
+    return this.#used[id] === 1;
+  }
+
   /** Every id in use, ascending. The table may lose ids during the walk. */
   *ids(): Generator<number> {
     for (let id = 0; id < this.#idEnd; id++) if (this.#used[id] === 1) yield id;
@@ -152,7 +158,7 @@ export class PrefixTable {
     const mask = slots.length - 1;
     const tag = tagOf(hash);
     const reach = this.#reaches[part] as number;
-    let slot = homeOf(hash) & mask;
+    let slot = this.#home(hash, part) & mask;
     for (let distance = 0; distance <= reach; distance++) {
       const entry = slots[slot] as number;
       if (entry === 0) return -1;
@@ -178,7 +184,7 @@ export class PrefixTable {
     const part = partOf(hash);
     const slots = this.#parts[part] as Uint32Array;
     const mask = slots.length - 1;
-    const home = homeOf(hash) & mask;
+    const home = this.#home(hash, part) & mask;
     let slot = home;
     while (slots[slot] !== 0) slot = (slot + 1) & mask;
     slots[slot] = tagOf(hash) | (id + 1);
@@ -187,23 +193,22 @@ export class PrefixTable {
   }
 
   #enlarge(part: number): void {
+    this.#placeAnew(part, (this.#parts[part] as Uint32Array).length * 2);
+  }
+
+  /** Turns a part to a mixing hash. */
+  #mix(part: number): void {
+    this.#mixing[part] = 1;
+    this.#placeAnew(part, (this.#parts[part] as Uint32Array).length);
+  }
+
+  #placeAnew(part: number, capacity: number): void {
     const before = this.#parts[part] as Uint32Array;
-    this.#parts[part] = new Uint32Array(before.length * 2);
+    this.#parts[part] = new Uint32Array(capacity);
     this.#reaches[part] = 0;
     for (let slot = 0; slot < before.length; slot++) {
       const id = ((before[slot] as number) & idMask) - 1;
       if (id >= 0) this.#place(id, this.#hash(this.#words, this.#lengths, id));
-    }
-  }
-
-  /** Places every id anew by a mixing hash. */
-  #mix(): void {
-    this.#mixing = true;
-    this.#sizes.fill(0);
-    this.#reaches.fill(0);
-    for (let part = 0; part < partCount; part++) this.#parts[part] = new Uint32Array(initialSlots);
-    for (let id = 0; id < this.#idEnd; id++) {
-      if (this.#used[id] === 1) this.#insert(id, this.#hash(this.#words, this.#lengths, id));
     }
   }
 
@@ -232,13 +237,11 @@ export class PrefixTable {
     }
     const tail = length & 31;
     const number = tail === 0 ? last : last >>> (32 - tail);
-    let hash = (number + upper + Math.imul(length, 0x9e3779b1)) | 0;
-    if (this.#mixing) {
-      hash = Math.imul(hash ^ (hash >>> 16), 0x7feb352d);
-      hash = Math.imul(hash ^ (hash >>> 15), 0x846ca68b);
-      hash ^= hash >>> 16;
-    }
-    return hash;
+    return (number + upper + Math.imul(length, 0x9e3779b1)) | 0;
+  }
+
+  #home(hash: number, part: number): number {
+    return this.#mixing[part] === 0 ? homeOf(hash) : mixed(hash);
   }
 
   #newId(): number {
@@ -263,6 +266,12 @@ function partOf(hash: number): number {
 /** Where a prefix belongs in its part: neighbors are side by side. */
 function homeOf(hash: number): number {
   return (hash & ((1 << runBits) - 1)) | ((hash >>> (runBits + partBits)) << runBits);
+}
+
+function mixed(hash: number): number {
+  let mix = Math.imul(hash ^ (hash >>> 16), 0x7feb352d);
+  mix = Math.imul(mix ^ (mix >>> 15), 0x846ca68b);
+  return mix ^ (mix >>> 16);
 }
 
 function tagOf(hash: number): number {
