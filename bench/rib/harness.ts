@@ -21,7 +21,7 @@ const decodeContext = { fourOctetAs: true, external: false, families };
 
 /** A speaker without sockets: bytes in, bytes out, and how long it would hold the event loop. */
 export class Harness {
-  readonly #speaker = new Speaker();
+  readonly #speaker = new Speaker({ now: () => performance.now() });
   readonly #splitters = new Map<string, FrameSplitter>();
   readonly #received = new Map<string, number>();
   #flushAsked = false;

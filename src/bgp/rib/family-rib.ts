@@ -48,6 +48,8 @@ export class FamilyRib {
   readonly #attributes: AttributeStore;
   readonly #dirty = new IdSet();
   readonly #memo = new DecisionMemo();
+  /** `markAll` has come to this prefix. */
+  #markAt = Number.POSITIVE_INFINITY;
 
   constructor(family: IpFamily, attributes: AttributeStore) {
     this.family = family;
@@ -58,7 +60,7 @@ export class FamilyRib {
   }
 
   get isDirty(): boolean {
-    return this.#dirty.size > 0 || this.adjIn.isMarked;
+    return this.#dirty.size > 0 || this.adjIn.isMarked || this.#markAt < this.table.idEnd;
   }
 
   /** Takes all prefixes of one announcement. Takes over one reference to the attributes. */
@@ -108,7 +110,7 @@ export class FamilyRib {
 
   /** All prefixes are to be decided again. */
   markAll(): void {
-    for (const prefixId of this.table.ids()) this.#dirty.add(prefixId);
+    this.#markAt = 0;
   }
 
   /**
@@ -121,6 +123,7 @@ export class FamilyRib {
     onDecided: (prefixIds: Uint32Array, at: Run, decision: Decision) => void,
   ): Uint32Array {
     this.adjIn.sweep(limit, (prefixId) => this.#dirty.add(prefixId));
+    this.#markMore(limit);
     const prefixIds = this.#dirty.take(limit);
     const at = { start: 0, end: 0 };
     while (at.start < prefixIds.length) {
@@ -161,9 +164,21 @@ export class FamilyRib {
   sweep(prefixIds: Uint32Array): void {
     for (let i = 0; i < prefixIds.length; i++) {
       const prefixId = prefixIds[i] as number;
-      if (!this.adjIn.hasPaths(prefixId)) this.table.remove(prefixId);
+      // Of several batches that are swept together two may have the same prefix.
+      if (!this.adjIn.hasPaths(prefixId) && this.table.isUsed(prefixId)) {
+        this.table.remove(prefixId);
+      }
     }
     if (!this.isDirty) this.adjIn.reclaim();
+  }
+
+  #markMore(limit: number): void {
+    const { table } = this;
+    const end = Math.min(table.idEnd, this.#markAt + limit);
+    for (; this.#markAt < end; this.#markAt++) {
+      if (table.isUsed(this.#markAt)) this.#dirty.add(this.#markAt);
+    }
+    if (this.#markAt >= table.idEnd) this.#markAt = Number.POSITIVE_INFINITY;
   }
 
   /** Every prefix with this path alone fares the same. */

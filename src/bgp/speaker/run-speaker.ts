@@ -42,7 +42,7 @@ export function runSpeaker(
 ): Service {
   return async (signal) => {
     const { clock, log, routing } = deps;
-    const speaker = new Speaker();
+    const speaker = new Speaker({ now: () => clock.now() });
     const startedAt = clock.date().toISOString();
     const recording = deps.record && new Recording(deps.record, { clock, log });
     const hostWith = (fib: SpeakerHostDeps["fib"]) => {

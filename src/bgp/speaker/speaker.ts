@@ -19,8 +19,11 @@ import { PeerSessions } from "./peer-sessions.ts";
 import { Retirement } from "./retirement.ts";
 import { type PeerState, SpeakerPeers } from "./speaker-peers.ts";
 
-/** Prefixes that one flush decides, or puts into a new group: some ms of work (measured: 0.3 us each). */
+/** Prefixes that one flush decides at most, or puts into a new group: some ms of work. */
 const flushSlice = 10_000;
+/** It ends sooner where deciding takes this long: after so many prefixes it is looked at. */
+const decideMs = 8;
+const decideStep = 500;
 
 /** The RIB of one family and what is exported of it. */
 export interface FamilyState {
@@ -29,8 +32,8 @@ export interface FamilyState {
 }
 
 /**
- * The core of a speaker: events in, effects out. No clock, socket or log; the RIBs behind it are
- * changed in place. Own routes are told at once; routes of others as they come: nothing waits for
+ * The core of a speaker: events in, effects out. No socket or log, and a clock only to cut work into
+ * slices, which change nothing in the end; the RIBs behind it are changed in place. Own routes are told at once; routes of others as they come: nothing waits for
  * End-of-RIB but the removal of what an earlier run left in the kernel.
  */
 export class Speaker {
@@ -41,13 +44,16 @@ export class Speaker {
   config: SpeakerConfig | undefined;
   #programs = true;
   #flushAsked = false;
+  readonly #now: () => number;
   readonly #effects = new EffectQueue();
   readonly #convergence = new Convergence(this.#effects);
   readonly #roster = new PeerRoster(this.peers);
   readonly #sessions: PeerSessions;
   readonly #retirement: Retirement;
 
-  constructor() {
+  /** `now`: in ms. Absent: slices are of a fixed size. */
+  constructor({ now = () => 0 }: { readonly now?: () => number } = {}) {
+    this.#now = now;
     const state = (family: IpFamily): FamilyState => {
       const rib = new FamilyRib(family, this.attributes);
       const { attributes, peers, forwarding } = this;
@@ -242,9 +248,22 @@ export class Speaker {
     this.#askFlush(true);
   }
 
-  #flushFamily({ rib, groups }: FamilyState, routes: Map<Prefix, KernelRoute | undefined>): void {
-    const decided = rib.decideDirty(
-      flushSlice,
+  #flushFamily(state: FamilyState, routes: Map<Prefix, KernelRoute | undefined>): void {
+    const { rib, groups } = state;
+    const untilMs = this.#now() + decideMs;
+    const decided: Uint32Array[] = [];
+    for (let left = flushSlice; left > 0 && rib.isDirty; left -= decideStep) {
+      decided.push(this.#decide(state, routes));
+      if (this.#now() >= untilMs) break;
+    }
+    this.#effects.send(groups.flush(flushSlice));
+    this.forwarding.endBatch();
+    for (const prefixIds of decided) rib.sweep(prefixIds);
+  }
+
+  #decide({ rib, groups }: FamilyState, routes: Map<Prefix, KernelRoute | undefined>): Uint32Array {
+    return rib.decideDirty(
+      decideStep,
       (stored, prefixId) => this.forwarding.judge(rib, prefixId, stored),
       (prefixIds, at, decision) => {
         if (this.#programs) {
@@ -256,9 +275,6 @@ export class Speaker {
         groups.export(prefixIds, at, decision.best);
       },
     );
-    this.#effects.send(groups.flush(flushSlice));
-    this.forwarding.endBatch();
-    rib.sweep(decided);
   }
 
   #askFlush(continues = false): void {
