@@ -107,7 +107,7 @@ suite("sessions with BIRD", { skip: cannotRunBird(), concurrency: false }, () =>
     const agent = tortie(t, { holdSeconds: 3 });
     await waitFor(() => agent.find("established"), { what: "the session" });
     birdB.pause();
-    const down = await waitFor(() => agent.find("down"), { what: "the end", timeoutMs: 6000 });
+    const down = await waitFor(() => agent.find("down"), { what: "the end" });
     assert.deepEqual(down, { kind: "down", text: "Hold timer expired", graceful: false });
     birdB.resume();
     await waitFor(() => agent.reports.filter(({ kind }) => kind === "established").length === 2, {
