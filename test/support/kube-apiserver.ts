@@ -239,7 +239,12 @@ export class KubeApiServer {
     type = "application/json",
   ): Promise<{ readonly status: number; readonly text: string }> {
     const content = body === undefined ? undefined : JSON.stringify(body);
-    const headers = { Authorization: `Bearer ${this.#tokens.admin}`, "Content-Type": type };
+    const headers = {
+      Authorization: `Bearer ${this.#tokens.admin}`,
+      "Content-Type": type,
+      // Node leaves it out for DELETE.
+      "Content-Length": Buffer.byteLength(content ?? ""),
+    };
     const options = { method, headers, agent: this.#agent, rejectUnauthorized: false };
     return await new Promise((resolve, reject) => {
       request(`${this.endpoint}${path}`, options, (response) => {

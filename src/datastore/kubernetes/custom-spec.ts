@@ -1,9 +1,10 @@
 import type { Kind } from "../../api/resource-of-kind.ts";
 import { withBigSequences } from "../stored-metadata.ts";
+import type { ApiGroup } from "./collections.ts";
 
 /**
- * Specs of IPAM's kinds in `crd.projectcalico.org/v1`, which differ from v3's (facts 2.3, 2.7). The CRDs
- * require fields that a resource of ours leaves out when they say nothing.
+ * Specs of IPAM's kinds as CRDs have them (facts 2.3, 2.7): they require fields that a resource of ours
+ * leaves out when they say nothing.
  */
 
 type Json = Record<string, unknown>;
@@ -15,7 +16,7 @@ export const softDeletedKinds: ReadonlySet<Kind> = new Set([
   "IPAMHandle",
 ] satisfies Kind[]);
 
-export function specToStore(kind: Kind, spec: Json): Json {
+export function specToStore(kind: Kind, spec: Json, apiGroup: ApiGroup): Json {
   switch (kind) {
     case "IPAMBlock":
       return {
@@ -24,7 +25,11 @@ export function specToStore(kind: Kind, spec: Json): Json {
         strictAffinity: spec["strictAffinity"] ?? false,
       };
     case "BlockAffinity":
-      return { ...spec, deleted: String(spec["deleted"] ?? false) };
+      return {
+        ...spec,
+        deleted:
+          apiGroup === "crd.projectcalico.org/v1" ? String(isDeleted(spec)) : isDeleted(spec),
+      };
     case "IPAMHandle":
       return { ...spec, deleted: spec["deleted"] ?? false };
     default:

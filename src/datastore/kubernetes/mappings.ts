@@ -105,9 +105,7 @@ function customMapping(kind: CustomKind, apiGroup: ApiGroup): Mapping {
           translated && !isIpam
             ? metadataToStore(kind, resource.metadata)
             : writtenMetadata(resource.metadata),
-        spec: translated
-          ? specToStore(kind, resource.spec as Record<string, unknown>)
-          : resource.spec,
+        spec: specToStore(kind, resource.spec as Record<string, unknown>, apiGroup),
       }),
     },
   };
