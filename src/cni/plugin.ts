@@ -1,4 +1,6 @@
 import { readFileSync } from "node:fs";
+import { constants } from "node:os";
+import { isErrno } from "../kernel/netlink/netlink-error.ts";
 import { closeNetns, openNetns } from "../kernel/netns.ts";
 import { connectUnix, type UnixConnection } from "../kernel/unix-socket.ts";
 import { errorMessage } from "../lib/errors.ts";
@@ -55,7 +57,7 @@ async function call(env: NodeJS.ProcessEnv): Promise<CniAnswer> {
     const connection = connectUnix(env["TORTIE_CNI_SOCKET"] ?? defaultSocketPath);
     try {
       const signal = AbortSignal.timeout(answerTimeoutMs);
-      await connection.write(request, signal, netns);
+      await connection.write(request, signal, netns).catch(unlessRefused);
       connection.endWriting();
       return decodeAnswer(await readAll(connection, signal));
     } finally {
@@ -64,6 +66,11 @@ async function call(env: NodeJS.ProcessEnv): Promise<CniAnswer> {
   } finally {
     if (netns !== undefined) closeNetns(netns);
   }
+}
+
+/** An agent that refuses us may have answered and closed before it read anything: its answer says why. */
+function unlessRefused(error: unknown): void {
+  if (!isErrno(error, constants.errno.EPIPE)) throw error;
 }
 
 /** We run in the host's mount namespace: we may open what the runtime named. */

@@ -49,7 +49,7 @@ export function runMatrix(daemon: Daemon): void {
     for (const [id, title] of Object.entries(rowTitles) as [RowId, string][]) {
       const row = rows[id];
       if (daemon.cannot[id] !== undefined) continue;
-      test(title, async (t) => {
+      test(`${daemon.name}: ${title}`, async (t) => {
         const lab = await Lab.make(daemon, `${daemon.name.slice(0, 2)}${id}`.toLowerCase());
         try {
           await row(lab);

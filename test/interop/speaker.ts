@@ -11,6 +11,9 @@ import { DaemonProcess } from "../support/daemons/daemon-process.ts";
 
 const program = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
 
+/** As in bin/tortie: there are hundreds of starts. */
+const compileCache = fileURLToPath(new URL("../../build/compile-cache", import.meta.url));
+
 /** speaker.yaml as an object: docs/bgp-config.md has the keys. */
 export type SpeakerYaml = Readonly<Record<string, unknown>>;
 
@@ -43,7 +46,10 @@ export class TestSpeaker {
 
   revive(): void {
     const words = [process.execPath, program, "bgp", "--config", this.#file];
-    this.#process = new DaemonProcess(this.#namespace, words, { TORTIE_RUN_DIR: this.#folder });
+    this.#process = new DaemonProcess(this.#namespace, words, {
+      TORTIE_RUN_DIR: this.#folder,
+      NODE_COMPILE_CACHE: compileCache,
+    });
   }
 
   async reload(config: SpeakerYaml, password?: string): Promise<void> {

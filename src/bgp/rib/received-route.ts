@@ -1,4 +1,5 @@
 import type { IpAddr } from "../../lib/ip-addr.ts";
+import { octetsOf } from "../wire/address-memo.ts";
 import type { UpdateMessage } from "../wire/message.ts";
 import { nextHopAttribute } from "../wire/route-bytes.ts";
 import type { AttributeStore } from "./attribute-store.ts";
@@ -18,6 +19,8 @@ const nextHopCode = 3;
 const extendedLength = 0x10;
 
 let joined = new Uint8Array(1024);
+/** Where plainCodes() has found the value of NEXT_HOP. */
+let nextHopAt = 0;
 
 /**
  * Id of the attributes of one announcement, with one reference for the caller. Octets that mean what
@@ -35,8 +38,10 @@ export function internReceived(
     const seen = plainCodes(raw);
     const isPlain = seen >= 0 && !(from.external && (seen & internalOnly) !== 0);
     const hasNextHop = (seen & (1 << nextHopCode)) !== 0;
-    if (isPlain && hasNextHop !== nextHop.includes(":")) {
-      return hasNextHop ? store.internBytes(raw) : internWith(store, raw, nextHop);
+    if (isPlain && !hasNextHop && nextHop.includes(":")) return internWith(store, raw, nextHop);
+    // Prefixes of MP_REACH_NLRI have its next hop, whatever NEXT_HOP says (RFC 4760 section 3).
+    if (isPlain && hasNextHop && hasOctets(raw, nextHopAt, octetsOf(nextHop))) {
+      return store.internBytes(raw);
     }
   }
   const { attributes } = update;
@@ -68,12 +73,20 @@ function plainCodes(raw: Uint8Array): number {
     if (plainFlags[code] !== (flags & ~extendedLength)) return -1;
     if (code === atomicAggregate && length !== 0) return -1;
     if (code === aggregator && !isAggregator(raw, value, length)) return -1;
+    if (code === nextHopCode) nextHopAt = value;
     const bit = code === 32 ? 1 << 30 : 1 << code;
     if ((seen & bit) !== 0) return -1;
     seen |= bit;
     at = value + length;
   }
   return seen;
+}
+
+/** NEXT_HOP is 4 octets long: an IPv6 next hop is another. */
+function hasOctets(raw: Uint8Array, at: number, octets: Uint8Array): boolean {
+  if (octets.length !== 4) return false;
+  for (let index = 0; index < 4; index++) if (raw[at + index] !== octets[index]) return false;
+  return true;
 }
 
 /** AS (4), which is not 0, and address (4). */

@@ -131,12 +131,15 @@ int main(void) {
   if (sock < 0)
     return fail(CODE_TRY_AGAIN, "Cannot reach the tortie agent: is `tortie node` running?",
                 strerror(errno));
-  if (send_all(sock, request, length, descriptor) < 0 || shutdown(sock, SHUT_WR) < 0)
-    return fail(CODE_TRY_AGAIN, "Cannot send to the tortie agent", strerror(errno));
+  int unsent = 0;
+  if (send_all(sock, request, length, descriptor) < 0 || shutdown(sock, SHUT_WR) < 0) unsent = errno;
 
+  /* An agent that refuses us may have answered and closed before it read anything: hear why. */
   unsigned char code;
-  if (read(sock, &code, 1) != 1)
-    return fail(CODE_TRY_AGAIN, "Cannot read the tortie agent's answer", strerror(errno));
+  if ((unsent != 0 && unsent != EPIPE) || read(sock, &code, 1) != 1)
+    return unsent != 0
+               ? fail(CODE_TRY_AGAIN, "Cannot send to the tortie agent", strerror(unsent))
+               : fail(CODE_TRY_AGAIN, "Cannot read the tortie agent's answer", strerror(errno));
   ssize_t got;
   while ((got = read(sock, request, sizeof request)) > 0)
     if (fwrite(request, 1, (size_t)got, stdout) != (size_t)got) return 1;

@@ -19,7 +19,7 @@ const options: SessionOptions = {
 };
 
 export const weRestart: Row = async (lab) => {
-  await addHosts(lab);
+  await addHosts(lab, lab.daemon.installsRoutes);
   const { us, them } = await lab.established(options);
   await lab.pathAt(them, ours.prefix);
   await lab.pathAt(them, oursGone);
@@ -42,7 +42,8 @@ export const weRestart: Row = async (lab) => {
 };
 
 export const theyRestart: Row = async (lab) => {
-  await addHosts(lab);
+  const { installsRoutes, restartLosesRoutes } = lab.daemon;
+  await addHosts(lab, installsRoutes && restartLosesRoutes !== true);
   const { us, them } = await lab.established(options);
   await lab.pathHere(us, theirs.prefix);
   await lab.pathHere(us, theirsGone);
@@ -64,12 +65,13 @@ export const theyRestart: Row = async (lab) => {
   await packets.allArrived();
 };
 
-/** A host behind each side. What a daemon does not write into the kernel is written for it. */
-async function addHosts({ pair, daemon }: Lab): Promise<void> {
+/** A host behind each side. A route that the daemon does not keep in the kernel is put there for it. */
+async function addHosts({ pair }: Lab, isKept: boolean): Promise<void> {
   await outputOf("ip", "-n", pair.a, "addr", "add", `${ours.host}/32`, "dev", "lo");
   await outputOf("ip", "-n", pair.b, "addr", "add", `${theirs.host}/32`, "dev", "lo");
-  if (daemon.installsRoutes) return;
-  await outputOf("ip", "-n", pair.b, "route", "add", ours.prefix, "via", addresses.us[4]);
+  if (isKept) return;
+  const route = [ours.prefix, "via", addresses.us[4], "metric", "1"];
+  await outputOf("ip", "-n", pair.b, "route", "add", ...route);
 }
 
 /** Packets from host to host and back, 50 a second, from the moment when both routes are there. */

@@ -15,6 +15,8 @@ export interface Daemon {
   readonly program: string;
   /** It writes the routes that it learns into the kernel. */
   readonly installsRoutes: boolean;
+  /** Its own graceful restart may take its routes out of the kernel for a moment. */
+  readonly restartLosesRoutes?: boolean;
   /** Rows that it cannot do, by the word of its own documentation. */
   readonly cannot: Partial<Record<RowId, Citation>>;
   version(): Promise<string>;

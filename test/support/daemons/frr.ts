@@ -23,6 +23,9 @@ export const frr: Daemon = {
   debianPackage: "frr",
   program: `${programs}/bgpd`,
   installsRoutes: true,
+  // Seen with 8.4 on a busy machine: zebra drops what is stale when bgpd has heard End-of-RIB, while bgpd
+  // still waits to hear of the next hops of what it was told.
+  restartLosesRoutes: true,
   cannot: {},
   version: async () =>
     /version (\S+)/.exec(await outputOf(`${programs}/bgpd`, "--version"))?.[1] ?? "unknown",
