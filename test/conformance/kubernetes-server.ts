@@ -1,7 +1,8 @@
 import { after, test } from "node:test";
 import type { ApiGroup } from "../../src/datastore/kubernetes/collections.ts";
 import type { KubernetesConfig } from "../../src/datastore/kubernetes/kubernetes-datastore.ts";
-import { findKubeApiServer, KubeApiServer } from "../support/kube-apiserver.ts";
+import { findKubeApiServer } from "../support/kube-apiserver/program.ts";
+import { KubeApiServer } from "../support/kube-apiserver.ts";
 
 /** Declares tests on a real API server with Calico's CRDs, or one skipped test that says why not. */
 export async function withKubeApiServer(

@@ -1,68 +1,14 @@
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { generateKeyPairSync, randomBytes } from "node:crypto";
-import {
-  createWriteStream,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { createWriteStream, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { Agent, request } from "node:https";
-import { homedir, tmpdir } from "node:os";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { EtcdServer, freePort } from "./etcd-server.ts";
 import { waitFor } from "./wait-for.ts";
 
-const moduleFolder = fileURLToPath(new URL("./kube-apiserver/", import.meta.url));
 const crdFolder = fileURLToPath(new URL("../../deploy/crds/", import.meta.url));
-const buildTimeoutMs = 45 * 60_000;
-
-/** Path of a kube-apiserver, or why there is none. */
-export type FoundApiServer = { readonly path: string } | { readonly missing: string };
-
-/**
- * The program: of KUBEBUILDER_ASSETS, else built once from the Go module k8s.io/kubernetes and kept. The
- * first build takes some minutes and says so.
- */
-export function findKubeApiServer(): FoundApiServer {
-  const assets = process.env["KUBEBUILDER_ASSETS"];
-  if (assets) return { path: join(assets, "kube-apiserver") };
-  const mod = readFileSync(join(moduleFolder, "go.mod"), "utf8");
-  const version = /k8s\.io\/kubernetes (v\S+)/.exec(mod)?.[1] ?? "";
-  const cache = process.env["XDG_CACHE_HOME"] || join(homedir(), ".cache");
-  const folder = join(cache, "tortie", `kube-apiserver-${version}`);
-  const path = join(folder, "kube-apiserver");
-  if (existsSync(path)) return { path };
-  try {
-    execFileSync("go", ["version"], { stdio: "ignore" });
-  } catch {
-    const missing = "no kube-apiserver: neither KUBEBUILDER_ASSETS nor a Go toolchain to build it";
-    if (process.env["CI"] === "true") throw new Error(missing);
-    return { missing };
-  }
-  mkdirSync(folder, { recursive: true });
-  build(path, version);
-  return { path };
-}
-
-/** Two builds at once give the same file: the last rename stays. */
-function build(path: string, version: string): void {
-  console.error(`building kube-apiserver ${version} into ${path}: once, and it takes minutes`);
-  const fresh = `${path}.${process.pid}`;
-  const flags = `-s -w -X k8s.io/component-base/version.gitVersion=${version}`;
-  const command = ["go", "build", "-p", "2", "-trimpath", "-ldflags", flags, "-o", fresh, "."];
-  execFileSync("nice", ["-n", "10", ...command], {
-    cwd: moduleFolder,
-    stdio: ["ignore", "inherit", "inherit"],
-    timeout: buildTimeoutMs,
-  });
-  renameSync(fresh, path);
-}
-
 /** A real kube-apiserver on loopback, with an etcd of its own and Calico's CRDs. */
 export class KubeApiServer {
   readonly #program: string;
