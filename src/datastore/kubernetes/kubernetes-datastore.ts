@@ -95,22 +95,23 @@ class KubernetesDatastore implements Datastore {
   async update<K extends Kind>(resource: ResourceOfKind[K]): Promise<ResourceOfKind[K]> {
     const key = keyOf(resource as AnyResource);
     const { resourceVersion } = resource.metadata;
-    const { mapping, path, writes } = await this.#placeToWrite(key, resourceVersion, "update");
+    const isVersion = /^\d+$/.test(resourceVersion ?? "");
+    // What was never read is absent or has changed: the object itself tells which.
+    const { mapping, path } = isVersion ? await this.#placeOf(key) : await this.#find(key);
+    const writes = writable(mapping, "update", key);
+    checkVersion(resourceVersion, key);
     if (writes.kind === "objects") {
       const updated = await this.#objects.replace(mapping, writes, path, resource as AnyResource);
       return mustDecode<K>(mapping, updated, key);
     }
-    const annotations = writes.annotationsOf(resource as AnyResource);
-    const version = { annotations, ...(resourceVersion === undefined ? {} : { resourceVersion }) };
-    return mustDecode<K>(mapping, await this.#objects.annotate(mapping, path, key, version), key);
+    const change = { annotations: writes.annotationsOf(resource as AnyResource), resourceVersion };
+    return mustDecode<K>(mapping, await this.#objects.annotate(mapping, path, key, change), key);
   }
 
   async delete<K extends Kind>(key: ResourceKey<K>, resourceVersion?: string): Promise<void> {
-    const { mapping, path, writes } = await this.#placeToWrite(
-      key,
-      resourceVersion ?? "unknown",
-      "delete",
-    );
+    const { mapping, path } = await this.#placeOf(key);
+    const writes = writable(mapping, "delete", key);
+    if (resourceVersion !== undefined) checkVersion(resourceVersion, key);
     if (writes.kind === "objects") {
       const remove = writes.softDeleted ? "deleteSoftly" : "delete";
       await this.#objects[remove](mapping, path, key, resourceVersion);
@@ -120,8 +121,7 @@ class KubernetesDatastore implements Datastore {
       throw new InputError(`Cannot delete ${keyText(key)}: delete the node in Kubernetes`);
     }
     const version = resourceVersion === undefined ? {} : { resourceVersion };
-    const change = { annotations: writes.deleted, ...version };
-    await this.#objects.annotate(mapping, path, key, change);
+    await this.#objects.annotate(mapping, path, key, { annotations: writes.deleted, ...version });
   }
 
   watch(kinds: readonly Kind[], revision: string, signal: AbortSignal): AsyncIterable<WatchEvent> {
@@ -133,7 +133,7 @@ class KubernetesDatastore implements Datastore {
     this.#http.close();
   }
 
-  #placesOf(key: ResourceKey): readonly { readonly mapping: Mapping; readonly path: string }[] {
+  #placesOf(key: ResourceKey): readonly Place[] {
     return this.#mappings[key.kind].flatMap((mapping) =>
       mapping
         .locate(key)
@@ -142,11 +142,7 @@ class KubernetesDatastore implements Datastore {
   }
 
   /** The object of a key, wherever it is. */
-  async #find(key: ResourceKey): Promise<{
-    readonly mapping: Mapping;
-    readonly path: string;
-    readonly resource: AnyResource;
-  }> {
+  async #find(key: ResourceKey): Promise<Place & { readonly resource: AnyResource }> {
     for (const { mapping, path } of this.#placesOf(key)) {
       const object = await this.#objects.read(mapping, path, key);
       if (object === undefined) continue;
@@ -162,28 +158,31 @@ class KubernetesDatastore implements Datastore {
     throw objectRefused("not-found", key);
   }
 
-  /** Asks where the object is only when there is a choice, or nothing to compare. */
-  async #placeToWrite(
-    key: ResourceKey,
-    version: string | undefined,
-    verb: string,
-  ): Promise<{
-    readonly mapping: Mapping;
-    readonly path: string;
-    readonly writes: Exclude<Mapping["writes"], { kind: "none" }>;
-  }> {
-    const places = this.#placesOf(key);
-    const mustLook = places.length !== 1 || !(version === "unknown" || /^\d+$/.test(version ?? ""));
-    const [first] = places;
-    const place = mustLook || first === undefined ? await this.#find(key) : first;
-    const { mapping, path } = place;
-    const { writes } = mapping;
-    if (writes.kind === "none") {
-      throw new InputError(`Cannot ${verb} ${keyText(key)}: ${writes.why}`);
-    }
-    if (version !== "unknown" && !/^\d+$/.test(version ?? "")) throw objectRefused("conflict", key);
-    return { mapping, path, writes };
+  /** Where a key's object is: asked only when there is a choice. */
+  async #placeOf(key: ResourceKey): Promise<Place> {
+    const [first, ...others] = this.#placesOf(key);
+    return first === undefined || others.length > 0 ? await this.#find(key) : first;
   }
+}
+
+interface Place {
+  readonly mapping: Mapping;
+  readonly path: string;
+}
+
+function writable(
+  mapping: Mapping,
+  verb: string,
+  key: ResourceKey,
+): Exclude<Mapping["writes"], { readonly kind: "none" }> {
+  const { writes } = mapping;
+  if (writes.kind !== "none") return writes;
+  throw new InputError(`Cannot ${verb} ${keyText(key)}: ${writes.why}`);
+}
+
+/** The server takes an absent version for "whatever there is". */
+function checkVersion(version: string | undefined, key: ResourceKey): asserts version is string {
+  if (!/^\d+$/.test(version ?? "")) throw objectRefused("conflict", key);
 }
 
 function refuseKey(key: ResourceKey): never {
