@@ -9,7 +9,7 @@ import { sendHoldSeconds } from "../fsm/timers.ts";
 import type { DecodeContext } from "../wire/context.ts";
 import { decodeMessage } from "../wire/decode.ts";
 import { type Frame, FrameSplitter, wholeMessage } from "../wire/frame.ts";
-import { headerLength } from "../wire/header.ts";
+import { messageType } from "../wire/header.ts";
 import type { Message, OpenMessage, RouteRefreshMessage, UpdateMessage } from "../wire/message.ts";
 import {
   cease,
@@ -18,6 +18,7 @@ import {
   type NotificationBody,
 } from "../wire/notification.ts";
 import { encodeOpen, openSubcode } from "../wire/open.ts";
+import { readPlainUpdate } from "../wire/plain-update.ts";
 import { encodeKeepalive } from "../wire/route-refresh.ts";
 import { DeadlineTimer } from "./deadline-timer.ts";
 import type { MessageCounter } from "./message-counter.ts";
@@ -77,6 +78,8 @@ export class Session {
   /** From the OPEN on that waits for the end of a collision. */
   #waiting: FsmEvent[] = [];
   #isStepping = false;
+  /** The hold timer was started anew by an UPDATE of the octets that are being read. */
+  #hasHeard = false;
   #isDisposed = false;
   #fsm: Fsm;
   #connection: Connection | undefined;
@@ -219,12 +222,16 @@ export class Session {
     if (this.#isStepping) return;
     this.#isStepping = true;
     try {
-      for (let next = this.#events.shift(); next !== undefined; next = this.#events.shift()) {
-        this.#step(next);
-      }
+      this.#stepAll();
     } finally {
       this.#isStepping = false;
       if (this.#isDisposed) this.#release();
+    }
+  }
+
+  #stepAll(): void {
+    for (let next = this.#events.shift(); next !== undefined; next = this.#events.shift()) {
+      this.#step(next);
     }
   }
 
@@ -310,6 +317,7 @@ export class Session {
   }
 
   #received(connection: Connection, bytes: Uint8Array): void {
+    this.#hasHeard = false;
     const failed = this.#splitter.push(bytes, (frame) => {
       if (this.#connection === connection) this.#frame(frame);
     });
@@ -318,8 +326,15 @@ export class Session {
   }
 
   #frame(frame: Frame): void {
-    this.#deps.received.add(frame.type, headerLength + frame.body.length);
+    this.#deps.received.add(frame.type, frame.length);
     if (this.#deps.tapPoint?.tap !== undefined) this.#tapped("received", wholeMessage(frame));
+    if (frame.type === messageType.update && this.state === "Established") {
+      const update = readPlainUpdate(frame, this.#context);
+      if (update !== undefined && !this.#isStepping) {
+        this.#deliver(update);
+        return;
+      }
+    }
     const decoded = decodeMessage(frame, this.#context);
     if (!decoded.ok) {
       this.#dispatch({ kind: "fault", ...decoded });
@@ -350,6 +365,21 @@ export class Session {
       (state === "OpenSent" || delaysOpen) &&
       checkOpen(message, this.#config.peer) === undefined
     );
+  }
+
+  /** What the FSM says of an UPDATE in Established (fsm/connected.ts), without its events and effects. */
+  #deliver(update: UpdateMessage): void {
+    const { holdSeconds } = this.#fsm;
+    if (holdSeconds > 0 && !this.#hasHeard) this.#timers.hold.start(holdSeconds * 1000);
+    this.#hasHeard = true;
+    this.#isStepping = true;
+    try {
+      this.#deps.handlers.update(this, update);
+      this.#stepAll();
+    } finally {
+      this.#isStepping = false;
+      if (this.#isDisposed) this.#release();
+    }
   }
 
   #established(open: OpenMessage): void {

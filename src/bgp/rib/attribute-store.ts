@@ -53,9 +53,9 @@ export class AttributeStore {
     return this.internBytes(encodeRoute(attributes, nextHop));
   }
 
-  /** As `intern`, of route bytes (route-bytes.ts), which are copied. */
-  internBytes(route: Uint8Array, length: number = route.length): number {
-    const hash = hashOf(route, length);
+  /** As `intern`, of route bytes (route-bytes.ts) at `start` of a buffer, which are copied. */
+  internBytes(route: Uint8Array, length: number = route.length, start: number = 0): number {
+    const hash = hashOf(route, start, length);
     const mask = this.#slots.length - 1;
     let slot = hash & mask;
     for (
@@ -64,13 +64,13 @@ export class AttributeStore {
       entry = this.#slots[slot] as number
     ) {
       const id = entry & idMask;
-      if (((entry ^ hash) & ~idMask) === 0 && this.#equals(id, route, length)) {
+      if (((entry ^ hash) & ~idMask) === 0 && this.#equals(id, route, start, length)) {
         this.#references[id] = (this.#references[id] as number) + 1;
         return id;
       }
       slot = (slot + 1) & mask;
     }
-    return this.#add(route, length, hash);
+    return this.#add(route, start, length, hash);
   }
 
   get(id: number): InternedAttributes {
@@ -103,9 +103,10 @@ export class AttributeStore {
     return this.#lengths[id] as number;
   }
 
-  retain(id: number): void {
+  /** Adds references. */
+  retain(id: number, count: number = 1): void {
     this.#check(id);
-    this.#references[id] = (this.#references[id] as number) + 1;
+    this.#references[id] = (this.#references[id] as number) + count;
   }
 
   release(id: number): void {
@@ -120,11 +121,11 @@ export class AttributeStore {
     this.#size--;
   }
 
-  #add(route: Uint8Array, length: number, hash: number): number {
+  #add(route: Uint8Array, start: number, length: number, hash: number): number {
     if ((this.#size + 1) * 2 > this.#slots.length) this.#rehash();
     if (this.#end + length > this.#bytes.length) this.#makeRoom(length);
     const id = this.#newId();
-    copyBytes(route, this.#bytes, length, this.#end);
+    copyBytes(route, start, this.#bytes, this.#end, length);
     this.#starts[id] = this.#end;
     this.#lengths[id] = length;
     this.#references[id] = 1;
@@ -149,11 +150,11 @@ export class AttributeStore {
     return id;
   }
 
-  #equals(id: number, route: Uint8Array, length: number): boolean {
+  #equals(id: number, route: Uint8Array, start: number, length: number): boolean {
     if (this.#lengths[id] !== length) return false;
     const bytes = this.#bytes;
-    const start = this.#starts[id] as number;
-    for (let i = 0; i < length; i++) if (bytes[start + i] !== route[i]) return false;
+    const known = this.#starts[id] as number;
+    for (let i = 0; i < length; i++) if (bytes[known + i] !== route[start + i]) return false;
     return true;
   }
 
@@ -217,14 +218,21 @@ export class AttributeStore {
 const seed = Math.floor(Math.random() * 2 ** 32);
 
 /** A loop: for so few octets faster than a view and its set(). */
-function copyBytes(from: Uint8Array, to: Uint8Array, length: number, at: number): void {
-  for (let i = 0; i < length; i++) to[at + i] = from[i] as number;
+function copyBytes(
+  from: Uint8Array,
+  start: number,
+  to: Uint8Array,
+  at: number,
+  length: number,
+): void {
+  for (let i = 0; i < length; i++) to[at + i] = from[start + i] as number;
 }
 
-function hashOf(bytes: Uint8Array, length: number): number {
+function hashOf(bytes: Uint8Array, start: number, length: number): number {
+  const end = start + length;
   let hash = length ^ seed;
-  let i = 0;
-  for (; i + 4 <= length; i += 4) {
+  let i = start;
+  for (; i + 4 <= end; i += 4) {
     const word =
       (bytes[i] as number) |
       ((bytes[i + 1] as number) << 8) |
@@ -233,7 +241,7 @@ function hashOf(bytes: Uint8Array, length: number): number {
     hash = Math.imul(hash ^ word, 0x9e3779b1);
     hash ^= hash >>> 15;
   }
-  for (; i < length; i++) hash = Math.imul(hash ^ (bytes[i] as number), 0x01000193);
+  for (; i < end; i++) hash = Math.imul(hash ^ (bytes[i] as number), 0x01000193);
   hash = Math.imul(hash ^ (hash >>> 16), 0x7feb352d);
   return (hash ^ (hash >>> 15)) >>> 0;
 }

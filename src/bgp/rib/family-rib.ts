@@ -59,9 +59,9 @@ export class FamilyRib {
   announce(peer: number, prefixes: PackedPrefixes, attributesId: number): void {
     const { table, adjIn } = this;
     const { pathIds } = prefixes;
+    this.#attributes.retain(attributesId, prefixes.count);
     for (let index = 0; index < prefixes.count; index++) {
       const prefixId = table.add(prefixes, index);
-      this.#attributes.retain(attributesId);
       if (adjIn.set(prefixId, peer, attributesId, pathIds?.[index] ?? 0)) this.#dirty.add(prefixId);
     }
     this.#attributes.release(attributesId);

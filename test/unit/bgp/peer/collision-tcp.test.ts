@@ -9,6 +9,7 @@ import type { Asn } from "../../../../src/lib/asn.ts";
 import { systemClock } from "../../../../src/lib/clock.ts";
 import type { IpAddr } from "../../../../src/lib/ip-addr.ts";
 import { createLogger } from "../../../../src/lib/log.ts";
+import { keptEvent } from "../../../support/kept-event.ts";
 import { waitFor } from "../../../support/wait-for.ts";
 
 const us = "127.0.0.2" as IpAddr;
@@ -54,7 +55,7 @@ async function speakers(
         {
           clock: systemClock,
           log: createLogger({ name: "bgp", level: "silent" }),
-          onEvent: (event) => events.push(event),
+          onEvent: (event) => events.push(keptEvent(event)),
           signal: abort.signal,
         },
       );
