@@ -259,12 +259,14 @@ export class Speaker {
     const decided = rib.decideDirty(
       flushSlice,
       (stored, prefixId) => this.forwarding.judge(rib, prefixId, stored),
-      (prefixId, decision) => {
+      (prefixIds, at, decision) => {
         if (this.#programs) {
-          const route = this.forwarding.kernelRoute(rib, prefixId, decision);
-          routes.set(rib.table.prefixAt(prefixId), typeof route === "string" ? undefined : route);
+          for (const prefixId of prefixIds.subarray(at.start, at.end)) {
+            const route = this.forwarding.kernelRoute(rib, prefixId, decision);
+            routes.set(rib.table.prefixAt(prefixId), typeof route === "string" ? undefined : route);
+          }
         }
-        groups.export(prefixId, decision.best);
+        groups.export(prefixIds, at, decision.best);
       },
     );
     this.#effects.send(groups.flush(flushSlice));

@@ -102,7 +102,7 @@ test("What BGP alone decides, edited in the octets, is what policy makes of the 
       const best = { peer: source, attributesId: store.intern(attributes, nextHop) };
       const told = (rules: typeof plainRules) => {
         const id = policy.exported(prefixId, best, rules);
-        return id === 0 ? undefined : decodeRoute(store.bytesOf(id));
+        return id === 0 ? undefined : decodeRoute(store.get(id).bytes);
       };
       assert.deepEqual(told(plainRules), told(lookingRules));
     }),
