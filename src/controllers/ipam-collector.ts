@@ -1,9 +1,15 @@
-import type { BlockAffinity } from "../api/resources/ipam.ts";
+import type { BlockAffinity, IPAMHandle } from "../api/resources/ipam.ts";
 import type { Allocation } from "../ipam/audit.ts";
 import { countAddresses, isEmpty, normalizeBlock } from "../ipam/block.ts";
 import { affineNode } from "../ipam/block-affinity.ts";
 import type { StoredBlock } from "../ipam/ipam-records.ts";
 import type { ReleaseRequest } from "../ipam/release-addresses.ts";
+import {
+  type MiscountedHandle,
+  miscountedHandles,
+  type UnsettledAffinity,
+  unsettledAffinities,
+} from "../ipam/repair.ts";
 import { groupBy } from "../lib/collections.ts";
 import { type Prefix, prefixFamily } from "../lib/prefix.ts";
 import { type AllocationUse, allocationUse } from "./allocation-use.ts";
@@ -12,6 +18,7 @@ import { type AllocationUse, allocationUse } from "./allocation-use.ts";
 export interface Observation {
   readonly allocations: readonly Allocation[];
   readonly blocks: readonly StoredBlock[];
+  readonly handles: readonly IPAMHandle[];
   readonly affinities: readonly BlockAffinity[];
   /** Names of the nodes that exist. */
   readonly nodes: ReadonlySet<string>;
@@ -38,6 +45,9 @@ export interface CollectionPlan {
   readonly goneNodes: readonly string[];
   /** Blocks with addresses that have rested long enough. */
   readonly coldBlocks: readonly Prefix[];
+  /** What crashes left, and nobody has gone on with. */
+  readonly miscounted: readonly MiscountedHandle[];
+  readonly unsettled: readonly UnsettledAffinity[];
   /** Addresses that look leaked, and have not for long enough. */
   readonly candidates: number;
 }
@@ -46,12 +56,21 @@ export interface CollectionPlan {
 const minVmGraceMs = 300_000;
 
 /**
+ * Differs from facts 3.10, where it is 0: a node may be deleted and register again while one of its
+ * pods is added. After so long the ADD is over, and the pod's endpoint is there, or will never be.
+ */
+export const goneNodeGraceMs = 120_000;
+
+/**
  * Finds what nobody uses (facts 3.10). It remembers since when something looks unused, by address
  * and sequence number: an address that was given again starts anew.
  */
 export class IpamCollector {
-  #suspects = new Map<string, number>();
-  #empty = new Map<string, number>();
+  readonly #suspects = new Patience();
+  readonly #gone = new Patience();
+  readonly #empty = new Patience();
+  readonly #miscounted = new Patience();
+  readonly #unsettled = new Patience();
 
   /** `graceMs` above 0: how long something must have looked unused. `nowMs` is monotonic. */
   observe(observation: Observation, graceMs: number, nowMs: number): CollectionPlan {
@@ -63,6 +82,16 @@ export class IpamCollector {
       emptyBlocks: this.#emptyBlocks(observation, graceMs, nowMs),
       goneNodes: goneNodes(observation, leaked),
       coldBlocks: coldBlocks(observation.blocks),
+      miscounted: this.#miscounted.since(
+        miscountedHandles(observation.handles, observation.allocations),
+        ({ handle, resourceVersion, blocks }) => `${handle} ${resourceVersion} ${blocks.join()}`,
+        { waitMs: () => graceMs, nowMs },
+      ),
+      unsettled: this.#unsettled.since(
+        unsettledAffinities(observation.affinities, observation.blocks),
+        ({ node, cidr, resourceVersion }) => `${node} ${cidr} ${resourceVersion}`,
+        { waitMs: () => graceMs, nowMs },
+      ),
       candidates: judged.filter(({ state, allocation }) => {
         return state !== "valid" && !leaked.has(allocation.address);
       }).length,
@@ -70,43 +99,64 @@ export class IpamCollector {
   }
 
   #judge({ allocations, nodes }: Observation, graceMs: number, nowMs: number): Judged[] {
-    const suspects = new Map<string, number>();
-    const judged = allocations.flatMap((allocation): Judged[] => {
-      const use = allocationUse(allocation, nodes);
+    const used = allocations.map((allocation) => ({
+      allocation,
+      use: allocationUse(allocation, nodes),
+    }));
+    const ripe = (patience: Patience, wanted: AllocationUse, waitMs: (of: Allocation) => number) =>
+      new Set(
+        patience.since(
+          used.filter(({ use }) => use === wanted).map(({ allocation }) => allocation),
+          ({ address, sequenceNumber }) => `${address} ${sequenceNumber}`,
+          { waitMs, nowMs },
+        ),
+      );
+    const unused = ripe(this.#suspects, "unused", (allocation) => graceOf(allocation, graceMs));
+    const gone = ripe(this.#gone, "node-gone", () => Math.min(graceMs, goneNodeGraceMs));
+    return used.flatMap(({ allocation, use }): Judged[] => {
       if (use === "resting") return [];
-      if (use !== "unused") return [{ allocation, state: use === "node-gone" ? use : "valid" }];
-      const key = `${allocation.address} ${allocation.sequenceNumber}`;
-      const sinceMs = this.#suspects.get(key) ?? nowMs;
-      suspects.set(key, sinceMs);
-      const isLeaked = nowMs - sinceMs >= graceOf(allocation, graceMs);
-      return [{ allocation, state: isLeaked ? "unused" : "suspect" }];
+      if (use === "used" || use === "unknown") return [{ allocation, state: "valid" }];
+      const isRipe = unused.has(allocation) || gone.has(allocation);
+      return [{ allocation, state: isRipe ? use : "suspect" }];
     });
-    this.#suspects = suspects;
-    return judged;
   }
 
   #emptyBlocks({ blocks, nodes }: Observation, graceMs: number, nowMs: number): EmptyBlock[] {
-    const empty = new Map<string, number>();
-    const found: EmptyBlock[] = [];
-    const owned = blocks.flatMap((block) => {
-      const node = affineNode(block.spec.affinity);
-      return node === undefined || !nodes.has(node) ? [] : [{ node, block }];
+    const owned = blocks.flatMap((block): EmptyBlock[] => {
+      const { cidr, spec } = block;
+      const node = affineNode(spec.affinity);
+      if (node === undefined || !nodes.has(node)) return [];
+      return [{ node, cidr, sequenceNumber: spec.sequenceNumber }];
     });
-    for (const ofNode of groupBy(owned, nodeAndFamily).values()) {
-      const old: EmptyBlock[] = [];
-      for (const { node, block } of ofNode) {
-        const { sequenceNumber } = block.spec;
-        if (!isEmpty(block.spec)) continue;
-        const key = `${block.cidr} ${sequenceNumber}`;
-        const sinceMs = this.#empty.get(key) ?? nowMs;
-        empty.set(key, sinceMs);
-        if (nowMs - sinceMs >= graceMs) old.push({ node, cidr: block.cidr, sequenceNumber });
-      }
+    const empty = new Set(blocks.filter(({ spec }) => isEmpty(spec)).map(({ cidr }) => cidr));
+    const ripe = new Set(
+      this.#empty.since(
+        owned.filter(({ cidr }) => empty.has(cidr)),
+        ({ cidr, sequenceNumber }) => `${cidr} ${sequenceNumber}`,
+        { waitMs: () => graceMs, nowMs },
+      ),
+    );
+    return [...groupBy(owned, nodeAndFamily).values()].flatMap((ofNode) => {
+      const old = ofNode.filter((block) => ripe.has(block));
       // A node keeps one block, so that its next pod waits for no claim.
-      found.push(...old.slice(old.length === ofNode.length ? 1 : 0));
-    }
-    this.#empty = empty;
-    return found;
+      return old.slice(old.length === ofNode.length ? 1 : 0);
+    });
+  }
+}
+
+/** Remembers since when something is as it is. */
+class Patience {
+  #since = new Map<string, number>();
+
+  /** Those of `items` that were there, unchanged by `key`, at each look for their time to wait. */
+  since<Item>(
+    items: readonly Item[],
+    key: (item: Item) => string,
+    { waitMs, nowMs }: { readonly waitMs: (item: Item) => number; readonly nowMs: number },
+  ): Item[] {
+    const before = this.#since;
+    this.#since = new Map(items.map((item) => [key(item), before.get(key(item)) ?? nowMs]));
+    return items.filter((item) => nowMs - (this.#since.get(key(item)) ?? nowMs) >= waitMs(item));
   }
 }
 
@@ -158,12 +208,13 @@ export function stillLeaked(plan: CollectionPlan, fresh: Observation): readonly 
 }
 
 function goneNodes(observation: Observation, leaked: ReadonlySet<string>): string[] {
-  const { affinities, allocations, nodes } = observation;
-  const gone = new Set(
-    affinities.flatMap(({ spec }) =>
-      (spec.type ?? "host") === "host" && !nodes.has(spec.node) ? [spec.node] : [],
-    ),
-  );
+  const { affinities, blocks, allocations, nodes } = observation;
+  const hosts = affinities.filter(({ spec }) => (spec.type ?? "host") === "host");
+  const claimants = [
+    ...hosts.map(({ spec }) => spec.node),
+    ...blocks.flatMap(({ spec }) => affineNode(spec.affinity) ?? []),
+  ];
+  const gone = new Set(claimants.filter((node) => !nodes.has(node)));
   for (const { address, attributes, coolingSince } of allocations) {
     const node = attributes["node"];
     if (node !== undefined && coolingSince === undefined && !leaked.has(address)) gone.delete(node);
@@ -183,6 +234,6 @@ function graceOf({ attributes }: Allocation, graceMs: number): number {
   return isVm ? Math.max(graceMs, minVmGraceMs) : graceMs;
 }
 
-function nodeAndFamily({ node, block }: { node: string; block: StoredBlock }): string {
-  return `${prefixFamily(block.cidr)} ${node}`;
+function nodeAndFamily({ node, cidr }: EmptyBlock): string {
+  return `${prefixFamily(cidr)} ${node}`;
 }

@@ -10,6 +10,7 @@ import { PacedRunner } from "../lib/paced-runner.ts";
 import { runServices, type Service } from "../lib/service.ts";
 import {
   type CollectionPlan,
+  goneNodeGraceMs,
   IpamCollector,
   type Leak,
   type Observation,
@@ -87,14 +88,17 @@ async function collectOnce(
   const plan = collector.observe(observed(await ports.ipam.survey()), graceMs, ports.clock.now());
   if (plan.candidates > 0) ports.log.debug({ addresses: plan.candidates }, "may be leaked");
   if (!signal.aborted) await carryOut(plan, ports, signal);
-  return Math.min(longestTickMs, Math.max(shortestTickMs, graceMs / 2));
+  const longestMs = plan.candidates > 0 ? goneNodeGraceMs : longestTickMs;
+  return Math.min(longestMs, Math.max(shortestTickMs, graceMs / 2));
 }
 
 /** Which addresses are used and which nodes there are, of everything that IPAM has given away. */
-function observed({ allocations, blocks, affinities, nodes }: Survey): Observation {
+function observed(survey: Survey): Observation {
+  const { allocations, blocks, handles, affinities, nodes } = survey;
   return {
     allocations,
     blocks,
+    handles,
     affinities,
     nodes: new Set(nodes.map(({ metadata }) => metadata.name)),
   };
@@ -136,6 +140,18 @@ async function carryOut(
     await attempt({ node }, async () => {
       await ipam.releaseAffinities({ node });
       log.info({ node }, "Released the blocks of a node that is gone");
+    });
+  }
+  for (const seen of plan.miscounted) {
+    await attempt({ handle: seen.handle }, async () => {
+      await ipam.repairHandle(seen);
+      log.info({ handle: seen.handle }, "Counted the addresses of a handle anew");
+    });
+  }
+  for (const seen of plan.unsettled) {
+    await attempt({ node: seen.node, block: seen.cidr }, async () => {
+      await ipam.settleAffinity(seen);
+      log.info({ node: seen.node, block: seen.cidr }, "Settled an unfinished claim of a block");
     });
   }
 }

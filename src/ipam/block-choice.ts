@@ -1,5 +1,5 @@
 import type { Prefix } from "../lib/prefix.ts";
-import { prefixContains } from "../lib/prefix.ts";
+import { prefixContains, prefixesOverlap, prefixLength } from "../lib/prefix.ts";
 import { isEmpty, unreserved } from "./block.ts";
 import { affineNode, hostAffinity } from "./block-affinity.ts";
 import { type BlockOrder, blockDistance, blockOrder, fnv1, walkBlocks } from "./block-order.ts";
@@ -42,30 +42,29 @@ export function chooseBlock(
   context: ChoiceContext,
 ): BlockChoice | undefined {
   const known = new Map(blocks.map((block) => [block.cidr, block]));
+  const mine = blocks.filter(
+    ({ cidr, spec }) =>
+      spec.affinity === hostAffinity(context.node) &&
+      unreserved(spec, context.reserved).length > 0 &&
+      !context.skip.has(cidr),
+  );
   for (const pool of pools) {
-    const own = nearestFirst(pool, blocks, context).find(
-      ({ cidr, spec }) =>
-        spec.affinity === hostAffinity(context.node) &&
-        unreserved(spec, context.reserved).length > 0 &&
-        !context.skip.has(cidr),
-    );
+    const [own] = nearestFirst(pool, mine, context);
     if (own !== undefined) return { kind: "own", cidr: own.cidr };
   }
   for (const pool of pools) {
-    const overlapping = blocks.filter(({ cidr }) => prefixContains(pool.cidr, cidr));
+    const others = blocks.filter(
+      ({ cidr }) => prefixLength(cidr) !== pool.blockSize && prefixesOverlap(pool.cidr, cidr),
+    );
     for (const cidr of walkBlocks(orderOf(pool, context))) {
       if (known.has(cidr) || context.skip.has(cidr)) continue;
       if (isReserved(cidr, context.reserved)) continue;
       // A pool that was made anew with another block size: old blocks hold their addresses.
-      if (overlapping.some((block) => overlaps(block.cidr, cidr))) continue;
+      if (others.some((block) => prefixesOverlap(block.cidr, cidr))) continue;
       return { kind: "free", cidr };
     }
   }
   return pools.flatMap((pool) => reclaimable(pool, blocks, context))[0];
-}
-
-function overlaps(a: Prefix, b: Prefix): boolean {
-  return prefixContains(a, b) || prefixContains(b, a);
 }
 
 function reclaimable(
@@ -73,14 +72,16 @@ function reclaimable(
   blocks: readonly StoredBlock[],
   context: ChoiceContext,
 ): BlockChoice[] {
-  return nearestFirst(pool, blocks, context).flatMap(({ cidr, spec }): BlockChoice[] => {
+  const empty = blocks.filter(({ cidr, spec }) => {
     const node = affineNode(spec.affinity);
     const since = Date.parse(spec.affinityClaimTime ?? "1970-01-01T00:00:00Z");
     const old = context.now.getTime() - since >= reclaimAfterMs;
-    if (node === undefined || node === context.node || !old) return [];
-    if (!isEmpty(spec) || context.skip.has(cidr)) return [];
-    if (isReserved(cidr, context.reserved)) return [];
-    return [{ kind: "reclaim", cidr, node, sequenceNumber: spec.sequenceNumber }];
+    if (node === undefined || node === context.node || !old) return false;
+    return isEmpty(spec) && !context.skip.has(cidr) && !isReserved(cidr, context.reserved);
+  });
+  return nearestFirst(pool, empty, context).map(({ cidr, spec }) => {
+    const node = affineNode(spec.affinity) ?? "";
+    return { kind: "reclaim", cidr, node, sequenceNumber: spec.sequenceNumber };
   });
 }
 

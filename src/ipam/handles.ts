@@ -32,18 +32,9 @@ export function addToHandle(spec: IPAMHandleSpec, cidr: Prefix, count: number): 
   return { ...spec, block: { ...spec.block, [cidr]: (spec.block[cidr] ?? 0) + count } };
 }
 
-/**
- * One handle with `count` fewer addresses in the block, never below zero.
- *
- * @returns undefined when it then holds no address at all and is to be deleted.
- */
-export function takeFromHandle(
-  spec: IPAMHandleSpec,
-  cidr: Prefix,
-  count: number,
-): IPAMHandleSpec | undefined {
+/** One handle with `count` fewer addresses in the block, never below zero. */
+export function takeFromHandle(spec: IPAMHandleSpec, cidr: Prefix, count: number): IPAMHandleSpec {
   const { [cidr]: held = 0, ...others } = spec.block;
   const left = held - count;
-  if (left > 0) return { ...spec, block: { ...others, [cidr]: left } };
-  return Object.keys(others).length === 0 ? undefined : { ...spec, block: others };
+  return { ...spec, block: left > 0 ? { ...others, [cidr]: left } : others };
 }

@@ -8,6 +8,7 @@ import type {
   IPAMBlock,
   IPAMBlockSpec,
   IPAMHandle,
+  IPAMHandleSpec,
 } from "../api/resources/ipam.ts";
 import { type Datastore, isDatastoreError } from "../datastore/datastore.ts";
 import type { Clock } from "../lib/clock.ts";
@@ -153,20 +154,33 @@ export class IpamRecords {
     const handleID = sanitizeHandle(id);
     await this.retry(async () => {
       const read = await this.handle(id);
-      const { datastore } = this.#ports;
-      if (read !== undefined) {
-        const spec = addToHandle(read.spec, cidr, count);
-        await datastore.update<"IPAMHandle">({ ...read, spec });
-        return true;
-      }
-      await datastore.create<"IPAMHandle">({
-        apiVersion: calicoApiVersion,
-        kind: "IPAMHandle",
-        metadata: { name: handleName(id) },
-        spec: addToHandle({ handleID, block: {}, deleted: false }, cidr, count),
-      });
-      return true;
+      const before = read?.spec ?? { handleID, block: {}, deleted: false };
+      return await this.writeHandle(read, addToHandle(before, cidr, count));
     });
+  }
+
+  /**
+   * Replaces the handle that was read, or creates it. One without addresses is deleted.
+   *
+   * @returns undefined when it changed since.
+   * @throws {DatastoreError} conflict, not-found, already-exists
+   */
+  async writeHandle(read: IPAMHandle | undefined, spec: IPAMHandleSpec): Promise<true | undefined> {
+    const { datastore } = this.#ports;
+    if (Object.keys(spec.block).length === 0) {
+      return read === undefined || (await this.remove(read)) ? true : undefined;
+    }
+    if (read !== undefined) {
+      await datastore.update<"IPAMHandle">({ ...read, spec });
+      return true;
+    }
+    await datastore.create<"IPAMHandle">({
+      apiVersion: calicoApiVersion,
+      kind: "IPAMHandle",
+      metadata: { name: handleName(spec.handleID) },
+      spec,
+    });
+    return true;
   }
 
   /** Counts `count` fewer addresses; a handle without addresses is deleted. Never below zero. */
@@ -174,10 +188,7 @@ export class IpamRecords {
     await this.retry(async () => {
       const read = await this.handle(id);
       if (read === undefined || !(cidr in read.spec.block)) return true;
-      const spec = takeFromHandle(read.spec, cidr, count);
-      if (spec === undefined) return (await this.remove(read)) || undefined;
-      await this.#ports.datastore.update<"IPAMHandle">({ ...read, spec });
-      return true;
+      return await this.writeHandle(read, takeFromHandle(read.spec, cidr, count));
     });
   }
 

@@ -22,6 +22,12 @@ import {
   releaseHandleAddresses,
   releaseInBlock,
 } from "./release-addresses.ts";
+import {
+  type MiscountedHandle,
+  repairHandle,
+  settleAffinity,
+  type UnsettledAffinity,
+} from "./repair.ts";
 import { reservedPrefixes } from "./reservations.ts";
 import { type PoolUtilization, utilizationOf } from "./utilization.ts";
 
@@ -169,6 +175,12 @@ export class Ipam {
     });
   }
 
+  /** True when the handle counts any address. */
+  async knowsHandle(handle: string): Promise<boolean> {
+    const { records } = await this.#open();
+    return (await records.handle(handle)) !== undefined;
+  }
+
   /** Releases every address of a handle. An unknown handle is success. */
   async releaseByHandle(handle: string): Promise<readonly IpAddr[]> {
     const { records } = await this.#open();
@@ -216,18 +228,27 @@ export class Ipam {
     readonly mustBeEmpty?: boolean;
   }): Promise<readonly Prefix[]> {
     const { records } = await this.#open();
-    const affinities = await records.affinities();
+    const mustBeEmpty = options.mustBeEmpty === true;
     const kept: Prefix[] = [];
-    for (const node of new Set(affinities.map(({ spec }) => spec.node))) {
+    for (const { node, cidr } of await claims(records)) {
       if (options.node !== undefined && options.node !== node) continue;
-      for (const { cidr } of affinitiesOfNode(affinities, node)) {
-        if (options.pool !== undefined && !prefixContains(options.pool, cidr)) continue;
-        const mustBeEmpty = options.mustBeEmpty === true;
-        const outcome = await releaseAffinity(records, { node, cidr, mustBeEmpty });
-        if (outcome === "kept") kept.push(cidr);
-      }
+      if (options.pool !== undefined && !prefixContains(options.pool, cidr)) continue;
+      const outcome = await releaseAffinity(records, { node, cidr, mustBeEmpty });
+      if (outcome === "kept") kept.push(cidr);
     }
     return kept;
+  }
+
+  /** Makes a handle count what its blocks give it, unless it was written since it was seen. */
+  async repairHandle(seen: MiscountedHandle): Promise<void> {
+    const { records } = await this.#open();
+    await repairHandle(records, seen);
+  }
+
+  /** Finishes or undoes a claim of a block, unless it was written since it was seen. */
+  async settleAffinity(seen: UnsettledAffinity): Promise<void> {
+    const { records } = await this.#open();
+    await settleAffinity(records, seen);
   }
 
   /** Gives the node's affinities of older releases the labels that lists go by (facts 1.1). */
@@ -329,6 +350,21 @@ export class Ipam {
   async #pools(): Promise<Pool[]> {
     return poolsOf((await this.#ports.datastore.list("IPPool")).items);
   }
+}
+
+/** Who claims which block: affinities say so, and blocks whose affinity a crash has left out. */
+async function claims(records: IpamRecords): Promise<{ node: string; cidr: Prefix }[]> {
+  const affinities = await records.affinities();
+  const nodes = new Set(affinities.map(({ spec }) => spec.node));
+  const claimed = [...nodes].flatMap((node) =>
+    affinitiesOfNode(affinities, node).map(({ cidr }) => ({ node, cidr })),
+  );
+  const known = new Set(claimed.map(({ node, cidr }) => `${node} ${cidr}`));
+  for (const { cidr, spec } of await records.blocks()) {
+    const node = affineNode(spec.affinity);
+    if (node !== undefined && !known.has(`${node} ${cidr}`)) claimed.push({ node, cidr });
+  }
+  return claimed;
 }
 
 /** A node that the datastore does not have has no labels. */

@@ -60,14 +60,14 @@ async function reconcileTunnel(
     log.info({ tunnel: row.kind, address: present }, "tunnel address released");
     return;
   }
-  await ipam.releaseByHandle(handle);
-  const address = await assignTunnelAddress(row, name, { ipam, pools: step.pools });
-  try {
-    await writeTunnelAddress(row, name, { datastore, address });
-  } catch (error) {
+  if (present !== undefined || (await ipam.knowsHandle(handle))) {
+    // Also when the field is clear: a write of an earlier run that is still on its way must fail.
+    await writeTunnelAddress(row, name, { datastore, address: undefined });
     await ipam.releaseByHandle(handle);
-    throw error;
   }
+  const address = await assignTunnelAddress(row, name, { ipam, pools: step.pools });
+  // When this fails the address stays with the handle: the write may still take place.
+  await writeTunnelAddress(row, name, { datastore, address });
   log.info({ tunnel: row.kind, address, instead: present }, "tunnel address assigned");
 }
 

@@ -64,6 +64,12 @@ export class FakeClock implements Clock {
     this.#nowMs = endMs;
   }
 
+  /** Moves time on to the first timer, which fires with those of the same time; at most to `endMs`. */
+  advanceToTimer(endMs: number): void {
+    const first = this.#firstUntil(endMs);
+    this.advance(Math.max(0, (first?.atMs ?? endMs) - this.#nowMs));
+  }
+
   /** As advance(), in steps of `stepMs`, and lets promises run after each. */
   async advanceSlowly(ms: number, stepMs = 100): Promise<void> {
     for (let done = 0; done < ms; done += stepMs) {

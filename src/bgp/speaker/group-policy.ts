@@ -164,6 +164,7 @@ export class GroupPolicy {
   }
 
   #editForExternal(route: RouteView, { peer }: BestRoute): boolean {
+    if (route.hasNonTransitive) return false;
     const editor = this.#editor.begin();
     const { learned } = this.#from.peers.sourceOf(peer);
     if (!editor.prependAs(route, this.#target.localAs)) return false;

@@ -106,6 +106,12 @@ export class PeerSessions {
     this.#stale.forget(state);
   }
 
+  /** Somebody has taken the peer down: what it has told counts no more. */
+  shutDown(state: PeerState): void {
+    this.#stale.forget(state);
+    this.#deps.flushSoon();
+  }
+
   /** The session of a peer is over; its routes stay as they are. */
   leave(state: PeerState): void {
     this.#leave(state);

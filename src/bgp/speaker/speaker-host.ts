@@ -116,6 +116,7 @@ export class SpeakerHost {
     else this.#shutdowns.set(name, message);
     this.#configureRunning();
     if (message === undefined) this.#peers?.running.start(name);
+    else this.post({ kind: "shutDown", name });
   }
 
   bfdStatus(): readonly BfdStatus[] {

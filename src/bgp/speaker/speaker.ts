@@ -2,6 +2,7 @@ import type { KernelRoute } from "../../kernel/kernel.ts";
 import { assertNever } from "../../lib/brand.ts";
 import type { IpFamily } from "../../lib/ip-addr.ts";
 import type { Prefix } from "../../lib/prefix.ts";
+import type { SpeakerPeer } from "../config/session.ts";
 import type { SpeakerConfig } from "../config/speaker-config.ts";
 import { installs } from "../fib/desired-routes.ts";
 import type { PeerEvent } from "../peer/peer.ts";
@@ -107,6 +108,9 @@ export class Speaker {
       case "peer":
         this.#peerEvent(event.event);
         break;
+      case "shutDown":
+        this.#shutDown(event.name);
+        break;
       case "blocked":
         this.#eachFamily(event.name, ({ groups }, { number }) => groups.block(number));
         break;
@@ -147,7 +151,7 @@ export class Speaker {
     for (const peer of added) this.peers.add(peer);
     // Another policy may allow more.
     for (const { peer } of changed) this.#sessions.release(peer.config.name);
-    if (first) this.#convergence.start(added.map(({ config: { name } }) => name));
+    if (first) this.#convergence.start(expected(added));
     for (const { rib } of this.#all()) {
       rib.originate(localRoutes(config, rib.family));
       rib.markAll();
@@ -206,6 +210,15 @@ export class Speaker {
     if (state === undefined) return;
     if (event.kind === "dynamicRemoved") this.#forget(state);
     else this.#sessions.handle(state, event);
+  }
+
+  #shutDown(name: string): void {
+    const state = this.peers.get(name);
+    if (state === undefined) return;
+    this.#sessions.shutDown(state);
+    this.#convergence.settled(name);
+    this.#retirement.settled(name);
+    this.#checkConverged();
   }
 
   #timerExpired(timer: SpeakerTimer): void {
@@ -293,4 +306,9 @@ export class Speaker {
   #all(): readonly FamilyState[] {
     return [this.families[4], this.families[6]];
   }
+}
+
+/** The names of the peers that may tell something. */
+function expected(peers: readonly SpeakerPeer[]): readonly string[] {
+  return peers.flatMap(({ config }) => (config.shutdown === undefined ? config.name : []));
 }
