@@ -80,6 +80,6 @@ async function assignOrdinal(
       handle: owner?.handle_id ?? "",
     });
   }
-  await writeAssignment(records, read, { ...change, handle });
+  await writeAssignment(records, read, { ...change, handle, likelyNew: true });
   return { address, block: read.cidr, handle, sequenceNumber: first.sequenceNumber };
 }
