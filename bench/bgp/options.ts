@@ -9,6 +9,8 @@ export interface BenchOptions {
   readonly tablePrefixes: number;
   /** Of a row. */
   readonly timeoutMs: number;
+  /** How long each start of a target may wait for an idle machine. */
+  readonly waitMs: number;
   /** Where tortie's CPU profiles go. */
   readonly profileFolder?: string;
   /** Root of another checkout, whose tortie is measured. */
@@ -25,6 +27,7 @@ export const usage: string = `Usage: npm run bench:bgp -- [OPTION...]
   --quick           one run, a table of 100,000 prefixes, rows of at most 10 s
   --prefixes N      size of the full table (default 1000000)
   --timeout S       a row that takes longer has no value (default 120)
+  --wait S          before each start wait up to S seconds for an idle machine (default 0)
   --profile DIR     CPU profiles of tortie: ROW.cpuprofile, and ROW.txt with its functions by time
   --checkout DIR    tortie of another checkout, to compare
   -o json           JSON instead of tables
@@ -42,6 +45,7 @@ export function readOptions(argv: readonly string[]): BenchOptions | "help" {
       quick: { type: "boolean", default: false },
       prefixes: { type: "string" },
       timeout: { type: "string" },
+      wait: { type: "string", default: "0" },
       profile: { type: "string" },
       checkout: { type: "string" },
       output: { type: "string", short: "o", default: "table" },
@@ -63,6 +67,7 @@ export function readOptions(argv: readonly string[]): BenchOptions | "help" {
     targets: values.targets?.toLowerCase().split(",") ?? [],
     tablePrefixes: positive("--prefixes", values.prefixes ?? (quick ? "100000" : "1000000")),
     timeoutMs: positive("--timeout", values.timeout ?? (quick ? "10" : "120")) * 1000,
+    waitMs: whole("--wait", values.wait, 0) * 1000,
     ...(profile === undefined ? {} : { profileFolder: profile }),
     ...(checkout === undefined ? {} : { checkout }),
     output,
@@ -80,7 +85,11 @@ function chosenRows(text: string | undefined): readonly Row[] {
 }
 
 function positive(name: string, text: string): number {
+  return whole(name, text, 1);
+}
+
+function whole(name: string, text: string, least: number): number {
   const value = Number(text);
-  if (Number.isInteger(value) && value > 0) return value;
-  throw new Error(`Cannot read ${name} "${text}": not a whole number above 0`);
+  if (/^\d+$/.test(text) && value >= least) return value;
+  throw new Error(`Cannot read ${name} "${text}": not a whole number from ${least}`);
 }

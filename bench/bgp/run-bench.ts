@@ -1,3 +1,4 @@
+import { waitForIdle } from "./idle.ts";
 import type { LoadLine } from "./load/main.ts";
 import type { ScenarioSpec } from "./load/scenario.ts";
 import { type Machine, thisMachine } from "./machine.ts";
@@ -52,6 +53,9 @@ async function runAll(context: {
         progress(
           `run ${run}/${options.runs} ${target.name}: ${left.map(({ id }) => id).join(", ")}`,
         );
+        if (options.waitMs > 0 && !(await waitForIdle(options.waitMs, signal))) {
+          progress("  the machine is busy");
+        }
         const measured = await runScenario(scenario, left, {
           target,
           topology,

@@ -7,7 +7,7 @@ import { CodedError } from "../lib/errors.ts";
  *
  * - every write bumps the object's `metadata.resourceVersion`; an update or delete that names an
  *   older one fails with `conflict`: compare-and-swap is the only lock there is;
- * - `watch` from the revision of a list gives every later change of these kinds, in order, each
+ * - `watch` from the revision of a list gives every later change, of each kind in order, each
  *   object's newest last; a revision too old to resume from ends the watch with `compacted`;
  * - every call ends within its deadline, with `unavailable` when the server did not answer;
  * - unknown fields of an object are kept.
@@ -65,6 +65,8 @@ export type DatastoreFailure =
   | { readonly code: "already-exists"; readonly key: ResourceKey }
   | { readonly code: "conflict"; readonly key: ResourceKey }
   | { readonly code: "unavailable" }
+  /** Our credentials do not allow it; `verb` and `resource` as a Role names them. */
+  | { readonly code: "forbidden"; readonly verb: string; readonly resource: string }
   | { readonly code: "compacted"; readonly revision: string }
   | { readonly code: "corrupt"; readonly key: string };
 

@@ -1,9 +1,11 @@
 import { readFileSync } from "node:fs";
 import { errorMessage, InputError } from "../lib/errors.ts";
 import type { Datastore } from "./datastore.ts";
+import { type Environment, variable } from "./environment.ts";
 import type { EtcdConfig, TlsFiles } from "./etcd/etcd-client.ts";
+import { kubernetesConfigOf } from "./kubernetes/kubernetes-config.ts";
 
-export type Environment = Readonly<Record<string, string | undefined>>;
+export { type Environment, variable };
 
 export interface OpenOptions {
   /** Nothing will be written: an embedded datastore that is not there is then an error, and not made. */
@@ -34,18 +36,15 @@ export async function openDatastore(
       const { openEtcdDatastore } = await import("./etcd/etcd-datastore.ts");
       return await openEtcdDatastore(etcdConfigOf(env));
     }
+    case "kubernetes": {
+      const { openKubernetesDatastore } = await import("./kubernetes/kubernetes-datastore.ts");
+      return await openKubernetesDatastore(kubernetesConfigOf(env));
+    }
     default:
       throw new InputError(
-        `Cannot accept DATASTORE_TYPE "${type}": it must be embedded or etcdv3${
-          type === "kubernetes" ? " (kubernetes is not available yet)" : ""
-        }`,
+        `Cannot accept DATASTORE_TYPE "${type}": it must be embedded, etcdv3 or kubernetes`,
       );
   }
-}
-
-/** The value of a variable, under its own name or with the prefix CALICO_; empty counts as absent. */
-export function variable(env: Environment, name: string): string | undefined {
-  return env[name] || env[`CALICO_${name}`] || undefined;
 }
 
 function defaultType(env: Environment): string {

@@ -89,6 +89,8 @@ export function connectTcp(target: TcpTarget, onread: OnReadOpts): TcpSocket {
   const local = localAddress === undefined ? {} : { localAddress: scoped(localAddress) };
   const fd = openSocket(family);
   try {
+    // A peer with GTSM would drop all that we send, our end of the connection too, and keep its own.
+    setMaxTtl(fd, family);
     if (password !== undefined) setMd5Key(fd, hostPrefix(address), password);
     if (ttlSecurityHops !== undefined) limitHops(fd, family, ttlSecurityHops);
   } catch (error) {

@@ -17,6 +17,7 @@ const options = {
   targets: ["floor", "tortie"],
   tablePrefixes: 1,
   timeoutMs: 10_000,
+  waitMs: 0,
   output: "table",
   writesDocument: false,
 } as const;

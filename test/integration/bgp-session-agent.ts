@@ -9,6 +9,7 @@ import { systemClock } from "../../src/lib/clock.ts";
 import type { IpAddr } from "../../src/lib/ip-addr.ts";
 import { createLogger } from "../../src/lib/log.ts";
 import { Secret } from "../../src/lib/secret.ts";
+import { keptEvent } from "../support/kept-event.ts";
 import { waitFor } from "../support/wait-for.ts";
 
 /**
@@ -128,7 +129,7 @@ async function main(listenAddresses: readonly IpAddr[]): Promise<void> {
       clock: systemClock,
       log: createLogger({ name: "bgp", level: "silent" }),
       signal: abort.signal,
-      onEvent: (event) => say({ event }),
+      onEvent: (event) => say({ event: keptEvent(event) }),
     },
   );
   await peers.listening;

@@ -94,6 +94,24 @@ suite("sessions with TCP-MD5 and GTSM", { skip: cannotMakeNetns() || cannotRunBi
     await up(ours);
   });
 
+  for (const [label, passive, options] of [
+    ["we connect", false, "passive;"],
+    ["BIRD connects", true, ""],
+  ] as const) {
+    test(`a peer with GTSM takes what we send, though we do not check it: ${label}`, async (t) => {
+      const ours = await agent(t);
+      await bird(t, `ttl security on; ${options}`);
+      const peer = testPeer({ passive });
+      ours.tell({ kind: "configure", peers: [peer] });
+      await up(ours);
+      // The same session with the check on our side as well: BIRD hears of the end at once.
+      ours.tell({ kind: "configure", peers: [{ ...peer, ttlSecurityHops: 1 }] });
+      await waitFor(() => ours.kinds().filter((kind) => kind === "established").length === 2, {
+        what: "the next session",
+      });
+    });
+  }
+
   test("another password resets this peer alone, and takes effect on the open listener", async (t) => {
     const [ours, other] = [await agent(t), await startSessionAgent(t, pair.b, [])];
     await addAddress(pair.b, "10.99.0.3");

@@ -78,11 +78,30 @@ class Speaker {
   }
 
   async stop(): Promise<void> {
+    await this.#end("SIGTERM");
+  }
+
+  async kill(): Promise<void> {
+    await this.#end("SIGKILL");
+  }
+
+  async #end(signal: NodeJS.Signals): Promise<void> {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
     const exit = new Promise((resolve) => this.#child.once("exit", resolve));
-    this.#child.kill("SIGTERM");
+    this.#child.kill(signal);
     await exit;
   }
+}
+
+/** The kernel's routes that are ours. */
+function routesOf(host: TestNetns | undefined): readonly string[] {
+  assert.ok(host !== undefined);
+  return host
+    .ip("route show proto bird")
+    .split("\n")
+    .map((line) => line.trim().replaceAll(/ +/g, " "))
+    .filter((line) => line !== "")
+    .sort();
 }
 
 describe("the reflector of docs/bgp-config.md", { skip: cannotMakeNetns() }, () => {
@@ -147,18 +166,11 @@ describe("the reflector of docs/bgp-config.md", { skip: cannotMakeNetns() }, () 
   });
 
   test("every client has the prefixes of the others in its kernel", async () => {
-    const routes = (host: number) =>
-      hosts[host - 1]
-        ?.ip("route show proto bird")
-        .split("\n")
-        .map((line) => line.trim().replaceAll(/ +/g, " "))
-        .filter((line) => line !== "")
-        .sort();
-    await waitFor(() => [2, 3, 4].every((host) => (routes(host)?.length ?? 0) >= 2), {
+    await waitFor(() => hosts.slice(1, 4).every((host) => routesOf(host).length >= 2), {
       what: "reflected routes",
     });
     assert.deepEqual(
-      routes(2)?.filter((line) => !line.startsWith("blackhole")),
+      routesOf(hosts[1]).filter((line) => !line.startsWith("blackhole")),
       [
         "10.65.3.0/26 via 10.99.0.3 dev eth0 metric 1024",
         "10.65.4.0/26 via 10.99.0.4 dev eth0 metric 1024",
@@ -205,6 +217,23 @@ describe("the reflector of docs/bgp-config.md", { skip: cannotMakeNetns() }, () 
     await waitFor(async () => (await reflector.rows("rib")).length === 2, { what: "withdrawal" });
     await reflector.ask("start", "Static_10_99_0_4");
     await waitFor(async () => (await stateOf()) === "Established", { what: "its start" });
+    await waitFor(async () => (await reflector.rows("rib")).length === 3, { what: "its route" });
+  });
+
+  test("a shutdown ends what is kept of a peer that has died", async () => {
+    const isDown = async () =>
+      (await reflector.peers()).some(({ state }) => state !== "Established");
+    await clients[2]?.kill();
+    await waitFor(isDown, { what: "the session's end" });
+    assert.equal((await reflector.rows("rib")).length, 3, "its route is stale");
+    await reflector.ask("shutdown", "Static_10_99_0_4");
+    await waitFor(async () => (await reflector.rows("rib")).length === 2, { what: "its end" });
+    await waitFor(() => routesOf(hosts[1]).every((route) => !route.includes("10.99.0.4")), {
+      what: "withdrawal",
+    });
+    clients[2] = start(4, "client4.yaml");
+    await reflector.ask("start", "Static_10_99_0_4");
+    await waitFor(async () => !(await isDown()), { what: "its start", timeoutMs: 60_000 });
     await waitFor(async () => (await reflector.rows("rib")).length === 3, { what: "its route" });
   });
 

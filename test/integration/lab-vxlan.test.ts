@@ -165,7 +165,7 @@ for (const daemon of ["felix", "bgp"] as const) {
         const now = (await lab.status()).nodes[0]?.pids[daemon] ?? null;
         return now !== null && now !== pids[daemon] && now;
       },
-      { timeoutMs: 5000, what: `${daemon} to be back` },
+      { timeoutMs: 30_000, what: `${daemon} to be back` },
     );
     assert.ok(fresh);
     assert.match(await ping.end(), / 0% packet loss/);

@@ -27,8 +27,8 @@ export interface BfdAgentReport {
   /** State of the path, or why the BGP session ended. */
   readonly text: string;
   readonly graceful?: boolean;
-  /** Wall-clock time. */
-  readonly atMs: number;
+  /** Of a change of a path: since the peer's last packet, as the thread saw it that watches. */
+  readonly silentMs?: number;
 }
 
 if (process.argv[2] !== undefined) await main(JSON.parse(process.argv[2]) as BfdAgentConfig);
@@ -37,10 +37,10 @@ async function main({ sessions, bgp }: BfdAgentConfig): Promise<void> {
   const abort = new AbortController();
   process.on("SIGTERM", () => abort.abort());
   const report = (kind: BfdAgentReport["kind"], text: string, more: object = {}) =>
-    console.log(JSON.stringify({ kind, text, ...more, atMs: Date.now() }));
+    console.log(JSON.stringify({ kind, text, ...more }));
   const deps = { clock: systemClock, log: createLogger({ name: "bfd", level: "warn" }) };
   const bfd = createBfd(deps);
-  bfd.onChange(({ state, reason }) => report("bfd", `${state}: ${reason}`));
+  bfd.onChange(({ state, reason, silentMs }) => report("bfd", `${state}: ${reason}`, { silentMs }));
   process.stdin.on("data", (chunk) => keepBusy(Number(chunk.toString().split(" ")[1]), report));
   if (sessions !== undefined) bfd.configure(sessions);
   const ended = bgp === undefined ? undefined : runBgp(bgp);

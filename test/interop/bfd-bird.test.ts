@@ -11,7 +11,7 @@ import {
   startBird,
 } from "../support/bird.ts";
 import { waitFor } from "../support/wait-for.ts";
-import { bfd300, peerConfig, startBfdNode } from "./bfd-node.ts";
+import { assertDetected, bfd300, peerConfig, startBfdNode } from "./bfd-node.ts";
 
 const path4 = { local: "10.99.0.1" as IpAddr, peer: "10.99.0.2" as IpAddr };
 const path6 = { local: "fd99::1" as IpAddr, peer: "fd99::2" as IpAddr };
@@ -84,27 +84,24 @@ suite("BFD with BIRD", { skip: cannotRunBird(), concurrency: false }, () => {
     const birdB = await bird(t, birdConfig(`neighbor 10.99.0.1 dev "eth0" local 10.99.0.2;`));
     const node = us(t, { ...path4, bfd: bfd100 });
     await node.next("bfd up");
-    const pausedMs = Date.now();
     birdB.pause();
-    const { text, atMs } = await node.next("bfd down");
-    assert.equal(text, "down: Control Detection Time Expired");
-    assert.ok(atMs - pausedMs < 450, `after ${atMs - pausedMs} ms`);
+    assertDetected(await node.next("bfd down"), 300);
     birdB.resume();
     await node.next("bfd up");
   });
 
   test("multihop, and our end on purpose: BIRD is told that we switch it off", async (t) => {
     const birdB = await bird(t, birdConfig("neighbor 10.99.0.1 local 10.99.0.2 multihop on;"));
-    const node = us(t, { ...path4, bfd: { ...bfd100, multihop: true } });
+    const node = us(t, { ...path4, bfd: { ...bfd100, multiplier: 255, multihop: true } });
     await node.next("bfd up");
-    assert.match(await birdB.query("show bfd sessions"), /10\.99\.0\.1\s+---\s+Up/);
+    assert.match(
+      await birdB.query("show bfd sessions"),
+      /10\.99\.0\.1\s+---\s+Up\s+\S+\s+0\.100\s+25\.500/,
+    );
     await node.stop();
-    const stoppedMs = Date.now();
     await waitFor(async () => !/Up/.test(await birdB.query("show bfd sessions")), {
-      timeoutMs: 250,
       what: "the end at BIRD, before its Detection Time",
     });
-    assert.ok(Date.now() - stoppedMs < 300);
   });
 
   test("link-local neighbours of an interface", async (t) => {
@@ -136,18 +133,17 @@ suite("BFD with BIRD", { skip: cannotRunBird(), concurrency: false }, () => {
     assert.equal(node.reports.length, 1);
   });
 
-  test("a cut link ends the BGP session in less than 1.5 s with 300 ms x 3", async (t) => {
+  test("a cut link ends the BGP session after 300 ms x 3, long before its hold time", async (t) => {
     const birdB = await bird(t, birdConfig("", 300) + bgpProtocol);
     const node = startBfdNode(t, pair.a, {
       bgp: { listenAddresses: [path4.local], peers: [peerConfig()] },
     });
     await node.next("established");
     await node.next("bfd up");
-    const cutMs = Date.now();
     execFileSync("ip", ["-n", pair.b, "link", "set", "eth0", "down"]);
     try {
+      assertDetected(await node.next("bfd down"), 900);
       const down = await node.next("down");
-      assert.ok(down.atMs - cutMs < 1500, `after ${down.atMs - cutMs} ms`);
       assert.equal(down.graceful, false);
       assert.match(down.text, /^Reset: Cease\/BFD Down/);
     } finally {
@@ -166,10 +162,9 @@ suite("BFD with BIRD", { skip: cannotRunBird(), concurrency: false }, () => {
     });
     await node.next("established");
     await node.next("bfd up");
-    const pausedMs = Date.now();
     birdB.pause();
-    const { atMs } = await node.next("down");
-    assert.ok(atMs - pausedMs < 1400, `after ${atMs - pausedMs} ms`);
+    assertDetected(await node.next("bfd down"), 900);
+    await node.next("down Reset: Cease/BFD Down");
     birdB.resume();
     await node.next("established", 12_000);
     assert.match(await birdB.query("show protocols all tortie"), /Established/);

@@ -9,7 +9,7 @@ import { promisify } from "node:util";
 import type { IpAddr } from "../../src/lib/ip-addr.ts";
 import { makeNamespacePair, type NamespacePair } from "../support/bird.ts";
 import { waitFor } from "../support/wait-for.ts";
-import { bfd300, peerConfig, startBfdNode } from "./bfd-node.ts";
+import { assertDetected, bfd300, peerConfig, startBfdNode } from "./bfd-node.ts";
 
 const run = promisify(execFile);
 const programs = "/usr/lib/frr";
@@ -73,11 +73,8 @@ suite("BFD with FRR", { skip: cannotRunFrr(), concurrency: false }, () => {
       assert.equal(peer["remote-receive-interval"], 300);
       assert.equal(peer["remote-transmit-interval"], 300);
       assert.equal(peer["remote-detect-multiplier"], 3);
-      const hungMs = Date.now();
       frr.signal("bfdd", "SIGSTOP");
-      const down = await node.next("bfd down");
-      assert.equal(down.text, "down: Control Detection Time Expired");
-      assert.ok(down.atMs - hungMs < 1400, `after ${down.atMs - hungMs} ms`);
+      assertDetected(await node.next("bfd down"), 900);
       frr.signal("bfdd", "SIGCONT");
       await node.next("bfd up");
     });
@@ -90,18 +87,16 @@ suite("BFD with FRR", { skip: cannotRunFrr(), concurrency: false }, () => {
     });
     await node.next("established", 12_000);
     await node.next("bfd up");
-    const cutMs = Date.now();
     await run("ip", ["-n", pair.b, "link", "set", "eth0", "down"]);
-    const down = await node.next("down");
-    assert.ok(down.atMs - cutMs < 1500, `after ${down.atMs - cutMs} ms`);
+    assertDetected(await node.next("bfd down"), 900);
+    const down = await node.next("down Reset: Cease/BFD Down");
     assert.equal(down.graceful, false);
     await run("ip", ["-n", pair.b, "link", "set", "eth0", "up"]);
     await node.next("established", 12_000);
     await node.next("bfd up");
-    const killedMs = Date.now();
     frr.signal("bfdd", "SIGKILL");
-    const { atMs } = await node.next("down");
-    assert.ok(atMs - killedMs < 1400, `after ${atMs - killedMs} ms`);
+    assertDetected(await node.next("bfd down"), 900);
+    await node.next("down Reset: Cease/BFD Down");
   });
 
   test("when we are gone bgpd ends the session by BFD", async (t) => {
@@ -116,10 +111,7 @@ suite("BFD with FRR", { skip: cannotRunFrr(), concurrency: false }, () => {
     await waitFor(
       async () =>
         /Notification sent \(Cease\/BFD Down\)/.test(await frr.query("show bgp neighbors")),
-      {
-        timeoutMs: 2000,
-        what: "the end at bgpd",
-      },
+      { what: "the end at bgpd" },
     );
   });
 });

@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import type { TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
@@ -59,6 +60,19 @@ export function startBfdNode(t: TestContext, namespace: string, config: BfdAgent
       await exit;
     },
   };
+}
+
+/**
+ * The path was given up because of silence, not sooner than the Detection Time and not much later. The
+ * time is that of the thread that watches; the factor is for a machine that has much else to do.
+ */
+export function assertDetected(
+  { text, silentMs = Number.NaN }: BfdAgentReport,
+  detectionMs: number,
+): void {
+  assert.match(text, /^down: Control Detection Time Expired/);
+  assert.ok(silentMs >= detectionMs * 0.99, `after ${silentMs} ms`);
+  assert.ok(silentMs < detectionMs * 5, `after ${silentMs} ms`);
 }
 
 export const bfd300: NonNullable<PeerConfig["bfd"]> = {

@@ -77,7 +77,7 @@ export async function startBird(namespace: string, config: string): Promise<Bird
   const query = async (command: string) =>
     (await run("birdc", ["-s", socket, ...command.split(" ")])).stdout;
   try {
-    await waitFor(() => query("show status"), { timeoutMs: 5000, what: "BIRD's control socket" });
+    await waitFor(() => query("show status"), { what: "BIRD's control socket" });
   } catch (error) {
     await stop();
     throw error;

@@ -94,7 +94,8 @@ export class EtcdServer {
   }
 }
 
-function freePort(): Promise<number> {
+/** A port that was free just now. */
+export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer()
       .on("error", reject)

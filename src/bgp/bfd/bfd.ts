@@ -22,6 +22,8 @@ export interface BfdChange {
   readonly state: BfdPathState;
   /** In words: "Control Detection Time Expired". */
   readonly reason: string;
+  /** Since the peer's last packet, by the clock of the thread that watches. */
+  readonly silentMs?: number;
 }
 
 export interface BfdStatus {

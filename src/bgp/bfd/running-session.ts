@@ -47,6 +47,7 @@ export class RunningSession {
   readonly #detection: DeadlineTimer;
   readonly #ending: DeadlineTimer;
   #session: BfdSession;
+  #heardMs: number;
 
   constructor(
     { key, config, discriminator, timers, path }: RunningSessionConfig,
@@ -58,6 +59,7 @@ export class RunningSession {
     this.#deps = deps;
     this.#session = newSession(discriminator, timers);
     const { clock } = deps;
+    this.#heardMs = clock.now();
     this.#transmit = new DeadlineTimer(clock, () => this.#dispatch({ kind: "transmitTimer" }));
     this.#detection = new DeadlineTimer(clock, () => this.#detectionExpired());
     this.#ending = new DeadlineTimer(clock, () => this.#end());
@@ -68,6 +70,7 @@ export class RunningSession {
   }
 
   receive(packet: BfdPacket): void {
+    this.#heardMs = this.#deps.clock.now();
     this.#dispatch({ kind: "received", packet });
   }
 
@@ -141,7 +144,8 @@ export class RunningSession {
   #changed({ from, session }: Extract<BfdEffect, { kind: "changed" }>): void {
     const state = pathState(session);
     if (state === undefined || (state !== "up" && from !== "Up")) return;
-    this.#deps.onChange({ key: this.#key, state, reason: reasonOf(session) });
+    const silentMs = this.#deps.clock.now() - this.#heardMs;
+    this.#deps.onChange({ key: this.#key, state, reason: reasonOf(session), silentMs });
   }
 }
 

@@ -57,8 +57,9 @@ export class BmpExporter {
 
   /** Number of collectors that are told. */
   get connected(): number {
-    const all = [...this.#running.values()];
-    return all.filter(({ collector }) => collector.isConnected).length;
+    let connected = 0;
+    for (const { collector } of this.#running.values()) connected += Number(collector.isConnected);
+    return connected;
   }
 
   async run(signal: AbortSignal): Promise<void> {

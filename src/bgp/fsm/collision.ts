@@ -14,25 +14,38 @@ export interface SpeakerId {
   readonly asn: Asn;
 }
 
-/**
- * Which of two connections is to be closed, now that a valid OPEN came on `newer` (RFC 4271 section
- * 6.8). Undefined: nothing can be said yet, the OPEN on `older` is still to come. Pure; both ends
- * come to the same answer.
- */
-export function collisionLoser(
-  older: ConnectionSide,
-  newer: ConnectionSide,
-  ids: { readonly local: SpeakerId; readonly peer: SpeakerId },
-): "older" | "newer" | undefined {
-  if (older.state === "Established") return "newer";
-  if (older.state !== "OpenConfirm") return undefined;
-  // The RFC has no word for this: the peer would not open a second one if it still had the first.
-  if (older.initiator === newer.initiator) return "older";
-  const kept = isHigher(ids.local, ids.peer) ? "local" : "remote";
-  return older.initiator === kept ? "newer" : "older";
+export interface SpeakerIds {
+  readonly local: SpeakerId;
+  readonly peer: SpeakerId;
 }
 
-/** By router id, then by AS (RFC 6286 section 2.3). */
-function isHigher(a: SpeakerId, b: SpeakerId): boolean {
-  return a.routerId === b.routerId ? a.asn > b.asn : a.routerId > b.routerId;
+/** Which of the two connections is to be closed; or this OPEN is to be answered later. */
+export type CollisionVerdict = "older" | "newer" | "wait";
+
+/**
+ * What a valid OPEN on `newer` decides about two connections (RFC 4271 section 6.8), before it is
+ * answered. Undefined: nothing yet, the OPEN on `older` is still to come. Pure.
+ *
+ * Differs from RFC 4271 section 6.8: where the older one goes on and the newer one has the better right,
+ * the peer decides. It has our KEEPALIVE on the older one. If that came before our OPEN on the newer one,
+ * the peer is Established and closes the newer one; if not, it closes the older one. Nobody but the peer
+ * knows which, and if we closed the older one at once, both might be closed.
+ */
+export function decideCollision(
+  older: ConnectionSide,
+  newer: ConnectionSide,
+  ids: SpeakerIds,
+): CollisionVerdict | undefined {
+  const { state } = older;
+  if (state !== "OpenConfirm" && state !== "Established") return undefined;
+  // The RFC has no word for this: the peer would not open a second one if it still had the first.
+  if (older.initiator === newer.initiator) return state === "Established" ? "newer" : "older";
+  return newer.initiator === preferredInitiator(ids) ? "wait" : "newer";
+}
+
+/** Whose connection is kept: of the higher router id, or AS when they are equal (RFC 6286 section 2.3). */
+export function preferredInitiator({ local, peer }: SpeakerIds): "local" | "remote" {
+  const isLocal =
+    local.routerId === peer.routerId ? local.asn > peer.asn : local.routerId > peer.routerId;
+  return isLocal ? "local" : "remote";
 }

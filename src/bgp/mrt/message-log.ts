@@ -41,7 +41,7 @@ export class MessageLog {
     const { running, clock } = this.#deps;
     const unwatch = running.host.watch({
       event: (event) => {
-        if (event.kind !== "peer") return;
+        if (event.kind !== "peer" || event.event.kind === "update") return;
         const { name } = "name" in event.event ? event.event : event.event.config;
         const config = running.speaker.peers.get(name)?.peer.config;
         this.#write(this.#records.ofEvent(event.event, config, clock.date()));

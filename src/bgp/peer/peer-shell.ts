@@ -1,9 +1,9 @@
 import type { Logger } from "../../lib/log.ts";
-import { collisionLoser } from "../fsm/collision.ts";
+import { decideCollision, preferredInitiator, type SpeakerIds } from "../fsm/collision.ts";
 import type { CeaseReason } from "../fsm/events.ts";
 import type { FsmState } from "../fsm/fsm.ts";
 import { familyOf } from "../wire/family.ts";
-import type { RouteRefreshMessage, UpdateMessage } from "../wire/message.ts";
+import type { OpenMessage, RouteRefreshMessage, UpdateMessage } from "../wire/message.ts";
 import { cease, encodeNotification, errorCode } from "../wire/notification.ts";
 import { MessageCounter } from "./message-counter.ts";
 import type { Negotiated, PeerConfig, PeerEvent, PeerStatus } from "./peer.ts";
@@ -19,8 +19,8 @@ export interface PeerShellDeps extends Omit<SessionDeps, "handlers" | "received"
 }
 
 /**
- * A second connection to an Established peer within this time is the other half of a collision;
- * later it is a peer that has restarted (RFC 4724 section 5).
+ * A second connection to an Established peer within this time is the other half of a collision, which
+ * the peer has so long to decide; later it is a peer that has restarted (RFC 4724 section 5).
  */
 const collisionWindowMs = 3000;
 
@@ -46,6 +46,7 @@ export class PeerShell {
   readonly #sent = new MessageCounter();
   #main: Session;
   #second: Session | undefined;
+  #cancelDecision: () => void = () => undefined;
   #state: FsmState = "Idle";
   #since: Date;
   #negotiated: Negotiated | undefined;
@@ -105,6 +106,7 @@ export class PeerShell {
       session?.dispose();
     }
     this.#second = undefined;
+    this.#cancelDecision();
   }
 
   /** Ends an open session with a Cease; the next one follows by itself. */
@@ -182,8 +184,11 @@ export class PeerShell {
     const keepsRoutes = this.#main.open?.capabilities.some(
       (each) => each.kind === "gracefulRestart" && each.families.length > 0,
     );
-    const ageMs = this.#deps.clock.now() - this.#establishedMs;
-    return keepsRoutes === true && ageMs >= collisionWindowMs;
+    return keepsRoutes === true && !this.#isYoung();
+  }
+
+  #isYoung(): boolean {
+    return this.#deps.clock.now() - this.#establishedMs < collisionWindowMs;
   }
 
   #newSession(failures = 0): Session {
@@ -195,6 +200,9 @@ export class PeerShell {
       sent: this.#sent,
       handlers: {
         transition: (session: Session, from: FsmState) => this.#transition(session, from),
+        opened: (session: Session, open: OpenMessage) => this.#opened(session, open),
+        // The peer has decided.
+        confirmed: (session: Session) => this.#keep(session),
         established: (session: Session, negotiated: Negotiated) =>
           this.#established(session, negotiated),
         update: (_: Session, update: UpdateMessage) => this.#update(update),
@@ -213,11 +221,17 @@ export class PeerShell {
   }
 
   #established(session: Session, negotiated: Negotiated): void {
+    const other = this.#otherThan(session);
+    if (other !== undefined && this.#peerMayPrefer(other, negotiated)) {
+      [this.#main, this.#second] = [session, other];
+      this.#awaitDecision();
+    } else {
+      this.#keepOnly(session);
+    }
     this.#hasWarned = false;
     this.#establishedMs = this.#deps.clock.now();
     this.#establishedCount++;
     this.#negotiated = negotiated;
-    this.#keepOnly(session);
     this.#noteState();
     this.#deps.onEvent({ kind: "established", name: this.config.name, negotiated });
   }
@@ -260,10 +274,11 @@ export class PeerShell {
     const isSecond = session === this.#second;
     const hasFailed = to === "Idle" || (to === "Active" && from !== "Idle" && session.isFree);
     if (hasFailed || (to === "Connect" && from === "Connect")) this.#failed(session.reason);
-    if (to === "OpenConfirm") this.#decideCollision(session);
+    const left = hasFailed ? this.#otherThan(session) : undefined;
     if (hasFailed && isSecond) this.#dropSecond();
-    else if (hasFailed && this.#second !== undefined) this.#keepOnly(this.#second);
+    else if (left !== undefined) this.#keepOnly(left);
     this.#noteState();
+    left?.resume();
     if (hasFailed && from !== "Established" && !this.isConnected) this.#deps.idle();
   }
 
@@ -272,31 +287,69 @@ export class PeerShell {
     this.#lastError = reason;
   }
 
-  #decideCollision(newer: Session): void {
-    const older = newer === this.#main ? this.#second : this.#main;
-    const { open } = newer;
-    if (older === undefined || open === undefined) return;
+  /** The peer's OPEN on one of two connections may decide between them. */
+  #opened(newer: Session, open: OpenMessage): "answer" | "wait" | "close" {
+    const older = this.#otherThan(newer);
+    const verdict = older && decideCollision(older, newer, this.#ids(open));
+    if (older === undefined || verdict === undefined) return "answer";
+    this.#deps.log.debug({ verdict }, "Connection collision");
+    if (verdict === "newer" || (older.state === "Established" && !this.#isYoung())) return "close";
+    if (verdict === "older") {
+      this.#keepOnly(newer);
+      return "answer";
+    }
+    this.#awaitDecision();
+    return "wait";
+  }
+
+  /** True when the peer may close our Established session in favour of `other`, whose OPEN it has. */
+  #peerMayPrefer(other: Session, { peerRouterId, peerAs }: Negotiated): boolean {
+    const ids = this.#ids({ routerId: peerRouterId, asn: peerAs });
+    return other.state === "OpenSent" && other.initiator === preferredInitiator(ids);
+  }
+
+  #ids(peer: SpeakerIds["peer"]): SpeakerIds {
     const { localRouterId: routerId, localAs: asn } = this.config;
-    const peer = { routerId: open.routerId, asn: open.asn };
-    const loser = collisionLoser(older, newer, { local: { routerId, asn }, peer });
-    if (loser === undefined) return;
-    this.#deps.log.debug({ loser }, "Connection collision decided");
-    (loser === "older" ? older : newer).collisionLost();
+    return { local: { routerId, asn }, peer: { routerId: peer.routerId, asn: peer.asn } };
+  }
+
+  /** The peer closes one of the two soon; if not, we do. */
+  #awaitDecision(): void {
+    this.#cancelDecision();
+    this.#cancelDecision = this.#deps.clock.setTimer(collisionWindowMs, () => {
+      const both = [this.#main, this.#second];
+      const kept =
+        both.find((each) => each?.state === "Established") ?? both.find((each) => each?.isWaiting);
+      if (kept !== undefined) this.#keep(kept);
+    });
+  }
+
+  #otherThan(session: Session): Session | undefined {
+    if (session === this.#main) return this.#second;
+    return session === this.#second ? this.#main : undefined;
+  }
+
+  /** Decides a collision in favour of `session`. */
+  #keep(session: Session): void {
+    this.#keepOnly(session);
+    session.resume();
   }
 
   /** Makes `session` the main one and ends the other. */
   #keepOnly(session: Session): void {
-    const other = session === this.#main ? this.#second : this.#main;
+    const other = this.#otherThan(session);
     this.#main = session;
     this.#second = undefined;
-    if (other === undefined || other === session) return;
-    if (other.state === "OpenSent" || other.state === "OpenConfirm") other.collisionLost();
+    this.#cancelDecision();
+    if (other === undefined) return;
+    if (order.indexOf(other.state) >= order.indexOf("OpenSent")) other.collisionLost();
     other.dispose();
   }
 
   #dropSecond(): void {
     const second = this.#second;
     this.#second = undefined;
+    this.#cancelDecision();
     second?.dispose();
   }
 

@@ -3,12 +3,13 @@ import { errorMessage } from "../../lib/errors.ts";
 import { ipFamily } from "../../lib/ip-addr.ts";
 import type { CeaseReason, FsmEffect, FsmEvent, FsmTimer } from "../fsm/events.ts";
 import { type Fsm, type FsmState, initialFsm } from "../fsm/fsm.ts";
+import { checkOpen } from "../fsm/open-check.ts";
 import { step } from "../fsm/step.ts";
 import { sendHoldSeconds } from "../fsm/timers.ts";
 import type { DecodeContext } from "../wire/context.ts";
 import { decodeMessage } from "../wire/decode.ts";
 import { type Frame, FrameSplitter, wholeMessage } from "../wire/frame.ts";
-import { headerLength } from "../wire/header.ts";
+import { messageType } from "../wire/header.ts";
 import type { Message, OpenMessage, RouteRefreshMessage, UpdateMessage } from "../wire/message.ts";
 import {
   cease,
@@ -17,6 +18,7 @@ import {
   type NotificationBody,
 } from "../wire/notification.ts";
 import { encodeOpen, openSubcode } from "../wire/open.ts";
+import { readPlainUpdate } from "../wire/plain-update.ts";
 import { encodeKeepalive } from "../wire/route-refresh.ts";
 import { DeadlineTimer } from "./deadline-timer.ts";
 import type { MessageCounter } from "./message-counter.ts";
@@ -37,6 +39,10 @@ export interface SessionConfig {
 export interface SessionHandlers {
   /** After the effects of the transition: to another state, or to the same one for a new reason. */
   readonly transition: (session: Session, from: FsmState) => void;
+  /** A valid OPEN has come, and is not answered yet. "wait": resume() or collisionLost() follows. */
+  readonly opened: (session: Session, open: OpenMessage) => "answer" | "wait" | "close";
+  /** The peer has sent its KEEPALIVE on a connection whose OPEN waits. */
+  readonly confirmed: (session: Session) => void;
   readonly established: (session: Session, negotiated: Negotiated) => void;
   readonly update: (session: Session, update: UpdateMessage) => void;
   readonly refresh: (session: Session, refresh: RouteRefreshMessage) => void;
@@ -69,7 +75,11 @@ export class Session {
   readonly #deps: SessionDeps;
   readonly #timers: Readonly<Record<FsmTimer, DeadlineTimer>>;
   readonly #events: FsmEvent[] = [];
+  /** From the OPEN on that waits for the end of a collision. */
+  #waiting: FsmEvent[] = [];
   #isStepping = false;
+  /** The hold timer was started anew by an UPDATE of the octets that are being read. */
+  #hasHeard = false;
   #isDisposed = false;
   #fsm: Fsm;
   #connection: Connection | undefined;
@@ -128,6 +138,11 @@ export class Session {
     return this.state === "Active" && !this.isConnected;
   }
 
+  /** The peer's OPEN has come, and is to be answered when a collision is over. */
+  get isWaiting(): boolean {
+    return this.#waiting.length > 0;
+  }
+
   /** The peer's OPEN, from OpenConfirm on. */
   get open(): OpenMessage | undefined {
     return this.#fsm.open;
@@ -157,6 +172,13 @@ export class Session {
     this.#initiator = "remote";
     this.#use(connection);
     this.#dispatch({ kind: "tcpConnected" });
+  }
+
+  /** Answers the OPEN that waits, if there is one. */
+  resume(): void {
+    const events = this.#waiting;
+    this.#waiting = [];
+    for (const event of events) this.#dispatch(event);
   }
 
   collisionLost(): void {
@@ -200,12 +222,16 @@ export class Session {
     if (this.#isStepping) return;
     this.#isStepping = true;
     try {
-      for (let next = this.#events.shift(); next !== undefined; next = this.#events.shift()) {
-        this.#step(next);
-      }
+      this.#stepAll();
     } finally {
       this.#isStepping = false;
       if (this.#isDisposed) this.#release();
+    }
+  }
+
+  #stepAll(): void {
+    for (let next = this.#events.shift(); next !== undefined; next = this.#events.shift()) {
+      this.#step(next);
     }
   }
 
@@ -274,6 +300,7 @@ export class Session {
 
   #use(connection: Connection): void {
     this.#connection = connection;
+    this.#waiting = [];
     this.#context = beforeOpen;
     this.#isFull = false;
     this.#splitter = new FrameSplitter();
@@ -290,6 +317,7 @@ export class Session {
   }
 
   #received(connection: Connection, bytes: Uint8Array): void {
+    this.#hasHeard = false;
     const failed = this.#splitter.push(bytes, (frame) => {
       if (this.#connection === connection) this.#frame(frame);
     });
@@ -298,8 +326,15 @@ export class Session {
   }
 
   #frame(frame: Frame): void {
-    this.#deps.received.add(frame.type, headerLength + frame.body.length);
+    this.#deps.received.add(frame.type, frame.length);
     if (this.#deps.tapPoint?.tap !== undefined) this.#tapped("received", wholeMessage(frame));
+    if (frame.type === messageType.update && this.state === "Established") {
+      const update = readPlainUpdate(frame, this.#context);
+      if (update !== undefined && !this.#isStepping) {
+        this.#deliver(update);
+        return;
+      }
+    }
     const decoded = decodeMessage(frame, this.#context);
     if (!decoded.ok) {
       this.#dispatch({ kind: "fault", ...decoded });
@@ -307,7 +342,44 @@ export class Session {
     }
     const { message } = decoded;
     if (message.kind === "notification" && isParameterError(message)) this.#speaksPlainly = true;
-    this.#dispatch(eventOf(message));
+    this.#heard(message);
+  }
+
+  #heard(message: Message): void {
+    const event = eventOf(message);
+    if (this.#waiting.length > 0 && message.kind !== "notification") {
+      this.#waiting.push(event);
+      if (message.kind === "keepalive") this.#deps.handlers.confirmed(this);
+      return;
+    }
+    const verdict = this.#isAwaited(message) ? this.#deps.handlers.opened(this, message) : "answer";
+    if (verdict === "answer") this.#dispatch(event);
+    else if (verdict === "wait") this.#waiting = [event];
+    else this.collisionLost();
+  }
+
+  #isAwaited(message: Message): message is OpenMessage {
+    const { state, delaysOpen } = this.#fsm;
+    return (
+      message.kind === "open" &&
+      (state === "OpenSent" || delaysOpen) &&
+      checkOpen(message, this.#config.peer) === undefined
+    );
+  }
+
+  /** What the FSM says of an UPDATE in Established (fsm/connected.ts), without its events and effects. */
+  #deliver(update: UpdateMessage): void {
+    const { holdSeconds } = this.#fsm;
+    if (holdSeconds > 0 && !this.#hasHeard) this.#timers.hold.start(holdSeconds * 1000);
+    this.#hasHeard = true;
+    this.#isStepping = true;
+    try {
+      this.#deps.handlers.update(this, update);
+      this.#stepAll();
+    } finally {
+      this.#isStepping = false;
+      if (this.#isDisposed) this.#release();
+    }
   }
 
   #established(open: OpenMessage): void {
@@ -395,6 +467,7 @@ export class Session {
   #close(): void {
     const connection = this.#connection;
     this.#connection = undefined;
+    this.#waiting = [];
     if (connection !== undefined) this.#deps.handlers.closing(connection.close());
   }
 

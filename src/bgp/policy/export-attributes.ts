@@ -14,6 +14,9 @@ export { normalRoutePriority } from "./metric.ts";
 /** MED of a route that another node of our AS owns. */
 const secondHandMed = 100;
 
+/** Bit T of the type of an extended community (RFC 4360 section 2). */
+const nonTransitive = 0x40;
+
 export type NextHopMode = "Auto" | "Self" | "Keep";
 
 /** Communities for the routes inside some prefixes (BGPConfiguration prefixAdvertisements). */
@@ -39,7 +42,7 @@ export interface ExportSelf {
   readonly normalPriority: number;
   /** For the routes that we reflect. */
   readonly clusterId: number;
-  /** All routes leave with GRACEFUL_SHUTDOWN: this node is about to go. */
+  /** This node is about to go: what leads through it leaves with GRACEFUL_SHUTDOWN. */
   readonly draining: boolean;
 }
 
@@ -51,7 +54,10 @@ export interface RouteToExport {
   readonly sourceRouterId: number;
 }
 
-/** Attributes and next hop with which a peer is told of a route (RFC 4271 section 5.1). */
+/**
+ * Attributes and next hop with which a peer is told of a route (RFC 4271 section 5.1). What a node that
+ * drains reflects with the next hop of others is not marked: their packets do not come by it.
+ */
 export function exportAttributes(
   route: RouteToExport,
   target: ExportTarget,
@@ -62,11 +68,13 @@ export function exportAttributes(
     ? withMedOfExternal(route, target)
     : { ...route.attributes, localPref: exportedLocalPref(route, self) };
   const changed = applyOperations(base, operations);
-  const announced = self.draining ? withGracefulShutdown(changed) : changed;
+  const nextHop = nextHopFor(route, target);
+  const leadsHere = route.source.learned === "local" || nextHop === target.localAddress;
+  const announced = self.draining && leadsHere ? withGracefulShutdown(changed) : changed;
   const attributes = target.external
     ? toExternal(announced, target.localAs)
     : toInternal(announced, route, self);
-  return { attributes, nextHop: nextHopFor(route, target) };
+  return { attributes, nextHop };
 }
 
 /** LOCAL_PREF of a route before what a peer's filters do (facts 5.17 step 1). */
@@ -119,11 +127,20 @@ function withMedOfExternal(
   return source.learned === "ibgp" && scope !== "all" ? { ...kept, med: secondHandMed } : kept;
 }
 
-/** LOCAL_PREF, ORIGINATOR_ID, CLUSTER_LIST and confederations stay in the AS. */
+/**
+ * LOCAL_PREF, ORIGINATOR_ID, CLUSTER_LIST and confederations stay in the AS, and so do extended
+ * communities that are not transitive (RFC 4360 section 6).
+ */
 function toExternal(attributes: PathAttributes, localAs: Asn): PathAttributes {
   const { localPref: _l, originatorId: _o, clusterList: _c, ...kept } = attributes;
   const outside = attributes.asPath.filter(({ kind }) => kind === "sequence" || kind === "set");
-  return { ...kept, asPath: prependedPath(outside, [localAs]) };
+  const asPath = prependedPath(outside, [localAs]);
+  const { extendedCommunities, ...others } = kept;
+  const transitive =
+    extendedCommunities?.filter(([type = 0]) => (type & nonTransitive) === 0) ?? [];
+  return transitive.length === 0
+    ? { ...others, asPath }
+    : { ...others, asPath, extendedCommunities: transitive };
 }
 
 /** The next hop with which a peer is told of a route (RFC 4271 section 5.1.3). */

@@ -33,6 +33,12 @@ export interface NumberedPath {
   readonly path: Path;
 }
 
+/** Items of a list, `end` not included. Valid until the next. */
+export interface Run {
+  readonly start: number;
+  readonly end: number;
+}
+
 /** All RIBs of one family: what peers tell goes in, decisions on what changed come out. */
 export class FamilyRib {
   readonly family: IpFamily;
@@ -59,9 +65,9 @@ export class FamilyRib {
   announce(peer: number, prefixes: PackedPrefixes, attributesId: number): void {
     const { table, adjIn } = this;
     const { pathIds } = prefixes;
+    this.#attributes.retain(attributesId, prefixes.count);
     for (let index = 0; index < prefixes.count; index++) {
       const prefixId = table.add(prefixes, index);
-      this.#attributes.retain(attributesId);
       if (adjIn.set(prefixId, peer, attributesId, pathIds?.[index] ?? 0)) this.#dirty.add(prefixId);
     }
     this.#attributes.release(attributesId);
@@ -105,19 +111,28 @@ export class FamilyRib {
     for (const prefixId of this.table.ids()) this.#dirty.add(prefixId);
   }
 
-  /** Decides `limit` prefixes that have changed. They keep their ids until `sweep`. */
+  /**
+   * Decides `limit` prefixes that have changed; those that come together with one decision are told
+   * together. They keep their ids until `sweep`.
+   */
   decideDirty(
     limit: number,
     judge: Judge,
-    onDecided: (prefixId: number, decision: Decision, changed: boolean) => void,
+    onDecided: (prefixIds: Uint32Array, at: Run, decision: Decision) => void,
   ): Uint32Array {
     this.adjIn.sweep(limit, (prefixId) => this.#dirty.add(prefixId));
     const prefixIds = this.#dirty.take(limit);
-    for (let i = 0; i < prefixIds.length; i++) {
-      const prefixId = prefixIds[i] as number;
-      const decision = this.#decide(prefixId, judge);
-      const changed = this.loc.set(prefixId, decision.best);
-      onDecided(prefixId, decision, changed);
+    const at = { start: 0, end: 0 };
+    while (at.start < prefixIds.length) {
+      const first = prefixIds[at.start] as number;
+      const slot = this.adjIn.only(first);
+      const decision = this.#decide(first, slot, judge);
+      at.end = this.#isForAll(slot, decision)
+        ? this.#runEnd(prefixIds, at.start, slot)
+        : at.start + 1;
+      for (let i = at.start; i < at.end; i++) this.loc.set(prefixIds[i] as number, decision.best);
+      onDecided(prefixIds, at, decision);
+      at.start = at.end;
     }
     this.#memo.clear();
     return prefixIds;
@@ -151,8 +166,29 @@ export class FamilyRib {
     if (!this.isDirty) this.adjIn.reclaim();
   }
 
-  #decide(prefixId: number, judge: Judge): Decision {
-    const slot = this.adjIn.only(prefixId);
+  /** Every prefix with this path alone fares the same. */
+  #isForAll(slot: number, decision: Decision): boolean {
+    if (slot <= 0) return false;
+    const { adjIn } = this;
+    return this.#memo.find(adjIn.peerAt(slot), adjIn.attributesAt(slot))?.alone === decision;
+  }
+
+  /** Prefixes from `start` to there have one path, which is as that in `slot`. */
+  #runEnd(prefixIds: Uint32Array, start: number, slot: number): number {
+    const { adjIn } = this;
+    const peer = adjIn.peerAt(slot);
+    const attributesId = adjIn.attributesAt(slot);
+    let end = start + 1;
+    for (; end < prefixIds.length; end++) {
+      const other = adjIn.only(prefixIds[end] as number);
+      if (other <= 0) break;
+      if (adjIn.attributesAt(other) !== attributesId || adjIn.peerAt(other) !== peer) break;
+    }
+    return end;
+  }
+
+  /** `slot`: of its only path. */
+  #decide(prefixId: number, slot: number, judge: Judge): Decision {
     if (slot === 0) return noPath;
     if (slot < 0)
       return this.decideOne(prefixId, (stored) => this.#judged(stored, prefixId, judge));

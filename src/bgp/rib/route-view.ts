@@ -11,7 +11,10 @@ const code = {
   communities: 8,
   originatorId: 9,
   clusterList: 10,
+  extendedCommunities: 16,
 } as const;
+/** Bit T of the type of an extended community (RFC 4360 section 2). */
+const nonTransitive = 0x40;
 const extendedLength = 0x10;
 const segmentKind = { set: 1, sequence: 2 } as const;
 
@@ -44,6 +47,8 @@ export class RouteView {
   #communitiesAt = 0;
   #communitiesEnd = 0;
   #clusterListAt = 0;
+  #extendedAt = 0;
+  #extendedEnd = 0;
   #decoded: ReturnType<typeof decodeRoute> | undefined;
 
   constructor(id: number, buffer: Uint8Array, start = 0, end: number = buffer.length) {
@@ -118,6 +123,14 @@ export class RouteView {
     return false;
   }
 
+  /** It carries an extended community that has to stay in the AS (RFC 4360 section 6). */
+  get hasNonTransitive(): boolean {
+    for (let at = this.#extendedAt; at < this.#extendedEnd; at += 8) {
+      if (((this.buffer[at] as number) & nonTransitive) !== 0) return true;
+    }
+    return false;
+  }
+
   #whole(): ReturnType<typeof decodeRoute> {
     this.#decoded ??= decodeRoute(this.bytes);
     return this.#decoded;
@@ -153,6 +166,10 @@ export class RouteView {
       case code.clusterList:
         this.#clusterListAt = value;
         this.clusterListLength = (end - value) >>> 2;
+        break;
+      case code.extendedCommunities:
+        this.#extendedAt = value;
+        this.#extendedEnd = end;
         break;
     }
   }

@@ -185,7 +185,7 @@ export class StreamWriter {
   }
 
   #octetsOf(attributesId: number): RouteOctets {
-    const { buffer } = this.#attributes;
+    const buffer = this.#attributes.bufferOf(attributesId);
     const start = this.#attributes.startOf(attributesId);
     const end = start + this.#attributes.lengthOf(attributesId);
     if (this.#options.fourOctetAs) return nextHopIn(buffer, start, end);

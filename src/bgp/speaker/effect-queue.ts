@@ -1,6 +1,8 @@
 import type { PeerBytes } from "../rib/update-group.ts";
 import type { SpeakerEffect, SpeakerTimer } from "./events.ts";
 
+const none: readonly never[] = [];
+
 /** What a speaker asks of the world while it handles one event. */
 export class EffectQueue {
   #effects: SpeakerEffect[] = [];
@@ -23,6 +25,7 @@ export class EffectQueue {
 
   take(): readonly SpeakerEffect[] {
     const effects = this.#effects;
+    if (effects.length === 0) return none;
     this.#effects = [];
     return effects;
   }

@@ -10,6 +10,8 @@ export type SpeakerEvent =
   | { readonly kind: "configured"; readonly config: SpeakerConfig }
   | { readonly kind: "nextHops"; readonly nextHops: NextHops }
   | { readonly kind: "peer"; readonly event: PeerEvent }
+  /** Somebody has taken a peer down, whether it had a session or not: its routes go at once. */
+  | { readonly kind: "shutDown"; readonly name: string }
   /** `send` gave false: the peer's queue is full until its event "drained". */
   | { readonly kind: "blocked"; readonly name: string }
   | { readonly kind: "timerExpired"; readonly timer: SpeakerTimer }

@@ -1,7 +1,7 @@
 import type { ExportVerdict } from "../policy/export-policy.ts";
 import { localPeer } from "../rib/adj-rib-in.ts";
 import type { OutRoute } from "../rib/adj-rib-out.ts";
-import type { FamilyRib, NumberedPath } from "../rib/family-rib.ts";
+import type { FamilyRib, NumberedPath, Run } from "../rib/family-rib.ts";
 import type { BestRoute } from "../rib/loc-rib.ts";
 import { type PeerBytes, UpdateGroup } from "../rib/update-group.ts";
 import type { EncodeOptions } from "../wire/context.ts";
@@ -61,6 +61,26 @@ export class ExportGroup {
       this.updates.update(prefixId, this.#policy.defaultRoute(rules), localPeer);
     } else if (best === undefined) this.updates.update(prefixId, 0, 0);
     else this.updates.update(prefixId, this.#policy.exported(prefixId, best, rules), best.peer);
+  }
+
+  /** As `export`, of prefixes with the same best route. */
+  exportAll(
+    prefixIds: Uint32Array,
+    { start, end }: Run,
+    best: BestRoute | undefined,
+    rules: ExportRules | undefined,
+  ): void {
+    const isEachAlone =
+      this.#told !== undefined || rules === undefined || this.#policy.looksAtPrefixes(rules);
+    if (best === undefined || isEachAlone) {
+      for (let i = start; i < end; i++) this.export(prefixIds[i] as number, best, rules);
+      return;
+    }
+    const exportedId = this.#policy.exported(prefixIds[start] as number, best, rules);
+    if (exportedId !== 0) this.#from.attributes.retain(exportedId, end - start - 1);
+    for (let i = start; i < end; i++) {
+      this.updates.update(prefixIds[i] as number, exportedId, best.peer);
+    }
   }
 
   /** The default route of `defaultOriginate`: no best route stands for it. */

@@ -8,7 +8,7 @@ import type { ExportTarget } from "../policy/export-attributes.ts";
 import type { ExportPeer, ExportVerdict } from "../policy/export-policy.ts";
 import { RouteFilters } from "../policy/filter.ts";
 import type { OutRoute } from "../rib/adj-rib-out.ts";
-import type { FamilyRib } from "../rib/family-rib.ts";
+import type { FamilyRib, Run } from "../rib/family-rib.ts";
 import type { BestRoute } from "../rib/loc-rib.ts";
 import { PrefixList } from "../rib/packed-prefix.ts";
 import { speaksLongLived } from "../rib/stale-paths.ts";
@@ -69,9 +69,9 @@ export class ExportGroups {
     this.#rules = rules;
   }
 
-  /** Tells all groups of the route that is now the best to a prefix. */
-  export(prefixId: number, best: BestRoute | undefined): void {
-    for (const group of this.#groups.values()) group.export(prefixId, best, this.#rules);
+  /** Tells all groups of the route that is now the best to each of these prefixes. */
+  export(prefixIds: Uint32Array, at: Run, best: BestRoute | undefined): void {
+    for (const group of this.#groups.values()) group.exportAll(prefixIds, at, best, this.#rules);
   }
 
   /** What all peers are sent next. Groups that are new take `limit` more prefixes. */

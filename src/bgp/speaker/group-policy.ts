@@ -86,11 +86,14 @@ export class GroupPolicy {
 
   /** Id of the attributes that the group is told, with a reference for the caller; 0: none. */
   exported(prefixId: number, best: BestRoute, rules: ExportRules): number {
-    const { scope, filters } = this.#peer;
-    const isPlain = scope === "all" && filters === undefined;
-    return isPlain && rules.advertisements.length === 0 && !rules.draining
+    return this.#isPlain(rules)
       ? this.#plain(prefixId, best, rules)
       : this.#byPolicy(prefixId, best, rules);
+  }
+
+  /** False when routes with the same attributes and source are exported in the same way. */
+  looksAtPrefixes(rules: ExportRules): boolean {
+    return this.#defaultOriginate || !this.#isPlain(rules);
   }
 
   /** The prefix is the default route, and the group is told of ours. */
@@ -133,6 +136,11 @@ export class GroupPolicy {
     this.#memo.clear();
   }
 
+  #isPlain({ advertisements, draining }: ExportRules): boolean {
+    const { scope, filters } = this.#peer;
+    return scope === "all" && filters === undefined && advertisements.length === 0 && !draining;
+  }
+
   #plain(prefixId: number, best: BestRoute, rules: ExportRules): number {
     const known = this.#memo.find(best.peer, best.attributesId);
     if (known !== undefined) return known;
@@ -156,6 +164,7 @@ export class GroupPolicy {
   }
 
   #editForExternal(route: RouteView, { peer }: BestRoute): boolean {
+    if (route.hasNonTransitive) return false;
     const editor = this.#editor.begin();
     const { learned } = this.#from.peers.sourceOf(peer);
     if (!editor.prependAs(route, this.#target.localAs)) return false;

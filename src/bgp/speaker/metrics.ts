@@ -9,7 +9,7 @@ const messageTypes = ["open", "update", "notification", "keepalive", "routeRefre
 
 /**
  * What Prometheus is told. `bgp_peers`, `bgp_routes_imported` and `bgp_route_updates_received` are
- * the names that Calico has for them.
+ * metrics of Calico Enterprise, with its values of `ip_version`.
  */
 export function speakerMetrics({ speaker, host }: RunningSpeaker): readonly Metric[] {
   const sessions = host.status();
@@ -26,7 +26,7 @@ function totals(speaker: Speaker, sessions: readonly PeerStatus[]): readonly Met
   const { blocked = [] } = speaker.config ?? {};
   const counts = new Map<string, number>();
   for (const { address, state } of [...sessions, ...blocked.map(down)]) {
-    const key = `${ipFamily(address)} ${state}`;
+    const key = `${ipVersion(ipFamily(address))} ${state}`;
     counts.set(key, (counts.get(key) ?? 0) + 1);
   }
   const updates = (family: IpFamily) =>
@@ -47,14 +47,14 @@ function totals(speaker: Speaker, sessions: readonly PeerStatus[]): readonly Met
       "Paths that peers have told and that are kept.",
       families.map((family) => {
         const { adjIn } = speaker.families[family].rib;
-        return { labels: { ip_version: String(family) }, value: adjIn.size };
+        return { labels: { ip_version: ipVersion(family) }, value: adjIn.size };
       }),
     ),
     counter(
       "bgp_route_updates_received",
       "UPDATE messages received, by family of the session's address.",
       families.map((family) => ({
-        labels: { ip_version: String(family) },
+        labels: { ip_version: ipVersion(family) },
         value: updates(family),
       })),
     ),
@@ -62,7 +62,7 @@ function totals(speaker: Speaker, sessions: readonly PeerStatus[]): readonly Met
       "bgp_prefixes",
       "Prefixes with a chosen path.",
       families.map((family) => ({
-        labels: { ip_version: String(family) },
+        labels: { ip_version: ipVersion(family) },
         value: speaker.families[family].rib.loc.size,
       })),
     ),
@@ -128,7 +128,7 @@ function routes(speaker: Speaker, sessions: readonly PeerStatus[]): readonly Met
       const number = speaker.peers.get(name)?.number;
       if (number === undefined || negotiated === undefined) return [];
       return negotiated.families.map((family) => ({
-        labels: { peer: name, ip_version: String(family) },
+        labels: { peer: name, ip_version: ipVersion(family) },
         value: count(family, number),
       }));
     });
@@ -203,4 +203,8 @@ function gauge(name: string, help: string, samples: readonly MetricSample[]): Me
 
 function counter(name: string, help: string, samples: readonly MetricSample[]): Metric {
   return { name, help, type: "counter", samples };
+}
+
+function ipVersion(family: IpFamily): string {
+  return `IPv${family}`;
 }

@@ -54,7 +54,10 @@ export class PeerRoster {
       }
     }
     const fresh = peers.filter(({ config }) => !kept.has(config.name));
-    const successors = successions(left, fresh);
+    const successors = successions(
+      left,
+      fresh.filter(({ config }) => config.shutdown === undefined),
+    );
     const isRenamed = ({ before, peer }: Succession) =>
       before.peer.config.name !== peer.config.name;
     const succeeded = successors.filter((each) => !isRenamed(each));
@@ -88,7 +91,10 @@ export class PeerRoster {
   }
 }
 
-/** The same address in the same two ASes is the same neighbor, under whatever name. */
+/**
+ * The same address in the same two ASes is the same neighbor, under whatever name. One that is shut down
+ * from now on is not among `fresh`: what it told before goes at once.
+ */
 function successions(
   left: readonly PeerState[],
   fresh: readonly SpeakerPeer[],

@@ -4,7 +4,7 @@ import type { Negotiated, PeerEvent } from "../peer/peer.ts";
 import type { AttributeStore } from "../rib/attribute-store.ts";
 import { internReceived } from "../rib/received-route.ts";
 import { staleSeconds } from "../rib/stale-paths.ts";
-import type { UpdateMessage } from "../wire/message.ts";
+import type { PlainRoutes, UpdateMessage } from "../wire/message.ts";
 import type { EffectQueue } from "./effect-queue.ts";
 import { PrefixLimits } from "./prefix-limits.ts";
 import type { FamilyState } from "./speaker.ts";
@@ -106,6 +106,12 @@ export class PeerSessions {
     this.#stale.forget(state);
   }
 
+  /** Somebody has taken the peer down: what it has told counts no more. */
+  shutDown(state: PeerState): void {
+    this.#stale.forget(state);
+    this.#deps.flushSoon();
+  }
+
   /** The session of a peer is over; its routes stay as they are. */
   leave(state: PeerState): void {
     this.#leave(state);
@@ -160,6 +166,20 @@ export class PeerSessions {
   }
 
   #update(state: PeerState, update: UpdateMessage): void {
+    const { plain } = update;
+    if (plain !== undefined) this.#announcePlain(state, plain);
+    else this.#take(state, update);
+    this.#checkLimits(state.number);
+    this.#deps.flushSoon();
+  }
+
+  #announcePlain({ number }: PeerState, { buffer, start, end, prefixes }: PlainRoutes): void {
+    const { families, attributes } = this.#deps;
+    const attributesId = attributes.internBytes(buffer, end - start, start);
+    families[prefixes.family].rib.announce(number, prefixes, attributesId);
+  }
+
+  #take(state: PeerState, update: UpdateMessage): void {
     const { families, attributes } = this.#deps;
     const { number, peer, negotiated } = state;
     for (const prefixes of update.withdrawn) {
@@ -174,8 +194,6 @@ export class PeerSessions {
       families[prefixes.family].rib.announce(number, prefixes, attributesId);
     }
     for (const family of update.endOfRib) this.#endOfRib(state, family);
-    this.#checkLimits(number);
-    this.#deps.flushSoon();
   }
 
   #endOfRib(state: PeerState, family: IpFamily): void {

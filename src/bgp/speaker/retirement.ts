@@ -57,7 +57,9 @@ export class Retirement {
     for (const name of this.#ticks.keys()) if (!names.has(name)) this.#ticks.delete(name);
     if (this.#ticks.size === 0) this.#startAnew(retiring.length > 0);
     for (const state of retiring) this.#retire(state);
-    for (const { config: peer } of retiring.length > 0 ? added : []) this.#awaited.add(peer.name);
+    for (const { config: peer } of retiring.length > 0 ? added : []) {
+      if (peer.shutdown === undefined) this.#awaited.add(peer.name);
+    }
     this.#isReplaced ||= added.length > 0;
     this.#meshGoesOn = config.peers.some(({ type }) => type === "NodeMesh");
     return gone.filter((state) => !staying.includes(state));

@@ -37,6 +37,7 @@ export class SpeakerHost {
   readonly #bfd: RunningBfd;
   readonly #bfdPeers: BfdPeers;
   readonly #watchers = new Set<SpeakerWatcher>();
+  #eventWatchers: readonly NonNullable<SpeakerWatcher["event"]>[] = [];
   readonly #tapPoint: TapPoint = { tap: undefined };
   #isBusy = false;
   #restUntilMs = 0;
@@ -58,31 +59,41 @@ export class SpeakerHost {
 
   /** May be called from within an effect: events are handled in order, one at a time. */
   post(event: SpeakerEvent): void {
-    this.#queue.push(event);
-    if (this.#isBusy) return;
+    if (this.#isBusy) {
+      this.#queue.push(event);
+      return;
+    }
     this.#isBusy = true;
     try {
+      this.#handle(event);
       for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) {
-        for (const watcher of this.#watchers) watcher.event?.(next);
-        for (const effect of this.#speaker.handle(next)) this.#perform(effect);
+        this.#handle(next);
       }
     } finally {
       this.#isBusy = false;
     }
   }
 
+  #handle(event: SpeakerEvent): void {
+    const watchers = this.#eventWatchers;
+    for (let i = 0; i < watchers.length; i++) watchers[i]?.(event);
+    const effects = this.#speaker.handle(event);
+    for (let i = 0; i < effects.length; i++) this.#perform(effects[i] as SpeakerEffect);
+  }
+
   /** From now on `watcher` sees every event and message. Gives what ends that. */
   watch(watcher: SpeakerWatcher): () => void {
     this.#watchers.add(watcher);
-    this.#setTap();
+    this.#setWatchers();
     return () => {
       this.#watchers.delete(watcher);
-      this.#setTap();
+      this.#setWatchers();
     };
   }
 
   /** Only when somebody wants messages are they shown. */
-  #setTap(): void {
+  #setWatchers(): void {
+    this.#eventWatchers = [...this.#watchers].flatMap(({ event }) => event ?? []);
     const taps = [...this.#watchers].flatMap(({ messages }) => messages ?? []);
     const tapAll: MessageTap = (seen) => {
       for (const tap of taps) tap(seen);
@@ -105,6 +116,7 @@ export class SpeakerHost {
     else this.#shutdowns.set(name, message);
     this.#configureRunning();
     if (message === undefined) this.#peers?.running.start(name);
+    else this.post({ kind: "shutDown", name });
   }
 
   bfdStatus(): readonly BfdStatus[] {

@@ -2,6 +2,7 @@ import type { KernelRoute } from "../../kernel/kernel.ts";
 import { assertNever } from "../../lib/brand.ts";
 import type { IpFamily } from "../../lib/ip-addr.ts";
 import type { Prefix } from "../../lib/prefix.ts";
+import type { SpeakerPeer } from "../config/session.ts";
 import type { SpeakerConfig } from "../config/speaker-config.ts";
 import { installs } from "../fib/desired-routes.ts";
 import type { PeerEvent } from "../peer/peer.ts";
@@ -101,6 +102,9 @@ export class Speaker {
       case "peer":
         this.#peerEvent(event.event);
         break;
+      case "shutDown":
+        this.#shutDown(event.name);
+        break;
       case "blocked":
         this.#eachFamily(event.name, ({ groups }, { number }) => groups.block(number));
         break;
@@ -141,7 +145,7 @@ export class Speaker {
     for (const peer of added) this.peers.add(peer);
     // Another policy may allow more.
     for (const { peer } of changed) this.#sessions.release(peer.config.name);
-    if (first) this.#convergence.start(added.map(({ config: { name } }) => name));
+    if (first) this.#convergence.start(expected(added));
     for (const { rib } of this.#all()) {
       rib.originate(localRoutes(config, rib.family));
       rib.markAll();
@@ -202,6 +206,15 @@ export class Speaker {
     else this.#sessions.handle(state, event);
   }
 
+  #shutDown(name: string): void {
+    const state = this.peers.get(name);
+    if (state === undefined) return;
+    this.#sessions.shutDown(state);
+    this.#convergence.settled(name);
+    this.#retirement.settled(name);
+    this.#checkConverged();
+  }
+
   #timerExpired(timer: SpeakerTimer): void {
     const [what = "", name = "", family] = timer.split(" ");
     if (what === "convergence") this.#convergence.timedOut();
@@ -246,12 +259,14 @@ export class Speaker {
     const decided = rib.decideDirty(
       flushSlice,
       (stored, prefixId) => this.forwarding.judge(rib, prefixId, stored),
-      (prefixId, decision) => {
+      (prefixIds, at, decision) => {
         if (this.#programs) {
-          const route = this.forwarding.kernelRoute(rib, prefixId, decision);
-          routes.set(rib.table.prefixAt(prefixId), typeof route === "string" ? undefined : route);
+          for (const prefixId of prefixIds.subarray(at.start, at.end)) {
+            const route = this.forwarding.kernelRoute(rib, prefixId, decision);
+            routes.set(rib.table.prefixAt(prefixId), typeof route === "string" ? undefined : route);
+          }
         }
-        groups.export(prefixId, decision.best);
+        groups.export(prefixIds, at, decision.best);
       },
     );
     this.#effects.send(groups.flush(flushSlice));
@@ -275,4 +290,9 @@ export class Speaker {
   #all(): readonly FamilyState[] {
     return [this.families[4], this.families[6]];
   }
+}
+
+/** The names of the peers that may tell something. */
+function expected(peers: readonly SpeakerPeer[]): readonly string[] {
+  return peers.flatMap(({ config }) => (config.shutdown === undefined ? config.name : []));
 }

@@ -13,7 +13,10 @@ import { decodeUpdate } from "./update.ts";
  * bytes, it never throws: an error is the NOTIFICATION to send. Nothing in the message refers to the
  * frame's memory but UpdateMessage.rawAttributes.
  */
-export function decodeMessage({ type, body }: Frame, context: DecodeContext): Decoded<Message> {
+export function decodeMessage(
+  { type, body }: Pick<Frame, "type" | "body">,
+  context: DecodeContext,
+): Decoded<Message> {
   switch (type) {
     case messageType.open:
       return decodeOpen(body);

@@ -2,16 +2,35 @@ import { type DecodeFailure, failure } from "./decode-error.ts";
 import { headerLength, maxExtendedLength, maxMessageLength, messageType } from "./header.ts";
 import { errorCode } from "./notification.ts";
 
-/** One message without its header. `body` is a view that lives only until `onFrame` returns. */
-export interface Frame {
+/** One message without its header, in a buffer that is its own only until `onFrame` returns. */
+export class Frame {
   readonly type: number;
-  readonly body: Uint8Array;
+  readonly buffer: Uint8Array;
+  /** Of the body. */
+  readonly start: number;
+  readonly end: number;
+
+  constructor(type: number, buffer: Uint8Array, start: number, end: number) {
+    this.type = type;
+    this.buffer = buffer;
+    this.start = start;
+    this.end = end;
+  }
+
+  /** A view: it costs as much as to read a short UPDATE. */
+  get body(): Uint8Array {
+    return this.buffer.subarray(this.start, this.end);
+  }
+
+  /** Octets with the header. */
+  get length(): number {
+    return headerLength + this.end - this.start;
+  }
 }
 
 /** The whole message of a frame, as long as its body: the header stands before it in memory. */
-export function wholeMessage({ body }: Frame): Uint8Array {
-  const { buffer, byteOffset, length } = body;
-  return new Uint8Array(buffer, byteOffset - headerLength, headerLength + length);
+export function wholeMessage({ buffer, start, end }: Frame): Uint8Array {
+  return buffer.subarray(start - headerLength, end);
 }
 
 /** Shortest message of each type (RFC 4271 section 6.1, RFC 2918 section 3). */
@@ -55,10 +74,7 @@ export class FrameSplitter {
         const length = checkedLength(chunk, at, this.#maxLength);
         if (typeof length !== "number") return length;
         if (chunk.length - at >= length) {
-          onFrame({
-            type: chunk[at + 18] ?? 0,
-            body: chunk.subarray(at + headerLength, at + length),
-          });
+          onFrame(new Frame(chunk[at + 18] ?? 0, chunk, at + headerLength, at + length));
           at += length;
           continue;
         }
@@ -102,7 +118,7 @@ export class FrameSplitter {
     if (this.#length < headerLength || this.#length !== want) return;
     const length = this.#length;
     this.#length = 0;
-    onFrame({ type: this.#partial[18] ?? 0, body: this.#partial.subarray(headerLength, length) });
+    onFrame(new Frame(this.#partial[18] ?? 0, this.#partial, headerLength, length));
   }
 }
 

@@ -98,12 +98,28 @@ export interface UpdateMessage {
    * equal `fourOctetAs` and `external`, equal octets mean equal attributes.
    */
   readonly rawAttributes?: Uint8Array;
+  /**
+   * Set on a received UPDATE that is as simple as most are: all that it announces. `announced`, too,
+   * must then be asked for before the handler returns.
+   */
+  readonly plain?: PlainRoutes;
   /** End-of-RIB markers (RFC 4724 section 2). */
   readonly endOfRib: readonly IpFamily[];
   /** Set when RFC 7606 asks for it: every announced prefix was moved to `withdrawn`. */
   readonly treatedAsWithdraw?: string;
   /** Why an attribute was discarded (RFC 7606 section 2), the first of them. */
   readonly discarded?: string | undefined;
+}
+
+/**
+ * IPv4 prefixes, and their attributes as 4-octet speakers in the same AS mean them, NEXT_HOP included:
+ * the octets from `start` to `end` of a buffer. All of it is valid until the UPDATE's handler returns.
+ */
+export interface PlainRoutes {
+  readonly prefixes: PackedPrefixes;
+  readonly buffer: Uint8Array;
+  readonly start: number;
+  readonly end: number;
 }
 
 export interface AsPathSegment {

@@ -41,6 +41,47 @@ export const weRestart: Row = async (lab) => {
   await packets.allArrived();
 };
 
+/**
+ * We are killed for longer than our Restart Time, and again as soon as the session is back: before our
+ * End-of-RIB, as a neighbor that is not there is waited for. Not in the matrix.
+ */
+export const weRestartTwice: Row = async (lab) => {
+  const { us, them } = await startLongLived(lab);
+  const packets = await startPackets(lab);
+  for (let round = 0; round < 2; round++) {
+    await us.kill();
+    await lab.until("long-lived stale routes at the daemon", async () => {
+      const { communities } = await lab.pathAt(them, ours.prefix);
+      return communities.some(isLlgrStale) || fail(communities.join(" "));
+    });
+    us.revive();
+    await lab.until("the session at the daemon", async () => {
+      const state = await them.state(addresses.us[4]);
+      return state === "Established" || fail(state);
+    });
+  }
+  await lab.waitEstablished(us, them);
+  await lab.until("a fresh path", async () => {
+    const { communities } = await lab.pathAt(them, ours.prefix);
+    return !communities.some(isLlgrStale) || fail(communities.join(" "));
+  });
+  await packets.allArrived();
+};
+
+async function startLongLived(lab: Lab): ReturnType<Lab["established"]> {
+  await addHosts(lab, lab.daemon.installsRoutes);
+  const started = await lab.established({
+    ...options,
+    neighbor: { gracefulRestartSeconds: 2, longLivedStaleSeconds: 3600 },
+    neighbors: [{ address: "10.99.0.99", asn: 64999, gracefulRestartSeconds: 120 }],
+    daemon: { gracefulRestart: true, longLived: true },
+  });
+  await lab.pathAt(started.them, ours.prefix);
+  return started;
+}
+
+const isLlgrStale = (community: string) => /^(65535:6|llgr-?stale)$/i.test(community);
+
 export const theyRestart: Row = async (lab) => {
   const { installsRoutes, restartLosesRoutes } = lab.daemon;
   await addHosts(lab, installsRoutes && restartLosesRoutes !== true);

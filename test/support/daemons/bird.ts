@@ -164,6 +164,9 @@ function bgpProtocol(name: string, asn: number, neighbor: DaemonNeighbor): strin
     ...(neighbor.ttlSecurity === true ? ["ttl security on;"] : []),
     ...(neighbor.routeReflectorClient === true ? ["rr client;"] : []),
     ...(neighbor.bfd === true ? ["bfd on;"] : []),
+    ...(neighbor.longLived === true
+      ? ["long lived graceful restart on; long lived stale time 3600;"]
+      : []),
     `graceful restart ${neighbor.gracefulRestart === true ? "on" : "off"};`,
     ...neighbor.families.map((family) => channel(family, neighbor)),
   ];

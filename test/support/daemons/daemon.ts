@@ -51,6 +51,8 @@ export interface DaemonNeighbor {
   readonly routeReflectorClient?: boolean;
   /** RFC 4724, as restarter and as helper. */
   readonly gracefulRestart?: boolean;
+  /** RFC 9494, for an hour. */
+  readonly longLived?: boolean;
   /** RFC 7911, all families, all paths. */
   readonly addPath?: "receive" | "send" | "both";
   /** Most prefixes of a family before it ends the session. */

@@ -167,6 +167,9 @@ function frrConfig({ asn, routerId, neighbors, routes }: DaemonConfig): string {
     " no bgp default ipv4-unicast",
     " no bgp network import-check",
     ...(restarts ? [" bgp graceful-restart", " bgp graceful-restart preserve-fw-state"] : []),
+    ...(neighbors.some(({ longLived }) => longLived === true)
+      ? [" bgp long-lived-graceful-restart stale-time 3600"]
+      : []),
     ...neighbors.flatMap(neighborLines),
     "exit",
     ...routes.flatMap((route) => routeLines(asn, route)),

@@ -23,18 +23,29 @@ export class MemoryNetwork {
   hops: number = 1;
   /** Connection attempts of each address. */
   readonly attempts: Map<IpAddr, number> = new Map<IpAddr, number>();
-  #waiting: (() => void)[] = [];
+  /** One of so many that may happen next. Absent: in the order in which they were sent. */
+  choose: ((count: number) => number) | undefined;
+  #waiting: { readonly action: () => void; readonly at: object }[] = [];
 
-  later(action: () => void): void {
-    this.#waiting.push(action);
+  /** What happens `at` the same end of a connection happens in order. */
+  later(action: () => void, at: object): void {
+    this.#waiting.push({ action, at });
   }
 
   /** Delivers all that is on its way, and what follows from it. */
   run(): void {
     for (let i = 0; this.#waiting.length > 0; i++) {
       if (i > 100_000) throw new Error("The network never comes to rest");
-      this.#waiting.shift()?.();
+      this.#takeNext()();
     }
+  }
+
+  #takeNext(): () => void {
+    const firsts = [...new Map(this.#waiting.toReversed().map((each) => [each.at, each])).values()];
+    const next = this.choose && firsts[this.choose(firsts.length)];
+    const index = next === undefined ? 0 : this.#waiting.indexOf(next);
+    const [taken] = this.#waiting.splice(index, 1);
+    return taken?.action ?? (() => undefined);
   }
 
   host(address: IpAddr): Transport {
@@ -46,7 +57,8 @@ export class MemoryNetwork {
         ours.other = theirs;
         theirs.other = ours;
         this.connections.push(ours);
-        this.later(() => this.#arrive(ours, theirs, `${target.address}:${target.port}`));
+        const key = `${target.address}:${target.port}`;
+        this.later(() => this.#arrive(ours, theirs, key), theirs);
         return ours;
       },
       listen: (endpoint, accepted) => {
@@ -73,7 +85,7 @@ export class MemoryNetwork {
     }
     this.later(() => {
       if (!ours.isClosed) ours.handlers?.connected();
-    });
+    }, ours);
     listener(theirs);
   }
 }
@@ -102,13 +114,18 @@ export class MemoryConnection implements IncomingConnection {
   write(bytes: Uint8Array): void {
     this.written.push(bytes);
     const copy = bytes.slice();
-    if (!this.#network.isCut) this.#network.later(() => this.other?.receive(copy));
+    const { other } = this;
+    if (other === undefined || this.#network.isCut) return;
+    this.#network.later(() => other.receive(copy), other);
   }
 
   close(): Promise<void> {
     this.isClosed = true;
     this.handlers = undefined;
-    if (!this.#network.isCut) this.#network.later(() => this.other?.ends("The peer has closed"));
+    const { other } = this;
+    if (other !== undefined && !this.#network.isCut) {
+      this.#network.later(() => other.ends("The peer has closed"), other);
+    }
     return Promise.resolve();
   }
 
@@ -121,7 +138,7 @@ export class MemoryConnection implements IncomingConnection {
   }
 
   afterPendingReads(callback: () => void): void {
-    this.#network.later(callback);
+    this.#network.later(callback, this);
   }
 
   receive(bytes: Uint8Array): void {

@@ -9,6 +9,7 @@ import type { Asn } from "../../../../src/lib/asn.ts";
 import { type Clock, systemClock } from "../../../../src/lib/clock.ts";
 import type { IpAddr } from "../../../../src/lib/ip-addr.ts";
 import { createLogger } from "../../../../src/lib/log.ts";
+import { keptEvent } from "../../../support/kept-event.ts";
 
 /** A speaker of ours on a loopback address. */
 export interface Speaker {
@@ -34,7 +35,7 @@ export function speaker(
     {
       clock,
       log: createLogger({ name: "bgp", level: "silent" }),
-      onEvent: (event) => events.push(event),
+      onEvent: (event) => events.push(keptEvent(event)),
       signal: abort.signal,
     },
   );

@@ -6,6 +6,7 @@ import type { Asn } from "../../../../src/lib/asn.ts";
 import type { IpAddr } from "../../../../src/lib/ip-addr.ts";
 import { createLogger } from "../../../../src/lib/log.ts";
 import { FakeClock } from "../../../support/fake-clock.ts";
+import { keptEvent } from "../../../support/kept-event.ts";
 import { MemoryNetwork } from "./memory-network.ts";
 
 export const addressA: IpAddr = "10.0.0.1" as IpAddr;
@@ -33,7 +34,7 @@ export class World {
       {
         clock: this.clock,
         log: createLogger({ name: "bgp", level: "silent" }),
-        onEvent: (event) => events.push(event),
+        onEvent: (event) => events.push(keptEvent(event)),
         signal: abort.signal,
         transport: this.network.host(address),
         random: () => 1,

@@ -133,7 +133,32 @@ test("A plain router tells others no MED of its own making", () => {
   assert.equal(exportAttributes(reflected, target, self).attributes.med, undefined);
 });
 
-test("A node that drains tells all routes with GRACEFUL_SHUTDOWN and the least preference", () => {
+test("Extended communities that are not transitive stay in the AS (RFC 4360 section 6)", () => {
+  const target = Uint8Array.of(0x00, 0x02, 0xfc, 0, 0, 0, 0, 1);
+  const bandwidth = Uint8Array.of(0x40, 0x04, 0xfc, 0, 0, 0, 0, 1);
+  const carrying = (...extendedCommunities: Uint8Array[]): RouteToExport => ({
+    ...reflected,
+    attributes: { ...reflected.attributes, extendedCommunities },
+  });
+  const told = (route: RouteToExport, to: ExportTarget) =>
+    exportAttributes(route, to, self).attributes.extendedCommunities;
+  assert.deepEqual(told(carrying(target, bandwidth), inside), [target, bandwidth]);
+  assert.deepEqual(told(carrying(target, bandwidth), outside), [target]);
+  assert.equal(told(carrying(bandwidth), outside), undefined);
+});
+
+test("A node that drains leaves what it reflects as it is: its packets do not come by", () => {
+  const draining = { ...self, draining: true };
+  const told = exportAttributes(reflected, inside, draining);
+  assert.deepEqual([told.nextHop, told.attributes.communities], [their, undefined]);
+  assert.equal(told.attributes.localPref, 300);
+  const kept = exportAttributes(reflected, { ...outside, nextHopMode: "Keep" }, draining);
+  assert.equal(kept.attributes.communities, undefined);
+  const through = exportAttributes(reflected, { ...inside, nextHopMode: "Self" }, draining);
+  assert.deepEqual(through.attributes.communities, [0xffff0000]);
+});
+
+test("A node that drains tells what leads through it with GRACEFUL_SHUTDOWN and the least preference", () => {
   const draining = { ...self, draining: true };
   const within = exportAttributes(originated, inside, draining).attributes;
   assert.deepEqual([within.communities, within.localPref], [[0xffff0000], 0]);

@@ -65,6 +65,15 @@ const route = fc.record(
     originatorId: number,
     clusterList: fc.array(number, { minLength: 1, maxLength: 80 }),
     atomicAggregate: fc.constant(true as const),
+    extendedCommunities: fc.array(
+      fc.tuple(fc.constantFrom(0, 0x40, 0x43), number).map(([type, value]) => {
+        const bytes = new Uint8Array(8);
+        new DataView(bytes.buffer).setUint32(4, value);
+        bytes[0] = type;
+        return bytes;
+      }),
+      { minLength: 1, maxLength: 3 },
+    ),
     largeCommunities: fc.array(fc.tuple(number, number, number), { minLength: 1, maxLength: 2 }),
   },
   { requiredKeys: ["origin", "asPath"] },
@@ -93,7 +102,7 @@ test("What BGP alone decides, edited in the octets, is what policy makes of the 
       const best = { peer: source, attributesId: store.intern(attributes, nextHop) };
       const told = (rules: typeof plainRules) => {
         const id = policy.exported(prefixId, best, rules);
-        return id === 0 ? undefined : decodeRoute(store.bytesOf(id));
+        return id === 0 ? undefined : decodeRoute(store.get(id).bytes);
       };
       assert.deepEqual(told(plainRules), told(lookingRules));
     }),

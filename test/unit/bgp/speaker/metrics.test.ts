@@ -56,19 +56,22 @@ after(async () => {
 
 describe("what Prometheus is told", () => {
   test("totals, by Calico's names", () => {
-    assert.equal(value("bgp_peers", { ip_version: "4", status: "Established" }), 2);
-    assert.equal(value("bgp_peers", { ip_version: "6", status: "Established" }), 1);
-    assert.equal(value("bgp_routes_imported", { ip_version: "4" }), 2);
-    assert.equal(value("bgp_routes_imported", { ip_version: "6" }), 0);
-    assert.equal(value("bgp_route_updates_received", { ip_version: "4" }), 14);
+    assert.equal(value("bgp_peers", { ip_version: "IPv4", status: "Established" }), 2);
+    assert.equal(value("bgp_peers", { ip_version: "IPv6", status: "Established" }), 1);
+    assert.equal(value("bgp_routes_imported", { ip_version: "IPv4" }), 2);
+    assert.equal(value("bgp_routes_imported", { ip_version: "IPv6" }), 0);
+    assert.equal(value("bgp_route_updates_received", { ip_version: "IPv4" }), 14);
   });
 
   test("each session: state, routes, messages, flaps, last error", () => {
     const peer = "Static_10_0_0_2";
     assert.equal(value("bgp_peer_state", { peer, state: "Established", asn: "64512" }), 1);
     assert.equal(value("bgp_peer_up", { peer }), 1);
-    assert.equal(value("bgp_peer_prefixes_received", { peer, ip_version: "4" }), 2);
-    assert.equal(value("bgp_peer_prefixes_sent", { peer: "Static_10_0_0_3", ip_version: "4" }), 2);
+    assert.equal(value("bgp_peer_prefixes_received", { peer, ip_version: "IPv4" }), 2);
+    assert.equal(
+      value("bgp_peer_prefixes_sent", { peer: "Static_10_0_0_3", ip_version: "IPv4" }),
+      2,
+    );
     assert.equal(value("bgp_peer_messages_received_total", { peer, type: "update" }), 7);
     assert.equal(value("bgp_peer_flaps_total", { peer }), 2);
     const malformed = (handling: string) =>

@@ -1,0 +1,249 @@
+import type { IncomingMessage } from "node:http";
+import { StringDecoder } from "node:string_decoder";
+import type { Clock } from "../../lib/clock.ts";
+import { errorMessage } from "../../lib/errors.ts";
+import { DatastoreError, type WatchEvent } from "../datastore.ts";
+import { collectionPath, collectionText } from "./collections.ts";
+import { expired, unavailable } from "./kube-error.ts";
+import { type KubeHttp, parseKubeJson } from "./kube-http.ts";
+import { decoded, oldest } from "./kube-list.ts";
+import type { KubeObject } from "./kube-object.ts";
+import type { Mapping } from "./mapping.ts";
+
+export interface KubeWatchPorts {
+  readonly http: KubeHttp;
+  readonly clock: Clock;
+}
+
+/** The server ends a watch after this long, and we go on: so that watches spread over servers. */
+const watchSeconds = { min: 300, spread: 300 };
+/** A watch that is silent for so long is checked: a server that hangs keeps it open. */
+const silenceMs = 10_000;
+/** Events that wait for the receiver; the rest waits in the server, which ends a watch that is too slow. */
+const maxWaiting = 1_000;
+
+type Told =
+  | { readonly type: "ADDED" | "MODIFIED" | "DELETED"; readonly object: KubeObject }
+  | { readonly type: "BOOKMARK"; readonly object: KubeObject }
+  | {
+      readonly type: "ERROR";
+      readonly object: { readonly code?: number; readonly message?: string };
+    };
+
+/**
+ * Changes of several collections after one revision. Each is in order; which of two collections is
+ * first, nobody knows. So the revision that an event tells is the oldest that any collection has
+ * reached: who resumes there misses nothing, and may hear something again.
+ */
+export async function* watchKube(
+  mappings: readonly Mapping[],
+  revision: string,
+  ports: KubeWatchPorts,
+  signal: AbortSignal,
+): AsyncGenerator<WatchEvent> {
+  if (!/^[1-9]\d*$/.test(revision)) throw expired(revision);
+  const ended = new AbortController();
+  const stop = AbortSignal.any([signal, ended.signal]);
+  const queue = new EventQueue(stop);
+  const guard = new SilenceGuard(ports, (cause) => {
+    queue.fail(unavailable("Cannot watch: the API server does not answer", cause));
+  });
+  const reached = mappings.map(() => BigInt(revision));
+  const pumps = mappings.map(async (mapping, index) => {
+    try {
+      for await (const told of watchCollection(mapping, revision, ports.http, stop)) {
+        guard.heard();
+        await queue.put({ index, told });
+      }
+    } catch (error) {
+      queue.fail(error);
+    }
+  });
+  try {
+    for await (const { index, told } of queue) {
+      const mapping = mappings[index];
+      const version = told.object.metadata.resourceVersion;
+      if (mapping === undefined || version === undefined) continue;
+      reached[index] = BigInt(version);
+      const event = eventOf(mapping, told, oldest(reached));
+      if (event !== undefined) yield event;
+      if (signal.aborted) return;
+    }
+  } finally {
+    guard.end();
+    ended.abort();
+    await Promise.all(pumps);
+  }
+}
+
+type Change = Exclude<Told, { readonly type: "ERROR" }>;
+
+function eventOf(mapping: Mapping, told: Change, revision: string): WatchEvent | undefined {
+  if (told.type === "BOOKMARK") return { kind: "progress", revision };
+  const resource = told.type === "DELETED" ? undefined : decoded(mapping, told.object);
+  if (resource !== undefined) {
+    const { name, namespace } = resource.metadata;
+    const key = { kind: mapping.kind, name, ...(namespace === undefined ? {} : { namespace }) };
+    return { kind: "set", key, resource, revision };
+  }
+  const key = keyIfAny(mapping, told.object);
+  return key === undefined ? { kind: "progress", revision } : { kind: "deleted", key, revision };
+}
+
+function keyIfAny(mapping: Mapping, object: KubeObject): ReturnType<Mapping["keyOf"]> {
+  try {
+    return mapping.keyOf(object);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Changes of one collection, over as many answers as it takes. */
+async function* watchCollection(
+  { collection }: Mapping,
+  revision: string,
+  http: KubeHttp,
+  signal: AbortSignal,
+): AsyncGenerator<Change> {
+  const path = collectionPath(collection);
+  for (let from = revision; !signal.aborted; ) {
+    const seconds = watchSeconds.min + Math.floor(Math.random() * watchSeconds.spread);
+    const query = new URLSearchParams({
+      watch: "1",
+      resourceVersion: from,
+      allowWatchBookmarks: "true",
+      timeoutSeconds: String(seconds),
+    });
+    const body = await http.stream(`${path}?${query}`, { verb: "watch", collection }, signal);
+    const startedAt = performance.now();
+    for await (const line of linesOf(body)) {
+      const told = parseKubeJson(line) as Told;
+      if (told.type === "ERROR") throw errorOf(told.object, from, collectionText(collection));
+      from = told.object.metadata.resourceVersion ?? from;
+      yield told;
+    }
+    if (performance.now() - startedAt < 1_000) {
+      throw unavailable(`Cannot watch ${collectionText(collection)}: the server ended it at once`);
+    }
+  }
+}
+
+function errorOf(
+  { code, message = "the watch failed" }: { readonly code?: number; readonly message?: string },
+  revision: string,
+  what: string,
+): DatastoreError {
+  return code === 410 ? expired(revision) : unavailable(`Cannot watch ${what}: ${message}`);
+}
+
+async function* linesOf(body: IncomingMessage): AsyncGenerator<string> {
+  const decoder = new StringDecoder("utf8");
+  let pieces: string[] = [];
+  for await (const chunk of body) {
+    const lines = decoder.write(chunk as Buffer).split("\n");
+    const last = lines.pop() ?? "";
+    for (const line of lines) {
+      const whole = pieces.length === 0 ? line : pieces.join("") + line;
+      pieces = [];
+      if (whole !== "") yield whole;
+    }
+    if (last !== "") pieces.push(last);
+  }
+}
+
+interface Queued {
+  readonly index: number;
+  readonly told: Change;
+}
+
+/** Joins the collections' streams; who puts waits while too much is in it. */
+class EventQueue {
+  readonly #signal: AbortSignal;
+  #items: Queued[] = [];
+  #failure: { readonly error: unknown } | undefined;
+  #wakeReader: () => void = () => undefined;
+  #wakeWriters: (() => void)[] = [];
+
+  constructor(signal: AbortSignal) {
+    this.#signal = signal;
+    const wakeAll = () => {
+      this.#wakeReader();
+      this.#releaseWriters();
+    };
+    signal.addEventListener("abort", wakeAll, { once: true });
+  }
+
+  async put(item: Queued): Promise<void> {
+    this.#items.push(item);
+    this.#wakeReader();
+    while (this.#items.length >= maxWaiting && !this.#signal.aborted) {
+      await new Promise<void>((resolve) => this.#wakeWriters.push(resolve));
+    }
+  }
+
+  /** Told after what is queued. */
+  fail(error: unknown): void {
+    this.#failure ??= { error };
+    this.#wakeReader();
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<Queued> {
+    while (!this.#signal.aborted) {
+      const items = this.#items;
+      this.#items = [];
+      this.#releaseWriters();
+      yield* items;
+      if (this.#items.length > 0 || this.#signal.aborted) continue;
+      if (this.#failure !== undefined) throw asDatastoreError(this.#failure.error);
+      await new Promise<void>((resolve) => {
+        this.#wakeReader = resolve;
+      });
+    }
+  }
+
+  #releaseWriters(): void {
+    const waiting = this.#wakeWriters;
+    this.#wakeWriters = [];
+    for (const wake of waiting) wake();
+  }
+}
+
+function asDatastoreError(error: unknown): DatastoreError {
+  return error instanceof DatastoreError
+    ? error
+    : unavailable(`Cannot watch: ${errorMessage(error)}`, error);
+}
+
+/** Asks a server that says nothing whether it is there: one question for all streams. */
+class SilenceGuard {
+  readonly #ports: KubeWatchPorts;
+  readonly #onDead: (cause: unknown) => void;
+  #cancel: () => void = () => undefined;
+  #ended = false;
+
+  constructor(ports: KubeWatchPorts, onDead: (cause: unknown) => void) {
+    this.#ports = ports;
+    this.#onDead = onDead;
+    this.heard();
+  }
+
+  heard(): void {
+    this.#cancel();
+    if (this.#ended) return;
+    this.#cancel = this.#ports.clock.setTimer(silenceMs, () => void this.#ask());
+  }
+
+  end(): void {
+    this.#ended = true;
+    this.#cancel();
+  }
+
+  async #ask(): Promise<void> {
+    try {
+      await this.#ports.http.ping();
+      this.heard();
+    } catch (error) {
+      if (!this.#ended) this.#onDead(error);
+    }
+  }
+}

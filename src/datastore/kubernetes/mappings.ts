@@ -1,0 +1,280 @@
+import {
+  namespaceProfilePrefix,
+  profilesOfNamespace,
+  serviceAccountProfilePrefix,
+} from "../../api/kubernetes/namespace.ts";
+import { kubernetesPolicyOf, networkPolicyOf } from "../../api/kubernetes/network-policy.ts";
+import { calicoApiVersion } from "../../api/meta.ts";
+import { parseWepName } from "../../api/names.ts";
+import { kubernetesPolicyPrefix } from "../../api/policy-identity.ts";
+import { keyOf, keyText, type ResourceKey } from "../../api/resource-key.ts";
+import type { AnyResource, Kind } from "../../api/resource-of-kind.ts";
+import type { KubernetesNetworkPolicy } from "../../api/resources/kubernetes.ts";
+import type { Node } from "../../api/resources/node.ts";
+import type { NetworkPolicy, Profile } from "../../api/resources/policy.ts";
+import type { WorkloadEndpoint } from "../../api/resources/workload-endpoint.ts";
+import { serviceAccountLabelPrefix } from "../../api/selector/scope.ts";
+import { InputError } from "../../lib/errors.ts";
+import {
+  type ApiGroup,
+  accountCollection,
+  type CustomKind,
+  customCollection,
+  customKinds,
+  kindsWithStatus,
+  kubernetesPolicyCollection,
+  namespaceCollection,
+  nodeCollection,
+  plainCollection,
+  podCollection,
+} from "./collections.ts";
+import { metadataOfStored, metadataToStore, storedNames } from "./custom-metadata.ts";
+import { isDeleted, softDeletedKinds, specOfStored, specToStore } from "./custom-spec.ts";
+import { type KubeMetadata, type KubeObject, plainMetadata } from "./kube-object.ts";
+import type { Mapping, ObjectName } from "./mapping.ts";
+import { annotationsOfNode, nodeOfKube } from "./node-annotations.ts";
+import { annotationsOfEndpoint, endpointOfPod, releasedAnnotations } from "./pod-endpoint.ts";
+import { mirroredUid } from "./uid.ts";
+
+export interface MappingOptions {
+  readonly apiGroup: ApiGroup;
+  /** First of FELIX_INTERFACEPREFIX: what a veth's name begins with. */
+  readonly interfacePrefix: string;
+}
+
+/** How every kind is kept in Kubernetes (facts 2.1 to 2.6). */
+export function mappingsOf(options: MappingOptions): Readonly<Record<Kind, readonly Mapping[]>> {
+  const custom = Object.fromEntries(
+    customKinds.map((kind) => [kind, [customMapping(kind, options.apiGroup)]]),
+  ) as unknown as Record<CustomKind, readonly Mapping[]>;
+  return {
+    ...custom,
+    NetworkPolicy: [...custom.NetworkPolicy, kubernetesPolicyMapping],
+    Node: [nodeMapping],
+    Profile: [namespaceProfileMapping, accountProfileMapping],
+    WorkloadEndpoint: [podMapping(options.interfacePrefix)],
+    EndpointSlice: [plainMapping("EndpointSlice")],
+    Lease: [plainMapping("Lease")],
+    Service: [plainMapping("Service")],
+  };
+}
+
+function customMapping(kind: CustomKind, apiGroup: ApiGroup): Mapping {
+  const collection = customCollection(kind, apiGroup);
+  const translated = apiGroup === "crd.projectcalico.org/v1";
+  const isIpam = softDeletedKinds.has(kind) || kind === "IPAMConfiguration";
+  const metadataOf = (object: KubeObject) =>
+    translated && !isIpam
+      ? metadataOfStored(kind, object.metadata)
+      : ownMetadata(object.metadata, translated);
+  const keyOfObject = (object: KubeObject): ResourceKey => {
+    const { name, namespace } = metadataOf(object);
+    return namespace === undefined ? { kind, name } : { kind, name, namespace };
+  };
+  return {
+    kind,
+    collection,
+    locate: (key) => {
+      // Kubernetes' own policies are in a collection of their own.
+      if (isKubernetesPolicy(key)) return [];
+      const names = translated ? storedNames(kind, key.name) : [key.name];
+      return names.map((name) => ({ ...namespaceOf(key), name }));
+    },
+    keyOf: keyOfObject,
+    decode: (object) => {
+      const spec = (object["spec"] ?? {}) as Record<string, unknown>;
+      if (softDeletedKinds.has(kind) && isDeleted(spec)) return undefined;
+      const { metadata: _metadata, ...fields } = object;
+      return {
+        ...fields,
+        apiVersion: calicoApiVersion,
+        kind,
+        metadata: metadataOf(object),
+        spec: specOfStored(kind, spec),
+      } as unknown as AnyResource;
+    },
+    writes: {
+      kind: "objects",
+      softDeleted: softDeletedKinds.has(kind),
+      hasStatus: kindsWithStatus.has(kind),
+      encode: (resource) => ({
+        ...resource,
+        apiVersion: collection.apiVersion,
+        kind: collection.kind,
+        metadata:
+          translated && !isIpam
+            ? metadataToStore(kind, resource.metadata)
+            : writtenMetadata(resource.metadata),
+        spec: specToStore(kind, resource.spec as Record<string, unknown>, apiGroup),
+      }),
+    },
+  };
+}
+
+const kubernetesPolicyMapping: Mapping = {
+  kind: "NetworkPolicy",
+  collection: kubernetesPolicyCollection,
+  locate: (key) =>
+    isKubernetesPolicy(key)
+      ? [{ ...namespaceOf(key), name: key.name.slice(kubernetesPolicyPrefix.length) }]
+      : [],
+  keyOf: ({ metadata }) => ({
+    kind: "NetworkPolicy",
+    name: kubernetesPolicyPrefix + metadata.name,
+    ...namespaceOf(metadata),
+  }),
+  decode: (object) =>
+    networkPolicyOf({
+      ...object,
+      metadata: ownMetadata(object.metadata, true),
+    } as unknown as KubernetesNetworkPolicy),
+  writes: {
+    kind: "objects",
+    softDeleted: false,
+    hasStatus: false,
+    encode: (resource) => {
+      const policy = kubernetesPolicyOf(resource as NetworkPolicy);
+      if (policy === undefined) {
+        throw new InputError(
+          `Cannot store ${keyText(keyOf(resource))}: a name with ${kubernetesPolicyPrefix} is for Kubernetes NetworkPolicies`,
+        );
+      }
+      return { ...policy, metadata: writtenMetadata(policy.metadata) } as unknown as KubeObject;
+    },
+  },
+};
+
+const nodeMapping: Mapping = {
+  kind: "Node",
+  collection: nodeCollection,
+  locate: ({ name }) => [{ name }],
+  keyOf: ({ metadata }) => ({ kind: "Node", name: metadata.name }),
+  decode: nodeOfKube,
+  writes: {
+    kind: "annotations",
+    patchType: "application/merge-patch+json",
+    annotationsOf: (resource) => annotationsOfNode(resource as Node),
+  },
+};
+
+function podMapping(interfacePrefix: string): Mapping {
+  return {
+    kind: "WorkloadEndpoint",
+    collection: podCollection,
+    locate: (key) => {
+      const parts = parseWepName(key.name);
+      return parts?.orchestrator === "k8s" ? [{ ...namespaceOf(key), name: parts.workload }] : [];
+    },
+    keyOf: (object) => {
+      const endpoint = endpointOfPod(object, interfacePrefix);
+      return endpoint === undefined ? undefined : keyOf(endpoint);
+    },
+    decode: (object) => endpointOfPod(object, interfacePrefix),
+    writes: {
+      kind: "annotations",
+      patchType: "application/strategic-merge-patch+json",
+      annotationsOf: (resource) => annotationsOfEndpoint(resource as WorkloadEndpoint),
+      deleted: releasedAnnotations,
+    },
+  };
+}
+
+const derivedProfile = "it is made of a Namespace or a ServiceAccount, which Kubernetes keeps";
+
+const namespaceProfileMapping: Mapping = {
+  kind: "Profile",
+  collection: namespaceCollection,
+  locate: ({ name }) =>
+    name.startsWith(namespaceProfilePrefix)
+      ? [{ name: name.slice(namespaceProfilePrefix.length) }]
+      : [],
+  keyOf: ({ metadata }) => ({ kind: "Profile", name: namespaceProfilePrefix + metadata.name }),
+  decode: ({ metadata }) => {
+    const [profile] = profilesOfNamespace({ name: metadata.name, labels: metadata.labels ?? {} });
+    return withIdentity(profile, metadata);
+  },
+  writes: { kind: "none", why: derivedProfile },
+};
+
+const accountProfileMapping: Mapping = {
+  kind: "Profile",
+  collection: accountCollection,
+  locate: ({ name }) => {
+    // A namespace has no dot.
+    const [, namespace, account] = /^ksa\.([^.]+)\.(.+)$/.exec(name) ?? [];
+    return namespace && account ? [{ namespace, name: account }] : [];
+  },
+  keyOf: ({ metadata }) => ({ kind: "Profile", name: accountProfileName(metadata) }),
+  decode: ({ metadata }) => {
+    const labels = { ...metadata.labels, "projectcalico.org/name": metadata.name };
+    const labelsToApply = Object.fromEntries(
+      Object.entries(labels).map(([key, value]) => [serviceAccountLabelPrefix + key, value]),
+    );
+    return withIdentity(
+      {
+        apiVersion: calicoApiVersion,
+        kind: "Profile",
+        metadata: { name: accountProfileName(metadata) },
+        spec: { labelsToApply },
+      },
+      metadata,
+    );
+  },
+  writes: { kind: "none", why: derivedProfile },
+};
+
+function plainMapping(kind: "EndpointSlice" | "Lease" | "Service"): Mapping {
+  const collection = plainCollection(kind);
+  return {
+    kind,
+    collection,
+    locate: (key) => [{ ...namespaceOf(key), name: key.name }],
+    keyOf: ({ metadata }) => ({ kind, name: metadata.name, ...namespaceOf(metadata) }),
+    decode: (object) =>
+      ({
+        ...object,
+        apiVersion: collection.apiVersion,
+        kind,
+        metadata: plainMetadata(object.metadata),
+      }) as unknown as AnyResource,
+    writes: {
+      kind: "objects",
+      softDeleted: false,
+      hasStatus: false,
+      encode: (resource) =>
+        ({ ...resource, metadata: writtenMetadata(resource.metadata) }) as unknown as KubeObject,
+    },
+  };
+}
+
+function isKubernetesPolicy({ kind, name }: ResourceKey): boolean {
+  return kind === "NetworkPolicy" && name.startsWith(kubernetesPolicyPrefix);
+}
+
+function accountProfileName({ name, namespace }: KubeMetadata): string {
+  return `${serviceAccountProfilePrefix}${namespace}.${name}`;
+}
+
+function withIdentity(profile: Profile, metadata: KubeMetadata): Profile {
+  const { resourceVersion, uid, creationTimestamp } = ownMetadata(metadata, true);
+  const identity = { resourceVersion, uid, creationTimestamp };
+  const given = Object.entries(identity).filter(([, value]) => value !== undefined);
+  return { ...profile, metadata: { ...profile.metadata, ...Object.fromEntries(given) } };
+}
+
+/** Metadata as it is, but for the UID of what is another object to Kubernetes. */
+function ownMetadata(metadata: KubeMetadata, mirrored: boolean): KubeMetadata {
+  const plain = plainMetadata(metadata);
+  if (!mirrored || plain.uid === undefined) return plain;
+  return { ...plain, uid: mirroredUid(plain.uid) };
+}
+
+/** The server gives identity and time. */
+function writtenMetadata(metadata: KubeMetadata): KubeMetadata {
+  const { uid: _uid, creationTimestamp: _created, ...rest } = plainMetadata(metadata);
+  return rest;
+}
+
+function namespaceOf({ namespace }: { readonly namespace?: string }): Partial<ObjectName> {
+  return namespace === undefined ? {} : { namespace };
+}

@@ -1,0 +1,137 @@
+import assert from "node:assert/strict";
+import { readFileSync, writeFileSync } from "node:fs";
+import { test } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
+import { isDatastoreError } from "../../src/datastore/datastore.ts";
+import { openKubernetesDatastore } from "../../src/datastore/kubernetes/kubernetes-datastore.ts";
+import { runSyncer } from "../../src/datastore/reflector.ts";
+import type { SyncStatus, Update } from "../../src/datastore/syncer.ts";
+import { systemClock } from "../../src/lib/clock.ts";
+import { waitFor } from "../support/wait-for.ts";
+import { pool } from "./datastore.suite.ts";
+import { configOf, withKubeApiServer } from "./kubernetes-server.ts";
+
+await withKubeApiServer("crd.projectcalico.org/v1", (server) => {
+  test("kubernetes: the syncer survives a restart and a compaction; nothing is lost or withdrawn", async () => {
+    const datastore = await openKubernetesDatastore(configOf(server));
+    await datastore.create<"IPPool">(pool("gone-meanwhile", "10.22.0.0/16"));
+    const known = new Map<string, Update["value"]>();
+    const withdrawn: string[] = [];
+    const statuses: SyncStatus[] = [];
+    const stop = new AbortController();
+    const syncing = runSyncer(
+      { kinds: ["IPPool", "NetworkPolicy", "Node"] },
+      {
+        datastore,
+        clock: systemClock,
+        callbacks: {
+          onUpdates: (updates) => {
+            for (const { key, value } of updates) {
+              known.set(key.name, value);
+              if (value === null) withdrawn.push(key.name);
+            }
+          },
+          onStatus: (status) => statuses.push(status),
+        },
+      },
+      stop.signal,
+    );
+    await waitFor(() => statuses.at(-1) === "in-sync");
+    await server.stop("SIGKILL");
+    await delay(300);
+    assert.deepEqual(withdrawn, []);
+    await server.start();
+    const writer = await openKubernetesDatastore(configOf(server));
+    await writer.create<"IPPool">(pool("after-restart", "10.21.0.0/16"));
+    await writer.delete({ kind: "IPPool", name: "gone-meanwhile" });
+    await server.etcd.compact((await writer.list("IPPool")).revision);
+    await waitFor(() => known.has("after-restart"), { timeoutMs: 30_000 });
+    await waitFor(() => known.get("gone-meanwhile") === null, { timeoutMs: 30_000 });
+    await writer.delete({ kind: "IPPool", name: "after-restart" });
+    await waitFor(() => known.get("after-restart") === null, { timeoutMs: 30_000 });
+    assert.deepEqual([...new Set(withdrawn)], ["gone-meanwhile", "after-restart"]);
+    assert.equal(statuses.at(-1), "in-sync");
+    stop.abort();
+    await syncing;
+    await Promise.all([datastore.close(), writer.close()]);
+  });
+
+  test("kubernetes: a server that hangs is unavailable: a call after its deadline, a watch too", async () => {
+    const datastore = await openKubernetesDatastore(configOf(server), { deadlineMs: 2_000 });
+    const { revision } = await datastore.list("IPPool");
+    const watch = datastore.watch(["IPPool"], revision, AbortSignal.timeout(60_000));
+    const created = await datastore.create<"IPPool">(pool("before", "10.23.0.0/16"));
+    const iterator = watch[Symbol.asyncIterator]();
+    assert.equal((await iterator.next()).value?.kind, "set");
+    const isUnavailable = (error: unknown) => isDatastoreError(error, "unavailable");
+    server.freeze();
+    try {
+      const ended = assert.rejects(async () => {
+        while (!(await iterator.next()).done);
+      }, isUnavailable);
+      await assert.rejects(datastore.list("IPPool"), isUnavailable);
+      await assert.rejects(datastore.update<"IPPool">(created), isUnavailable);
+      await ended;
+    } finally {
+      server.thaw();
+      await datastore.close();
+    }
+  });
+
+  test("kubernetes: who may nothing is told which verb of which resource he lacks", async () => {
+    const access = { kubeconfig: server.kubeconfig("nobody") };
+    const datastore = await openKubernetesDatastore({ ...configOf(server), access });
+    const lacks = (verb: string, resource: string) => (error: unknown) => {
+      assert.ok(isDatastoreError(error, "forbidden"), String(error));
+      assert.match(String(error), new RegExp(`may not "${verb}" ${resource}`));
+      return true;
+    };
+    const pools = "ippools\\.crd\\.projectcalico\\.org";
+    await assert.rejects(datastore.list("IPPool"), lacks("list", pools));
+    const created = datastore.create<"IPPool">(pool("forbidden", "10.24.0.0/16"));
+    await assert.rejects(created, lacks("create", pools));
+    const watching = async () => {
+      for await (const _ of datastore.watch(["Node"], "1", AbortSignal.timeout(10_000)));
+    };
+    await assert.rejects(watching, lacks("watch", "nodes"));
+    await datastore.close();
+  });
+
+  test("kubernetes: a token that was replaced is read again", async () => {
+    const good = readFileSync(server.kubeconfig(), "utf8");
+    const path = `${server.kubeconfig()}.rotated`;
+    writeFileSync(path, good.replace(/"token":"[^"]*"/, '"token":"expired"'), { mode: 0o600 });
+    const access = { kubeconfig: path };
+    const datastore = await openKubernetesDatastore({ ...configOf(server), access });
+    await assert.rejects(datastore.list("IPPool"), (error) => isDatastoreError(error, "forbidden"));
+    writeFileSync(path, good);
+    await datastore.list("IPPool");
+    await datastore.close();
+  });
+
+  test("kubernetes: what the API server's schema refuses is an input error that names the field", async () => {
+    const datastore = await openKubernetesDatastore(configOf(server));
+    const bad = {
+      apiVersion: "projectcalico.org/v3",
+      kind: "IPAMConfiguration" as const,
+      metadata: { name: "default" },
+      spec: { ipCooldownSeconds: 5_000 },
+    };
+    await assert.rejects(datastore.create<"IPAMConfiguration">(bad), (error) => {
+      assert.equal((error as Error).name, "InputError");
+      assert.match(String(error), /spec\.ipCooldownSeconds/);
+      return true;
+    });
+    await datastore.close();
+  });
+
+  test("kubernetes: no server at all is unavailable", async () => {
+    const access = { endpoint: "http://127.0.0.1:1" };
+    const config = { ...configOf(server), access };
+    const datastore = await openKubernetesDatastore(config, { deadlineMs: 500 });
+    await assert.rejects(datastore.list("IPPool"), (error) =>
+      isDatastoreError(error, "unavailable"),
+    );
+    await datastore.close();
+  });
+});

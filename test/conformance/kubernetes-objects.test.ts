@@ -1,0 +1,208 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { isDatastoreError, type WatchEvent } from "../../src/datastore/datastore.ts";
+import { openKubernetesDatastore } from "../../src/datastore/kubernetes/kubernetes-datastore.ts";
+import { endpointName } from "../../src/datastore/kubernetes/pod-endpoint.ts";
+import type { KubeApiServer } from "../support/kube-apiserver.ts";
+import { waitFor } from "../support/wait-for.ts";
+import { configOf, withKubeApiServer } from "./kubernetes-server.ts";
+
+const is = (code: Parameters<typeof isDatastoreError>[1]) => (error: unknown) =>
+  isDatastoreError(error, code);
+const mergePatch = "application/merge-patch+json";
+const crds = "/apis/crd.projectcalico.org/v1";
+
+await withKubeApiServer("crd.projectcalico.org/v1", async (server) => {
+  await server.createNamespaces("shop");
+  const datastore = await openKubernetesDatastore(configOf(server));
+
+  test("kubernetes: a node is read, and what we know of it is written with its status", async () => {
+    await createNode(server, "node1");
+    const node = await datastore.get({ kind: "Node", name: "node1" });
+    assert.equal(node.metadata.labels?.["zone"], "a");
+    const written = await datastore.update<"Node">({
+      ...node,
+      metadata: { ...node.metadata, labels: { ...node.metadata.labels, own: "1" } },
+      spec: { ...node.spec, bgp: { ipv4Address: "192.168.1.11/24", asNumber: 64512 } },
+    });
+    assert.deepEqual(await datastore.get({ kind: "Node", name: "node1" }), written);
+    assert.equal(written.spec.bgp?.asNumber, 64512);
+    assert.equal(written.metadata.labels?.["own"], "1");
+    const raw = (await server.must("GET", "/api/v1/nodes/node1")) as Raw;
+    assert.equal(raw.metadata.annotations["projectcalico.org/IPv4Address"], "192.168.1.11/24");
+    assert.deepEqual(raw.metadata.labels, { zone: "a" });
+    await assert.rejects(datastore.update<"Node">(node), is("conflict"));
+    const { bgp: _bgp, ...spec } = written.spec;
+    const cleared = await datastore.update<"Node">({ ...written, spec });
+    assert.equal(cleared.spec.bgp, undefined);
+    const ghost = { ...node, metadata: { name: "ghost", resourceVersion: "1" } };
+    await assert.rejects(datastore.update<"Node">(ghost), is("not-found"));
+    await assert.rejects(datastore.create<"Node">(ghost), /kubelet registers nodes/);
+  });
+
+  test("kubernetes: a pod is an endpoint; its addresses are written with its status and told by a watch", async () => {
+    await createNode(server, "node-2");
+    const { revision } = await datastore.list("WorkloadEndpoint");
+    const events: WatchEvent[] = [];
+    const stop = new AbortController();
+    const watching = collect(datastore.watch(["WorkloadEndpoint"], revision, stop.signal), events);
+    await createPod(server, "web-0", "node-2");
+    const name = endpointName("node-2", "web-0");
+    const key = { kind: "WorkloadEndpoint", namespace: "shop", name } as const;
+    const endpoint = await datastore.get(key);
+    assert.deepEqual(endpoint.spec.ipNetworks, []);
+    const spec = { ...endpoint.spec, ipNetworks: ["10.244.0.5/32"], containerID: "abc" };
+    const written = await datastore.update<"WorkloadEndpoint">({ ...endpoint, spec });
+    assert.deepEqual(written.spec, spec);
+    await assert.rejects(
+      datastore.update<"WorkloadEndpoint">({ ...endpoint, spec }),
+      is("conflict"),
+    );
+    assert.deepEqual((await datastore.list("WorkloadEndpoint", { namespace: "shop" })).items, [
+      written,
+    ]);
+    await datastore.delete(key, written.metadata.resourceVersion);
+    assert.deepEqual((await datastore.get(key)).spec.ipNetworks, []);
+    const now = { gracePeriodSeconds: 0 };
+    await server.must("DELETE", "/api/v1/namespaces/shop/pods/web-0", now);
+    await waitFor(() => events.at(-1)?.kind === "deleted");
+    stop.abort();
+    await watching;
+    const told = events.flatMap((event) =>
+      event.kind === "set" && event.resource.kind === "WorkloadEndpoint"
+        ? [event.resource.spec.ipNetworks?.length]
+        : [],
+    );
+    // Deleting a pod has steps of its own.
+    assert.deepEqual(told.slice(0, 3), [0, 1, 0]);
+    assert.ok(told.slice(3).every((addresses) => addresses === 0));
+    await assert.rejects(datastore.get(key), is("not-found"));
+  });
+
+  test("kubernetes: namespaces and service accounts are profiles, which nobody writes", async () => {
+    const account = { apiVersion: "v1", kind: "ServiceAccount", metadata: { name: "web" } };
+    await server.must("POST", "/api/v1/namespaces/shop/serviceaccounts", account);
+    const names = (await datastore.list("Profile")).items.map(({ metadata }) => metadata.name);
+    assert.ok(names.includes("kns.shop") && names.includes("ksa.shop.web"));
+    const profile = await datastore.get({ kind: "Profile", name: "ksa.shop.web" });
+    assert.deepEqual(profile.spec.labelsToApply, { "pcsa.projectcalico.org/name": "web" });
+    await assert.rejects(datastore.update<"Profile">(profile), /Kubernetes keeps/);
+  });
+
+  test("kubernetes: a Kubernetes policy is listed beside Calico's, and deleted as such", async () => {
+    const policy = {
+      apiVersion: "networking.k8s.io/v1",
+      kind: "NetworkPolicy",
+      metadata: { name: "web" },
+      spec: { podSelector: {}, policyTypes: ["Ingress"] },
+    };
+    const path = "/apis/networking.k8s.io/v1/namespaces/shop/networkpolicies";
+    await server.must("POST", path, policy);
+    await datastore.create<"NetworkPolicy">({
+      apiVersion: "projectcalico.org/v3",
+      kind: "NetworkPolicy",
+      metadata: { name: "web", namespace: "shop" },
+      spec: {},
+    });
+    const { items } = await datastore.list("NetworkPolicy", { namespace: "shop" });
+    assert.deepEqual(
+      items.map(({ metadata }) => metadata.name),
+      ["knp.default.web", "web"],
+    );
+    const key = { kind: "NetworkPolicy", namespace: "shop", name: "knp.default.web" } as const;
+    await datastore.delete(key);
+    assert.equal((await server.request("GET", `${path}/web`)).status, 404);
+    await datastore.get({ ...key, name: "web" });
+  });
+
+  test("kubernetes: an IPAM object marked as deleted by another is finished by whoever reads it", async () => {
+    const affinity = {
+      apiVersion: "projectcalico.org/v3",
+      kind: "BlockAffinity" as const,
+      metadata: { name: "n-10-0-0-0-26", labels: { "projectcalico.org/affinity-type": "host" } },
+      spec: {
+        state: "confirmed" as const,
+        node: "n",
+        type: "host" as const,
+        cidr: "10.0.0.0/26",
+        deleted: false,
+      },
+    };
+    const path = `${crds}/blockaffinities/n-10-0-0-0-26`;
+    const key = { kind: "BlockAffinity", name: "n-10-0-0-0-26" } as const;
+    const mark = () => server.must("PATCH", path, { spec: { deleted: "true" } }, mergePatch);
+
+    const first = await datastore.create<"BlockAffinity">(affinity);
+    const raw = (await server.must("GET", path)) as Raw;
+    assert.equal(raw.spec["deleted"], "false");
+    assert.equal(raw.metadata.labels["projectcalico.org/affinity-type"], "host");
+    assert.equal(raw.metadata.annotations, undefined);
+    await mark();
+    assert.deepEqual((await datastore.list("BlockAffinity")).items, []);
+    await assert.rejects(datastore.get(key), is("not-found"));
+    assert.equal((await server.request("GET", path)).status, 404);
+
+    await datastore.create<"BlockAffinity">(affinity);
+    await mark();
+    const second = await datastore.create<"BlockAffinity">(affinity);
+    await assert.rejects(datastore.delete(key, first.metadata.resourceVersion), is("conflict"));
+    await datastore.delete(key, second.metadata.resourceVersion);
+    assert.equal((await server.request("GET", path)).status, 404);
+    await assert.rejects(datastore.delete(key), is("not-found"));
+  });
+
+  test("kubernetes: the status of a kind with a status of its own is written too", async () => {
+    const created = await datastore.create<"CalicoNodeStatus">({
+      apiVersion: "projectcalico.org/v3",
+      kind: "CalicoNodeStatus",
+      metadata: { name: "node1" },
+      spec: { node: "node1", classes: ["BGP"], updatePeriodSeconds: 10 },
+      status: { lastUpdated: "2026-08-22T10:00:00Z" },
+    } as never);
+    const read = await datastore.get({ kind: "CalicoNodeStatus", name: "node1" });
+    assert.deepEqual(read, created);
+    assert.deepEqual(read.status, { lastUpdated: "2026-08-22T10:00:00Z" });
+  });
+
+  test("kubernetes: leases are Kubernetes' own", async () => {
+    const lease = await datastore.create<"Lease">({
+      apiVersion: "coordination.k8s.io/v1",
+      kind: "Lease",
+      metadata: { name: "leader", namespace: "shop" },
+      spec: { holderIdentity: "a", renewTime: "2026-08-22T10:00:00.000000Z" },
+    });
+    const spec = { ...lease.spec, holderIdentity: "b" };
+    await datastore.update<"Lease">({ ...lease, spec });
+    await assert.rejects(datastore.update<"Lease">({ ...lease, spec }), is("conflict"));
+    const raw = await server.must(
+      "GET",
+      "/apis/coordination.k8s.io/v1/namespaces/shop/leases/leader",
+    );
+    assert.equal((raw as Raw).spec["holderIdentity"], "b");
+  });
+
+  test("kubernetes: the datastore closes", () => datastore.close());
+});
+
+interface Raw {
+  readonly metadata: {
+    readonly labels: Record<string, string>;
+    readonly annotations: Record<string, string>;
+  };
+  readonly spec: Record<string, unknown>;
+}
+
+async function createNode(server: KubeApiServer, name: string): Promise<void> {
+  const metadata = { name, labels: { zone: "a" } };
+  await server.must("POST", "/api/v1/nodes", { apiVersion: "v1", kind: "Node", metadata });
+}
+
+async function createPod(server: KubeApiServer, name: string, nodeName: string): Promise<void> {
+  const spec = { nodeName, containers: [{ name: "c", image: "none" }] };
+  const pod = { apiVersion: "v1", kind: "Pod", metadata: { name }, spec };
+  await server.must("POST", "/api/v1/namespaces/shop/pods", pod);
+}
+
+async function collect(watch: AsyncIterable<WatchEvent>, into: WatchEvent[]): Promise<void> {
+  for await (const event of watch) if (event.kind !== "progress") into.push(event);
+}

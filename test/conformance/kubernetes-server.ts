@@ -1,0 +1,30 @@
+import { after, test } from "node:test";
+import type { ApiGroup } from "../../src/datastore/kubernetes/collections.ts";
+import type { KubernetesConfig } from "../../src/datastore/kubernetes/kubernetes-datastore.ts";
+import { findKubeApiServer } from "../support/kube-apiserver/program.ts";
+import { KubeApiServer } from "../support/kube-apiserver.ts";
+
+/** Declares tests on a real API server with Calico's CRDs, or one skipped test that says why not. */
+export async function withKubeApiServer(
+  apiGroup: ApiGroup,
+  declare: (server: KubeApiServer) => Promise<void> | void,
+): Promise<void> {
+  const found = findKubeApiServer();
+  if ("missing" in found) {
+    test("kubernetes", { skip: found.missing }, () => undefined);
+    return;
+  }
+  const server = await KubeApiServer.start(found.path);
+  after(() => server.remove());
+  await server.installCrds(
+    apiGroup === "crd.projectcalico.org/v1" ? "crd.projectcalico.org" : "projectcalico.org",
+  );
+  await declare(server);
+}
+
+export function configOf(
+  server: KubeApiServer,
+  apiGroup: ApiGroup = "crd.projectcalico.org/v1",
+): KubernetesConfig {
+  return { access: { kubeconfig: server.kubeconfig() }, apiGroup };
+}

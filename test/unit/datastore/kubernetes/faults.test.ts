@@ -1,0 +1,177 @@
+import assert from "node:assert/strict";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { test } from "node:test";
+import type { IPPool } from "../../../../src/api/resources/ip-pool.ts";
+import {
+  type Datastore,
+  isDatastoreError,
+  type WatchEvent,
+} from "../../../../src/datastore/datastore.ts";
+import { openKubernetesDatastore } from "../../../../src/datastore/kubernetes/kubernetes-datastore.ts";
+
+/** What a real API server does too seldom to wait for; the rest is tested with a real one. */
+type Answer = (request: IncomingMessage, response: ServerResponse) => void;
+
+const is = (code: Parameters<typeof isDatastoreError>[1]) => (error: unknown) =>
+  isDatastoreError(error, code);
+
+const pool = (name: string, resourceVersion?: string): IPPool => ({
+  apiVersion: "projectcalico.org/v3",
+  kind: "IPPool",
+  metadata: { name, ...(resourceVersion === undefined ? {} : { resourceVersion }) },
+  spec: { cidr: "10.0.0.0/8" },
+});
+
+/** The answers in turn, the last one for all that come later; gives what was asked. */
+async function withAnswers(
+  answers: readonly Answer[],
+  run: (datastore: Datastore, asked: readonly string[]) => Promise<void>,
+): Promise<void> {
+  const asked: string[] = [];
+  const server = createServer((request, response) => {
+    const answer = answers[Math.min(asked.length, answers.length - 1)];
+    asked.push(`${request.method} ${request.url}`);
+    request.resume().on("end", () => answer?.(request, response));
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const config = { access: { endpoint }, apiGroup: "crd.projectcalico.org/v1" } as const;
+  const datastore = await openKubernetesDatastore(config, { deadlineMs: 1_500 });
+  try {
+    await run(datastore, asked);
+  } finally {
+    await datastore.close();
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  }
+}
+
+const json =
+  (status: number, body: object, headers: Record<string, string> = {}): Answer =>
+  (_request, response) => {
+    response.writeHead(status, { "Content-Type": "application/json", ...headers });
+    response.end(JSON.stringify(body));
+  };
+const lines =
+  (...events: readonly (object | string)[]): Answer =>
+  (_request, response) => {
+    response.writeHead(200);
+    for (const event of events) {
+      response.write(typeof event === "string" ? event : `${JSON.stringify(event)}\n`);
+    }
+    response.end();
+  };
+const list = (names: readonly string[], metadata: object): Answer =>
+  json(200, { metadata, items: names.map((name) => pool(name, "5")) });
+
+test("429: a write is tried again, for the server did nothing", async () => {
+  const answers = [json(429, { message: "too many" }), json(201, pool("p", "7"))];
+  await withAnswers(answers, async (datastore, asked) => {
+    const created = await datastore.create<"IPPool">(pool("p"));
+    assert.equal(created.metadata.resourceVersion, "7");
+    assert.equal(asked.length, 2);
+  });
+});
+
+test("500: a read is tried again until its deadline; a write is not, for it may have been done", async () => {
+  await withAnswers([json(500, { message: "etcd is away" })], async (datastore, asked) => {
+    await assert.rejects(datastore.create<"IPPool">(pool("p")), (error) => {
+      assert.match(String(error), /Cannot create IPPool\/p: etcd is away/);
+      return isDatastoreError(error, "unavailable");
+    });
+    assert.equal(asked.length, 1);
+    await assert.rejects(datastore.list("IPPool"), is("unavailable"));
+    assert.ok(asked.length > 3);
+  });
+  const recovers = [json(503, {}), list(["p"], { resourceVersion: "9" })];
+  await withAnswers(recovers, async (datastore) => {
+    assert.equal((await datastore.list("IPPool")).revision, "9");
+  });
+});
+
+test("no answer: unavailable after the deadline, for reads and writes", async () => {
+  await withAnswers([() => undefined], async (datastore) => {
+    await assert.rejects(datastore.list("IPPool"), is("unavailable"));
+    await assert.rejects(datastore.update<"IPPool">(pool("p", "1")), is("unavailable"));
+  });
+});
+
+test("a list whose pages were compacted away is taken again in one piece", async () => {
+  const answers = [
+    list(["a"], { resourceVersion: "5", continue: "more" }),
+    json(410, { reason: "Expired" }),
+    list(["a", "b"], { resourceVersion: "8" }),
+  ];
+  await withAnswers(answers, async (datastore, asked) => {
+    const { items, revision } = await datastore.list("IPPool");
+    assert.deepEqual([items.map(({ metadata }) => metadata.name), revision], [["a", "b"], "8"]);
+    assert.match(asked[1] ?? "", /continue=more/);
+    assert.match(asked[2] ?? "", /limit=0/);
+  });
+});
+
+test("a watch that the server ends goes on from its last event or bookmark", async () => {
+  const first: Answer = (_request, response) => {
+    response.writeHead(200);
+    response.write(`${JSON.stringify({ type: "ADDED", object: pool("a", "6") })}\n`);
+    const bookmark = { kind: "IPPool", metadata: { resourceVersion: "9" } };
+    response.write(`${JSON.stringify({ type: "BOOKMARK", object: bookmark })}\n`);
+    // A watch that ends within a second is a failure.
+    setTimeout(() => response.end(), 1_100);
+  };
+  const second = lines({ type: "ERROR", object: { code: 410, message: "too old" } });
+  await withAnswers([first, second], async (datastore, asked) => {
+    const events: WatchEvent[] = [];
+    await assert.rejects(
+      collect(datastore.watch(["IPPool"], "5", AbortSignal.timeout(10_000)), events),
+      is("compacted"),
+    );
+    assert.deepEqual(
+      events.map(({ kind, revision }) => [kind, revision]),
+      [
+        ["set", "6"],
+        ["progress", "9"],
+      ],
+    );
+    assert.match(asked[1] ?? "", /resourceVersion=9/);
+  });
+});
+
+test("a watch that ends at once, or whose line is no JSON, is unavailable", async () => {
+  for (const answer of [lines(), lines("{half\n")]) {
+    await withAnswers([answer], async (datastore) => {
+      const watch = datastore.watch(["IPPool"], "5", AbortSignal.timeout(10_000));
+      await assert.rejects(collect(watch, []), is("unavailable"));
+    });
+  }
+});
+
+test("a watch from what is no revision is compacted", async () => {
+  await withAnswers([lines()], async (datastore, asked) => {
+    for (const revision of ["", "0", "x"]) {
+      const watch = datastore.watch(["IPPool"], revision, AbortSignal.timeout(10_000));
+      await assert.rejects(collect(watch, []), is("compacted"));
+    }
+    assert.deepEqual(asked, []);
+  });
+});
+
+test("of several kinds, an event tells the oldest revision that any kind has reached", async () => {
+  const byKind: Answer = (request, response) => {
+    response.writeHead(200);
+    const object = request.url?.includes("ippools") ? pool("a", "20") : undefined;
+    if (object !== undefined) response.write(`${JSON.stringify({ type: "ADDED", object })}\n`);
+  };
+  await withAnswers([byKind], async (datastore) => {
+    const stop = new AbortController();
+    for await (const event of datastore.watch(["IPPool", "BGPPeer"], "5", stop.signal)) {
+      assert.deepEqual([event.kind, event.revision], ["set", "5"]);
+      stop.abort();
+    }
+  });
+});
+
+async function collect(watch: AsyncIterable<WatchEvent>, into: WatchEvent[]): Promise<void> {
+  for await (const event of watch) into.push(event);
+}
