@@ -35,8 +35,8 @@ interface Sandbox {
 
 const meanPauseMs = 240_000;
 const kubeletRetryMs = 5_000;
-/** As src/node/node-service.ts. */
-const tunnelPauseMs = 60_000;
+/** src/node/node-service.ts looks every minute: here less often, so that a run is shorter. */
+const tunnelPauseMs = 180_000;
 /** An ADD that took longer is undone (facts 3). */
 const cniTimeoutMs = 90_000;
 const never = new AbortController().signal;
