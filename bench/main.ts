@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 const benches = {
   rib: ["rib/run.ts"],
   bgp: ["bgp/main.ts", "--quick"],
+  ipam: ["ipam/main.ts", "--quick"],
 } as const;
 
 for (const [name, [program, ...args]] of Object.entries(benches)) {

@@ -23,6 +23,8 @@ export interface FamilyRequest {
   readonly node: string;
   readonly nodeLabels: Readonly<Record<string, string>>;
   readonly count: number;
+  /** No other family has been assigned to the owner before in this call. */
+  readonly isFirst: boolean;
   readonly owner: AddressOwner;
   /** Pools to take from, in order. */
   readonly pools: readonly Pool[];
@@ -49,6 +51,8 @@ export interface AssignmentJob {
  */
 export async function assignFamily(job: AssignmentJob): Promise<void> {
   const { records, request } = job;
+  await assignFromCurrentBlock(job);
+  if (missing(job) === 0) return;
   const owned = await assignFromOwnBlocks(job);
   if (missing(job) > 0) await assignFromNewBlocks(job, owned);
   if (missing(job) > 0 && request.config.strictAffinity !== true) await borrow(job);
@@ -59,18 +63,29 @@ function missing({ request, assigned }: AssignmentJob): number {
   return request.count - assigned.length;
 }
 
+/** The common case: a pod more for a node whose block is known, and has room. */
+async function assignFromCurrentBlock(job: AssignmentJob): Promise<void> {
+  const { records, request } = job;
+  const block = records.memory.current(request.node, request.family);
+  if (block === undefined || !request.pools.some((pool) => prefixContains(pool.cidr, block.cidr))) {
+    return;
+  }
+  const spec = records.collect(block.spec);
+  await assignFromBlock(job, { ...block, spec }, { mustBeOwn: true });
+}
+
 /** @returns the blocks of the chosen pools that the node has. */
 async function assignFromOwnBlocks(job: AssignmentJob): Promise<Set<Prefix>> {
   const { records, request } = job;
   const owned = new Set<Prefix>();
-  for (const { cidr } of affinitiesOfNode(await records.affinities(), request.node)) {
+  for (const { cidr, affinity } of affinitiesOfNode(await records.affinities(), request.node)) {
     if (!request.pools.some((pool) => prefixContains(pool.cidr, cidr))) {
       await releaseIfUnselected(job, cidr);
       continue;
     }
     owned.add(cidr);
     if (missing(job) === 0) continue;
-    const block = await ownBlock(records, request.node, cidr);
+    const block = await ownBlock(records, request.node, cidr, affinity);
     if (block === undefined) owned.delete(cidr);
     else await assignFromBlock(job, block, { mustBeOwn: true });
   }
@@ -162,7 +177,10 @@ async function assignFromBlock(
     if (change.assigned.length === 0) return 0;
     const stale = read;
     read = undefined;
-    await writeAssignment(records, stale, { ...change, handle: request.owner.handle });
+    const likelyNew = request.isFirst && job.assigned.length === 0;
+    const { handle: id } = request.owner;
+    const written = await writeAssignment(records, stale, { ...change, handle: id, likelyNew });
+    if (mustBeOwn) records.memory.use(request.node, request.family, written);
     for (const { address, sequenceNumber } of change.assigned) {
       const { handle } = request.owner;
       job.assigned.push({ address, block: block.cidr, handle, sequenceNumber });
@@ -184,12 +202,14 @@ export async function writeAssignment(
     readonly block: StoredBlock["spec"];
     readonly assigned: readonly unknown[];
     readonly handle: string;
+    /** The handle has probably no address yet. */
+    readonly likelyNew: boolean;
   },
-): Promise<void> {
-  const { handle, assigned } = change;
-  await records.incrementHandle(handle, read.cidr, assigned.length);
+): Promise<StoredBlock> {
+  const { handle, assigned, likelyNew } = change;
+  await records.incrementHandle(handle, read.cidr, { count: assigned.length, likelyNew });
   try {
-    await records.updateBlock(read, change.block);
+    return await records.updateBlock(read, change.block);
   } catch (error) {
     if (isRace(error)) await records.decrementHandle(handle, read.cidr, assigned.length);
     throw error;

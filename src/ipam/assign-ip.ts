@@ -1,6 +1,12 @@
 import type { PoolUse } from "../api/resources/ip-pool.ts";
 import { type IpAddr, ipBits } from "../lib/ip-addr.ts";
-import { prefixAddress, prefixOf } from "../lib/prefix.ts";
+import {
+  type Prefix,
+  prefixAddress,
+  prefixesOverlap,
+  prefixHasAddress,
+  prefixOf,
+} from "../lib/prefix.ts";
 import { type Assigned, writeAssignment } from "./assign-family.ts";
 import { type AddressOwner, assignSpecific, ownerOf } from "./block.ts";
 import { hostAffinity } from "./block-affinity.ts";
@@ -28,11 +34,33 @@ export async function assignIp(
   const pool = usablePool(context.pools, request);
   const cidr = prefixOf(request.address, pool.blockSize);
   return await records.retry(async () => {
-    const read = (await records.block(cidr)) ?? (await claimBlock(records, request.node, cidr));
+    const read =
+      (await records.block(cidr)) ??
+      (await blockOfOtherSize(records, request.address, cidr)) ??
+      (await claimBlock(records, request.node, cidr));
     if (read === undefined) return undefined;
     if (context.strictAffinity) requireOwn(read, request);
     return await assignOrdinal(records, read, request);
   });
+}
+
+/**
+ * The block that has the address since before its pool was made anew with another block size. A new
+ * block beside it would have some addresses a second time.
+ */
+async function blockOfOtherSize(
+  records: IpamRecords,
+  address: IpAddr,
+  cidr: Prefix,
+): Promise<StoredBlock | undefined> {
+  const overlapping = (await records.blocks()).filter((block) => prefixesOverlap(block.cidr, cidr));
+  const holding = overlapping.find((block) => prefixHasAddress(block.cidr, address));
+  const [first] = overlapping;
+  if (holding !== undefined || first === undefined) return holding;
+  throw new IpamError(
+    `Cannot assign ${address}: its block would be ${cidr}, and block ${first.cidr} of another size lies in it`,
+    { code: "bad-pool", pool: "" },
+  );
 }
 
 function usablePool(pools: readonly Pool[], request: AssignIpRequest): Pool {
@@ -80,6 +108,6 @@ async function assignOrdinal(
       handle: owner?.handle_id ?? "",
     });
   }
-  await writeAssignment(records, read, { ...change, handle });
+  await writeAssignment(records, read, { ...change, handle, likelyNew: true });
   return { address, block: read.cidr, handle, sequenceNumber: first.sequenceNumber };
 }

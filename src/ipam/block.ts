@@ -118,7 +118,9 @@ function allocate(
     secondary: owner.attributes,
   };
   const wanted = attributeIdentity(attribute);
-  const known = block.attributes.findIndex((entry) => attributeIdentity(entry) === wanted);
+  const known = block.attributes.findIndex(
+    (entry) => entry.handle_id === attribute.handle_id && attributeIdentity(entry) === wanted,
+  );
   const index = known === -1 ? block.attributes.length : known;
   const taken = new Set(ordinals);
   const sequence = block.sequenceNumber;

@@ -1,4 +1,4 @@
-import type { IPAMBlockSpec } from "../api/resources/ipam.ts";
+import type { BlockAffinity, IPAMBlockSpec } from "../api/resources/ipam.ts";
 import { isDatastoreError } from "../datastore/datastore.ts";
 import type { Prefix } from "../lib/prefix.ts";
 import { bumpSequence, isEmpty, newBlock } from "./block.ts";
@@ -57,15 +57,19 @@ async function createBlock(
  * The block behind one of the node's affinities, once both agree. An affinity that was left pending
  * is confirmed, or its block claimed; a stale one is deleted.
  *
+ * @param seen the affinity as it was just read, to spare reading it again.
  * @returns undefined when the block is not the node's.
  */
 export async function ownBlock(
   records: IpamRecords,
   node: string,
   cidr: Prefix,
+  seen?: BlockAffinity,
 ): Promise<StoredBlock | undefined> {
+  let listed = seen;
   const owned = await records.retry(async () => {
-    const affinity = await records.affinity(node, cidr);
+    const affinity = listed ?? (await records.affinity(node, cidr));
+    listed = undefined;
     if (affinity === undefined) return null;
     const block = await records.block(cidr);
     if (block === undefined) return (await claimBlock(records, node, cidr)) ?? null;

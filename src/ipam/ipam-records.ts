@@ -16,6 +16,7 @@ import type { IpFamily } from "../lib/ip-addr.ts";
 import { type Prefix, parsePrefix, prefixFamily } from "../lib/prefix.ts";
 import { normalizeBlock, sanitizeHandle } from "./block.ts";
 import { affinityKey, newAffinity } from "./block-affinity.ts";
+import type { BlockMemory } from "./block-memory.ts";
 import { collectGarbage } from "./block-release.ts";
 import { addToHandle, handleName, takeFromHandle } from "./handles.ts";
 import { IpamError } from "./ipam-error.ts";
@@ -49,11 +50,16 @@ type Deletable = "IPAMBlock" | "IPAMHandle" | "BlockAffinity";
  * drivers do atomically, instead of marking first.
  */
 export class IpamRecords {
+  readonly memory: BlockMemory;
   readonly #cooldownMs: number;
   readonly #ports: RecordPorts;
 
   /** `cooldownMs`: how long a released address rests, applied to every block read. */
-  constructor(config: { readonly cooldownMs: number }, ports: RecordPorts) {
+  constructor(
+    config: { readonly cooldownMs: number; readonly memory: BlockMemory },
+    ports: RecordPorts,
+  ) {
+    this.memory = config.memory;
     this.#cooldownMs = config.cooldownMs;
     this.#ports = ports;
   }
@@ -111,8 +117,15 @@ export class IpamRecords {
 
   /** @throws {DatastoreError} conflict, not-found */
   async updateBlock(read: StoredBlock, spec: IPAMBlockSpec): Promise<StoredBlock> {
-    const written = { ...read.resource, spec };
-    return this.#stored(await this.#ports.datastore.update<"IPAMBlock">(written));
+    const wanted = { ...read.resource, spec };
+    try {
+      const written = this.#stored(await this.#ports.datastore.update<"IPAMBlock">(wanted));
+      this.memory.wrote(written);
+      return written;
+    } catch (error) {
+      this.memory.forget(read.cidr);
+      throw error;
+    }
   }
 
   /** Creates the affinity, or gives the present one this state. Always a write: it fences rivals. */
@@ -149,11 +162,20 @@ export class IpamRecords {
     }
   }
 
-  /** Counts `count` more addresses of a block for the handle. */
-  async incrementHandle(id: string, cidr: Prefix, count: number): Promise<void> {
+  /**
+   * Counts `count` more addresses of a block for the handle. One that is `likelyNew` is created
+   * without a look first.
+   */
+  async incrementHandle(
+    id: string,
+    cidr: Prefix,
+    { count, likelyNew }: { readonly count: number; readonly likelyNew: boolean },
+  ): Promise<void> {
     const handleID = sanitizeHandle(id);
+    let unread = likelyNew;
     await this.retry(async () => {
-      const read = await this.handle(id);
+      const read = unread ? undefined : await this.handle(id);
+      unread = false;
       const before = read?.spec ?? { handleID, block: {}, deleted: false };
       return await this.writeHandle(read, addToHandle(before, cidr, count));
     });

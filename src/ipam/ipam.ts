@@ -1,5 +1,6 @@
 import type { PoolUse } from "../api/resources/ip-pool.ts";
 import type { BlockAffinity, IPAMConfigurationSpec } from "../api/resources/ipam.ts";
+import { type Datastore, isDatastoreError } from "../datastore/datastore.ts";
 import { errorMessage } from "../lib/errors.ts";
 import type { IpAddr, IpFamily } from "../lib/ip-addr.ts";
 import { KeyedLock } from "../lib/keyed-lock.ts";
@@ -9,6 +10,7 @@ import { type AssignIpRequest, assignIp } from "./assign-ip.ts";
 import { type Allocation, type Audit, type AuditInput, audit } from "./audit.ts";
 import { type AddressOwner, isEmpty, ownerOf } from "./block.ts";
 import { affineNode, affinitiesOfNode, affinityLabelsMissing } from "./block-affinity.ts";
+import { BlockMemory } from "./block-memory.ts";
 import { release } from "./block-release.ts";
 import { releaseAffinity } from "./claims.ts";
 import { IpamRecords, type RecordPorts } from "./ipam-records.ts";
@@ -66,6 +68,12 @@ export interface Survey extends AuditInput {
 
 const defaultMaxBlocks = 20;
 
+interface ChoiceInputs {
+  readonly allPools: readonly Pool[];
+  readonly reserved: readonly Prefix[];
+  readonly nodeLabels: Readonly<Record<string, string>>;
+}
+
 /** One call's view: the configuration as it was at its start. */
 interface Session {
   readonly records: IpamRecords;
@@ -81,6 +89,7 @@ export class Ipam {
   readonly #ports: RecordPorts;
   /** Spares the pods of one node the conflicts with each other. */
   readonly #lock = new KeyedLock();
+  readonly #memory = new BlockMemory();
 
   constructor(ports: RecordPorts) {
     this.#ports = ports;
@@ -98,10 +107,10 @@ export class Ipam {
    */
   autoAssign(request: AutoAssignRequest): Promise<readonly Assigned[]> {
     return this.#lock.run(request.node, async () => {
-      const session = await this.#open();
+      const [session, inputs] = await Promise.all([this.#open(), this.#inputs(request.node)]);
       const assigned: Assigned[] = [];
       try {
-        await this.#assignFamilies(session, request, assigned);
+        await assignFamilies(session, { ...request, ...inputs }, assigned);
         return assigned;
       } catch (error) {
         await this.#giveBack(session, assigned, error);
@@ -110,38 +119,14 @@ export class Ipam {
     });
   }
 
-  async #assignFamilies(
-    { records, config }: Session,
-    request: AutoAssignRequest,
-    assigned: Assigned[],
-  ): Promise<void> {
-    const { node } = request;
-    const [allPools, reserved] = await Promise.all([this.#pools(), this.#reserved()]);
-    const nodeLabels = await nodeLabelsOf(records, node);
-    const families = familiesOf(request).map(({ family, count, requested }) => {
-      const pools = choosePools(allPools, family, { ...request, nodeLabels, requested });
-      return { family, count, pools };
-    });
-    for (const { family, count, pools } of families) {
-      const ofFamily: Assigned[] = [];
-      const wanted = {
-        family,
-        count,
-        node,
-        nodeLabels,
-        pools,
-        allPools,
-        config,
-        owner: { handle: request.handle, attributes: request.attributes },
-        maxBlocks: maxBlocks(config, request),
-        reserved,
-      };
-      try {
-        await assignFamily({ records, request: wanted, assigned: ofFamily });
-      } finally {
-        assigned.push(...ofFamily);
-      }
-    }
+  /** What the choice of pools goes by, read at once. */
+  async #inputs(node: string): Promise<ChoiceInputs> {
+    const [allPools, reserved, nodeLabels] = await Promise.all([
+      this.#pools(),
+      this.#reserved(),
+      nodeLabelsOf(this.#ports.datastore, node),
+    ]);
+    return { allPools, reserved, nodeLabels };
   }
 
   async #giveBack(
@@ -211,7 +196,8 @@ export class Ipam {
       if (left === undefined || node === undefined || !isEmpty(left)) continue;
       const cidr = left.cidr as Prefix;
       const pool = poolOf(await this.#pools(), prefixAddress(cidr));
-      if (pool === undefined || selectsNode(pool, await nodeLabelsOf(records, node))) continue;
+      if (pool === undefined || selectsNode(pool, await nodeLabelsOf(this.#ports.datastore, node)))
+        continue;
       await releaseAffinity(records, { node, cidr, mustBeEmpty: true });
     }
   }
@@ -336,11 +322,12 @@ export class Ipam {
   }
 
   async #open(): Promise<Session> {
-    const reader = new IpamRecords({ cooldownMs: 0 }, this.#ports);
+    const memory = this.#memory;
+    const reader = new IpamRecords({ cooldownMs: 0, memory }, this.#ports);
     const stored = await reader.get({ kind: "IPAMConfiguration", name: "default" });
     const config = stored?.spec ?? {};
     const cooldownMs = (config.ipCooldownSeconds ?? 0) * 1000;
-    return { config, records: new IpamRecords({ cooldownMs }, this.#ports) };
+    return { config, records: new IpamRecords({ cooldownMs, memory }, this.#ports) };
   }
 
   async #reserved(): Promise<readonly Prefix[]> {
@@ -349,6 +336,39 @@ export class Ipam {
 
   async #pools(): Promise<Pool[]> {
     return poolsOf((await this.#ports.datastore.list("IPPool")).items);
+  }
+}
+
+async function assignFamilies(
+  { records, config }: Session,
+  request: AutoAssignRequest & ChoiceInputs,
+  assigned: Assigned[],
+): Promise<void> {
+  const { node, nodeLabels, allPools, reserved } = request;
+  const families = familiesOf(request).map(({ family, count, requested }) => {
+    const pools = choosePools(allPools, family, { ...request, requested });
+    return { family, count, pools };
+  });
+  for (const { family, count, pools } of families) {
+    const ofFamily: Assigned[] = [];
+    const wanted = {
+      family,
+      count,
+      isFirst: assigned.length === 0,
+      node,
+      nodeLabels,
+      pools,
+      allPools,
+      config,
+      owner: { handle: request.handle, attributes: request.attributes },
+      maxBlocks: maxBlocks(config, request),
+      reserved,
+    };
+    try {
+      await assignFamily({ records, request: wanted, assigned: ofFamily });
+    } finally {
+      assigned.push(...ofFamily);
+    }
   }
 }
 
@@ -369,10 +389,15 @@ async function claims(records: IpamRecords): Promise<{ node: string; cidr: Prefi
 
 /** A node that the datastore does not have has no labels. */
 async function nodeLabelsOf(
-  records: IpamRecords,
+  datastore: Datastore,
   node: string,
 ): Promise<Readonly<Record<string, string>>> {
-  return (await records.get({ kind: "Node", name: node }))?.metadata.labels ?? {};
+  try {
+    return (await datastore.get({ kind: "Node", name: node })).metadata.labels ?? {};
+  } catch (error) {
+    if (isDatastoreError(error, "not-found")) return {};
+    throw error;
+  }
 }
 
 function familiesOf(

@@ -164,7 +164,9 @@ class EmbeddedDatastore implements Datastore {
   ): Promise<ResourceOfKind[K]> {
     const value = stringifyBigJson(resource);
     const revision = await this.#write(keyOf(resource) as ResourceKey, value, check);
-    return resourceOf<K>({ value, revision });
+    // Not parsed again: of a block that takes as long as the write.
+    const metadata = { ...resource.metadata, resourceVersion: String(revision) };
+    return { ...resource, metadata };
   }
 
   #read<Result>(task: () => Result): Result {

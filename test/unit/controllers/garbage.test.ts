@@ -222,6 +222,56 @@ describe("ipamController()", () => {
     assert.equal(await resting(), 0);
   });
 
+  test("a handle that counts more than its blocks give it is counted anew, or deleted", async (t) => {
+    const it = await cluster(t, "4m");
+    await it.addPod("a", "node1");
+    const kept = await it.datastore.get({ kind: "IPAMHandle", name: "k8s-pod-network.a" });
+    const block = { ...kept.spec.block, "10.0.0.240/28": 1 };
+    await it.datastore.update<"IPAMHandle">({ ...kept, spec: { ...kept.spec, block } });
+    const spec = { handleID: "k8s-pod-network.b", block: { "10.0.0.240/28": 1 }, deleted: false };
+    await it.create({ kind: "IPAMHandle", metadata: { name: "k8s-pod-network.b" }, spec });
+    await it.pass(3);
+    assert.equal((await it.datastore.list("IPAMHandle")).items.length, 2);
+    await it.pass(8);
+    const handles = (await it.datastore.list("IPAMHandle")).items.map((each) => each.spec);
+    assert.deepEqual(handles, [kept.spec]);
+  });
+
+  test("a claim that nobody finishes is confirmed where the block is the node's, else undone", async (t) => {
+    const it = await cluster(t, "4m");
+    await it.addPod("a", "node1");
+    const [mine] = (await it.datastore.list("BlockAffinity")).items;
+    assert.ok(mine !== undefined);
+    await it.datastore.update<"BlockAffinity">({
+      ...mine,
+      spec: { ...mine.spec, state: "pending" },
+    });
+    const { cidr } = mine.spec;
+    const metadata = { name: `node2-${cidr.replaceAll(/[./]/g, "-")}` };
+    await it.create({
+      kind: "BlockAffinity",
+      metadata,
+      spec: { state: "pending", node: "node2", cidr },
+    });
+    await it.pass(11);
+    const left = (await it.datastore.list("BlockAffinity")).items;
+    assert.deepEqual(
+      left.map(({ spec }) => `${spec.node} ${spec.state}`),
+      ["node1 confirmed"],
+    );
+  });
+
+  test("a node that registers again within two minutes keeps the address of a pod being added", async (t) => {
+    const it = await cluster(t, "4m");
+    const address = await it.assign("a", "node1");
+    const node = await it.datastore.get({ kind: "Node", name: "node1" });
+    await it.datastore.delete({ kind: "Node", name: "node1" });
+    await it.pass(1.5);
+    await it.datastore.create<"Node">(node);
+    await it.pass(1);
+    assert.deepEqual(await it.addresses(), [address]);
+  });
+
   test("a locked datastore is left alone", async (t) => {
     const it = await cluster(t, "1m");
     const metadata = { name: "default" };

@@ -35,6 +35,8 @@ interface Sandbox {
 
 const meanPauseMs = 240_000;
 const kubeletRetryMs = 5_000;
+/** src/node/node-service.ts looks every minute: here less often, so that a run is shorter. */
+const tunnelPauseMs = 180_000;
 /** An ADD that took longer is undone (facts 3). */
 const cniTimeoutMs = 90_000;
 const never = new AbortController().signal;
@@ -93,9 +95,8 @@ class Agent {
 
   async run(): Promise<void> {
     const { clock, random, isQuiet, onDefect, nextPod } = this.#ports;
-    const log = createLogger({ name: "sim", level: "silent" });
-    await this.#untilDone(() => reconcileTunnelAddresses(this.#host.name, { ...this.#ports, log }));
     const inBackground = (work: Promise<void>) => void work.catch(onDefect);
+    inBackground(this.#keepTunnels());
     for (const [pod, { state }] of this.#host.sandboxes) {
       if (state !== "up") inBackground(this.#remove(pod));
     }
@@ -107,6 +108,16 @@ class Agent {
         const victim = random.chance(up.length / 12) ? random.pick(up) : undefined;
         inBackground(victim === undefined ? this.#add(nextPod()) : this.#remove(victim[0]));
       }
+    }
+  }
+
+  async #keepTunnels(): Promise<void> {
+    const log = createLogger({ name: "sim", level: "silent" });
+    for (;;) {
+      await this.#untilDone(() =>
+        reconcileTunnelAddresses(this.#host.name, { ...this.#ports, log }),
+      );
+      await this.#ports.clock.sleep(tunnelPauseMs, never);
     }
   }
 
