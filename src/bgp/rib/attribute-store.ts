@@ -173,7 +173,7 @@ export class AttributeStore {
     const part = (this.#hashes[id] as number) & (partCount - 1);
     const size = (this.#sizes[part] as number) + 1;
     this.#sizes[part] = size;
-    if (size * 2 > (this.#parts[part] as Uint32Array).length) this.#enlarge(part);
+    if (size * 10 > (this.#parts[part] as Uint32Array).length * 7) this.#enlarge(part);
     this.#place(id, this.#parts[part] as Uint32Array);
   }
 

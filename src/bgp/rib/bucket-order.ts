@@ -11,6 +11,7 @@ export class BucketOrder {
   /** The items, ordered by `keys`, of which item i has keys[i]. */
   order(items: Uint32Array, keys: Uint32Array): Uint32Array {
     const count = items.length;
+    if (isAscending(keys)) return items;
     const starts = new Uint32Array(count + 1);
     let buckets = 0;
     for (let i = 0; i < count; i++) {
@@ -42,4 +43,12 @@ export class BucketOrder {
     while (capacity <= key) capacity *= 2;
     this.#bucketOf = grown(this.#bucketOf, new Uint32Array(capacity));
   }
+}
+
+/** As they are where a table comes for the first time. */
+function isAscending(keys: Uint32Array): boolean {
+  for (let i = 1; i < keys.length; i++) {
+    if ((keys[i] as number) < (keys[i - 1] as number)) return false;
+  }
+  return true;
 }

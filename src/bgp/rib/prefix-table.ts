@@ -278,11 +278,16 @@ function tagOf(hash: number): number {
   return Math.imul(hash, 0x9e3779b1) & ~idMask;
 }
 
-/** `to` with the content of `from`. */
+/**
+ * `to` with the content of `from`, which must not be used any more: its memory is free at once, not when
+ * garbage is collected, which takes long where little else is made.
+ */
 export function grown<Column extends Uint8Array | Uint16Array | Uint32Array>(
   from: Column,
   to: Column,
 ): Column {
   to.set(from);
+  // The library that TypeScript is told of is older than Node.
+  (from.buffer as ArrayBuffer & { transfer(length: number): ArrayBuffer }).transfer(0);
   return to;
 }
