@@ -41,16 +41,13 @@ describe("tortie controllers in a lab", () => {
     const name = node?.name ?? assert.fail("no node");
     const names = Array.from({ length: 24 }, (_, index) => `p${index}`);
     const adding = names.map((pod) => lab.lab("pod", "add", name, pod));
-    await waitFor(async () => (await lab.status()).pods.length >= 6, {
-      timeoutMs: 60_000,
-      what: "some pods",
-    });
+    const first = await Promise.race(adding);
+    assert.equal(first.code, 0, first.stderr);
     process.kill(pids(name, "felix"), "SIGKILL");
-    const added = await Promise.all(adding);
+    await Promise.all(adding);
     const { pods } = await lab.status();
     const addresses = pods.flatMap((pod) => pod.addresses);
     assert.equal(new Set(addresses).size, addresses.length);
-    assert.ok(added.some(({ code }) => code === 0));
     await waitFor(async () => (await allRemoved(name)) === "", { timeoutMs: 60_000, what: "DEL" });
     await nothingIsWrong("an end of all leaks");
   });

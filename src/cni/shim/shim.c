@@ -136,10 +136,12 @@ int main(void) {
 
   /* An agent that refuses us may have answered and closed before it read anything: hear why. */
   unsigned char code;
-  if ((unsent != 0 && unsent != EPIPE) || read(sock, &code, 1) != 1)
-    return unsent != 0
-               ? fail(CODE_TRY_AGAIN, "Cannot send to the tortie agent", strerror(unsent))
-               : fail(CODE_TRY_AGAIN, "Cannot read the tortie agent's answer", strerror(errno));
+  if (unsent != 0 && unsent != EPIPE)
+    return fail(CODE_TRY_AGAIN, "Cannot send to the tortie agent", strerror(unsent));
+  ssize_t answered = read(sock, &code, 1);
+  if (answered != 1)
+    return fail(CODE_TRY_AGAIN, "Cannot read the tortie agent's answer",
+                answered == 0 ? "it hung up: was it restarted?" : strerror(errno));
   ssize_t got;
   while ((got = read(sock, request, sizeof request)) > 0)
     if (fwrite(request, 1, (size_t)got, stdout) != (size_t)got) return 1;
