@@ -7,7 +7,8 @@ import type { OpenMessage, RouteRefreshMessage, UpdateMessage } from "../wire/me
 import { cease, encodeNotification, errorCode } from "../wire/notification.ts";
 import { MessageCounter } from "./message-counter.ts";
 import type { Negotiated, PeerConfig, PeerEvent, PeerStatus } from "./peer.ts";
-import { Session, type SessionConfig, type SessionDeps } from "./session.ts";
+import { Session } from "./session.ts";
+import type { SessionConfig, SessionDeps } from "./session-handlers.ts";
 import type { Connection, IncomingConnection } from "./transport.ts";
 
 export interface PeerShellDeps extends Omit<SessionDeps, "handlers" | "received" | "sent"> {
