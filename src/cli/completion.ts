@@ -27,8 +27,8 @@ export function completionVerb(verbs: () => Readonly<Record<string, Verb>>): Ver
 }
 
 function bashScript(verbs: Readonly<Record<string, Verb>>): string {
-  const cases = Object.entries(verbs).map(([verb, { options }]) => {
-    const kinds = kindVerbs.includes(verb) ? viewWords().join(" ") : "";
+  const cases = Object.entries(verbs).map(([verb, { options, words = [] }]) => {
+    const kinds = (kindVerbs.includes(verb) ? viewWords() : words).join(" ");
     return `    ${verb}) options="${optionWords(options)}"; kinds="${kinds}" ;;`;
   });
   const questions = Object.values(bgpQueries).map(({ options }) => options ?? {});

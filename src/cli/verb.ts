@@ -21,6 +21,8 @@ export interface Verb {
   readonly usage: readonly string[];
   readonly examples: readonly string[];
   readonly options: OptionSpecs;
+  /** What may follow the verb, where that is a fixed list. */
+  readonly words?: readonly string[];
   /** @returns the exit code. */
   run(args: Arguments, context: VerbContext): Promise<number>;
 }
