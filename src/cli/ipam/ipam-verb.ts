@@ -39,6 +39,7 @@ export const ipamVerb: Verb = {
     "tortie ipam release --from-report report.json",
     "tortie ipam why 10.244.34.65",
   ],
+  subcommands: [Object.keys(subcommands)],
   options: {
     ip: { value: "ADDRESS", help: "show, release: one address" },
     "show-blocks": { help: "show: each block of the pools" },
