@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { Readable } from "node:stream";
 import type { AnyResource, Kind } from "../../src/api/resource-of-kind.ts";
 import { migratedKinds } from "../../src/cli/datastore/migrated-kinds.ts";
+import { withoutIdentity } from "../../src/cli/datastore/migration-file.ts";
 import { runResourceCommand } from "../../src/cli/resource-command.ts";
 import type { Datastore } from "../../src/datastore/datastore.ts";
 
@@ -53,7 +54,7 @@ export async function contents(
   const found: Record<string, unknown> = {};
   for (const kind of kinds) {
     for (const resource of (await datastore.list(kind)).items as readonly AnyResource[]) {
-      const { uid, resourceVersion, creationTimestamp, ...metadata } = resource.metadata;
+      const { metadata } = withoutIdentity(resource);
       const spec = { ...resource.spec } as { deleted?: boolean; strictAffinity?: boolean };
       assert.notEqual(spec.deleted, true);
       delete spec.deleted;
