@@ -1,12 +1,14 @@
 import { type EndpointSlice, serviceNameLabel } from "../../api/resources/kubernetes.ts";
 import { getOrCreate } from "../../lib/collections.ts";
 import { isIpAddr, parseIpAddr } from "../../lib/ip-addr.ts";
-import { hostPrefix, type Prefix, parseInterfaceAddress, prefixOf } from "../../lib/prefix.ts";
+import { hostPrefix, prefixAddress } from "../../lib/prefix.ts";
 import { CountedMembers } from "./counted-members.ts";
 import { LabelIndex, type Labels } from "./label-index.ts";
 import { portProtocol, protocolOf, type SetSource } from "./rule-scanner.ts";
 import type { Selectable } from "./selectable.ts";
 import type { ActiveIpSet, DataplaneUpdate } from "./updates.ts";
+
+type SelectorSource = Exclude<SetSource, { readonly kind: "service" }>;
 
 interface IpSet {
   readonly source: SetSource;
@@ -29,10 +31,12 @@ export class IpSetMembers {
   readonly #setsOfService = new Map<string, Set<string>>();
   readonly #emit: (update: DataplaneUpdate) => void;
   readonly #dirty = new Set<string>();
+  /** By set: who may give other members than the set counts now. */
+  readonly #waiting = new Map<string, Set<string>>();
 
   constructor(emit: (update: DataplaneUpdate) => void) {
     this.#emit = emit;
-    this.#index = new LabelIndex((setId, id, matches) => this.#give(setId, id, matches));
+    this.#index = new LabelIndex((setId, id) => this.#mark(setId, id));
   }
 
   addReference(id: string, source: SetSource): void {
@@ -46,7 +50,7 @@ export class IpSetMembers {
     if (source.kind === "service") {
       getOrCreate(this.#setsOfService, source.service, () => new Set()).add(id);
       for (const slice of this.#slicesOfService.get(source.service) ?? []) {
-        this.#giveSlice(id, slice);
+        this.#mark(id, slice);
       }
     } else this.#index.setSelector(id, source.selector);
   }
@@ -57,6 +61,7 @@ export class IpSetMembers {
     if (set.source.kind === "service") forget(this.#setsOfService, set.source.service, id);
     else this.#index.removeSelector(id);
     this.#sets.delete(id);
+    this.#waiting.delete(id);
     this.#dirty.add(id);
   }
 
@@ -71,7 +76,7 @@ export class IpSetMembers {
     this.#index.setItem(id, labels);
     // The index tells of new matches; of what matched before, only the addresses and ports may differ.
     if (before === undefined || sameContent(before, selectable)) return;
-    for (const setId of this.#index.selectorsOf(id)) this.#give(setId, id, true);
+    for (const setId of this.#index.selectorsOf(id)) this.#mark(setId, id);
   }
 
   setEndpointSlice(id: string, slice: EndpointSlice | null): void {
@@ -82,18 +87,42 @@ export class IpSetMembers {
     else this.#slices.set(id, slice);
     if (after !== undefined) getOrCreate(this.#slicesOfService, after, () => new Set()).add(id);
     for (const service of new Set([before, after])) {
-      for (const setId of this.#setsOfService.get(service ?? "") ?? []) this.#giveSlice(setId, id);
+      for (const setId of this.#setsOfService.get(service ?? "") ?? []) this.#mark(setId, id);
     }
+  }
+
+  /**
+   * Counts members that wait to be counted, about as many as `limit`: sets of a million are not
+   * counted in one turn of the event loop.
+   *
+   * @returns whether none are left.
+   */
+  work(limit: number): boolean {
+    let done = 0;
+    for (const [setId, givers] of this.#waiting) {
+      for (const giver of givers) {
+        if (done >= limit) return false;
+        givers.delete(giver);
+        done += this.#give(setId, giver);
+      }
+      this.#waiting.delete(setId);
+    }
+    return true;
   }
 
   /** Tells the sets that changed since the last flush. */
   flush(): void {
+    this.work(Number.POSITIVE_INFINITY);
     for (const id of this.#dirty) {
       const set = this.#sets.get(id);
       if (set === undefined) this.#emit({ op: "remove", kind: "ipSet", id });
       else this.#tell(id, set);
     }
     this.#dirty.clear();
+  }
+
+  #mark(setId: string, giver: string): void {
+    getOrCreate(this.#waiting, setId, () => new Set()).add(giver);
   }
 
   #tell(id: string, { source, members }: IpSet): void {
@@ -106,22 +135,25 @@ export class IpSetMembers {
     }
   }
 
-  #give(setId: string, id: string, matches: boolean): void {
+  /** @returns how much work it was. */
+  #give(setId: string, giver: string): number {
     const set = this.#sets.get(setId);
-    const selectable = this.#selectables.get(id);
-    if (set === undefined) return;
-    const given = matches && selectable !== undefined ? membersOf(set.source, selectable) : [];
-    set.members.give(id, given);
+    if (set === undefined) return 1;
+    const members = this.#membersOf(setId, set.source, giver);
+    set.members.give(giver, members);
     this.#dirty.add(setId);
+    return 1 + members.length;
   }
 
-  #giveSlice(setId: string, sliceId: string): void {
-    const set = this.#sets.get(setId);
-    const slice = this.#slices.get(sliceId);
-    if (set?.source.kind !== "service") return;
-    const ours = slice !== undefined && serviceOf(slice) === set.source.service;
-    set.members.give(sliceId, ours ? sliceMembers(slice, set.source.withPorts) : []);
-    this.#dirty.add(setId);
+  #membersOf(setId: string, source: SetSource, giver: string): readonly string[] {
+    if (source.kind === "service") {
+      const slice = this.#slices.get(giver);
+      const ours = slice !== undefined && serviceOf(slice) === source.service;
+      return ours ? sliceMembers(slice, source.withPorts) : [];
+    }
+    const selectable = this.#selectables.get(giver);
+    const selected = selectable !== undefined && this.#index.itemsOf(setId).has(giver);
+    return selected ? membersOf(source, selectable) : [];
   }
 }
 
@@ -137,24 +169,15 @@ function setType(source: SetSource): ActiveIpSet["type"] {
   return withPorts ? "hash:ip,port" : "hash:net";
 }
 
-function membersOf(source: SetSource, { nets, ports }: Selectable): string[] {
-  const parsed = nets.map(parseInterfaceAddress);
-  if (source.kind !== "namedPort") {
-    return parsed.flatMap(({ address, length }) => kernelPrefixes(prefixOf(address, length)));
-  }
+function membersOf(source: SelectorSource, { nets, ports }: Selectable): readonly string[] {
+  if (source.kind === "selector") return nets;
   const wanted = ports.filter(
     ({ name, protocol }) =>
       name === source.port && portProtocol(protocolOf(protocol)) === source.protocol,
   );
-  return parsed.flatMap(({ address }) =>
-    wanted.map(({ port }) => `${address},${source.protocol}:${port}`),
+  return nets.flatMap((net) =>
+    wanted.map(({ port }) => `${prefixAddress(net)},${source.protocol}:${port}`),
   );
-}
-
-/** A set of nets holds no /0 (facts 4.3). Split here, where members are counted. */
-function kernelPrefixes(prefix: Prefix): string[] {
-  if (prefix === "0.0.0.0/0") return ["0.0.0.0/1", "128.0.0.0/1"];
-  return prefix === "::/0" ? ["::/1", "8000::/1"] : [prefix];
 }
 
 /** "<namespace>/<name>" of the service that a slice is of. */

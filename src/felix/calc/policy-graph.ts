@@ -126,13 +126,25 @@ export class PolicyGraph {
     }
   }
 
+  /** Does part of what `flush` would do. @returns whether what is left is little. */
+  work(limit: number): boolean {
+    let done = 0;
+    for (const key of this.#dirtyPolicies) {
+      if (done++ >= limit) return false;
+      this.#dirtyPolicies.delete(key);
+      this.#flushPolicy(key);
+    }
+    for (const name of this.#dirtyProfiles) {
+      this.#dirtyProfiles.delete(name);
+      this.#flushProfile(name);
+    }
+    return this.#sets.work(limit);
+  }
+
   flush(): void {
-    for (const key of this.#dirtyPolicies) this.#flushPolicy(key);
-    for (const name of this.#dirtyProfiles) this.#flushProfile(name);
+    this.work(Number.POSITIVE_INFINITY);
     this.#sets.flush();
     for (const id of this.#dirtyEndpoints) this.#flushEndpoint(id);
-    this.#dirtyPolicies.clear();
-    this.#dirtyProfiles.clear();
     this.#dirtyEndpoints.clear();
   }
 
