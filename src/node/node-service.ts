@@ -160,7 +160,8 @@ function reconciler(
 function reconcileService(reconcile: () => Promise<void>, name: string, ports: NodePorts): Service {
   return async (signal) => {
     const runner = new PacedRunner(reconcilePace, ports.clock);
-    const changes = onDatastoreChange(["IPPool", "FelixConfiguration", "Node"], ports, {
+    const kinds = ["ClusterInformation", "FelixConfiguration", "IPPool", "Node"] as const;
+    const changes = onDatastoreChange(kinds, ports, {
       matters: ({ key }) => key.kind !== "Node" || key.name === name,
       onChange: () => runner.request(),
     });
