@@ -1,7 +1,11 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
-import { isDatastoreError } from "../../src/datastore/datastore.ts";
+import {
+  DatastoreError,
+  isDatastoreError,
+  type WatchEvent,
+} from "../../src/datastore/datastore.ts";
 import { openEtcdDatastore } from "../../src/datastore/etcd/etcd-datastore.ts";
 import { runSyncer } from "../../src/datastore/reflector.ts";
 import type { SyncStatus, Update } from "../../src/datastore/syncer.ts";
@@ -66,6 +70,30 @@ test("etcd: the syncer survives a restart and a compaction; nothing is lost or w
   await syncing;
   await Promise.all([datastore.close(), writer.close()]);
 });
+
+test("etcd: a delete at the compacted revision is told, or the watch ends", async () => {
+  const datastore = await openEtcdDatastore({ endpoints: [server.endpoint] });
+  await datastore.create<"IPPool">(pool("buried", "10.22.0.0/16"));
+  const { revision } = await datastore.list("IPPool");
+  await datastore.delete({ kind: "IPPool", name: "buried" });
+  await server.compact((await datastore.list("IPPool")).revision);
+  const stop = new AbortController();
+  const timer = setTimeout(() => stop.abort(), 20_000);
+  const outcome = await firstOf(datastore.watch(["IPPool"], revision, stop.signal));
+  clearTimeout(timer);
+  stop.abort();
+  assert.ok(["deleted", "compacted"].includes(outcome), outcome);
+  await datastore.close();
+});
+
+async function firstOf(events: AsyncIterable<WatchEvent>): Promise<string> {
+  try {
+    for await (const { kind } of events) return kind;
+    return "nothing";
+  } catch (error) {
+    return error instanceof DatastoreError ? error.code : String(error);
+  }
+}
 
 test("etcd: a server that hangs is unavailable after the deadline", {
   timeout: 60_000,
