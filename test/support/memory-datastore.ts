@@ -17,7 +17,7 @@ export class MemoryDatastore implements Datastore {
   readonly #objects = new Map<string, AnyResource>();
   readonly #events: WatchEvent[] = [];
   readonly #failures: { operation: Operation; before: () => unknown }[] = [];
-  #wake: () => void = () => undefined;
+  readonly #watchers = new Set<() => void>();
   closed = false;
 
   constructor(resources: readonly AnyResource[] = []) {
@@ -95,7 +95,7 @@ export class MemoryDatastore implements Datastore {
       const event = this.#events[at];
       if (event === undefined) {
         await new Promise<void>((resolve) => {
-          this.#wake = resolve;
+          this.#watchers.add(resolve);
           signal.addEventListener("abort", () => resolve(), { once: true });
         });
         continue;
@@ -133,7 +133,8 @@ export class MemoryDatastore implements Datastore {
 
   #emit(event: WatchEvent): void {
     this.#events.push(event);
-    this.#wake();
+    for (const wake of this.#watchers) wake();
+    this.#watchers.clear();
   }
 }
 
