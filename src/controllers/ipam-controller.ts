@@ -1,4 +1,5 @@
 import type { KubeControllersConfigurationSpec } from "../api/resources/kube-controllers-configuration.ts";
+import { isLocked } from "../datastore/cluster-lock.ts";
 import { type Datastore, isDatastoreError } from "../datastore/datastore.ts";
 import { runSyncer } from "../datastore/reflector.ts";
 import type { Update } from "../datastore/syncer.ts";
@@ -81,7 +82,7 @@ async function collectOnce(
   signal: AbortSignal,
 ): Promise<number> {
   const graceMs = await leakGraceMs(ports);
-  if (graceMs === 0 || !(await isReady(ports.datastore))) return offCheckMs;
+  if (graceMs === 0 || (await isLocked(ports.datastore))) return offCheckMs;
   const plan = collector.observe(observed(await ports.ipam.survey()), graceMs, ports.clock.now());
   if (plan.candidates > 0) ports.log.debug({ addresses: plan.candidates }, "may be leaked");
   await collectGarbage(plan, ports, signal);
@@ -118,17 +119,6 @@ async function configuration(datastore: Datastore): Promise<KubeControllersConfi
     return (await datastore.get(key)).spec;
   } catch (error) {
     if (isDatastoreError(error, "not-found")) return {};
-    throw error;
-  }
-}
-
-/** A locked datastore is being migrated: nothing may change in it. */
-async function isReady(datastore: Datastore): Promise<boolean> {
-  try {
-    const key = { kind: "ClusterInformation", name: "default" } as const;
-    return (await datastore.get(key)).spec.datastoreReady !== false;
-  } catch (error) {
-    if (isDatastoreError(error, "not-found")) return true;
     throw error;
   }
 }

@@ -160,8 +160,8 @@ function reconciler(
 function reconcileService(reconcile: () => Promise<void>, name: string, ports: NodePorts): Service {
   return async (signal) => {
     const runner = new PacedRunner(reconcilePace, ports.clock);
-    const changes = onDatastoreChange(["IPPool", "Node"], ports, {
-      matters: ({ key }) => key.kind === "IPPool" || key.name === name,
+    const changes = onDatastoreChange(["ClusterInformation", "IPPool", "Node"], ports, {
+      matters: ({ key }) => key.kind !== "Node" || key.name === name,
       onChange: () => runner.request(),
     });
     const onError = (error: unknown) => logReconcileFailure(ports, error);

@@ -1,4 +1,5 @@
 import type { Node } from "../api/resources/node.ts";
+import { isLocked } from "../datastore/cluster-lock.ts";
 import { type Datastore, isDatastoreError } from "../datastore/datastore.ts";
 import { tunnelHandle, tunnelHandles } from "../ipam/handles.ts";
 import type { Ipam } from "../ipam/ipam.ts";
@@ -22,11 +23,12 @@ export interface TunnelPorts {
 /**
  * Gives a node an address for each kind of tunnel that its pools call for, and takes back those that
  * none calls for (facts 3.9). Idempotent. A crash between IPAM and the Node leaves an address that
- * only its handle knows: the next run releases it.
+ * only its handle knows: the next run releases it. While the datastore is locked nothing changes.
  *
  * @throws {AggregateError} of all kinds that failed; the others are done.
  */
 export async function reconcileTunnelAddresses(name: string, ports: TunnelPorts): Promise<void> {
+  if (await isLocked(ports.datastore)) return;
   const pools = poolsOf((await ports.datastore.list("IPPool")).items);
   const failures: unknown[] = [];
   for (const row of tunnelRows) {

@@ -19,7 +19,7 @@ const closeLimitMs = 2000;
 
 /** BGP's TCP: no delay, and a NOTIFICATION is sent before the connection goes. */
 export function createTcpTransport({ clock }: { readonly clock: Clock }): Transport {
-  const deps = { clock, flushes: new Flushes(), turns: new ReadTurns(clock) };
+  const deps = { clock, flushes: new Flushes(clock), turns: new ReadTurns(clock) };
   return {
     connect: (target) => new TcpConnection((onread) => connectTcp(target, onread), deps),
     listen: (endpoint, accepted) =>

@@ -1,4 +1,5 @@
 import { invariant } from "../../lib/brand.ts";
+import { type TimeSlice, unlimited } from "../../lib/time-slice.ts";
 import type { EncodeOptions } from "../wire/context.ts";
 import { AdjRibOut, type OutRoute } from "./adj-rib-out.ts";
 import type { AttributeStore } from "./attribute-store.ts";
@@ -101,23 +102,23 @@ export class UpdateGroup {
     this.#changes.set(entry, attributesId, source);
   }
 
-  /** What the peers are sent next, of all updates until now. */
-  flush(): PeerBytes[] {
+  /** What the peers are sent next, of all updates until now: at least one, as many as the slice allows. */
+  flush(slice: Pick<TimeSlice, "isOver"> = unlimited): PeerBytes[] {
     this.#takeChanges();
     const sends: PeerBytes[] = [];
     const members = [...this.#members.values()];
     let left = goBytes;
     let told = 0;
     for (let i = 0; i < members.length; i++) {
-      if (left <= 0 || told === goPeers) {
+      if (left <= 0 || told === goPeers || (i > 0 && slice.isOver)) {
         this.#turn = (this.#turn + i) % members.length;
         break;
       }
-      const length = this.#goOn(members[(this.#turn + i) % members.length], sends);
+      const length = this.#goOn(members[(this.#turn + i) % members.length], sends, slice);
       left -= length;
       if (length > 0) told++;
     }
-    this.#letGo();
+    this.#letGo(slice);
     return sends;
   }
 
@@ -164,15 +165,9 @@ export class UpdateGroup {
     this.#member(peer).isBlocked = true;
   }
 
-  /** The peer's queue is empty again: what it is sent next. */
-  drained(peer: number): PeerBytes[] {
-    const member = this.#member(peer);
-    member.isBlocked = false;
-    this.#takeChanges();
-    const sends: PeerBytes[] = [];
-    this.#goOn(member, sends);
-    this.#letGo();
-    return sends;
+  /** The peer's queue is empty again: it is told more with the next `flush`. */
+  drained(peer: number): void {
+    this.#member(peer).isBlocked = false;
   }
 
   /** Gives the group's references back when it has no member any more. */
@@ -201,10 +196,14 @@ export class UpdateGroup {
     return told;
   }
 
-  #goOn(member: GroupMember | undefined, sends: PeerBytes[]): number {
+  #goOn(
+    member: GroupMember | undefined,
+    sends: PeerBytes[],
+    slice: Pick<TimeSlice, "isOver">,
+  ): number {
     if (member?.hasWork(this.isFilled) !== true) return 0;
     let length = 0;
-    for (const bytes of member.go(this.isFilled)) {
+    for (const bytes of member.go(this.isFilled, slice)) {
       sends.push({ name: member.name, bytes });
       length += bytes.length;
     }
@@ -241,7 +240,7 @@ export class UpdateGroup {
   }
 
   /** Forgets what nobody needs any more, and who is too far behind. */
-  #letGo(): void {
+  #letGo(slice: Pick<TimeSlice, "isOver">): void {
     this.#forgetOldTable();
     const { bytes = 0 } = this.#stream ?? {};
     const members = [...this.#members.values()];
@@ -251,7 +250,7 @@ export class UpdateGroup {
     if (this.#backlog.bytes > this.#backlogBytes) {
       this.#stream = undefined;
       for (const member of members) {
-        if (member.isBlocked || member.readsTable) member.fallBehind(this.#table.family);
+        if (member.isBlocked || member.readsTable) member.fallBehind(this.#table.family, slice);
       }
     }
     let first = this.#stream?.since ?? this.#backlog.end;

@@ -1,6 +1,7 @@
 import { invariant } from "../../lib/brand.ts";
 import { getOrCreate } from "../../lib/collections.ts";
 import { type IpAddr, type IpFamily, ipFamily } from "../../lib/ip-addr.ts";
+import type { TimeSlice } from "../../lib/time-slice.ts";
 import { advertisementsOf } from "../config/communities.ts";
 import type { SpeakerConfig } from "../config/speaker-config.ts";
 import type { Negotiated } from "../peer/peer.ts";
@@ -75,9 +76,11 @@ export class ExportGroups {
   }
 
   /** What all peers are sent next. Groups that are new take `limit` more prefixes. */
-  flush(limit: number): PeerBytes[] {
+  flush(limit: number, slice: Pick<TimeSlice, "isOver">): PeerBytes[] {
     const sends: PeerBytes[] = [];
-    for (const group of this.#groups.values()) sends.push(...group.flush(limit, this.#rules));
+    for (const group of this.#groups.values()) {
+      sends.push(...group.flush(limit, this.#rules, slice));
+    }
     return sends;
   }
 
@@ -123,8 +126,8 @@ export class ExportGroups {
     this.#updatesOf(peer)?.block(peer);
   }
 
-  drained(peer: number): PeerBytes[] {
-    return this.#updatesOf(peer)?.drained(peer) ?? [];
+  drained(peer: number): void {
+    this.#updatesOf(peer)?.drained(peer);
   }
 
   /** The peer asked for all routes again: between BoRR and EoRR when it knows them (RFC 7313). */

@@ -45,6 +45,21 @@ test("each encapsulation that a pool uses has an address, from that pool", async
   assert.deepEqual(holder?.attributes, { node: "node1", type: "vxlanTunnelAddress" });
 });
 
+test("a locked datastore gives no address, and loses none", async () => {
+  const datastore = await cluster({ cidr: "10.1.0.0/24", vxlanMode: "Always" });
+  const info = await datastore.create<"ClusterInformation">({
+    apiVersion: "projectcalico.org/v3",
+    kind: "ClusterInformation",
+    metadata: { name: "default" },
+    spec: { datastoreReady: false },
+  });
+  await reconcile(datastore);
+  assert.equal((await inUse(datastore)).size, 0);
+  await datastore.update<"ClusterInformation">({ ...info, spec: { datastoreReady: true } });
+  await reconcile(datastore);
+  assert.equal((await inUse(datastore)).size, 1);
+});
+
 test("a second run keeps the addresses and writes nothing", async () => {
   const datastore = await cluster({ cidr: "10.1.0.0/24", vxlanMode: "Always" });
   await reconcile(datastore);
