@@ -1,6 +1,7 @@
 import { hostVethMac } from "../api/names.ts";
 import type { ResourceKey } from "../api/resource-key.ts";
 import type { WorkloadEndpoint } from "../api/resources/workload-endpoint.ts";
+import { clusterInformationKey, isLocked } from "../datastore/cluster-lock.ts";
 import { type Datastore, DatastoreError, isDatastoreError } from "../datastore/datastore.ts";
 import type { Clock } from "../lib/clock.ts";
 import { errorMessage } from "../lib/errors.ts";
@@ -149,6 +150,8 @@ export class CniAgent {
     identity: EndpointIdentity,
     netnsFd: number | undefined,
   ): Promise<undefined> {
+    // Who reads the copy of a locked datastore would never learn of it.
+    if (await isLocked(this.#ports.datastore)) throw notReady("the datastore is locked");
     const existing = await this.#endpoint(identity);
     const ours = existing !== undefined && existing.spec.containerID === call.containerId;
     if (netnsFd !== undefined) await removePodInterface(call.ifName, netnsFd, this.#ports);
@@ -191,22 +194,12 @@ export class CniAgent {
 
   async #requireReady(): Promise<void> {
     const { spec } = await this.#ports.datastore
-      .get({ kind: "ClusterInformation", name: "default" })
+      .get(clusterInformationKey)
       .catch((cause: unknown) => {
-        throw new CniError(
-          cniCodes.tryAgain,
-          "Calico is currently not ready to process requests",
-          errorMessage(cause),
-          { cause },
-        );
+        throw notReady(errorMessage(cause), { cause });
       });
-    if (spec.datastoreReady !== true) {
-      throw new CniError(
-        cniCodes.tryAgain,
-        "Calico is currently not ready to process requests",
-        "ClusterInformation default: spec.datastoreReady is not true",
-      );
-    }
+    if (spec.datastoreReady === true) return;
+    throw notReady("ClusterInformation default: spec.datastoreReady is not true");
   }
 
   async #endpoint(identity: EndpointIdentity): Promise<WorkloadEndpoint | undefined> {
@@ -267,6 +260,12 @@ const maxWriteAttempts = 5;
 
 function endpointKey(identity: EndpointIdentity): ResourceKey<"WorkloadEndpoint"> {
   return { kind: "WorkloadEndpoint", name: identity.wepName, namespace: identity.namespace };
+}
+
+/** Kubelet tries again. */
+function notReady(why: string, options: ErrorOptions = {}): CniError {
+  const words = "Calico is currently not ready to process requests";
+  return new CniError(cniCodes.tryAgain, words, why, options);
 }
 
 function tooSlow(): CniError {

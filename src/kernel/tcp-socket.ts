@@ -49,9 +49,9 @@ export interface TcpTarget {
   readonly localAddress?: IpAddr;
   /** Interface of a link-local `address`. */
   readonly zone?: string;
-  /** TCP-MD5 key. */
+  /** TCP-MD5 key (RFC 2385). */
   readonly password?: Secret;
-  /** GTSM. */
+  /** GTSM (RFC 5082). */
   readonly ttlSecurityHops?: number;
 }
 

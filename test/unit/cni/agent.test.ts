@@ -156,3 +156,22 @@ test("DEL of another sandbox's container leaves the pod alone", async () => {
   assert.equal(bench.stored().length, 1);
   assert.equal((await bench.hostVeths()).length, 1);
 });
+
+test("DEL on a locked datastore is to be tried again, and takes nothing away", async () => {
+  const bench = new Bench();
+  const added = bench.answer();
+  await waitFor(() => bench.offered.length === 1);
+  bench.program();
+  await added;
+  const key = { kind: "ClusterInformation", name: "default" } as const;
+  const present = await bench.datastore.get(key);
+  await bench.datastore.update<"ClusterInformation">({
+    ...present,
+    spec: { datastoreReady: false },
+  });
+  const { exitCode, code, msg } = await bench.answer({ CNI_COMMAND: "DEL" });
+  assert.deepEqual([exitCode, code], [1, 11]);
+  assert.match(msg ?? "", /not ready/);
+  assert.equal(bench.stored().length, 1);
+  assert.deepEqual(bench.released, []);
+});

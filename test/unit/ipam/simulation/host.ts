@@ -115,7 +115,7 @@ class Agent {
     const log = createLogger({ name: "sim", level: "silent" });
     for (;;) {
       await this.#untilDone(() =>
-        reconcileTunnelAddresses(this.#host.name, { ...this.#ports, log }),
+        reconcileTunnelAddresses(this.#host.name, { ...this.#ports, log, env: {} }),
       );
       await this.#ports.clock.sleep(tunnelPauseMs, never);
     }
