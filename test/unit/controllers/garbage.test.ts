@@ -6,8 +6,8 @@ import { ipamController } from "../../../src/controllers/ipam-controller.ts";
 import { Ipam } from "../../../src/ipam/ipam.ts";
 import { createLogger } from "../../../src/lib/log.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
+import { MemoryDatastore } from "../../support/memory-datastore.ts";
 import { createCluster, pool } from "../ipam/cluster.ts";
-import { FakeDatastore } from "../ipam/fake-datastore.ts";
 
 const minuteMs = 60_000;
 const pods = pool("pods", { cidr: "10.0.0.0/24", blockSize: 28 });
@@ -15,7 +15,7 @@ const pods = pool("pods", { cidr: "10.0.0.0/24", blockSize: 28 });
 /** A cluster whose garbage is collected, on a clock of its own. */
 class Cluster {
   readonly clock = new FakeClock();
-  readonly datastore = new FakeDatastore();
+  readonly datastore = new MemoryDatastore();
   readonly ipam = new Ipam({ ...this, random: () => 0 });
   readonly #stop = new AbortController();
   #ended: Promise<void> | undefined;
