@@ -116,7 +116,7 @@ class Agent {
     const log = createLogger({ name: "sim", level: "silent" });
     for (;;) {
       await this.#untilDone(() =>
-        reconcileTunnelAddresses(this.#host.name, { ...this.#ports, log }),
+        reconcileTunnelAddresses(this.#host.name, { ...this.#ports, log, env: {} }),
       );
       await this.#ports.clock.sleep(tunnelPauseMs, this.#never);
     }
