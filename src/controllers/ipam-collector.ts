@@ -1,4 +1,5 @@
 import type { BlockAffinity, IPAMHandle } from "../api/resources/ipam.ts";
+import { type AllocationUse, allocationUse, heldHandles } from "../ipam/allocation-use.ts";
 import type { Allocation } from "../ipam/audit.ts";
 import { countAddresses, isEmpty, normalizeBlock } from "../ipam/block.ts";
 import { affineNode } from "../ipam/block-affinity.ts";
@@ -12,7 +13,6 @@ import {
 } from "../ipam/repair.ts";
 import { groupBy } from "../lib/collections.ts";
 import { type Prefix, prefixFamily } from "../lib/prefix.ts";
-import { type AllocationUse, allocationUse } from "./allocation-use.ts";
 
 /** What garbage collection looks at, read at about one time. */
 export interface Observation {
@@ -191,15 +191,10 @@ export function stillLeaked(plan: CollectionPlan, fresh: Observation): readonly 
     const { address, handle, sequenceNumber } = allocation;
     uses.set(`${address} ${handle} ${sequenceNumber}`, allocationUse(allocation, fresh.nodes));
   }
-  const others = new Set(
-    fresh.allocations.flatMap((allocation) => {
-      const use = allocationUse(allocation, fresh.nodes);
-      return use === "used" || use === "unknown" ? [allocation.handle] : [];
-    }),
-  );
+  const held = heldHandles(fresh.allocations, fresh.nodes);
   return plan.leaks.filter(
     ({ handle, reason, addresses }) =>
-      !others.has(handle) &&
+      !held.has(handle) &&
       addresses.every(({ address, sequenceNumber }) => {
         const use = uses.get(`${address} ${handle} ${sequenceNumber}`);
         return use === "node-gone" || (use === "unused" && reason === "unused");

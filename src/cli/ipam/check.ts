@@ -34,6 +34,7 @@ export async function runCheck(args: Arguments, context: IpamContext): Promise<n
 
 const sections: readonly (readonly [AuditProblem["kind"], string])[] = [
   ["leaked", "IPs that are allocated in IPAM but not actually in use"],
+  ["unclear", "IPs that are allocated in IPAM, and may or may not be in use"],
   ["outside-pools", "in-use IPs that are not in active IP pools"],
   ["unallocated", "in-use IPs that are in active IP pools but have no IPAM allocation"],
   ["shared", "IPs that are used more than once"],

@@ -4,6 +4,7 @@ import type { Arguments } from "../arguments.ts";
 import type { Verb, VerbContext } from "../verb.ts";
 import { runCheck } from "./check.ts";
 import { runConfigure } from "./configure.ts";
+import { runForecast } from "./forecast.ts";
 import { runRelease } from "./release.ts";
 import { runShow } from "./show.ts";
 import { runSplit } from "./split.ts";
@@ -23,6 +24,7 @@ const subcommands: Readonly<Record<string, Subcommand>> = {
   configure: runConfigure,
   split: runSplit,
   why: runWhy,
+  forecast: runForecast,
 };
 
 /** `ipam` as calicoctl has it (facts 7.3), and `why` and `forecast`. */
@@ -35,6 +37,7 @@ export const ipamVerb: Verb = {
     "configure [--strictaffinity BOOL] [--max-blocks-per-host N] [--ip-cooldown-seconds N]",
     "split NUMBER --name POOL | --cidr CIDR [--dry-run]",
     "why ADDRESS",
+    "forecast [--window DURATION] [-o json]",
   ],
   examples: [
     "tortie ipam show --show-blocks",
@@ -51,7 +54,11 @@ export const ipamVerb: Verb = {
     "show-configuration": { help: "show: the configuration of IPAM" },
     "show-all-ips": { help: "check: every address, and who uses it" },
     "show-problem-ips": { help: "check: the addresses that are wrong" },
-    output: { short: "o", value: "FILE", help: "check: write a report for `ipam release`" },
+    output: {
+      short: "o",
+      value: "FILE",
+      help: "check: write a report for `ipam release`; forecast: json",
+    },
     "from-report": {
       value: "FILE",
       multiple: true,
@@ -63,6 +70,10 @@ export const ipamVerb: Verb = {
     "ip-cooldown-seconds": { value: "N", help: "configure: rest of a released address" },
     name: { value: "POOL", help: "split: the pool of this name" },
     cidr: { value: "CIDR", help: "split: the pool of this CIDR" },
+    window: {
+      value: "DURATION",
+      help: "forecast: its rate is that of addresses assigned so lately (24h) and still in use, none released from now on: the soonest time",
+    },
     "dry-run": { help: "split: say what would become of the pool" },
   },
   run: async (args, context) => {

@@ -1,4 +1,4 @@
-import type { Allocation, Audit } from "../../ipam/audit.ts";
+import type { Allocation, Audit, AuditProblem } from "../../ipam/audit.ts";
 import type { IpAddr } from "../../lib/ip-addr.ts";
 import type { Arguments } from "../arguments.ts";
 import { requireAddress } from "./address.ts";
@@ -11,7 +11,7 @@ export async function runWhy(args: Arguments, { io, ipam }: IpamContext): Promis
   return 0;
 }
 
-function explain(address: IpAddr, { allocations, users }: Audit): string[] {
+function explain(address: IpAddr, { allocations, users, problems }: Audit): string[] {
   const allocation = allocations.find((each) => each.address === address);
   const names = (users.get(address) ?? []).map(({ name, node }) => `${name} on ${node}`);
   if (allocation === undefined) {
@@ -21,7 +21,8 @@ function explain(address: IpAddr, { allocations, users }: Audit): string[] {
       "It may be given away a second time: see `ipam check`.",
     ];
   }
-  return [...holderLines(allocation), ...verdictLines(allocation, names)];
+  const problem = problems.find((each) => "address" in each && each.address === address);
+  return [...holderLines(allocation), ...verdictLines(allocation, names, problem)];
 }
 
 function holderLines({
@@ -43,13 +44,23 @@ function holderLines({
   return [...lines, `  borrowed from    ${borrowedFrom}, whose block it is`];
 }
 
-function verdictLines({ coolingSince }: Allocation, names: readonly string[]): string[] {
+function verdictLines(
+  { coolingSince }: Allocation,
+  names: readonly string[],
+  problem: AuditProblem | undefined,
+): string[] {
   if (coolingSince !== undefined) {
     return [`It was released at ${coolingSince} and rests before it is given again.`];
   }
   if (names.length === 1) return [`It is used by ${names[0]}.`];
   if (names.length > 1) return [`It is used by ${names.join(" and ")}: only one of them can be.`];
-  return [
-    "No workload and no tunnel uses it: it is leaked, unless a pod is being added right now.",
-  ];
+  if (problem?.kind === "leaked") {
+    return [
+      "No workload and no tunnel uses it: it is leaked, unless a pod is being added right now.",
+    ];
+  }
+  if (problem?.kind === "unclear") {
+    return [`Nobody is seen to use it, but ${problem.why}: it is not given back by itself.`];
+  }
+  return ["Its node keeps it for itself."];
 }

@@ -122,6 +122,32 @@ test("ipam check names what is leaked, unallocated, used twice or miscounted, an
   assert.match(out, /found 5 problems/);
 });
 
+test("ipam check, why and release leave alone what garbage collection leaves alone", async () => {
+  const ipam = ipamOn(datastore);
+  const owner = { node: "node1", use: "Workload", num4: 1 } as const;
+  await ipam.autoAssign({ ...owner, handle: "mine", attributes: { note: "by hand" } });
+  await ipam.autoAssign({
+    ...owner,
+    handle: "net.b",
+    attributes: { node: "node1", pod: "b", namespace: "default" },
+  });
+  const report = join(folder, "unclear.json");
+  const { code, out } = await run(`ipam check --show-problem-ips -o ${report}`);
+  assert.equal(code, 1);
+  assert.match(out, /Found 0 IPs that are allocated in IPAM but not actually in use\./);
+  assert.match(
+    out,
+    /Found 2 IPs that are allocated in IPAM, and may or may not be in use\.\n {2}10\.0\.0\.2 is allocated to handle "mine", nobody is seen to use it, and it does not say of which pod it is\n {2}10\.0\.0\.3 .*, and its handle has others that are in use/,
+  );
+  assert.match(
+    (await run("ipam why 10.0.0.2")).out,
+    /Nobody is seen to use it, but it does not say of which pod it is: it is not given back by itself\./,
+  );
+  const released = await run(`ipam release --force --from-report ${report}`);
+  assert.equal(released.out, "Released 0 of 0 leaked IPs\n");
+  assert.equal((await ipam.holderOf(parseIpAddr("10.0.0.2")))?.handle, "mine");
+});
+
 test("ipam release --from-report takes what is leaked in all reports, and still is", async () => {
   const [first, second] = [join(folder, "1.json"), join(folder, "2.json")];
   await removeEndpoint("a");
