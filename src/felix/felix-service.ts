@@ -162,6 +162,7 @@ export class Felix {
     const { clock, log } = this.#ports;
     const started = clock.now();
     const number = ++this.#applies;
+    while (!this.#calc.work()) await new Promise(setImmediate);
     const updates = this.#calc.flush();
     this.#dataplane.onUpdates(updates);
     this.#lastResync ??= started;
