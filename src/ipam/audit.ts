@@ -35,7 +35,7 @@ export interface Allocation {
   readonly handle: string;
   readonly attributes: Readonly<Record<string, string>>;
   readonly sequenceNumber: bigint;
-  /** The node that the block is affine to, where it is not the node that has the address. */
+  /** The node that the block is affine to, or "" for none, where it is not the node that has the address. */
   readonly borrowedFrom?: string;
   /** RFC 3339: released, and resting. */
   readonly coolingSince?: string;
@@ -130,7 +130,7 @@ function allocationsOf(
     const attributes = owner.secondary ?? {};
     const pool = poolOf(pools, address);
     const node = attributes["node"];
-    const isBorrowed = blockNode !== undefined && node !== undefined && node !== blockNode;
+    const isBorrowed = node !== undefined && node !== blockNode;
     return [
       {
         address,
@@ -140,7 +140,7 @@ function allocationsOf(
         sequenceNumber: spec.sequenceNumberForAllocation[ordinal] ?? 0n,
         users: users.get(address) ?? [],
         ...(pool === undefined ? {} : { pool: pool.name }),
-        ...(isBorrowed ? { borrowedFrom: blockNode } : {}),
+        ...(isBorrowed ? { borrowedFrom: blockNode ?? "" } : {}),
         ...(owner.releasedAt === undefined ? {} : { coolingSince: owner.releasedAt }),
       },
     ];

@@ -1,8 +1,8 @@
 import { writeFile } from "node:fs/promises";
-import { isDatastoreError } from "../../datastore/datastore.ts";
 import { type Audit, type AuditProblem, problemText } from "../../ipam/audit.ts";
 import { errorMessage, InputError } from "../../lib/errors.ts";
 import type { Arguments } from "../arguments.ts";
+import { clusterSpec } from "./cluster-spec.ts";
 import type { IpamContext } from "./ipam-verb.ts";
 import { reportOf } from "./report.ts";
 
@@ -56,24 +56,12 @@ function allIps({ allocations, users }: Audit): string[] {
 }
 
 async function writeReport(path: string, found: Audit, context: IpamContext): Promise<void> {
-  const cluster = await clusterOf(context);
+  const { calicoVersion = "", clusterGUID = "" } = await clusterSpec(context);
+  const cluster = { version: calicoVersion, clusterGUID };
   const text = JSON.stringify(reportOf(found, cluster), null, 2);
   try {
     await writeFile(path, `${text}\n`);
   } catch (error) {
     throw new InputError(`Cannot write the report ${path}: ${errorMessage(error)}`);
-  }
-}
-
-async function clusterOf({
-  datastore,
-}: IpamContext): Promise<{ readonly version: string; readonly clusterGUID: string }> {
-  try {
-    const store = await datastore();
-    const { spec } = await store.get({ kind: "ClusterInformation", name: "default" });
-    return { version: spec.calicoVersion ?? "", clusterGUID: spec.clusterGUID ?? "" };
-  } catch (error) {
-    if (isDatastoreError(error, "not-found")) return { version: "", clusterGUID: "" };
-    throw error;
   }
 }

@@ -2,6 +2,7 @@ import type { IPAMConfigurationSpec } from "../../api/resources/ipam.ts";
 import { isDatastoreError } from "../../datastore/datastore.ts";
 import type { Allocation } from "../../ipam/audit.ts";
 import type { PoolUtilization } from "../../ipam/utilization.ts";
+import { compareText } from "../../lib/collections.ts";
 import type { Arguments } from "../arguments.ts";
 import { tableText } from "../output/table.ts";
 import { requireAddress } from "./address.ts";
@@ -15,7 +16,7 @@ export async function runShow(args: Arguments, context: IpamContext): Promise<nu
   if (args.has("show-configuration")) {
     io.stdout.write(tableText(configurationRows(await configurationOf(context))));
   } else if (args.has("show-borrowed")) {
-    io.stdout.write(tableText(borrowedRows((await ipam.audit()).allocations)));
+    await showBorrowed(context);
   } else {
     const withBlocks = args.has("show-blocks");
     io.stdout.write(tableText(utilizationRows(await ipam.utilization(), withBlocks)));
@@ -30,12 +31,31 @@ async function showAddress(text: string, { io, ipam }: IpamContext): Promise<num
     io.stdout.write(`${address} is not assigned\n`);
     return 0;
   }
-  const attributes = Object.entries(holder.attributes)
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([name, value]) => `  ${name}: ${value}\n`);
-  io.stdout.write(`IP ${address} is in use\nAttributes:\n${attributes.join("")}`);
-  io.stdout.write(`Handle: ${holder.handle}\n`);
+  io.stdout.write(`IP ${address} is in use\nHandle ID: ${holder.handle || "<none>"}\n`);
+  const active = attributesText("Active Owner Attributes", holder.attributes);
+  io.stdout.write(active || "No Active Owner attributes defined\n");
+  io.stdout.write(attributesText("Alternate Owner Attributes", holder.alternateOwner));
   return 0;
+}
+
+function attributesText(title: string, attributes: Readonly<Record<string, string>>): string {
+  const lines = Object.entries(attributes)
+    .sort(([a], [b]) => compareText(a, b))
+    .map(([name, value]) => `  ${name}: ${value}\n`);
+  return lines.length === 0 ? "" : `${title}:\n${lines.join("")}`;
+}
+
+async function showBorrowed({ io, ipam }: IpamContext): Promise<void> {
+  const { allocations } = await ipam.audit();
+  io.stdout.write(tableText(borrowedRows(allocations)));
+  const unknown = allocations.filter(
+    ({ attributes, coolingSince }) =>
+      attributes["node"] === undefined && coolingSince === undefined,
+  );
+  if (unknown.length === 0) return;
+  io.stdout.write(
+    `\nNote: found ${unknown.length} IP allocations without an explicit node association. Unable to determine if they are borrowed.\n`,
+  );
 }
 
 export async function configurationOf({
@@ -57,7 +77,7 @@ function configurationRows(spec: IPAMConfigurationSpec): string[][] {
     ["StrictAffinity", String(strictAffinity)],
     ["AutoAllocateBlocks", String(autoAllocateBlocks)],
     ["MaxBlocksPerHost", String(maxBlocksPerHost)],
-    ["KubeVirtVMAddressPersistence", spec.kubeVirtVMAddressPersistence ?? "Disabled"],
+    ["KubeVirtVMAddressPersistence", spec.kubeVirtVMAddressPersistence ?? "Enabled"],
     ["IPCooldownSeconds", String(spec.ipCooldownSeconds ?? 0)],
   ];
 }
@@ -67,17 +87,22 @@ function borrowedRows(allocations: readonly Allocation[]): string[][] {
     ["IP", "BORROWING-NODE", "BLOCK", "BLOCK OWNER", "TYPE", "ALLOCATED-TO"],
     ...allocations
       .filter(({ borrowedFrom }) => borrowedFrom !== undefined)
-      .map(({ address, attributes, block, borrowedFrom = "", handle }) => [
+      .map(({ address, attributes, block, borrowedFrom = "" }) => [
         address,
         attributes["node"] ?? "",
         block,
         borrowedFrom,
-        attributes["type"] ?? (attributes["pod"] === undefined ? "" : "pod"),
-        attributes["pod"] === undefined
-          ? handle
-          : `${attributes["namespace"]}/${attributes["pod"]}`,
+        ...holderOf(attributes),
       ]),
   ];
+}
+
+/** TYPE and ALLOCATED-TO. */
+function holderOf(attributes: Readonly<Record<string, string>>): [type: string, name: string] {
+  const { pod, namespace, type = "" } = attributes;
+  const machine = attributes["vmi-name"];
+  if (machine !== undefined) return ["vmi", `${namespace}/${machine}`];
+  return pod === undefined ? [type, ""] : ["pod", `${namespace}/${pod}`];
 }
 
 function utilizationRows(pools: readonly PoolUtilization[], withBlocks: boolean): string[][] {

@@ -41,7 +41,9 @@ function holderLines({
     ...Object.entries(attributes).map(([name, value]) => `  ${name.padEnd(17)}${value}`),
   ];
   if (borrowedFrom === undefined) return lines;
-  return [...lines, `  borrowed from    ${borrowedFrom}, whose block it is`];
+  const lender =
+    borrowedFrom === "" ? "nobody owns the block" : `${borrowedFrom}, whose block it is`;
+  return [...lines, `  borrowed from    ${lender}`];
 }
 
 function verdictLines(

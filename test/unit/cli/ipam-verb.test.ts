@@ -82,7 +82,11 @@ test("ipam show has calicoctl's columns", async () => {
     "Block      10.0.0.0/29   8           2 (25%)      0              6 (75%)",
     "",
   ]);
-  assert.match((await run("ipam show --ip 10.0.0.1")).out, /^IP 10.0.0.1 is in use\n.*pod: b/s);
+  assert.equal(
+    (await run("ipam show --ip 10.0.0.1")).out,
+    "IP 10.0.0.1 is in use\nHandle ID: net.b\nActive Owner Attributes:\n" +
+      "  namespace: default\n  node: node1\n  pod: b\n",
+  );
   assert.equal((await run("ipam show --ip 10.0.0.5")).out, "10.0.0.5 is not assigned\n");
 });
 
@@ -96,6 +100,18 @@ test("ipam show --show-borrowed names the node that has it and the one whose blo
   });
   const { out } = await run("ipam show --show-borrowed");
   assert.match(out, /^10\.0\.0\.2 +node2 +10\.0\.0\.0\/29 +node1 +pod +default\/c$/m);
+  assert.doesNotMatch(out, /Note/);
+  await ipamOn(datastore).autoAssign({
+    node: "node1",
+    use: "Workload",
+    num4: 1,
+    handle: "old",
+    attributes: {},
+  });
+  assert.match(
+    (await run("ipam show --show-borrowed")).out,
+    /\nNote: found 1 IP allocations without an explicit node association\./,
+  );
 });
 
 test("ipam check finds nothing wrong in a sound cluster", async () => {
@@ -175,6 +191,73 @@ test("ipam release --from-report leaves an address that was given to somebody el
   assert.equal(code, 1);
   assert.match(err, /10\.0\.0\.0.*assigned again since/);
   assert.equal((await ipamOn(datastore).holderOf(parseIpAddr("10.0.0.0")))?.handle, "net.a");
+});
+
+test("ipam release --from-report refuses another cluster always, another version without --force", async () => {
+  const report = join(folder, "other.json");
+  await removeEndpoint("a");
+  const info = await datastore.create<"ClusterInformation">({
+    apiVersion: "projectcalico.org/v3",
+    kind: "ClusterInformation",
+    metadata: { name: "default" },
+    spec: { clusterGUID: "one", calicoVersion: "v1", datastoreReady: false },
+  });
+  await run(`ipam check -o ${report}`);
+  const changed = await datastore.update<"ClusterInformation">({
+    ...info,
+    spec: { ...info.spec, calicoVersion: "v2" },
+  });
+  const versions = `the report ${report} was made by version "v1", and the cluster has "v2"`;
+  assert.equal(
+    (await run(`ipam release --from-report ${report}`)).err,
+    `Cannot release leaked addresses: ${versions}; --force does\n`,
+  );
+  await datastore.update<"ClusterInformation">({
+    ...changed,
+    spec: { ...changed.spec, clusterGUID: "two" },
+  });
+  assert.equal(
+    (await run(`ipam release --force --from-report ${report}`)).err,
+    `Cannot release leaked addresses of the report ${report}: it is of cluster "one", and this is "two"\n`,
+  );
+  const latest = await datastore.get({ kind: "ClusterInformation", name: "default" });
+  await datastore.update<"ClusterInformation">({
+    ...latest,
+    spec: { ...latest.spec, clusterGUID: "one" },
+  });
+  const { code, out, err } = await run(`ipam release --force --from-report ${report}`);
+  assert.deepEqual(
+    [code, out, err],
+    [0, "Released 1 of 1 leaked IPs\n", `Warning: ${versions}: going on because of --force\n`],
+  );
+});
+
+test("ipam release --ip of an address that nobody has ends with 1", async () => {
+  assert.deepEqual(await run("ipam release --ip 10.0.0.5"), {
+    code: 1,
+    out: "",
+    err: "IP address 10.0.0.5 is not assigned\n",
+  });
+});
+
+test("ipam configure refuses what the resource may not say, and writes nothing", async () => {
+  for (const [words, message] of [
+    [
+      "--max-blocks-per-host 2",
+      /^Cannot accept IPAMConfiguration "default": spec\.maxBlocksPerHost: may be above 0 only when strictAffinity is true\n$/,
+    ],
+    ["--ip-cooldown-seconds 1201", /spec\.ipCooldownSeconds: /],
+    [
+      "--kubevirt-ip-persistence maybe",
+      /^Cannot accept --kubevirt-ip-persistence "maybe": it must be Enabled or Disabled\n$/,
+    ],
+    ["--ip-cooldown-seconds=-1", /^Cannot go on without --strictaffinity/],
+  ] as const) {
+    const { code, err } = await run(`ipam configure ${words}`);
+    assert.equal(code, 1);
+    assert.match(err, message);
+    assert.deepEqual((await datastore.list("IPAMConfiguration")).items, []);
+  }
 });
 
 test("ipam release --ip, why and configure say what they did", async () => {
