@@ -5,6 +5,7 @@ import type { Arguments } from "../arguments.ts";
 import { jsonText } from "../output/serialize.ts";
 import { tableText } from "../output/table.ts";
 import type { IpamContext } from "./ipam-verb.ts";
+import { isJson } from "./json-option.ts";
 
 const defaultWindow = "24h";
 
@@ -12,7 +13,7 @@ const defaultWindow = "24h";
 export async function runForecast(args: Arguments, context: IpamContext): Promise<number> {
   const { io, ipam, clock } = context;
   const windowMs = windowOf(args);
-  const asJson = isJson(args);
+  const asJson = isJson(args, "forecast");
   const pools = await ipam.utilization();
   const { blocks, allocations } = await ipam.survey();
   const nowMs = clock.date().getTime();
@@ -41,12 +42,6 @@ function windowOf(args: Arguments): number {
     throw new InputError(`Cannot accept --window "${text}": ${errorMessage(error)}`);
   }
   throw new InputError(`Cannot accept --window "${text}": it must be 1s at least`);
-}
-
-function isJson(args: Arguments): boolean {
-  const format = args.value("output");
-  if (format === undefined || format === "json") return format === "json";
-  throw new InputError(`Cannot accept -o "${format}": forecast has only json`);
 }
 
 function fullText(fullness: Fullness, nowMs: number): string {

@@ -31,12 +31,12 @@ const subcommands: Readonly<Record<string, Subcommand>> = {
 export const ipamVerb: Verb = {
   summary: "show, check and change what IPAM has given away",
   usage: [
-    "show [--ip ADDRESS | --show-blocks | --show-borrowed | --show-configuration]",
+    "show [--ip ADDRESS | --show-blocks | --show-borrowed | --show-configuration] [-o json]",
     "check [--show-all-ips] [--show-problem-ips] [-o FILE]",
     "release --ip ADDRESS | --from-report FILE... [--force]",
     "configure [--strictaffinity BOOL] [--max-blocks-per-host N] [--kubevirt-ip-persistence Enabled|Disabled] [--ip-cooldown-seconds N]",
     "split NUMBER --name POOL | --cidr CIDR [--dry-run]",
-    "why ADDRESS",
+    "why ADDRESS [-o json]",
     "forecast [--window DURATION] [-o json]",
   ],
   examples: [

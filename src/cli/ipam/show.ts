@@ -4,14 +4,20 @@ import type { Allocation } from "../../ipam/audit.ts";
 import type { PoolUtilization } from "../../ipam/utilization.ts";
 import { compareText } from "../../lib/collections.ts";
 import type { Arguments } from "../arguments.ts";
+import { jsonText } from "../output/serialize.ts";
 import { tableText } from "../output/table.ts";
 import { requireAddress } from "./address.ts";
 import type { IpamContext } from "./ipam-verb.ts";
+import { isJson } from "./json-option.ts";
 
 /** `ipam show` with calicoctl's columns (facts C). */
 export async function runShow(args: Arguments, context: IpamContext): Promise<number> {
   const { io, ipam } = context;
   const ip = args.value("ip");
+  if (isJson(args, "show")) {
+    io.stdout.write(jsonText(await shownAsJson(args, context)));
+    return 0;
+  }
   if (ip !== undefined) return showAddress(ip, context);
   if (args.has("show-configuration")) {
     io.stdout.write(tableText(configurationRows(await configurationOf(context))));
@@ -22,6 +28,23 @@ export async function runShow(args: Arguments, context: IpamContext): Promise<nu
     io.stdout.write(tableText(utilizationRows(await ipam.utilization(), withBlocks)));
   }
   return 0;
+}
+
+/** What the table or the lines would say. */
+async function shownAsJson(args: Arguments, context: IpamContext): Promise<object> {
+  const { ipam } = context;
+  if (args.has("ip")) {
+    const address = requireAddress(args.value("ip"), "--ip");
+    const holder = await ipam.holderOf(address);
+    return { address, assigned: holder !== undefined, ...holder };
+  }
+  if (args.has("show-configuration")) return configurationOf(context);
+  if (args.has("show-borrowed")) {
+    const { allocations } = await ipam.audit();
+    return allocations.filter(({ borrowedFrom }) => borrowedFrom !== undefined);
+  }
+  const pools = await ipam.utilization();
+  return args.has("show-blocks") ? pools : pools.map(({ blocks: _blocks, ...pool }) => pool);
 }
 
 async function showAddress(text: string, { io, ipam }: IpamContext): Promise<number> {

@@ -1,14 +1,29 @@
 import type { Allocation, Audit, AuditProblem } from "../../ipam/audit.ts";
 import type { IpAddr } from "../../lib/ip-addr.ts";
 import type { Arguments } from "../arguments.ts";
+import { jsonText } from "../output/serialize.ts";
 import { requireAddress } from "./address.ts";
 import type { IpamContext } from "./ipam-verb.ts";
+import { isJson } from "./json-option.ts";
 
 /** `ipam why`: who has an address, by which handle, and whether it is leaked. */
 export async function runWhy(args: Arguments, { io, ipam }: IpamContext): Promise<number> {
   const address = requireAddress(args.words[1], "ADDRESS");
-  for (const line of explain(address, await ipam.audit())) io.stdout.write(`${line}\n`);
+  const asJson = isJson(args, "why");
+  const found = await ipam.audit();
+  if (asJson) io.stdout.write(jsonText(whyJson(address, found)));
+  else for (const line of explain(address, found)) io.stdout.write(`${line}\n`);
   return 0;
+}
+
+function whyJson(address: IpAddr, { allocations, users, problems }: Audit): object {
+  const allocation = allocations.find((each) => each.address === address);
+  return {
+    address,
+    ...(allocation === undefined ? {} : { allocation }),
+    users: users.get(address) ?? [],
+    problems: problems.filter((each) => "address" in each && each.address === address),
+  };
 }
 
 function explain(address: IpAddr, { allocations, users, problems }: Audit): string[] {

@@ -114,6 +114,28 @@ test("ipam show --show-borrowed names the node that has it and the one whose blo
   );
 });
 
+test("ipam show and why -o json say what their text says", async () => {
+  const json = async (command: string) => JSON.parse((await run(`${command} -o json`)).out);
+  const pool = { pool: "pods", cidr: "10.0.0.0/29", capacity: 8, inUse: 2, cooling: 0 };
+  assert.deepEqual(await json("ipam show"), [{ ...pool, available: 6, reserved: 0 }]);
+  assert.equal((await json("ipam show --show-blocks"))[0].blocks[0].affinity, "host:node1");
+  assert.deepEqual(await json("ipam show --ip 10.0.0.6"), {
+    address: "10.0.0.6",
+    assigned: false,
+  });
+  assert.equal((await json("ipam show --ip 10.0.0.1")).handle, "net.b");
+  assert.deepEqual(await json("ipam show --show-borrowed"), []);
+  await removeEndpoint("b");
+  const { users, allocation, problems } = await json("ipam why 10.0.0.1");
+  assert.deepEqual(users, []);
+  assert.equal(allocation.handle, "net.b");
+  assert.equal(problems[0].kind, "leaked");
+  assert.equal(
+    (await run("ipam why 10.0.0.1 -o yaml")).err,
+    'Cannot accept -o "yaml": why has only json\n',
+  );
+});
+
 test("ipam check finds nothing wrong in a sound cluster", async () => {
   const { code, out } = await run("ipam check");
   assert.equal(code, 0);
