@@ -44,6 +44,7 @@ export const ipamVerb: Verb = {
     "tortie ipam check -o report.json",
     "tortie ipam release --from-report report.json",
     "tortie ipam split 4 --name default-ipv4-ippool --dry-run",
+    "tortie ipam forecast --window 72h -o json",
     "tortie ipam why 10.244.34.65",
   ],
   subcommands: [Object.keys(subcommands)],
@@ -57,7 +58,7 @@ export const ipamVerb: Verb = {
     output: {
       short: "o",
       value: "FILE",
-      help: "check: write a report for `ipam release`; forecast: json",
+      help: "check: write a report for `ipam release`; show, why, forecast: json",
     },
     "from-report": {
       value: "FILE",
@@ -76,7 +77,7 @@ export const ipamVerb: Verb = {
     cidr: { value: "CIDR", help: "split: the pool of this CIDR" },
     window: {
       value: "DURATION",
-      help: "forecast: its rate is that of addresses assigned so lately (24h) and still in use, none released from now on: the soonest time",
+      help: "forecast: rate of what was assigned so lately (24h) and is still in use, as if none were released: the soonest time. It needs the times that CNI plugins write",
     },
     "dry-run": { help: "split: say what would become of the pool" },
   },
