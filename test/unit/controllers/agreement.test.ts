@@ -47,7 +47,7 @@ test("what `ipam check` calls leaked is what garbage collection gives back when 
       const collector = new IpamCollector();
       collector.observe(observation, 1, 0);
       const { leaks } = collector.observe(observation, 1, 1_000_000);
-      const collected = leaks.flatMap(({ addresses }) => addresses.map(({ address }) => address));
+      const collected = leaks.flatMap(({ allocations: all }) => all.map(({ address }) => address));
       const leaked = problems.flatMap((each) => (each.kind === "leaked" ? [each.address] : []));
       assert.deepEqual(leaked.sort(), collected.sort());
     }),
