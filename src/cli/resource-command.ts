@@ -4,6 +4,7 @@ import { errorMessage } from "../lib/errors.ts";
 import { optionsHelp, parseArguments } from "./arguments.ts";
 import { clientEnvironment } from "./client-config.ts";
 import { completionVerb } from "./completion.ts";
+import { datastoreVerb } from "./datastore/datastore-verb.ts";
 import { labelVerb, patchVerb } from "./edit-verbs.ts";
 import { getVerb } from "./get-verb.ts";
 import type { CommandIo } from "./io.ts";
@@ -25,6 +26,7 @@ const verbs: Readonly<Record<string, Verb>> = {
   validate: validateVerb,
   ipam: ipamVerb,
   policy: policyVerb,
+  datastore: datastoreVerb,
   completion: completionVerb(() => verbs),
 };
 

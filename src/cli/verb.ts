@@ -20,9 +20,9 @@ export interface Verb {
   /** After "tortie VERB ", one line a form. */
   readonly usage: readonly string[];
   readonly examples: readonly string[];
+  /** Words that may stand after the verb, for completion: the first ones, then the second ones. */
+  readonly subcommands?: readonly (readonly string[])[];
   readonly options: OptionSpecs;
-  /** What may follow the verb, where that is a fixed list. */
-  readonly words?: readonly string[];
   /** @returns the exit code. */
   run(args: Arguments, context: VerbContext): Promise<number>;
 }

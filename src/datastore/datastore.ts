@@ -9,6 +9,9 @@ import { CodedError } from "../lib/errors.ts";
  *   older one fails with `conflict`: compare-and-swap is the only lock there is;
  * - `watch` from the revision of a list gives every later change, of each kind in order, each
  *   object's newest last; a revision too old to resume from ends the watch with `compacted`;
+ * - a receiver that is slow holds its watch back: about `maxWaitingEvents` events wait in this
+ *   process, the rest in the server; one that cannot keep them ends the watch with `compacted` or
+ *   `unavailable`, and no event is left out in silence;
  * - every call ends within its deadline, with `unavailable` when the server did not answer;
  * - unknown fields of an object are kept.
  */
@@ -38,6 +41,9 @@ export interface Datastore {
   watch(kinds: readonly Kind[], revision: string, signal: AbortSignal): AsyncIterable<WatchEvent>;
   close(): Promise<void>;
 }
+
+/** Events of one watch that wait for their receiver in this process, about, at most. */
+export const maxWaitingEvents = 1_000;
 
 export interface ListOptions {
   readonly namespace?: string;

@@ -3,10 +3,17 @@ import type { Node } from "../api/resources/node.ts";
 import type { WorkloadEndpoint } from "../api/resources/workload-endpoint.ts";
 import { getOrCreate } from "../lib/collections.ts";
 import { type IpAddr, parseIpAddr } from "../lib/ip-addr.ts";
-import { type Prefix, parsePrefix, prefixAddress, prefixContains } from "../lib/prefix.ts";
+import {
+  type Prefix,
+  parsePrefix,
+  prefixAddress,
+  prefixContains,
+  prefixesOverlap,
+} from "../lib/prefix.ts";
+import { allocationUse, heldHandles } from "./allocation-use.ts";
 import { addressOf, ownerOf } from "./block.ts";
 import { affineNode } from "./block-affinity.ts";
-import { handleName } from "./handles.ts";
+import { handleName, windowsHandle } from "./handles.ts";
 import type { StoredBlock } from "./ipam-records.ts";
 import { type Pool, poolOf } from "./pools.ts";
 
@@ -34,7 +41,7 @@ export interface Allocation {
   readonly handle: string;
   readonly attributes: Readonly<Record<string, string>>;
   readonly sequenceNumber: bigint;
-  /** The node that the block is affine to, where it is not the node that has the address. */
+  /** The node that the block is affine to, or "" for none, where it is not the node that has the address. */
   readonly borrowedFrom?: string;
   /** RFC 3339: released, and resting. */
   readonly coolingSince?: string;
@@ -42,8 +49,15 @@ export interface Allocation {
 }
 
 export type AuditProblem =
-  /** A block gives it to somebody, and nobody uses it. */
+  /** A block gives it to somebody, and nobody uses it: garbage collection gives it back in time. */
   | { readonly kind: "leaked"; readonly address: IpAddr; readonly handle: string }
+  /** The same, but it cannot be told leaked: nobody but a person gives it back. */
+  | {
+      readonly kind: "unclear";
+      readonly address: IpAddr;
+      readonly handle: string;
+      readonly why: string;
+    }
   /** Somebody uses it, and no block knows. */
   | { readonly kind: "unallocated"; readonly address: IpAddr; readonly users: readonly string[] }
   | { readonly kind: "shared"; readonly address: IpAddr; readonly users: readonly string[] }
@@ -64,21 +78,18 @@ export interface Audit {
   readonly problems: readonly AuditProblem[];
 }
 
-/** Addresses that Windows keeps for itself in each block. */
-export const windowsHandle = "windows-reserved-ipam-handle";
-
 /**
  * Compares what IPAM has given away with what workloads and tunnels use (facts 3.13). Pure. A pod that
  * is being added between two of the reads can look leaked: who acts on the answer reads again first.
  */
 export function audit(input: AuditInput): Audit {
   const users = usersOf(input);
-  const allocations = input.blocks.flatMap((block) => allocationsOf(block, input.pools, users));
+  const allocations = allocationsOf(input, users);
   return {
     allocations,
     users,
     problems: [
-      ...allocationProblems(allocations),
+      ...allocationProblems(allocations, input.nodes),
       ...userProblems(users, allocations, input.pools),
       ...input.blocks
         .filter(({ cidr }) => !input.pools.some((pool) => prefixContains(pool.cidr, cidr)))
@@ -88,7 +99,19 @@ export function audit(input: AuditInput): Audit {
   };
 }
 
-function usersOf({ endpoints, nodes }: AuditInput): Map<IpAddr, AddressUser[]> {
+/** Every address that is given away, and who uses it: the audit without its problems. */
+export function allocationsOf(
+  { blocks, pools, ...input }: AuditInput,
+  users: ReadonlyMap<IpAddr, readonly AddressUser[]> = usersOf(input),
+): Allocation[] {
+  return blocks.flatMap((block) => allocationsOfBlock(block, pools, users));
+}
+
+/** Who has each address on an interface. */
+export function usersOf({
+  endpoints,
+  nodes,
+}: Pick<AuditInput, "endpoints" | "nodes">): Map<IpAddr, AddressUser[]> {
   const users = new Map<IpAddr, AddressUser[]>();
   const add = (address: string | undefined, user: AddressUser) => {
     if (address) getOrCreate(users, parseIpAddr(address), () => []).push(user);
@@ -112,20 +135,21 @@ function usersOf({ endpoints, nodes }: AuditInput): Map<IpAddr, AddressUser[]> {
   return users;
 }
 
-function allocationsOf(
+function allocationsOfBlock(
   { cidr, spec }: StoredBlock,
   pools: readonly Pool[],
   users: ReadonlyMap<IpAddr, readonly AddressUser[]>,
 ): Allocation[] {
   const blockNode = affineNode(spec.affinity);
+  const near = pools.filter((pool) => prefixesOverlap(pool.cidr, cidr));
   return spec.allocations.flatMap((_, ordinal): Allocation[] => {
     const owner = ownerOf(spec, ordinal);
     if (owner === undefined) return [];
     const address = addressOf(spec, ordinal);
     const attributes = owner.secondary ?? {};
-    const pool = poolOf(pools, address);
+    const pool = poolOf(near, address);
     const node = attributes["node"];
-    const isBorrowed = blockNode !== undefined && node !== undefined && node !== blockNode;
+    const isBorrowed = node !== undefined && node !== blockNode;
     return [
       {
         address,
@@ -135,17 +159,29 @@ function allocationsOf(
         sequenceNumber: spec.sequenceNumberForAllocation[ordinal] ?? 0n,
         users: users.get(address) ?? [],
         ...(pool === undefined ? {} : { pool: pool.name }),
-        ...(isBorrowed ? { borrowedFrom: blockNode } : {}),
+        ...(isBorrowed ? { borrowedFrom: blockNode ?? "" } : {}),
         ...(owner.releasedAt === undefined ? {} : { coolingSince: owner.releasedAt }),
       },
     ];
   });
 }
 
-function allocationProblems(allocations: readonly Allocation[]): AuditProblem[] {
-  return allocations.flatMap(({ address, handle, users, coolingSince }): AuditProblem[] => {
-    if (coolingSince !== undefined || handle === windowsHandle) return [];
-    return users.length === 0 ? [{ kind: "leaked", address, handle }] : [];
+/** By the judgement that garbage collection goes by, but without its patience. */
+function allocationProblems(
+  allocations: readonly Allocation[],
+  nodes: readonly Node[],
+): AuditProblem[] {
+  const names = new Set(nodes.map(({ metadata }) => metadata.name));
+  const held = heldHandles(allocations, names);
+  return allocations.flatMap((allocation): AuditProblem[] => {
+    const { address, handle } = allocation;
+    const use = allocationUse(allocation, names);
+    if (use === "used" || use === "resting" || handle === windowsHandle) return [];
+    if (use === "unknown") {
+      return [{ kind: "unclear", address, handle, why: "it does not say of which pod it is" }];
+    }
+    if (!held.has(handle)) return [{ kind: "leaked", address, handle }];
+    return [{ kind: "unclear", address, handle, why: "its handle has others that are in use" }];
   });
 }
 
@@ -206,6 +242,10 @@ export function problemText(problem: AuditProblem): string {
   switch (problem.kind) {
     case "leaked":
       return `${problem.address} is allocated to handle "${problem.handle}", and nobody uses it`;
+    case "unclear": {
+      const { address, handle, why } = problem;
+      return `${address} is allocated to handle "${handle}", nobody is seen to use it, and ${why}`;
+    }
     case "unallocated":
       return `${problem.address} is used by ${problem.users.join(" and ")}, and not allocated`;
     case "shared":

@@ -8,10 +8,15 @@ import { sanitizeHandle } from "./block.ts";
  * leaves it too high, never too low. Too high is repaired by the next release of the handle.
  */
 
+/** Addresses that Windows keeps for itself in each block. */
+export const windowsHandle = "windows-reserved-ipam-handle";
+
 /** Kinds of tunnel that have an address of their own, and how they are written (facts 2.7, 3.6). */
 export const tunnelHandles = {
   ipip: { prefix: "ipip-tunnel-addr-", type: "ipipTunnelAddress" },
   vxlan: { prefix: "vxlan-tunnel-addr-", type: "vxlanTunnelAddress" },
+  wireguard: { prefix: "wireguard-tunnel-addr-", type: "wireguardTunnelAddress" },
+  wireguardV6: { prefix: "wireguard-v6-tunnel-addr-", type: "wireguardV6TunnelAddress" },
   vxlanV6: { prefix: "vxlan-v6-tunnel-addr-", type: "vxlanV6TunnelAddress" },
 } as const;
 

@@ -1,6 +1,6 @@
 import { openKubernetesDatastore } from "../../src/datastore/kubernetes/kubernetes-datastore.ts";
 import { datastoreSuite } from "./datastore.suite.ts";
-import { configOf, withKubeApiServer } from "./kubernetes-server.ts";
+import { configOf, putPolicies, withKubeApiServer } from "./kubernetes-server.ts";
 
 await withKubeApiServer("projectcalico.org/v3", async (server) => {
   await server.createNamespaces("a", "b", "w", "many");
@@ -13,6 +13,8 @@ await withKubeApiServer("projectcalico.org/v3", async (server) => {
       await server.stop();
       await server.start();
     },
+    createMany: (policies) => putPolicies(server, "projectcalico.org/v3", policies),
+    server,
     ordersKinds: false,
   });
 });

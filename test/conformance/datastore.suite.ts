@@ -12,6 +12,7 @@ import {
 import { groupBy } from "../../src/lib/collections.ts";
 import { parsePrefix } from "../../src/lib/prefix.ts";
 import { waitFor } from "../support/wait-for.ts";
+import { deafable, FollowedKinds } from "./followed-kinds.ts";
 
 /** What a driver's test gives to the suite. */
 export interface DriverUnderTest {
@@ -20,6 +21,13 @@ export interface DriverUnderTest {
   open(): Promise<Datastore>;
   /** Makes a watch from any revision before `revision` impossible. */
   compact(revision: string): Promise<void>;
+  /** Makes 10,000 policies faster than by a request each, where that takes too long. */
+  createMany?(policies: readonly NetworkPolicy[]): Promise<void>;
+  /** The server, where there is one. */
+  readonly server?: {
+    stop(signal: "SIGKILL"): Promise<void>;
+    start(): Promise<void>;
+  };
   /** Whether changes of several kinds are told in the order in which they were made. */
   readonly ordersKinds?: false;
 }
@@ -136,6 +144,25 @@ export function datastoreSuite(driver: DriverUnderTest): void {
     assert.deepEqual(read.spec, block.spec);
   });
 
+  it("an update keeps fields that it does not know, of global and namespaced kinds", async () => {
+    const future = { field: 1, list: [{ deep: true }] };
+    const known = { ...pool("future", "10.9.0.0/16"), spec: { cidr: "10.9.0.0/16", future } };
+    await store.create<"IPPool">(known);
+    const read = await other.get({ kind: "IPPool", name: "future" });
+    await other.update<"IPPool">({ ...read, spec: { ...read.spec, disabled: true } });
+    const { spec } = await store.get({ kind: "IPPool", name: "future" });
+    assert.deepEqual(spec, { cidr: "10.9.0.0/16", disabled: true, future });
+
+    const created = await store.create<"NetworkPolicy">({
+      ...policy("a", "future"),
+      spec: { order: 1, ...{ future } },
+    });
+    await other.update<"NetworkPolicy">({ ...created, spec: { ...created.spec, order: 2 } });
+    const updated = await store.get({ kind: "NetworkPolicy", namespace: "a", name: "future" });
+    assert.deepEqual(updated.spec, { order: 2, future });
+    await store.delete({ kind: "NetworkPolicy", namespace: "a", name: "future" });
+  });
+
   it("affinities and handles are found by name, also of a node that looks like a block", async () => {
     const cidr = parsePrefix("10.5.1.0/26");
     for (const node of ["node-1", "ip-10-0-0-1", "a.b.c"]) {
@@ -225,24 +252,46 @@ export function datastoreSuite(driver: DriverUnderTest): void {
     );
   });
 
-  it("a list of 2,000 objects is whole", async () => {
+  it("10,000 objects are listed whole; who slept while they were made hears of each, or that he did not", async () => {
     const names = Array.from(
-      { length: 2000 },
-      (_, index) => `many-${String(index).padStart(4, "0")}`,
+      { length: 10_000 },
+      (_, index) => `many-${String(index).padStart(5, "0")}`,
     );
-    for (let start = 0; start < names.length; start += 50) {
-      await Promise.all(
-        names
-          .slice(start, start + 50)
-          .map((name) => store.create<"NetworkPolicy">(policy("many", name))),
-      );
-    }
+    const { revision } = await store.list("NetworkPolicy");
+    const stop = new AbortController();
+    const sleeper = other.watch(["NetworkPolicy"], revision, stop.signal)[Symbol.asyncIterator]();
+    const first = sleeper.next();
+    const policies = names.map((name) => policy("many", name));
+    await (driver.createMany ?? createEach)(policies);
     const { items } = await other.list("NetworkPolicy", { namespace: "many" });
     assert.deepEqual(
       items.map(({ metadata }) => metadata.name),
       names,
     );
+
+    const heard = new Set<string>();
+    let failure: unknown;
+    try {
+      for (let next = first; heard.size < names.length; next = sleeper.next()) {
+        const { value: event } = await next;
+        if (event === undefined) break;
+        if ("key" in event) heard.add(event.key.name);
+      }
+    } catch (error) {
+      failure = error;
+    }
+    const told = isDatastoreError(failure, "compacted") || isDatastoreError(failure, "unavailable");
+    assert.ok(heard.size === names.length || told, `${heard.size} heard, then ${failure}`);
+    stop.abort();
+    await sleeper.return?.();
   });
+
+  async function createEach(policies: readonly NetworkPolicy[]): Promise<void> {
+    for (let start = 0; start < policies.length; start += 50) {
+      const some = policies.slice(start, start + 50);
+      await Promise.all(some.map((one) => store.create<"NetworkPolicy">(one)));
+    }
+  }
 
   it("concurrent compare-and-swaps on one object lose none", async () => {
     await store.create<"IPAMHandle">({
@@ -256,16 +305,49 @@ export function datastoreSuite(driver: DriverUnderTest): void {
     assert.equal(spec.block["10.0.0.0/26"], 100);
   });
 
-  it("a watch from a compacted revision says so", async () => {
+  it("what was deleted while nobody listened, and is forgotten, is found by listing again", async () => {
+    await store.create<"IPPool">(pool("gone", "10.8.1.0/24"));
+    await store.create<"IPPool">(pool("stays", "10.8.2.0/24"));
+    const deaf = deafable(other);
+    const followed = new FollowedKinds(["IPPool", "NetworkPolicy"], deaf.datastore);
+    await followed.inSync();
+    deaf.stopListening();
     const { revision } = await store.list("IPPool");
-    for (const index of [1, 2, 3])
-      await store.create<"IPPool">(pool(`old-${index}`, `10.8.${index}.0/24`));
+    await store.delete({ kind: "IPPool", name: "gone" });
+    await store.create<"IPPool">(pool("new", "10.8.3.0/24"));
     await driver.compact((await store.list("IPPool")).revision);
-    const stop = AbortSignal.timeout(5000);
     await assert.rejects(
-      collect(store.watch(["IPPool"], revision, stop), []),
+      collect(store.watch(["IPPool"], revision, AbortSignal.timeout(60_000)), []),
       refusedWith("compacted"),
     );
+    assert.deepEqual(followed.withdrawn, []);
+    deaf.listenAgain();
+    await followed.tells("new", true);
+    await followed.tells("gone", false);
+    assert.deepEqual(followed.withdrawn, ["gone"]);
+    await followed.end();
+  });
+
+  const { server } = driver;
+  if (server === undefined) return;
+  it("a server that dies in mid-watch costs nothing: no change is lost, nothing is withdrawn", async () => {
+    await store.create<"IPPool">(pool("before", "10.10.1.0/24"));
+    const connection = await driver.open();
+    const followed = new FollowedKinds(["IPPool", "NetworkPolicy"], connection);
+    await followed.inSync();
+    await server.stop("SIGKILL");
+    await followed.watchFailed();
+    assert.deepEqual(followed.withdrawn, []);
+    await server.start();
+    const writer = await driver.open();
+    await writer.create<"IPPool">(pool("after", "10.10.2.0/24"));
+    await followed.tells("after", true);
+    await writer.delete({ kind: "IPPool", name: "before" });
+    await followed.tells("before", false);
+    assert.deepEqual(followed.withdrawn, ["before"]);
+    assert.equal(followed.statuses.at(-1), "in-sync");
+    await followed.end();
+    await Promise.all([connection.close(), writer.close()]);
   });
 }
 

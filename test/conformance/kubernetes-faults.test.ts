@@ -1,61 +1,12 @@
 import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { test } from "node:test";
-import { setTimeout as delay } from "node:timers/promises";
 import { isDatastoreError } from "../../src/datastore/datastore.ts";
 import { openKubernetesDatastore } from "../../src/datastore/kubernetes/kubernetes-datastore.ts";
-import { runSyncer } from "../../src/datastore/reflector.ts";
-import type { SyncStatus, Update } from "../../src/datastore/syncer.ts";
-import { systemClock } from "../../src/lib/clock.ts";
-import { waitFor } from "../support/wait-for.ts";
 import { pool } from "./datastore.suite.ts";
 import { configOf, withKubeApiServer } from "./kubernetes-server.ts";
 
 await withKubeApiServer("crd.projectcalico.org/v1", (server) => {
-  test("kubernetes: the syncer survives a restart and a compaction; nothing is lost or withdrawn", async () => {
-    const datastore = await openKubernetesDatastore(configOf(server));
-    await datastore.create<"IPPool">(pool("gone-meanwhile", "10.22.0.0/16"));
-    const known = new Map<string, Update["value"]>();
-    const withdrawn: string[] = [];
-    const statuses: SyncStatus[] = [];
-    const stop = new AbortController();
-    const syncing = runSyncer(
-      { kinds: ["IPPool", "NetworkPolicy", "Node"] },
-      {
-        datastore,
-        clock: systemClock,
-        callbacks: {
-          onUpdates: (updates) => {
-            for (const { key, value } of updates) {
-              known.set(key.name, value);
-              if (value === null) withdrawn.push(key.name);
-            }
-          },
-          onStatus: (status) => statuses.push(status),
-        },
-      },
-      stop.signal,
-    );
-    await waitFor(() => statuses.at(-1) === "in-sync");
-    await server.stop("SIGKILL");
-    await delay(300);
-    assert.deepEqual(withdrawn, []);
-    await server.start();
-    const writer = await openKubernetesDatastore(configOf(server));
-    await writer.create<"IPPool">(pool("after-restart", "10.21.0.0/16"));
-    await writer.delete({ kind: "IPPool", name: "gone-meanwhile" });
-    await server.etcd.compact((await writer.list("IPPool")).revision);
-    await waitFor(() => known.has("after-restart"), { timeoutMs: 30_000 });
-    await waitFor(() => known.get("gone-meanwhile") === null, { timeoutMs: 30_000 });
-    await writer.delete({ kind: "IPPool", name: "after-restart" });
-    await waitFor(() => known.get("after-restart") === null, { timeoutMs: 30_000 });
-    assert.deepEqual([...new Set(withdrawn)], ["gone-meanwhile", "after-restart"]);
-    assert.equal(statuses.at(-1), "in-sync");
-    stop.abort();
-    await syncing;
-    await Promise.all([datastore.close(), writer.close()]);
-  });
-
   test("kubernetes: a server that hangs is unavailable: a call after its deadline, a watch too", async () => {
     const datastore = await openKubernetesDatastore(configOf(server), { deadlineMs: 2_000 });
     const { revision } = await datastore.list("IPPool");

@@ -1,4 +1,6 @@
+import { randomUUID } from "node:crypto";
 import { after, test } from "node:test";
+import type { NetworkPolicy } from "../../src/api/resources/policy.ts";
 import type { ApiGroup } from "../../src/datastore/kubernetes/collections.ts";
 import type { KubernetesConfig } from "../../src/datastore/kubernetes/kubernetes-datastore.ts";
 import { findKubeApiServer } from "../support/kube-apiserver/program.ts";
@@ -27,4 +29,21 @@ export function configOf(
   apiGroup: ApiGroup = "crd.projectcalico.org/v1",
 ): KubernetesConfig {
   return { access: { kubeconfig: server.kubeconfig() }, apiGroup };
+}
+
+/** Writes Calico policies into the API server's own store, 20 times as fast as it would. */
+export async function putPolicies(
+  server: KubeApiServer,
+  apiGroup: ApiGroup,
+  policies: readonly NetworkPolicy[],
+): Promise<void> {
+  const [group] = apiGroup.split("/");
+  const values = policies.map((policy): [string, string] => {
+    const { name, namespace } = policy.metadata;
+    const identity = { uid: randomUUID(), creationTimestamp: "2026-01-01T00:00:00Z" };
+    const metadata = { ...policy.metadata, ...identity, generation: 1 };
+    const stored = { ...policy, apiVersion: apiGroup, metadata };
+    return [`/registry/${group}/networkpolicies/${namespace}/${name}`, JSON.stringify(stored)];
+  });
+  await server.etcd.put(new Map(values));
 }

@@ -212,6 +212,8 @@ function rule(serviceSide: Side): fc.Arbitrary<Rule> {
         ...sides(family, true),
       }),
       fc.record({ action, ...sides(family, false) }),
+      // Without a protocol a named port is one of TCP.
+      fc.record({ action, destination: fc.record({ ports: subset(portNames, { minLength: 1 }) }) }),
       fc.record({
         action,
         protocol: fc.constant(family === 4 ? "ICMP" : "ICMPv6"),

@@ -3,7 +3,10 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Etcd3 } from "etcd3";
 import { waitFor } from "./wait-for.ts";
+
+const putsAtOnce = 50;
 
 /** A real etcd on loopback and on a unix socket, in a temporary folder. */
 export class EtcdServer {
@@ -85,6 +88,17 @@ export class EtcdServer {
       body: JSON.stringify({ revision, physical: true }),
     });
     if (!answer.ok) throw new Error(`Cannot compact: ${await answer.text()}`);
+  }
+
+  /** Writes values past whoever else uses this etcd, each with a revision of its own. */
+  async put(values: ReadonlyMap<string, string>): Promise<void> {
+    const client = new Etcd3({ hosts: this.endpoint });
+    const waiting = values.entries();
+    const putNext = async () => {
+      for (const [key, value] of waiting) await client.put(key).value(value);
+    };
+    await Promise.all(Array.from({ length: putsAtOnce }, putNext));
+    client.close();
   }
 
   async remove(): Promise<void> {

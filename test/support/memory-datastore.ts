@@ -16,8 +16,9 @@ type Operation = "get" | "list" | "create" | "update" | "delete";
 export class MemoryDatastore implements Datastore {
   readonly #objects = new Map<string, AnyResource>();
   readonly #events: WatchEvent[] = [];
+  #oldest = 0;
   readonly #failures: { operation: Operation; before: () => unknown }[] = [];
-  #wake: () => void = () => undefined;
+  readonly #wakes = new Set<() => void>();
   closed = false;
 
   constructor(resources: readonly AnyResource[] = []) {
@@ -91,18 +92,23 @@ export class MemoryDatastore implements Datastore {
     revision: string,
     signal: AbortSignal,
   ): AsyncIterable<WatchEvent> {
+    if (Number(revision) < this.#oldest) {
+      throw new DatastoreError(`${revision}: compacted`, { code: "compacted", revision });
+    }
     for (let at = Number(revision); !signal.aborted; ) {
       const event = this.#events[at];
       if (event === undefined) {
-        await new Promise<void>((resolve) => {
-          this.#wake = resolve;
-          signal.addEventListener("abort", () => resolve(), { once: true });
-        });
+        await this.#changed(signal);
         continue;
       }
       at++;
       if (event.kind === "progress" || kinds.includes(event.key.kind)) yield event;
     }
+  }
+
+  /** Makes a watch from any revision before this impossible. */
+  compact(revision: string): void {
+    this.#oldest = Number(revision);
   }
 
   async close(): Promise<void> {
@@ -133,7 +139,19 @@ export class MemoryDatastore implements Datastore {
 
   #emit(event: WatchEvent): void {
     this.#events.push(event);
-    this.#wake();
+    for (const wake of this.#wakes) wake();
+  }
+
+  async #changed(signal: AbortSignal): Promise<void> {
+    let wake: () => void = () => undefined;
+    const woken = new Promise<void>((resolve) => {
+      wake = resolve;
+    });
+    this.#wakes.add(wake);
+    signal.addEventListener("abort", wake, { once: true });
+    await woken;
+    this.#wakes.delete(wake);
+    signal.removeEventListener("abort", wake);
   }
 }
 

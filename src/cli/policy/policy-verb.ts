@@ -68,7 +68,7 @@ export const policyVerb: Verb = {
     output: { short: "o", value: "FORMAT", help: "text, json; lint: sarif" },
     namespace: { short: "n", value: "NAMESPACE", help: "of objects of files that say none" },
   },
-  words: Object.keys(subcommands),
+  subcommands: [Object.keys(subcommands)],
   run: async (args, context) => {
     const [name = ""] = args.words;
     const subcommand = Object.hasOwn(subcommands, name) ? subcommands[name] : undefined;

@@ -2,7 +2,7 @@ import type { IncomingMessage } from "node:http";
 import { StringDecoder } from "node:string_decoder";
 import type { Clock } from "../../lib/clock.ts";
 import { errorMessage } from "../../lib/errors.ts";
-import { DatastoreError, type WatchEvent } from "../datastore.ts";
+import { DatastoreError, maxWaitingEvents, type WatchEvent } from "../datastore.ts";
 import { collectionPath, collectionText } from "./collections.ts";
 import { expired, unavailable } from "./kube-error.ts";
 import { type KubeHttp, parseKubeJson } from "./kube-http.ts";
@@ -19,8 +19,6 @@ export interface KubeWatchPorts {
 const watchSeconds = { min: 300, spread: 300 };
 /** A watch that is silent for so long is checked: a server that hangs keeps it open. */
 const silenceMs = 10_000;
-/** Events that wait for the receiver; the rest waits in the server, which ends a watch that is too slow. */
-const maxWaiting = 1_000;
 
 type Told =
   | { readonly type: "ADDED" | "MODIFIED" | "DELETED"; readonly object: KubeObject }
@@ -176,7 +174,7 @@ class EventQueue {
   async put(item: Queued): Promise<void> {
     this.#items.push(item);
     this.#wakeReader();
-    while (this.#items.length >= maxWaiting && !this.#signal.aborted) {
+    while (this.#items.length >= maxWaitingEvents && !this.#signal.aborted) {
       await new Promise<void>((resolve) => this.#wakeWriters.push(resolve));
     }
   }
