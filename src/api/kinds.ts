@@ -79,7 +79,6 @@ export const kinds: Readonly<Record<Kind, KindInfo>> = {
     plural: "globalnetworksets",
     aliases: ["gns"],
     namespaced: false,
-    inert: true,
   },
   HostEndpoint: {
     kind: "HostEndpoint",
@@ -145,7 +144,6 @@ export const kinds: Readonly<Record<Kind, KindInfo>> = {
     plural: "networksets",
     aliases: ["netset", "netsets"],
     namespaced: true,
-    inert: true,
   },
   Node: { kind: "Node", plural: "nodes", aliases: ["no", "nos"], namespaced: false },
   Profile: { kind: "Profile", plural: "profiles", aliases: ["pro", "pros"], namespaced: false },

@@ -1,6 +1,7 @@
 import { hostVethMac } from "../api/names.ts";
 import type { ResourceKey } from "../api/resource-key.ts";
 import type { WorkloadEndpoint } from "../api/resources/workload-endpoint.ts";
+import { clusterInformationKey, isLocked } from "../datastore/cluster-lock.ts";
 import { type Datastore, DatastoreError, isDatastoreError } from "../datastore/datastore.ts";
 import type { Clock } from "../lib/clock.ts";
 import { errorMessage } from "../lib/errors.ts";
@@ -10,7 +11,7 @@ import type { MacAddr } from "../lib/mac.ts";
 import { hostPrefix } from "../lib/prefix.ts";
 import { type ParsedCall, parseCall } from "./call.ts";
 import { CniError, cniCodes, errorObject } from "./cni-error.ts";
-import { type EndpointIdentity, endpointOf, identityOf } from "./endpoint.ts";
+import { type EndpointIdentity, endpointOf, handleOf, identityOf } from "./endpoint.ts";
 import {
   addPodInterface,
   type PodNetworkPorts,
@@ -100,7 +101,12 @@ export class CniAgent {
     const { addresses: source, felix, clock } = this.#ports;
     await this.#requireReady();
     const existing = await this.#endpoint(identity);
-    if (existing?.spec.containerID === call.containerId) await source.release(identity.handle);
+    const { addresses: asked, hwAddr } = call.config.annotations;
+    const previous = existing?.spec.containerID;
+    // A pod that was made anew asks for the address that its earlier sandbox has.
+    if (previous === call.containerId || (previous !== undefined && asked !== undefined)) {
+      await source.release(handleOf(call, previous));
+    }
     const addresses = await source.assign(call, identity);
     try {
       const mac = await addPodInterface(
@@ -111,7 +117,7 @@ export class CniAgent {
           mtu: call.config.mtu === 0 ? this.#config.defaultMtu() : call.config.mtu,
           addresses,
           allowIpForwarding: call.config.allowIpForwarding,
-          ...(call.config.hwAddr === undefined ? {} : { mac: call.config.hwAddr as MacAddr }),
+          ...(hwAddr === undefined ? {} : { mac: hwAddr as MacAddr }),
         },
         this.#ports,
       );
@@ -149,6 +155,8 @@ export class CniAgent {
     identity: EndpointIdentity,
     netnsFd: number | undefined,
   ): Promise<undefined> {
+    // Who reads the copy of a locked datastore would never learn of it.
+    if (await isLocked(this.#ports.datastore)) throw notReady("the datastore is locked");
     const existing = await this.#endpoint(identity);
     const ours = existing !== undefined && existing.spec.containerID === call.containerId;
     if (netnsFd !== undefined) await removePodInterface(call.ifName, netnsFd, this.#ports);
@@ -191,22 +199,12 @@ export class CniAgent {
 
   async #requireReady(): Promise<void> {
     const { spec } = await this.#ports.datastore
-      .get({ kind: "ClusterInformation", name: "default" })
+      .get(clusterInformationKey)
       .catch((cause: unknown) => {
-        throw new CniError(
-          cniCodes.tryAgain,
-          "Calico is currently not ready to process requests",
-          errorMessage(cause),
-          { cause },
-        );
+        throw notReady(errorMessage(cause), { cause });
       });
-    if (spec.datastoreReady !== true) {
-      throw new CniError(
-        cniCodes.tryAgain,
-        "Calico is currently not ready to process requests",
-        "ClusterInformation default: spec.datastoreReady is not true",
-      );
-    }
+    if (spec.datastoreReady === true) return;
+    throw notReady("ClusterInformation default: spec.datastoreReady is not true");
   }
 
   async #endpoint(identity: EndpointIdentity): Promise<WorkloadEndpoint | undefined> {
@@ -267,6 +265,12 @@ const maxWriteAttempts = 5;
 
 function endpointKey(identity: EndpointIdentity): ResourceKey<"WorkloadEndpoint"> {
   return { kind: "WorkloadEndpoint", name: identity.wepName, namespace: identity.namespace };
+}
+
+/** Kubelet tries again. */
+function notReady(why: string, options: ErrorOptions = {}): CniError {
+  const words = "Calico is currently not ready to process requests";
+  return new CniError(cniCodes.tryAgain, words, why, options);
 }
 
 function tooSlow(): CniError {

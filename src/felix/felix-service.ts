@@ -3,6 +3,7 @@ import { keyOf } from "../api/resource-key.ts";
 import type { Kind, ResourceOfKind } from "../api/resource-of-kind.ts";
 import type { WorkloadEndpoint } from "../api/resources/workload-endpoint.ts";
 import type { Datastore } from "../datastore/datastore.ts";
+import { heldWhileLocked } from "../datastore/lock-gate.ts";
 import { runSyncer } from "../datastore/reflector.ts";
 import type { Update } from "../datastore/syncer.ts";
 import { watchTables } from "../kernel/iptables/watch-tables.ts";
@@ -115,23 +116,22 @@ export class Felix {
 
   #sync(signal: AbortSignal): Promise<void> {
     const { datastore, clock, log } = this.#ports;
-    return runSyncer(
-      { kinds: calcKinds, decode: this.#ports.decode },
+    const callbacks = heldWhileLocked(
       {
-        datastore,
-        clock,
-        log,
-        callbacks: {
-          onUpdates: (updates) => this.#onUpdates(updates),
-          onStatus: (status) => {
-            log.info({ status }, "datastore sync");
-            if (status !== "in-sync") return;
-            this.#inSync = true;
-            this.#calc.setInSync();
-            this.#runner.request();
-          },
+        onUpdates: (updates) => this.#onUpdates(updates),
+        onStatus: (status) => {
+          log.info({ status }, "datastore sync");
+          if (status !== "in-sync") return;
+          this.#inSync = true;
+          this.#calc.setInSync();
+          this.#runner.request();
         },
       },
+      (locked) => log.warn({ locked }, "datastore lock: the dataplane stays as it is while locked"),
+    );
+    return runSyncer(
+      { kinds: ["ClusterInformation", ...calcKinds], decode: this.#ports.decode },
+      { datastore, clock, log, callbacks },
       signal,
     );
   }
@@ -162,6 +162,7 @@ export class Felix {
     const { clock, log } = this.#ports;
     const started = clock.now();
     const number = ++this.#applies;
+    while (!this.#calc.work()) await new Promise(setImmediate);
     const updates = this.#calc.flush();
     this.#dataplane.onUpdates(updates);
     this.#lastResync ??= started;

@@ -5,6 +5,7 @@ import { errorMessage } from "../lib/errors.ts";
 import { type IpAddr, type IpFamily, ipFamily, ipFromBytes } from "../lib/ip-addr.ts";
 import { hostPrefix, type Prefix, prefixHasAddress } from "../lib/prefix.ts";
 import type { Secret } from "../lib/secret.ts";
+import { TimeSlice } from "../lib/time-slice.ts";
 import { errno, libc } from "./netlink/libc.ts";
 import { systemError } from "./netlink/netlink-error.ts";
 import { poller } from "./netlink/poller.ts";
@@ -36,8 +37,8 @@ const MSG_DONTWAIT = 0x40;
 const MSG_NOSIGNAL = 0x4000;
 /** All nodes of a cluster may come up at once. The kernel takes net.core.somaxconn of it. */
 const backlog = 4096;
-/** Connections taken in one turn: a burst must not keep the timers waiting. */
-const acceptBatch = 64;
+/** How long connections are taken in one turn: a burst must not keep the timers waiting. */
+const acceptMs = 5;
 const descriptorShortageMs = 100;
 const { EMFILE, ENFILE, ENOBUFS, ENOMEM } = constants.errno;
 
@@ -48,9 +49,9 @@ export interface TcpTarget {
   readonly localAddress?: IpAddr;
   /** Interface of a link-local `address`. */
   readonly zone?: string;
-  /** TCP-MD5 key. */
+  /** TCP-MD5 key (RFC 2385). */
   readonly password?: Secret;
-  /** GTSM. */
+  /** GTSM (RFC 5082). */
   readonly ttlSecurityHops?: number;
 }
 
@@ -226,13 +227,15 @@ export class TcpListener {
   }
 
   #readable(): void {
-    for (let taken = 0; taken < acceptBatch && !this.#isClosed; taken++) {
+    const slice = new TimeSlice(() => systemClock.now(), acceptMs);
+    while (!this.#isClosed) {
       const next = this.#accept();
       if (typeof next === "number") {
         if (isShortage(next)) this.#pause();
         return;
       }
       this.#accepted(next);
+      if (slice.isOver) return;
     }
   }
 

@@ -153,15 +153,16 @@ function reconciler(
       written = mtu;
       log.info({ mtu }, "pod MTU written");
     }
-    await reconcileTunnelAddresses(name, { datastore, ipam, log });
+    await reconcileTunnelAddresses(name, { datastore, ipam, log, env });
   };
 }
 
 function reconcileService(reconcile: () => Promise<void>, name: string, ports: NodePorts): Service {
   return async (signal) => {
     const runner = new PacedRunner(reconcilePace, ports.clock);
-    const changes = onDatastoreChange(["IPPool", "Node"], ports, {
-      matters: ({ key }) => key.kind === "IPPool" || key.name === name,
+    const kinds = ["ClusterInformation", "FelixConfiguration", "IPPool", "Node"] as const;
+    const changes = onDatastoreChange(kinds, ports, {
+      matters: ({ key }) => key.kind !== "Node" || key.name === name,
       onChange: () => runner.request(),
     });
     const onError = (error: unknown) => logReconcileFailure(ports, error);

@@ -1,6 +1,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Node } from "../api/resources/node.ts";
+import { isLocked } from "../datastore/cluster-lock.ts";
 import { type Datastore, DatastoreError, isDatastoreError } from "../datastore/datastore.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import type { Clock } from "../lib/clock.ts";
@@ -41,7 +42,8 @@ export interface StartupPorts {
 
 /**
  * Makes this machine a node of the cluster (facts 1.1): its name, the cluster's default objects, its
- * Node resource with addresses, and default pools. Idempotent: a restart changes nothing.
+ * Node resource with addresses, and default pools; of these only its Node while the datastore is
+ * locked. Idempotent: a restart changes nothing.
  *
  * @returns the node's name.
  * @throws {InputError} for what a variable says, or an address that another node has.
@@ -56,9 +58,12 @@ export async function runStartup(
   asNumberOf(env);
   writeNodeName(nodenameFile(env), name);
   await waitForDatastore(env, ports, signal);
-  await createClusterDefaults(env, ports);
+  // What an import has not brought yet must not be made up.
+  const locked = await isLocked(ports.datastore);
+  if (locked) ports.log.warn({}, "the datastore is locked: no default objects are made");
+  else await createClusterDefaults(env, ports);
   const interfaces = await refreshNode(env, name, ports);
-  await createDefaultPools(env, ports, interfaces);
+  if (!locked) await createDefaultPools(env, ports, interfaces);
   return name;
 }
 

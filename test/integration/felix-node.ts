@@ -112,13 +112,14 @@ export class FelixNode {
   }
 }
 
-/** True when one ping from the namespace is answered within a second. */
-export function pings(netns: string, address: string): Promise<boolean> {
-  const args = ["netns", "exec", netns, "ping", "-c", "1", "-W", "1", address];
+/** True when one ping from the namespace is answered in time. */
+export function pings(netns: string, address: string, patienceSeconds = 1): Promise<boolean> {
+  const args = ["netns", "exec", netns, "ping", "-c", "1", "-W", `${patienceSeconds}`, address];
   return new Promise((resolve) => execFile("ip", args, (error) => resolve(error === null)));
 }
 
-function inside(netns: string, program: string, args: readonly string[]): string {
+/** What the program printed. Throws with its complaint when it failed. */
+export function inside(netns: string, program: string, args: readonly string[]): string {
   return execFileSync("ip", ["netns", "exec", netns, program, ...args], {
     encoding: "utf8",
     stdio: ["ignore", "pipe", "pipe"],

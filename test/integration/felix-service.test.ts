@@ -52,7 +52,14 @@ const run = (program: string, ...args: readonly string[]) =>
 const ip = (words: string) => run("ip", ...words.split(" "));
 const filter = () => run("iptables-nft-save", "-t", "filter");
 const folder = mkdtempSync(join(tmpdir(), "tortie-felix-"));
+const lock = {
+  apiVersion: "projectcalico.org/v3",
+  kind: "ClusterInformation" as const,
+  metadata: { name: "default" },
+  spec: { datastoreReady: false },
+};
 const datastore = new GatedDatastore([
+  lock,
   node("node-a", "192.168.1.11/24"),
   pool("default", "10.0.0.0/16"),
   profile("kns.prod"),
@@ -99,15 +106,26 @@ function endpoint(address: string, containerID: string) {
 const key = keyOf(endpoint("10.0.0.1", "x"));
 const addVeth = () => ip("link add calia up type veth peer name peera");
 
-test("nothing is written before the datastore is in sync, whatever the agent offers", async () => {
+async function setReady(datastoreReady: boolean): Promise<void> {
+  const present = await datastore.get(keyOf(lock));
+  await datastore.update<"ClusterInformation">({ ...present, spec: { datastoreReady } });
+}
+
+test("nothing is written before the datastore is in sync and unlocked, whatever the agent offers", async () => {
   addVeth();
   felix.offerEndpoint(endpoint("10.0.0.1", "early"));
   await delay(300);
-  assert.match(ip("route"), /^blackhole 10\.0\.0\.64\/26 proto 80/m);
-  assert.doesNotMatch(ip("route"), /calia/);
-  assert.deepEqual(filter().match(/cali-\S+/g), ["cali-tw-left"]);
-  await assert.rejects(felix.endpointProgrammed(key, AbortSignal.timeout(50)), /timeout/);
+  const untouched = async () => {
+    assert.match(ip("route"), /^blackhole 10\.0\.0\.64\/26 proto 80/m);
+    assert.doesNotMatch(ip("route"), /calia/);
+    assert.deepEqual(filter().match(/cali-\S+/g), ["cali-tw-left"]);
+    await assert.rejects(felix.endpointProgrammed(key, AbortSignal.timeout(50)), /timeout/);
+  };
+  await untouched();
   datastore.open();
+  await delay(300);
+  await untouched();
+  await setReady(true);
   await felix.ready;
   assert.doesNotMatch(ip("route"), /10\.0\.0\.64/);
   assert.doesNotMatch(filter(), /cali-tw-left/);
@@ -150,4 +168,22 @@ test("withdrawEndpoint() takes routes and chains away", async () => {
   felix.withdrawEndpoint(key);
   await waitFor(() => !ip("route").includes("calia"), { timeoutMs: 2_000, what: "the route" });
   await waitFor(() => !filter().includes("calia"), { timeoutMs: 2_000, what: "the chains" });
+});
+
+test("a datastore that is locked later changes nothing in the kernel until it is unlocked", async () => {
+  ip("link add calib up type veth peer name peerb");
+  const stored = pod("node--a-k8s-b-eth0", {
+    ip: "10.0.0.4/32",
+    pod: "b",
+    interfaceName: "calib",
+  });
+  await datastore.create<"WorkloadEndpoint">(stored);
+  const routed = () => /^10\.0\.0\.4 dev calib/m.test(ip("route"));
+  await waitFor(routed, { what: "the route" });
+  await setReady(false);
+  await datastore.delete(keyOf(stored));
+  await delay(300);
+  assert.ok(routed());
+  await setReady(true);
+  await waitFor(() => !routed(), { what: "no route" });
 });

@@ -49,6 +49,7 @@ const anything: ResolvedEntity = {
   nets: [],
   notNets: [],
   ipSets: [],
+  ipPortSets: [],
   notIpSets: [],
   ports: [],
   notPorts: [],

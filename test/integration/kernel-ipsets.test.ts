@@ -122,6 +122,25 @@ describe("IP sets of the kernel", { skip: cannotMakeNetns() }, () => {
     assert.deepEqual(membersOf("cali40s:a"), ["10.0.0.2", "10.0.0.3"]);
   });
 
+  test("what is told as a change is all that is sent, before a set is made and after", async () => {
+    const sets = fresh();
+    const change = (add: string[], remove: string[]) =>
+      sets.change("cali40s:a", { add: new Set(add), remove: new Set(remove) });
+    sets.set("cali40s:a", net("10.0.0.1/32", "10.0.0.2/32"));
+    change(["10.0.0.3/32", "fd00::1/128"], ["10.0.0.1/32"]);
+    await sets.apply();
+    assert.deepEqual(membersOf("cali40s:a"), ["10.0.0.2", "10.0.0.3"]);
+    change(["10.0.0.4/32"], ["10.0.0.2/32"]);
+    change(["10.0.0.2/32"], ["10.0.0.4/32", "10.0.0.3/32"]);
+    await sets.apply();
+    assert.deepEqual(membersOf("cali40s:a"), ["10.0.0.2"]);
+    netns.run("ipset", ["add", "cali40s:a", "10.9.9.9"]);
+    change(["10.0.0.5/32"], []);
+    sets.resync();
+    await sets.apply();
+    assert.deepEqual(membersOf("cali40s:a"), ["10.0.0.2", "10.0.0.5"]);
+  });
+
   test("a set that went behind our back is made again", async () => {
     const sets = fresh();
     sets.set("cali40s:a", net("10.0.0.1/32"));

@@ -8,7 +8,18 @@ import type { DataplaneUpdate } from "../../src/felix/calc/updates.ts";
 import { cpuMsSince } from "../support/cpu-time.ts";
 import { DataplaneModel } from "./dataplane-model.ts";
 import { type FeedStyle, feed, styles } from "./feed.ts";
-import { block, globalPolicy, me, node, pod, policy, pool, profile, tier } from "./resources.ts";
+import {
+  block,
+  globalPolicy,
+  me,
+  networkSet,
+  node,
+  pod,
+  policy,
+  pool,
+  profile,
+  tier,
+} from "./resources.ts";
 import { states } from "./states.ts";
 
 /** What fails closed, what is malformed, and how long it takes. That every way ends alike: calc-states. */
@@ -228,4 +239,28 @@ test("5,000 endpoints and 1,000 policies take a second or two, a change a few mi
   // Measured: 150 ms, and twice that for twice as many. Each on each would be five million.
   assert.ok(first < 5_000, `${first} ms from nothing`);
   assert.ok(churn < 2_000, `${churn} ms for 100 changes`);
+});
+
+test("a set of a hundred thousand is counted in many turns, with updates between them", () => {
+  const { graph, put, take } = started();
+  const nets = (i: number) =>
+    Array.from({ length: 1000 }, (_, k) => `10.${i}.${k >> 8}.${k % 256}/32`);
+  const labels = { role: "many" };
+  put(web, profile("kns.prod"));
+  for (let i = 0; i < 100; i++) put(networkSet(`set${i}`, nets(i), { labels }));
+  put(
+    globalPolicy("p", {
+      ingress: [{ action: "Deny", source: { selector: "role == 'many'" } }],
+    }),
+  );
+  let turns = 0;
+  for (; !graph.work(); turns++) {
+    if (turns === 3) graph.update({ kind: "GlobalNetworkSet", name: "set0" }, null);
+    if (turns === 5) put(networkSet("set1", ["192.0.2.1"], { labels }));
+  }
+  assert.ok(turns >= 15, `${turns} turns`);
+  const set = take().find(({ kind }) => kind === "ipSet");
+  assert(set?.op === "set" && set.kind === "ipSet");
+  assert.equal(set.value.members.size, 98_001);
+  assert.ok(!set.value.members.has("10.0.0.0/32") && set.value.members.has("192.0.2.1/32"));
 });

@@ -2,6 +2,7 @@ import { strict as assert } from "node:assert";
 import type {
   ActivePolicy,
   DataplaneUpdate,
+  IpSetChange,
   ResolvedEntity,
   ResolvedRule,
 } from "../../src/felix/calc/updates.ts";
@@ -17,9 +18,21 @@ export class DataplaneModel {
     for (const update of updates) {
       const key = `${update.kind} ${update.id}`;
       if (update.op === "set") this.#objects.set(key, update);
+      else if (update.op === "change") this.#change(key, update.value);
       else assert(this.#objects.delete(key), `removed what was never set: ${key}`);
       this.#checkReferences(update);
     }
+  }
+
+  /** What comes to a set was not in it, what leaves it was. */
+  #change(key: string, { add, remove }: IpSetChange): void {
+    const object = this.#objects.get(key);
+    assert(object?.kind === "ipSet", `changed what was never set: ${key}`);
+    const { members } = object.value;
+    assert(members.isDisjointFrom(add), `${key} was given members that it has`);
+    assert(members.isSupersetOf(remove), `${key} was to lose members that it lacks`);
+    const value = { ...object.value, members: members.difference(remove).union(add) };
+    this.#objects.set(key, { ...object, value });
   }
 
   /** One line an object, and one line a member, rule or tier, sorted: the same for equal states. */
@@ -36,6 +49,7 @@ export class DataplaneModel {
   }
 
   #checkReferences(update: DataplaneUpdate): void {
+    if (update.op === "change") return;
     const check = update.op === "set" ? [update] : [...this.#objects.values()];
     for (const object of check) {
       for (const reference of referencesOf(object)) {
@@ -53,6 +67,7 @@ function referencesOf(update: DataplaneUpdate & { readonly op: "set" }): string[
         [rule.source, rule.destination].flatMap((entity) =>
           [
             ...entity.ipSets,
+            ...entity.ipPortSets,
             ...entity.notIpSets,
             ...entity.namedPortSets,
             ...entity.notNamedPortSets,

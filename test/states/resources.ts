@@ -2,6 +2,8 @@ import { calicoApiVersion } from "../../src/api/meta.ts";
 import type { AnyResource } from "../../src/api/resource-of-kind.ts";
 import type { IPPool, IPPoolSpec } from "../../src/api/resources/ip-pool.ts";
 import type { IPAMBlock } from "../../src/api/resources/ipam.ts";
+import { type EndpointSlice, serviceNameLabel } from "../../src/api/resources/kubernetes.ts";
+import type { GlobalNetworkSet, NetworkSet } from "../../src/api/resources/network-set.ts";
 import type { Node, NodeSpec } from "../../src/api/resources/node.ts";
 import type {
   GlobalNetworkPolicy,
@@ -79,6 +81,36 @@ export function policy(name: string, spec: NetworkPolicySpec, namespace = "prod"
 
 export function globalPolicy(name: string, spec: GlobalNetworkPolicySpec): GlobalNetworkPolicy {
   return resource<GlobalNetworkPolicy>("GlobalNetworkPolicy", name, { spec });
+}
+
+/** A set of a namespace, or a global one. */
+export function networkSet(
+  name: string,
+  nets: readonly string[],
+  { namespace, labels }: { readonly namespace?: string; readonly labels: object },
+): NetworkSet | GlobalNetworkSet {
+  return namespace === undefined
+    ? resource<GlobalNetworkSet>("GlobalNetworkSet", name, { labels, spec: { nets } })
+    : resource<NetworkSet>("NetworkSet", name, { namespace, labels, spec: { nets } });
+}
+
+/** Endpoints of service "<namespace>/<service>", all with the same ports. */
+export function endpointSlice(
+  name: string,
+  service: string,
+  content: Pick<EndpointSlice, "ports"> & { readonly addresses: readonly string[] },
+): EndpointSlice {
+  const { addresses, ports = [] } = content;
+  const [namespace = "", of = ""] = service.split("/");
+  return {
+    apiVersion: "discovery.k8s.io/v1",
+    kind: "EndpointSlice",
+    metadata: { name, namespace, labels: { [serviceNameLabel]: of } },
+    spec: {},
+    addressType: "IPv4",
+    endpoints: addresses.map((address) => ({ addresses: [address] })),
+    ports,
+  };
 }
 
 export function tier(name: string, spec: TierSpec): Tier {

@@ -1,5 +1,17 @@
 import type { AnyResource } from "../../src/api/resource-of-kind.ts";
-import { block, globalPolicy, me, node, pod, policy, pool, profile, tier } from "./resources.ts";
+import {
+  block,
+  endpointSlice,
+  globalPolicy,
+  me,
+  networkSet,
+  node,
+  pod,
+  policy,
+  pool,
+  profile,
+  tier,
+} from "./resources.ts";
 
 /** What the datastore holds. The dataplane that must follow is golden/<name>.txt. */
 export interface State {
@@ -149,12 +161,65 @@ export const states: readonly State[] = [
     resources: [
       pod("web1", { ip: "10.0.0.1/32", labels: web }),
       profile("kns.prod"),
-      policy("of-services", {
-        selector: "all()",
+      globalPolicy("of-services", {
         types: ["Egress"],
         egress: [
           { action: "Allow", destination: { services: { name: "dns" } } },
           { action: "Deny", destination: { services: { name: "dns" } } },
+        ],
+      }),
+    ],
+  },
+  {
+    name: "network-sets",
+    resources: [
+      pod("web1", { ip: "10.0.0.1/32", labels: web }),
+      profile("kns.prod"),
+      networkSet("partners", ["203.0.113.7/24", "198.51.100.1", "2001:db8::/32"], {
+        labels: { role: "partner" },
+      }),
+      networkSet("everything", ["0.0.0.0/0", "::/0"], { labels: { role: "all" } }),
+      networkSet("local", ["192.0.2.0/25"], { namespace: "prod", labels: { role: "partner" } }),
+      networkSet("stranger", ["192.0.2.128/25"], { namespace: "dev", labels: { role: "partner" } }),
+      policy("own-namespace", {
+        selector: "all()",
+        types: ["Ingress"],
+        ingress: [
+          { action: "Allow", source: { selector: "role == 'partner'" } },
+          { action: "Deny", source: { selector: "role == 'all'", namespaceSelector: "global()" } },
+          { action: "Allow", source: { namespaceSelector: "env == 'production'" } },
+        ],
+      }),
+      globalPolicy("all-namespaces", {
+        types: ["Egress"],
+        egress: [{ action: "Deny", destination: { selector: "role == 'partner'" } }],
+      }),
+    ],
+  },
+  {
+    name: "services",
+    resources: [
+      pod("web1", { ip: "10.0.0.1/32", labels: web }),
+      profile("kns.prod"),
+      endpointSlice("dns-1", "kube-system/dns", {
+        addresses: ["10.0.0.9", "not-an-address.example"],
+        ports: [{ port: 53 }, { protocol: "UDP", port: 53 }, { protocol: "TCP" }],
+      }),
+      endpointSlice("dns-2", "kube-system/dns", {
+        addresses: ["fd00::9", "10.0.0.9"],
+        ports: [{ protocol: "UDP", port: 53 }],
+      }),
+      endpointSlice("other", "prod/dns", { addresses: ["10.0.0.10"], ports: [{ port: 5353 }] }),
+      policy("of-services", {
+        selector: "all()",
+        types: ["Ingress", "Egress"],
+        ingress: [{ action: "Allow", source: { services: { name: "dns" } } }],
+        egress: [
+          {
+            action: "Allow",
+            destination: { services: { name: "dns", namespace: "kube-system" } },
+          },
+          { action: "Allow", destination: { services: { name: "absent" } } },
         ],
       }),
     ],

@@ -1,6 +1,7 @@
 import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { isMainThread } from "node:worker_threads";
+import type { Work } from "./profile-text.ts";
 
 /**
  * Loaded into tortie before its own program (`node --import`), so that the product has no part that
@@ -20,6 +21,7 @@ export interface ProbeAnswer {
 }
 
 const resolutionMs = 1;
+const nothing: Work = { workMs: 0, fromUs: 0, toUs: 0 };
 
 if (isMainThread) await start(process.env["TORTIE_BENCH_PROBE"] ?? "");
 
@@ -31,16 +33,18 @@ async function start(file: string): Promise<void> {
       : (await import("./profiler.ts")).startProfiler(profileFolder);
   const delay = monitorEventLoopDelay({ resolution: resolutionMs });
   delay.enable();
-  let longestWorkMs = 0;
-  let before = threadTimeMs();
+  let longest = nothing;
+  let before = tick();
   setInterval(() => {
-    const now = threadTimeMs();
-    longestWorkMs = Math.max(longestWorkMs, now - before);
+    const now = tick();
+    const workMs = now.workMs - before.workMs;
+    if (workMs > longest.workMs) longest = { workMs, fromUs: before.atUs, toUs: now.atUs };
     before = now;
   }, resolutionMs).unref();
   const answer = () => {
     // The histogram holds the time between ticks of its timer, so an idle loop shows the resolution.
     const longestBlockMs = Math.max(0, delay.max / 1e6 - resolutionMs);
+    const { workMs: longestWorkMs } = longest;
     const text = JSON.stringify({ longestBlockMs, longestWorkMs } satisfies ProbeAnswer);
     writeFileSync(`${file}.new`, text);
     renameSync(`${file}.new`, file);
@@ -48,15 +52,15 @@ async function start(file: string): Promise<void> {
   process.on("SIGUSR2", () => {
     const { phase, row } = JSON.parse(readFileSync(`${file}.ask`, "utf8")) as ProbeAsk;
     if (phase === "begin") profiler?.begin();
-    else profiler?.end(row);
+    else profiler?.end(row, longest);
     answer();
     delay.reset();
-    longestWorkMs = 0;
-    before = threadTimeMs();
+    longest = nothing;
+    before = tick();
   });
 }
 
-function threadTimeMs(): number {
+function tick(): { readonly workMs: number; readonly atUs: number } {
   const { user, system } = process.threadCpuUsage();
-  return (user + system) / 1000;
+  return { workMs: (user + system) / 1000, atUs: Number(process.hrtime.bigint() / 1000n) };
 }

@@ -1,5 +1,7 @@
 /** The parts of a V8 CPU profile that are read here. */
 export interface CpuProfile {
+  /** Microseconds of the clock of process.hrtime. */
+  readonly startTime: number;
   readonly nodes: readonly ProfileNode[];
   /** Node of each sample, and the microseconds before it. */
   readonly samples: readonly number[];
@@ -22,17 +24,38 @@ export interface GcPause {
   readonly ms: number;
 }
 
+/** A span of time, in microseconds of process.hrtime, and the processor time that was used in it. */
+export interface Work {
+  readonly workMs: number;
+  readonly fromUs: number;
+  readonly toUs: number;
+}
+
 const shownFunctions = 25;
+const everything = { fromUs: Number.NEGATIVE_INFINITY, toUs: Number.POSITIVE_INFINITY };
 /** What the probe itself takes is not of the row. */
 const probeFolder = "bench/bgp/probe/";
 
-/** Functions by their own time, then by the time with all that they called. */
+/** Functions by their own time, then by the time with all that they called; of the longest work too. */
 export function profileText(
   title: string,
-  profile: CpuProfile,
-  pauses: readonly GcPause[],
+  {
+    profile,
+    pauses,
+    longest,
+  }: {
+    readonly profile: CpuProfile;
+    readonly pauses: readonly GcPause[];
+    readonly longest: Work;
+  },
 ): string {
-  const { own, total, allMs } = timesOf(profile);
+  const whole = timesOf(profile);
+  const head = `${title}: ${whole.allMs.toFixed(0)} ms\n${gcText(pauses)}`;
+  const work = `longest work between two timers: ${longest.workMs.toFixed(1)} ms of processor time`;
+  return `${head}\n${timesText(whole)}\n${work}\n${timesText(timesOf(profile, longest))}`;
+}
+
+function timesText({ own, total, allMs }: Times): string {
   const section = (name: string, times: ReadonlyMap<string, number>) => {
     const lines = [...times]
       .sort(([, a], [, b]) => b - a)
@@ -40,8 +63,7 @@ export function profileText(
       .map(([frame, ms]) => `${ms.toFixed(1).padStart(9)} ms ${percent(ms, allMs)} ${frame}`);
     return `${name}\n${lines.join("\n")}\n`;
   };
-  const head = `${title}: ${allMs.toFixed(0)} ms\n${gcText(pauses)}`;
-  return `${head}\n${section("self", own)}\n${section("total", total)}`;
+  return `${section("self", own)}\n${section("total", total)}`;
 }
 
 function gcText(pauses: readonly GcPause[]): string {
@@ -58,19 +80,27 @@ function percent(part: number, whole: number): string {
   return `${((100 * part) / Math.max(whole, 1e-9)).toFixed(1).padStart(5)} %`;
 }
 
-function timesOf({ nodes, samples, timeDeltas }: CpuProfile): {
+interface Times {
   readonly own: ReadonlyMap<string, number>;
   readonly total: ReadonlyMap<string, number>;
   readonly allMs: number;
-} {
+}
+
+function timesOf(
+  { startTime, nodes, samples, timeDeltas }: CpuProfile,
+  { fromUs, toUs }: Pick<Work, "fromUs" | "toUs"> = everything,
+): Times {
   const byId = new Map(nodes.map((node) => [node.id, node]));
   const parents = new Map(nodes.flatMap(({ id, children = [] }) => children.map((c) => [c, id])));
   const ofProbe = idsBelow(nodes, probeFolder);
   const ownById = new Map<number, number>();
   let allMs = 0;
+  let atUs = startTime;
   for (const [i, id] of samples.entries()) {
-    if (ofProbe.has(id)) continue;
-    const ms = (timeDeltas[i] ?? 0) / 1000;
+    const deltaUs = timeDeltas[i] ?? 0;
+    atUs += deltaUs;
+    if (ofProbe.has(id) || atUs < fromUs || atUs > toUs) continue;
+    const ms = deltaUs / 1000;
     allMs += ms;
     ownById.set(id, (ownById.get(id) ?? 0) + ms);
   }

@@ -7,14 +7,14 @@ import {
   type PerformanceEntry,
   PerformanceObserver,
 } from "node:perf_hooks";
-import { type CpuProfile, type GcPause, profileText } from "./profile-text.ts";
+import { type CpuProfile, type GcPause, profileText, type Work } from "./profile-text.ts";
 
 const samplingMicroseconds = 200;
 
 /** CPU profiles of single rows: ROW.cpuprofile (for a browser's tools) and ROW.txt. */
 export interface RowProfiler {
   begin(): void;
-  end(row: string): void;
+  end(row: string, longest: Work): void;
 }
 
 const gcKinds: Readonly<Record<number, string>> = {
@@ -47,13 +47,13 @@ export function startProfiler(folder: string): RowProfiler {
       pauses = [];
       session.post("Profiler.start");
     },
-    end: (row) => {
+    end: (row, longest) => {
       collect(observer.takeRecords());
       session.post("Profiler.stop", (error, result) => {
         if (error !== null) throw error;
         const profile = result.profile as CpuProfile;
         writeFileSync(join(folder, `${row}.cpuprofile`), JSON.stringify(profile));
-        writeFileSync(join(folder, `${row}.txt`), profileText(row, profile, pauses));
+        writeFileSync(join(folder, `${row}.txt`), profileText(row, { profile, pauses, longest }));
       });
     },
   };

@@ -69,6 +69,13 @@ export interface EndpointSlice extends Resource<"EndpointSlice", object> {
     readonly conditions?: { readonly ready?: boolean };
     readonly nodeName?: string;
   }[];
+  readonly ports?: readonly {
+    readonly name?: string;
+    /** Absent: TCP. */
+    readonly protocol?: "TCP" | "UDP" | "SCTP";
+    /** Absent: not restricted. */
+    readonly port?: number;
+  }[];
 }
 
 /** Label of an EndpointSlice: the Service that it is of. */

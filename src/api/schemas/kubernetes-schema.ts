@@ -135,7 +135,9 @@ export const endpointSliceFields: Fields = {
   endpoints: array(
     open({ addresses: array(text()), conditions: open({ ready: boolean }), nodeName: text() }),
   ),
-  ports: anything,
+  ports: array(
+    open({ name: text(), protocol: oneOf("TCP", "UDP", "SCTP"), port: integer(0, 65535) }),
+  ),
 };
 
 /** An object of which only these fields are looked at. */

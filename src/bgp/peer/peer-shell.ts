@@ -5,9 +5,10 @@ import type { FsmState } from "../fsm/fsm.ts";
 import { familyOf } from "../wire/family.ts";
 import type { OpenMessage, RouteRefreshMessage, UpdateMessage } from "../wire/message.ts";
 import { cease, encodeNotification, errorCode } from "../wire/notification.ts";
-import { MessageCounter } from "./message-counter.ts";
 import type { Negotiated, PeerConfig, PeerEvent, PeerStatus } from "./peer.ts";
-import { Session, type SessionConfig, type SessionDeps } from "./session.ts";
+import { PeerRecord } from "./peer-record.ts";
+import { Session } from "./session.ts";
+import type { SessionConfig, SessionDeps } from "./session-handlers.ts";
 import type { Connection, IncomingConnection } from "./transport.ts";
 
 export interface PeerShellDeps extends Omit<SessionDeps, "handlers" | "received" | "sent"> {
@@ -33,6 +34,11 @@ const order: readonly FsmState[] = [
   "Established",
 ];
 
+const malformedTexts = {
+  treatedAsWithdraw: "Malformed UPDATE treated as withdraw",
+  attributeDiscard: "Malformed attribute discarded",
+};
+
 /**
  * One configured peer. It has a session that connects again and again, and for a while a second one:
  * for a connection that the peer opens while ours is on its way, until the collision is decided (RFC
@@ -42,22 +48,11 @@ export class PeerShell {
   readonly config: PeerConfig;
   readonly #sessionConfig: SessionConfig;
   readonly #deps: PeerShellDeps;
-  readonly #received = new MessageCounter();
-  readonly #sent = new MessageCounter();
+  readonly #record: PeerRecord;
   #main: Session;
   #second: Session | undefined;
   #cancelDecision: () => void = () => undefined;
-  #state: FsmState = "Idle";
-  #since: Date;
-  #negotiated: Negotiated | undefined;
-  #establishedMs = 0;
-  #establishedCount = 0;
-  /** Why it is not Established, as far as an attempt has told. */
-  #lastFailure: string | undefined;
-  #lastError: string | undefined;
   #hasWarned = false;
-  #treatedAsWithdraw = 0;
-  #attributeDiscard = 0;
   #isStarted = false;
   #held: string | undefined;
 
@@ -65,14 +60,14 @@ export class PeerShell {
     this.config = config.peer;
     this.#sessionConfig = config;
     this.#deps = deps;
-    this.#since = deps.clock.date();
+    this.#record = new PeerRecord(deps.clock);
     this.#main = this.#newSession();
     const { shutdown } = config.peer;
     if (shutdown !== undefined) this.#held = shutdownText(shutdown.message);
   }
 
   get isEstablished(): boolean {
-    return this.#state === "Established";
+    return this.#record.isEstablished;
   }
 
   get isConnected(): boolean {
@@ -95,7 +90,7 @@ export class PeerShell {
     }
     this.#deps.log.warn({ reason }, "Peer kept down");
     this.stop({ ceaseSubcode: cease.outOfResources });
-    this.#failed(reason);
+    this.#record.failed(reason);
     this.#noteState();
   }
 
@@ -120,22 +115,11 @@ export class PeerShell {
 
   status(): PeerStatus {
     const { name, address } = this.config;
+    const reason = this.#held ?? this.#record.lastFailure ?? this.#main.reason;
     return {
       name,
       address,
-      state: this.#state,
-      since: this.#since.toISOString(),
-      reason: this.#reason(),
-      ...(this.#lastError !== undefined && { lastError: this.#lastError }),
-      ...(this.#negotiated !== undefined && { negotiated: this.#negotiated }),
-      counters: {
-        received: this.#received.counts,
-        sent: this.#sent.counts,
-        established: this.#establishedCount,
-        queuedBytes: this.#main.queuedBytes,
-        treatedAsWithdraw: this.#treatedAsWithdraw,
-        attributeDiscard: this.#attributeDiscard,
-      },
+      ...this.#record.status({ reason, queuedBytes: this.#main.queuedBytes }),
     };
   }
 
@@ -149,7 +133,7 @@ export class PeerShell {
     }
     if (this.#main.admitsPeer) this.#main.start({ passive: true });
     if (this.#main.state === "Idle") {
-      this.#deps.log.debug({ reason: this.#lastFailure }, "Connection refused while idle");
+      this.#deps.log.debug({ reason: this.#record.lastFailure }, "Connection refused while idle");
       this.#deps.closing(rejectConnection(connection));
       return;
     }
@@ -165,18 +149,13 @@ export class PeerShell {
     this.#second.adopt(connection);
   }
 
-  #reason(): string {
-    if (this.isEstablished) return "Established";
-    return this.#held ?? this.#lastFailure ?? this.#main.reason;
-  }
-
   /** Why a connection is closed without a word. */
   #refusal(connection: IncomingConnection): string | undefined {
     const { ttlSecurityHops, shutdown } = this.config;
     if (this.#held !== undefined && shutdown === undefined) return this.#held;
     if (ttlSecurityHops === undefined || connection.limitHops(ttlSecurityHops)) return undefined;
     const reason = `The peer is more than ${ttlSecurityHops} hops away`;
-    if (!this.isEstablished) this.#failed(reason);
+    if (!this.isEstablished) this.#record.failed(reason);
     return reason;
   }
 
@@ -188,7 +167,7 @@ export class PeerShell {
   }
 
   #isYoung(): boolean {
-    return this.#deps.clock.now() - this.#establishedMs < collisionWindowMs;
+    return this.#record.establishedForMs < collisionWindowMs;
   }
 
   #newSession(failures = 0): Session {
@@ -196,8 +175,8 @@ export class PeerShell {
     const { onEvent, closing } = this.#deps;
     const deps = {
       ...this.#deps,
-      received: this.#received,
-      sent: this.#sent,
+      received: this.#record.received,
+      sent: this.#record.sent,
       handlers: {
         transition: (session: Session, from: FsmState) => this.#transition(session, from),
         opened: (session: Session, open: OpenMessage) => this.#opened(session, open),
@@ -208,8 +187,7 @@ export class PeerShell {
         update: (_: Session, update: UpdateMessage) => this.#update(update),
         refresh: (_: Session, refresh: RouteRefreshMessage) => this.#refresh(refresh),
         down: (_: Session, reason: string, graceful: boolean) => {
-          this.#negotiated = undefined;
-          this.#failed(reason);
+          this.#record.down(reason);
           this.#noteState();
           onEvent({ kind: "down", name, reason, graceful });
         },
@@ -229,38 +207,32 @@ export class PeerShell {
       this.#keepOnly(session);
     }
     this.#hasWarned = false;
-    this.#establishedMs = this.#deps.clock.now();
-    this.#establishedCount++;
-    this.#negotiated = negotiated;
+    this.#record.established(negotiated);
     this.#noteState();
     this.#deps.onEvent({ kind: "established", name: this.config.name, negotiated });
   }
 
   #update(update: UpdateMessage): void {
     const { treatedAsWithdraw, discarded } = update;
-    if (treatedAsWithdraw !== undefined) {
-      this.#treatedAsWithdraw++;
-      this.#malformed("Malformed UPDATE treated as withdraw", treatedAsWithdraw);
-    } else if (discarded !== undefined) {
-      this.#attributeDiscard++;
-      this.#malformed("Malformed attribute discarded", discarded);
-    }
+    if (treatedAsWithdraw !== undefined) this.#malformed("treatedAsWithdraw", treatedAsWithdraw);
+    else if (discarded !== undefined) this.#malformed("attributeDiscard", discarded);
     this.#deps.onEvent({ kind: "update", name: this.config.name, update });
   }
 
   /** Warns once a session: a peer must not be able to fill our log. */
-  #malformed(what: string, reason: string): void {
+  #malformed(handling: keyof typeof malformedTexts, reason: string): void {
     const level = this.#hasWarned ? "debug" : "warn";
     this.#hasWarned = true;
+    const what = malformedTexts[handling];
     this.#deps.log[level]({ reason }, what);
-    this.#lastError = `${what}: ${reason}`;
+    this.#record.malformed(handling, `${what}: ${reason}`);
   }
 
   /** A family that was not negotiated, and a subtype that is not known, are ignored (RFC 7313 section 4). */
   #refresh({ afi, safi, subtype }: RouteRefreshMessage): void {
     const { name } = this.config;
     const family = familyOf(afi, safi);
-    if (family === undefined || !this.#negotiated?.families.includes(family)) return;
+    if (family === undefined || !this.#record.negotiated?.families.includes(family)) return;
     const { onEvent } = this.#deps;
     if (subtype === 0) onEvent({ kind: "refreshRequested", name, family });
     else if (subtype === 1) onEvent({ kind: "refreshMarker", name, family, marker: "begin" });
@@ -273,18 +245,13 @@ export class PeerShell {
     this.#deps.log[level]({ from, to, reason: session.reason }, "Session state changed");
     const isSecond = session === this.#second;
     const hasFailed = to === "Idle" || (to === "Active" && from !== "Idle" && session.isFree);
-    if (hasFailed || (to === "Connect" && from === "Connect")) this.#failed(session.reason);
+    if (hasFailed || (to === "Connect" && from === "Connect")) this.#record.failed(session.reason);
     const left = hasFailed ? this.#otherThan(session) : undefined;
     if (hasFailed && isSecond) this.#dropSecond();
     else if (left !== undefined) this.#keepOnly(left);
     this.#noteState();
     left?.resume();
     if (hasFailed && from !== "Established" && !this.isConnected) this.#deps.idle();
-  }
-
-  #failed(reason: string): void {
-    this.#lastFailure = reason;
-    this.#lastError = reason;
   }
 
   /** The peer's OPEN on one of two connections may decide between them. */
@@ -356,10 +323,7 @@ export class PeerShell {
   #noteState(): void {
     const states = [this.#main, this.#second].map((session) => session?.state ?? "Idle");
     const state = order[Math.max(...states.map((each) => order.indexOf(each)))] ?? "Idle";
-    if (state === this.#state) return;
-    this.#state = state;
-    this.#since = this.#deps.clock.date();
-    if (state === "Established") this.#lastFailure = undefined;
+    this.#record.enter(state);
   }
 }
 

@@ -1,10 +1,12 @@
 import type { Clock } from "../../lib/clock.ts";
+import { inOwnRound } from "../../lib/rounds.ts";
+import { TimeSlice } from "../../lib/time-slice.ts";
 
 /**
  * How long reading may go on before timers and writes have their turn. A socket with much to read
  * would else be read 32 times in a row by libuv: 2 MiB of UPDATEs are 100 ms and more.
  */
-const turnMs = 10;
+const turnMs = 8;
 
 /** A connection that waits for the next turn. */
 export interface WaitingReader {
@@ -18,8 +20,7 @@ export interface WaitingReader {
  */
 export class ReadTurns {
   readonly #clock: Clock;
-  #untilMs = 0;
-  #hasTurn = false;
+  #turn: TimeSlice | undefined;
   #waiting: WaitingReader[] = [];
 
   constructor(clock: Clock) {
@@ -28,9 +29,10 @@ export class ReadTurns {
 
   /** The time is up: who reads must wait(). */
   get isOver(): boolean {
-    if (this.#hasTurn) return this.#clock.now() >= this.#untilMs;
-    this.#begin();
-    setImmediate(() => this.#next());
+    if (this.#turn !== undefined) return this.#turn.isOver;
+    this.#turn = this.#begin();
+    // It ends where this round of the event loop does: what waits is for the next round.
+    setImmediate(() => this.#endRound());
     return false;
   }
 
@@ -38,20 +40,24 @@ export class ReadTurns {
     this.#waiting.push(reader);
   }
 
-  #begin(): void {
-    this.#hasTurn = true;
-    this.#untilMs = this.#clock.now() + turnMs;
+  #begin(): TimeSlice {
+    return new TimeSlice(() => this.#clock.now(), turnMs);
+  }
+
+  #endRound(): void {
+    if (this.#waiting.length > 0) inOwnRound(() => this.#next());
+    else this.#turn = undefined;
   }
 
   /** Timers have run since the turn before, and all sockets have been polled. */
   #next(): void {
     const readers = this.#waiting;
     this.#waiting = [];
-    this.#begin();
+    const turn = this.#begin();
+    this.#turn = turn;
     let served = 0;
-    while (served < readers.length && !this.isOver) readers[served++]?.readOn();
+    while (served < readers.length && !turn.isOver) readers[served++]?.readOn();
     this.#waiting = [...readers.slice(served), ...this.#waiting];
-    this.#hasTurn = this.#waiting.length > 0;
-    if (this.#hasTurn) setImmediate(() => this.#next());
+    this.#endRound();
   }
 }

@@ -1,16 +1,13 @@
-import type { Clock } from "../../lib/clock.ts";
 import { errorMessage } from "../../lib/errors.ts";
-import { ipFamily } from "../../lib/ip-addr.ts";
 import type { CeaseReason, FsmEffect, FsmEvent, FsmTimer } from "../fsm/events.ts";
 import { type Fsm, type FsmState, initialFsm } from "../fsm/fsm.ts";
 import { checkOpen } from "../fsm/open-check.ts";
 import { step } from "../fsm/step.ts";
-import { sendHoldSeconds } from "../fsm/timers.ts";
 import type { DecodeContext } from "../wire/context.ts";
 import { decodeMessage } from "../wire/decode.ts";
 import { type Frame, FrameSplitter, wholeMessage } from "../wire/frame.ts";
 import { messageType } from "../wire/header.ts";
-import type { Message, OpenMessage, RouteRefreshMessage, UpdateMessage } from "../wire/message.ts";
+import type { Message, OpenMessage, UpdateMessage } from "../wire/message.ts";
 import {
   cease,
   encodeNotification,
@@ -20,48 +17,12 @@ import {
 import { encodeOpen, openSubcode } from "../wire/open.ts";
 import { readPlainUpdate } from "../wire/plain-update.ts";
 import { encodeKeepalive } from "../wire/route-refresh.ts";
-import { DeadlineTimer } from "./deadline-timer.ts";
-import type { MessageCounter } from "./message-counter.ts";
-import type { TapPoint, TappedMessages } from "./message-tap.ts";
-import { negotiate, withoutCapabilities } from "./negotiate.ts";
-import type { Negotiated, PeerConfig } from "./peer.ts";
-import type { Connection, Transport } from "./transport.ts";
-
-export interface SessionConfig {
-  readonly peer: PeerConfig;
-  /** Made anew for every connection: the restarting bit changes. */
-  readonly localOpen: () => OpenMessage;
-  /** Queue over which `send` gives false, in octets. */
-  readonly highWaterBytes: number;
-}
-
-/** What a session tells its peer shell. */
-export interface SessionHandlers {
-  /** After the effects of the transition: to another state, or to the same one for a new reason. */
-  readonly transition: (session: Session, from: FsmState) => void;
-  /** A valid OPEN has come, and is not answered yet. "wait": resume() or collisionLost() follows. */
-  readonly opened: (session: Session, open: OpenMessage) => "answer" | "wait" | "close";
-  /** The peer has sent its KEEPALIVE on a connection whose OPEN waits. */
-  readonly confirmed: (session: Session) => void;
-  readonly established: (session: Session, negotiated: Negotiated) => void;
-  readonly update: (session: Session, update: UpdateMessage) => void;
-  readonly refresh: (session: Session, refresh: RouteRefreshMessage) => void;
-  readonly down: (session: Session, reason: string, graceful: boolean) => void;
-  readonly drained: (session: Session) => void;
-  /** A connection ends; the promise settles when it has. */
-  readonly closing: (closed: Promise<void>) => void;
-}
-
-export interface SessionDeps {
-  readonly clock: Clock;
-  readonly transport: Transport;
-  /** 0 to 1, for the jitter of timers (RFC 4271 section 10). */
-  readonly random: () => number;
-  readonly received: MessageCounter;
-  readonly sent: MessageCounter;
-  readonly tapPoint?: TapPoint | undefined;
-  readonly handlers: SessionHandlers;
-}
+import { agree, decodeContextOf } from "./agreement.ts";
+import type { TappedMessages } from "./message-tap.ts";
+import { withoutCapabilities } from "./negotiate.ts";
+import type { SessionConfig, SessionDeps } from "./session-handlers.ts";
+import { SessionTimers } from "./session-timers.ts";
+import type { Connection } from "./transport.ts";
 
 /** A queue of this many high-water marks ends the session: the speaker does not listen. */
 const queueLimitFactor = 16;
@@ -73,7 +34,7 @@ const beforeOpen: DecodeContext = { fourOctetAs: false, external: false, familie
 export class Session {
   readonly #config: SessionConfig;
   readonly #deps: SessionDeps;
-  readonly #timers: Readonly<Record<FsmTimer, DeadlineTimer>>;
+  readonly #timers: SessionTimers;
   readonly #events: FsmEvent[] = [];
   /** From the OPEN on that waits for the end of a collision. */
   #waiting: FsmEvent[] = [];
@@ -96,15 +57,12 @@ export class Session {
     this.#config = config;
     this.#deps = deps;
     this.#fsm = { ...initialFsm, failures };
-    const timer = (name: FsmTimer) => new DeadlineTimer(deps.clock, () => this.#expired(name));
-    this.#timers = {
-      connectRetry: timer("connectRetry"),
-      hold: timer("hold"),
-      keepalive: timer("keepalive"),
-      delayOpen: timer("delayOpen"),
-      idleHold: timer("idleHold"),
-      sendHold: timer("sendHold"),
-    };
+    this.#timers = new SessionTimers({
+      clock: deps.clock,
+      random: deps.random,
+      idleHoldSeconds: config.peer.idleHoldSeconds,
+      expired: (timer) => this.#expired(timer),
+    });
   }
 
   get state(): FsmState {
@@ -236,7 +194,7 @@ export class Session {
   }
 
   #release(): void {
-    for (const timer of Object.values(this.#timers)) timer.stop();
+    this.#timers.stopAll();
     this.#close();
   }
 
@@ -264,15 +222,13 @@ export class Session {
         this.#close();
         break;
       case "startTimer":
-        this.#timers[effect.timer].start(this.#jittered(effect.timer, effect.seconds));
+        this.#timers.start(effect.timer, effect.seconds);
         break;
       case "stopTimer":
-        this.#timers[effect.timer].stop();
+        this.#timers.stop(effect.timer);
         break;
       case "stopTimers":
-        for (const [name, timer] of Object.entries(this.#timers)) {
-          if (name !== "idleHold") timer.stop();
-        }
+        this.#timers.stopAllButIdleHold();
         break;
       case "established":
         this.#established(effect.open);
@@ -370,7 +326,7 @@ export class Session {
   /** What the FSM says of an UPDATE in Established (fsm/connected.ts), without its events and effects. */
   #deliver(update: UpdateMessage): void {
     const { holdSeconds } = this.#fsm;
-    if (holdSeconds > 0 && !this.#hasHeard) this.#timers.hold.start(holdSeconds * 1000);
+    if (holdSeconds > 0 && !this.#hasHeard) this.#timers.start("hold", holdSeconds);
     this.#hasHeard = true;
     this.#isStepping = true;
     try {
@@ -382,33 +338,15 @@ export class Session {
     }
   }
 
-  #established(open: OpenMessage): void {
+  #established(remote: OpenMessage): void {
     const connection = this.#connection;
     const local = this.#localOpen;
     if (connection === undefined || local === undefined) return;
-    const { peer } = this.#config;
     const { holdSeconds, keepaliveSeconds } = this.#fsm;
-    const { localAddress, remoteAddress: peerAddress } = connection;
-    const session = { holdSeconds, keepaliveSeconds, localAddress, peerAddress };
-    const { localPort, remotePort } = connection;
-    const hasPorts = localPort !== undefined && remotePort !== undefined;
-    const negotiated = {
-      ...negotiate({ local, remote: open }, session),
-      offeredHoldSeconds: { local: local.holdSeconds, remote: open.holdSeconds },
-      ...(hasPorts && { ports: { local: localPort, remote: remotePort } }),
-    };
-    this.#context = {
-      fourOctetAs: negotiated.fourOctetAs,
-      families: negotiated.families,
-      external: peer.remoteAs !== peer.localAs,
-      addPath: negotiated.addPath?.receive ?? [],
-      extendedNextHop: negotiated.extendedNextHop === true,
-    };
+    const negotiated = agree({ local, remote }, { holdSeconds, keepaliveSeconds }, connection);
+    this.#context = decodeContextOf(negotiated, this.#config.peer);
     if (negotiated.extendedMessages === true) this.#splitter.allowExtended();
-    this.#deps.handlers.established(this, {
-      ...negotiated,
-      ...otherAddress(negotiated, connection),
-    });
+    this.#deps.handlers.established(this, negotiated);
   }
 
   #sendOwn(message: "open" | "keepalive"): void {
@@ -435,15 +373,12 @@ export class Session {
     tap({ direction, peer: this.#config.peer, connection, bytes });
   }
 
-  /** SendHoldTimer (RFC 9687): runs while bytes wait, anew whenever TCP has taken some. */
   #watchQueue(): void {
-    const seconds = sendHoldSeconds(this.#fsm.holdSeconds);
-    const { sendHold } = this.#timers;
-    if (seconds > 0 && !sendHold.isRunning && this.queuedBytes > 0) sendHold.start(seconds * 1000);
+    this.#timers.watchQueue(this.#fsm.holdSeconds, this.queuedBytes);
   }
 
   #progressed(): void {
-    this.#timers.sendHold.pause();
+    this.#timers.pauseSendHold();
     this.#watchQueue();
   }
 
@@ -457,7 +392,7 @@ export class Session {
     if (timer === "hold" && this.#connection !== undefined) {
       // This process may have been busy for the whole hold time, with the peer's messages waiting.
       this.#connection.afterPendingReads(() => {
-        if (this.#timers.hold.isExpired) this.#dispatch({ kind: "timerExpired", timer });
+        if (this.#timers.isHoldExpired) this.#dispatch({ kind: "timerExpired", timer });
       });
     } else {
       this.#dispatch({ kind: "timerExpired", timer });
@@ -470,24 +405,6 @@ export class Session {
     this.#waiting = [];
     if (connection !== undefined) this.#deps.handlers.closing(connection.close());
   }
-
-  #jittered(timer: FsmTimer, seconds: number): number {
-    const isExact = timer === "hold" || timer === "sendHold" || timer === "delayOpen";
-    const share = isExact ? 1 : 0.75 + this.#deps.random() / 4;
-    const { idleHoldSeconds = seconds } = this.#config.peer;
-    const wanted = timer === "idleHold" ? Math.min(seconds, idleHoldSeconds) : seconds;
-    return wanted * 1000 * share;
-  }
-}
-
-/** Only where it is needed: the interfaces of a node with many pods are many. */
-function otherAddress(
-  { families, localAddress }: Negotiated,
-  connection: Connection,
-): Pick<Negotiated, "otherLocalAddress"> {
-  if (families.every((family) => family === ipFamily(localAddress))) return {};
-  const { otherLocalAddress } = connection;
-  return otherLocalAddress === undefined ? {} : { otherLocalAddress };
 }
 
 function isParameterError({ code, subcode }: NotificationBody): boolean {

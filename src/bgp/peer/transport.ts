@@ -1,3 +1,4 @@
+import type { TcpTarget } from "../../kernel/tcp-socket.ts";
 import type { IpAddr } from "../../lib/ip-addr.ts";
 import type { Prefix } from "../../lib/prefix.ts";
 import type { Secret } from "../../lib/secret.ts";
@@ -50,19 +51,6 @@ export interface IncomingConnection extends Connection {
   refuse(): void;
 }
 
-export interface ConnectTarget {
-  readonly address: IpAddr;
-  readonly port: number;
-  /** Absent: the kernel chooses. */
-  readonly localAddress?: IpAddr;
-  /** Interface of a link-local `address`. */
-  readonly zone?: string;
-  /** TCP-MD5 key (RFC 2385). */
-  readonly password?: Secret;
-  /** GTSM (RFC 5082). */
-  readonly ttlSecurityHops?: number;
-}
-
 /** A socket that listens, from the moment on that there is one. */
 export interface Listener {
   readonly port: number;
@@ -77,7 +65,7 @@ export interface Listener {
 /** The door to TCP. Production passes tcp-transport.ts, unit tests one in memory. */
 export interface Transport {
   /** @throws {Error} when a password or hop limit cannot be set: never goes on without. */
-  connect(target: ConnectTarget): Connection;
+  connect(target: TcpTarget): Connection;
   /** Port 0: any free one. @throws {Error} when it cannot listen there. */
   listen(
     endpoint: { readonly address: IpAddr; readonly port: number },

@@ -1,4 +1,5 @@
 import type { IpFamily } from "../../lib/ip-addr.ts";
+import { type TimeSlice, unlimited } from "../../lib/time-slice.ts";
 import type { Backlog } from "./backlog.ts";
 import { type Block, type BlockSource, packBlock, viewsFor } from "./block.ts";
 import type { TableStream } from "./table-stream.ts";
@@ -7,6 +8,7 @@ import { WaitingSet } from "./waiting-set.ts";
 /** Octets for one peer in one go: what more there is comes in the next turn. */
 const goBytes = 1024 * 1024;
 const waitingSlice = 16_384;
+const nothingYet: Uint8Array[] = [];
 
 /** What a group gives its members to read. */
 export interface MemberSource {
@@ -81,8 +83,8 @@ export class GroupMember {
     if (this.#waiting === undefined) this.#position = Math.min(this.#position, stream.since);
   }
 
-  /** What it is sent next. */
-  go(isFilled: boolean): Uint8Array[] {
+  /** What it is sent next; nothing as long as the table that it reads is not listed. */
+  go(isFilled: boolean, slice: Pick<TimeSlice, "isOver">): Uint8Array[] {
     const views: Uint8Array[] = [];
     let left = goBytes;
     while (left > 0) {
@@ -92,22 +94,21 @@ export class GroupMember {
         left -= view.length;
         views.push(view);
       }
+      if (slice.isOver) break;
     }
     return views;
   }
 
-  /** Gives up its place in the row of blocks. */
-  fallBehind(family: IpFamily): void {
-    const { backlog, block } = this.#from;
+  /** Gives up its place in the row of blocks, block by block. */
+  fallBehind(family: IpFamily, slice: Pick<TimeSlice, "isOver">): void {
+    const { block } = this.#from;
     this.#waiting ??= new WaitingSet(family, block.prefixOf !== undefined);
-    for (; this.#position < backlog.end; this.#position++) {
-      for (const view of this.#viewsAt(this.#position)) this.#waiting.addMessages(view);
-    }
+    while (this.#noteNext(this.#waiting) && !slice.isOver);
   }
 
   /** A block was added to the row: one that is behind for good does not read it. */
   noteBlock(entries: Uint32Array): void {
-    if (this.#waiting === undefined) return;
+    if (this.#waiting === undefined || this.#position < this.#from.backlog.end - 1) return;
     const { table, prefixOf } = this.#from.block;
     for (const entry of entries) {
       this.#waiting.add(table.packed, prefixOf?.(entry) ?? entry, entry);
@@ -117,7 +118,7 @@ export class GroupMember {
 
   /** The prefixes of what it has not been sent, besides the table. It is of no use afterwards. */
   unsent(family: IpFamily): WaitingSet {
-    this.fallBehind(family);
+    this.fallBehind(family, unlimited);
     return this.#waiting ?? new WaitingSet(family, false);
   }
 
@@ -129,16 +130,27 @@ export class GroupMember {
 
   #next(isFilled: boolean): Uint8Array[] | undefined {
     if (this.#table !== undefined) {
-      const chunk = this.#table.stream.chunk(this.#table.next++);
+      const { stream } = this.#table;
+      if (stream.list()) return nothingYet;
+      const chunk = stream.chunk(this.#table.next++);
       if (chunk !== undefined) return viewsFor(chunk, this.peer);
       this.#table = undefined;
     }
-    if (this.#waiting !== undefined) return this.#fromWaiting();
+    if (this.#waiting !== undefined) {
+      return this.#noteNext(this.#waiting) ? nothingYet : this.#fromWaiting();
+    }
     if (this.#position < this.#from.backlog.end) return this.#viewsAt(this.#position++);
     if (this.#after.length === 0 || !isFilled) return undefined;
     const after = this.#after;
     this.#after = [];
     return after;
+  }
+
+  /** Notes the prefixes of the next block instead of sending it. False: there is none. */
+  #noteNext(waiting: WaitingSet): boolean {
+    if (this.#position >= this.#from.backlog.end) return false;
+    for (const view of this.#viewsAt(this.#position++)) waiting.addMessages(view);
+    return true;
   }
 
   #viewsAt(number: number): Uint8Array[] {

@@ -1,4 +1,5 @@
 import { invariant } from "../../lib/brand.ts";
+import { type TimeSlice, unlimited } from "../../lib/time-slice.ts";
 import type { EncodeOptions } from "../wire/context.ts";
 import { AdjRibOut, type OutRoute } from "./adj-rib-out.ts";
 import type { AttributeStore } from "./attribute-store.ts";
@@ -24,6 +25,8 @@ const goPeers = 500;
 /** Octets of blocks that are kept for slow peers, and of a table for those that come next. */
 const defaultBacklogBytes = 32 * 1024 * 1024;
 const keptTableLimit = 4 * 1024 * 1024;
+/** Entries of a table that one step of listing looks at: a ms or two. */
+const defaultListStep = 32_768;
 /** Octets of a prefix in a message. */
 const leastBytes = 4;
 
@@ -42,6 +45,7 @@ export class UpdateGroup {
   readonly #block: BlockSource;
   readonly #changes: GroupChanges;
   readonly #backlogBytes: number;
+  readonly #listStep: number;
   readonly #backlog = new Backlog();
   readonly #members = new Map<number, GroupMember>();
   /** The whole table for those that come, while blocks since its start are kept. */
@@ -50,6 +54,8 @@ export class UpdateGroup {
   #streamedFrom = 0;
   /** Whose turn it is, where one go was not enough for all. */
   #turn = 0;
+  /** The last `flush` had no time for some peers. */
+  isCut: boolean = false;
   /** False while the table is still being put in: nobody is told that it has heard all. */
   isFilled: boolean = true;
 
@@ -61,11 +67,14 @@ export class UpdateGroup {
       readonly prefixOf?: (entry: number) => number;
       /** Octets of blocks that are kept for slow peers. @default 32 MiB */
       readonly backlogBytes?: number;
+      /** Entries of a table that are listed in one step. @default 32,768 */
+      readonly listStep?: number;
     },
   ) {
     const { table, attributes, prefixOf } = ribs;
     this.#table = table;
     this.#backlogBytes = ribs.backlogBytes ?? defaultBacklogBytes;
+    this.#listStep = ribs.listStep ?? defaultListStep;
     this.#out = new AdjRibOut(attributes);
     this.#changes = new GroupChanges(this.#out);
     const writer = new StreamWriter(table.family, attributes, options);
@@ -101,23 +110,25 @@ export class UpdateGroup {
     this.#changes.set(entry, attributesId, source);
   }
 
-  /** What the peers are sent next, of all updates until now. */
-  flush(): PeerBytes[] {
+  /** What the peers are sent next, of all updates until now: at least one, as many as the slice allows. */
+  flush(slice: Pick<TimeSlice, "isOver"> = unlimited): PeerBytes[] {
     this.#takeChanges();
     const sends: PeerBytes[] = [];
     const members = [...this.#members.values()];
     let left = goBytes;
     let told = 0;
+    this.isCut = false;
     for (let i = 0; i < members.length; i++) {
-      if (left <= 0 || told === goPeers) {
+      if (left <= 0 || told === goPeers || (i > 0 && slice.isOver)) {
         this.#turn = (this.#turn + i) % members.length;
+        this.isCut = true;
         break;
       }
-      const length = this.#goOn(members[(this.#turn + i) % members.length], sends);
+      const length = this.#goOn(members[(this.#turn + i) % members.length], sends, slice);
       left -= length;
       if (length > 0) told++;
     }
-    this.#letGo();
+    this.#letGo(slice);
     return sends;
   }
 
@@ -164,15 +175,9 @@ export class UpdateGroup {
     this.#member(peer).isBlocked = true;
   }
 
-  /** The peer's queue is empty again: what it is sent next. */
-  drained(peer: number): PeerBytes[] {
-    const member = this.#member(peer);
-    member.isBlocked = false;
-    this.#takeChanges();
-    const sends: PeerBytes[] = [];
-    this.#goOn(member, sends);
-    this.#letGo();
-    return sends;
+  /** The peer's queue is empty again: it is told more with the next `flush`. */
+  drained(peer: number): void {
+    this.#member(peer).isBlocked = false;
   }
 
   /** Gives the group's references back when it has no member any more. */
@@ -201,10 +206,14 @@ export class UpdateGroup {
     return told;
   }
 
-  #goOn(member: GroupMember | undefined, sends: PeerBytes[]): number {
+  #goOn(
+    member: GroupMember | undefined,
+    sends: PeerBytes[],
+    slice: Pick<TimeSlice, "isOver">,
+  ): number {
     if (member?.hasWork(this.isFilled) !== true) return 0;
     let length = 0;
-    for (const bytes of member.go(this.isFilled)) {
+    for (const bytes of member.go(this.isFilled, slice)) {
       sends.push({ name: member.name, bytes });
       length += bytes.length;
     }
@@ -226,7 +235,7 @@ export class UpdateGroup {
   #currentTable(): TableStream {
     this.#forgetOldTable();
     if (this.#stream === undefined) {
-      this.#stream = new TableStream(this.#backlog.end, this.#block);
+      this.#stream = new TableStream(this.#backlog.end, this.#block, this.#listStep);
       this.#streamedFrom = this.#backlog.pushedBytes;
     }
     return this.#stream;
@@ -241,7 +250,7 @@ export class UpdateGroup {
   }
 
   /** Forgets what nobody needs any more, and who is too far behind. */
-  #letGo(): void {
+  #letGo(slice: Pick<TimeSlice, "isOver">): void {
     this.#forgetOldTable();
     const { bytes = 0 } = this.#stream ?? {};
     const members = [...this.#members.values()];
@@ -250,13 +259,21 @@ export class UpdateGroup {
     }
     if (this.#backlog.bytes > this.#backlogBytes) {
       this.#stream = undefined;
-      for (const member of members) {
-        if (member.isBlocked || member.readsTable) member.fallBehind(this.#table.family);
-      }
+      this.#leaveBehind(members, slice);
     }
     let first = this.#stream?.since ?? this.#backlog.end;
     for (const { position } of members) if (position < first) first = position;
     this.#backlog.trim(first);
+  }
+
+  /** In slices, unless the row grows faster than that. */
+  #leaveBehind(members: readonly GroupMember[], slice: Pick<TimeSlice, "isOver">): void {
+    const isUrgent = this.#backlog.bytes > this.#backlogBytes * 2;
+    for (const member of members) {
+      if (!member.isBlocked && !member.readsTable) continue;
+      member.fallBehind(this.#table.family, isUrgent ? unlimited : slice);
+      if (!isUrgent && slice.isOver) return;
+    }
   }
 
   #member(peer: number): GroupMember {

@@ -1,3 +1,4 @@
+import type { TimeSlice } from "../../lib/time-slice.ts";
 import type { ExportVerdict } from "../policy/export-policy.ts";
 import { localPeer } from "../rib/adj-rib-in.ts";
 import type { OutRoute } from "../rib/adj-rib-out.ts";
@@ -91,10 +92,14 @@ export class ExportGroup {
   }
 
   /** What the peers are sent next. A group that is new takes `limit` more prefixes. */
-  flush(limit: number, rules: ExportRules | undefined): PeerBytes[] {
+  flush(
+    limit: number,
+    rules: ExportRules | undefined,
+    slice: Pick<TimeSlice, "isOver">,
+  ): PeerBytes[] {
     if (!this.updates.isFilled) this.#fill(limit, rules);
     this.#policy.endBatch();
-    return this.updates.flush();
+    return this.updates.flush(slice);
   }
 
   explain(

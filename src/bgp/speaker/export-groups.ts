@@ -1,6 +1,7 @@
 import { invariant } from "../../lib/brand.ts";
 import { getOrCreate } from "../../lib/collections.ts";
 import { type IpAddr, type IpFamily, ipFamily } from "../../lib/ip-addr.ts";
+import type { TimeSlice } from "../../lib/time-slice.ts";
 import { advertisementsOf } from "../config/communities.ts";
 import type { SpeakerConfig } from "../config/speaker-config.ts";
 import type { Negotiated } from "../peer/peer.ts";
@@ -24,6 +25,9 @@ import { isExternal, type PeerState } from "./speaker-peers.ts";
 
 /** Subtypes of ROUTE-REFRESH (RFC 7313 section 3.2). */
 const refreshSubtype = { begin: 1, end: 2 } as const;
+
+/** Flushes in a row that only tell, where one was not enough for all peers. */
+const tellingFlushes = 4;
 
 /** Export policy as a configuration asks for it. */
 export function exportRules(config: SpeakerConfig, draining: boolean): ExportRules {
@@ -50,6 +54,8 @@ export class ExportGroups {
   readonly #groups = new Map<string, ExportGroup>();
   readonly #groupOf = new Map<number, string>();
   #rules: ExportRules | undefined;
+  /** Flushes in a row that had no time for some peers. */
+  #cutFlushes = 0;
 
   constructor(rib: FamilyRib, from: ExportSource) {
     this.#rib = rib;
@@ -64,6 +70,14 @@ export class ExportGroups {
     return false;
   }
 
+  /**
+   * Some peers have not had their turn yet: what is decided now would be one more block for everybody,
+   * where one greater block later is less work. Not for long: peers that read a whole table take a while.
+   */
+  get isBehind(): boolean {
+    return this.#cutFlushes > 0 && this.#cutFlushes <= tellingFlushes;
+  }
+
   /** Takes effect with the next `export` of each prefix. */
   setRules(rules: ExportRules): void {
     this.#rules = rules;
@@ -75,9 +89,13 @@ export class ExportGroups {
   }
 
   /** What all peers are sent next. Groups that are new take `limit` more prefixes. */
-  flush(limit: number): PeerBytes[] {
+  flush(limit: number, slice: Pick<TimeSlice, "isOver">): PeerBytes[] {
     const sends: PeerBytes[] = [];
-    for (const group of this.#groups.values()) sends.push(...group.flush(limit, this.#rules));
+    for (const group of this.#groups.values()) {
+      sends.push(...group.flush(limit, this.#rules, slice));
+    }
+    const isCut = [...this.#groups.values()].some(({ updates }) => updates.isCut);
+    this.#cutFlushes = isCut ? (this.#cutFlushes % (tellingFlushes + 1)) + 1 : 0;
     return sends;
   }
 
@@ -123,8 +141,8 @@ export class ExportGroups {
     this.#updatesOf(peer)?.block(peer);
   }
 
-  drained(peer: number): PeerBytes[] {
-    return this.#updatesOf(peer)?.drained(peer) ?? [];
+  drained(peer: number): void {
+    this.#updatesOf(peer)?.drained(peer);
   }
 
   /** The peer asked for all routes again: between BoRR and EoRR when it knows them (RFC 7313). */

@@ -21,6 +21,8 @@ export interface PeerSessionsDeps {
   readonly effects: EffectQueue;
   /** Decides what has changed, and tells it. */
   readonly flushSoon: () => void;
+  /** As `flushSoon`, in this turn of the event loop. */
+  readonly flushNext: () => void;
   /** A peer has told all that it has. */
   readonly onSettled: (name: string) => void;
   /** A session is there, and its peer says that it has restarted. */
@@ -225,8 +227,8 @@ export class PeerSessions {
   }
 
   #drained({ number }: PeerState): void {
-    for (const { groups } of this.#families()) this.#deps.effects.send(groups.drained(number));
-    this.#deps.flushSoon();
+    for (const { groups } of this.#families()) groups.drained(number);
+    this.#deps.flushNext();
   }
 
   #down(before: PeerState, graceful: boolean): void {

@@ -2,6 +2,7 @@ import type { KernelRoute } from "../../kernel/kernel.ts";
 import { assertNever } from "../../lib/brand.ts";
 import type { IpFamily } from "../../lib/ip-addr.ts";
 import type { Prefix } from "../../lib/prefix.ts";
+import { TimeSlice } from "../../lib/time-slice.ts";
 import type { SpeakerPeer } from "../config/session.ts";
 import type { SpeakerConfig } from "../config/speaker-config.ts";
 import { installs } from "../fib/desired-routes.ts";
@@ -22,8 +23,9 @@ import { type PeerState, SpeakerPeers } from "./speaker-peers.ts";
 
 /** Prefixes that one flush decides at most, or puts into a new group: some ms of work. */
 const flushSlice = 10_000;
-/** It ends sooner where deciding takes this long: after so many prefixes it is looked at. */
-const decideMs = 8;
+/** It ends sooner where deciding and telling take this long. */
+const flushMs = 8;
+/** Prefixes that are decided before it is looked at. */
 const decideStep = 500;
 
 /** The RIB of one family and what is exported of it. */
@@ -44,7 +46,7 @@ export class Speaker {
   readonly families: Readonly<Record<IpFamily, FamilyState>>;
   config: SpeakerConfig | undefined;
   #programs = true;
-  #flushAsked = false;
+  #flushAsked: "no" | "soon" | "next" = "no";
   readonly #now: () => number;
   readonly #effects = new EffectQueue();
   readonly #convergence = new Convergence(this.#effects);
@@ -67,6 +69,7 @@ export class Speaker {
       attributes: this.attributes,
       effects: this.#effects,
       flushSoon: () => this.#askFlush(),
+      flushNext: () => this.#askFlush("next"),
       onSettled: (name) => {
         this.#convergence.settled(name);
         this.#retirement.settled(name);
@@ -252,24 +255,32 @@ export class Speaker {
    * left is asked for at once.
    */
   #flush(event?: "configured"): void {
-    this.#flushAsked = false;
+    this.#flushAsked = "no";
     const routes = new Map<Prefix, KernelRoute | undefined>();
-    for (const state of this.#all()) this.#flushFamily(state, routes);
+    for (const state of this.#all()) {
+      const decides = event === "configured" || !state.groups.isBehind;
+      this.#flushFamily(state, routes, decides ? flushSlice : 0);
+    }
     if (routes.size > 0 || event === "configured") {
       this.#effects.push({ kind: "setRoutes", routes });
     }
-    this.#askFlush(true);
+    this.#askFlush("next");
   }
 
-  #flushFamily(state: FamilyState, routes: Map<Prefix, KernelRoute | undefined>): void {
+  /** `limit`: prefixes to decide. */
+  #flushFamily(
+    state: FamilyState,
+    routes: Map<Prefix, KernelRoute | undefined>,
+    limit: number,
+  ): void {
     const { rib, groups } = state;
-    const untilMs = this.#now() + decideMs;
+    const slice = new TimeSlice(this.#now, flushMs);
     const decided: Uint32Array[] = [];
-    for (let left = flushSlice; left > 0 && rib.isDirty; left -= decideStep) {
+    for (let left = limit; left > 0 && rib.isDirty; left -= decideStep) {
       decided.push(this.#decide(state, routes));
-      if (this.#now() >= untilMs) break;
+      if (slice.isOver) break;
     }
-    this.#effects.send(groups.flush(flushSlice));
+    this.#effects.send(groups.flush(flushSlice, slice));
     this.forwarding.endBatch();
     for (const prefixIds of decided) rib.sweep(prefixIds);
   }
@@ -290,11 +301,12 @@ export class Speaker {
     );
   }
 
-  #askFlush(continues = false): void {
-    if (this.#flushAsked) return;
+  /** "next": without the rest that makes batches larger. */
+  #askFlush(when: "soon" | "next" = "soon"): void {
+    if (this.#flushAsked === "next" || this.#flushAsked === when) return;
     if (!this.#all().some(({ rib, groups }) => rib.isDirty || groups.hasWork)) return;
-    this.#flushAsked = true;
-    this.#effects.push({ kind: "flushSoon", ...(continues ? { continues } : {}) });
+    this.#flushAsked = when;
+    this.#effects.push({ kind: "flushSoon", ...(when === "next" ? { continues: true } : {}) });
   }
 
   #eachFamily(name: string, visit: (family: FamilyState, state: PeerState) => void): void {

@@ -1,7 +1,7 @@
 import type { Asn } from "../../lib/asn.ts";
 import type { IpAddr, IpFamily } from "../../lib/ip-addr.ts";
 import type { Prefix } from "../../lib/prefix.ts";
-import type { Community, MaxPrefixes } from "../policy/peer-policy.ts";
+import type { Community, FilterRule, MaxPrefixes } from "../policy/peer-policy.ts";
 import type { Placed } from "./read.ts";
 
 /** The speaker's file as it is written: all that could be read of it. docs/bgp-config.md explains. */
@@ -91,16 +91,8 @@ export interface ShutdownValues {
   readonly message?: string;
 }
 
-export interface RuleValues {
-  readonly family?: IpFamily;
+export interface RuleValues extends Partial<Omit<FilterRule, "match" | "operations">> {
   readonly match?: MatchValues;
-  readonly source?: "remotePeers";
-  readonly interface?: string;
-  readonly peerType?: "eBGP" | "iBGP";
-  readonly communities?: readonly Community[];
-  readonly asPathPrefix?: readonly Asn[];
-  readonly priority?: number;
-  readonly action?: "accept" | "reject";
   readonly operations?: readonly Placed<OperationValues>[];
 }
 

@@ -1,6 +1,7 @@
 import { policyIdentity } from "../../api/policy-identity.ts";
 import type { Kind, ResourceOfKind } from "../../api/resource-of-kind.ts";
 import type { IPAMBlock } from "../../api/resources/ipam.ts";
+import type { EndpointSlice } from "../../api/resources/kubernetes.ts";
 import type { Node } from "../../api/resources/node.ts";
 import type { WorkloadEndpoint } from "../../api/resources/workload-endpoint.ts";
 import { parseMac } from "../../lib/mac.ts";
@@ -33,6 +34,15 @@ export function checkObject(value: ResourceOfKind[Kind] | null): void {
       policyIdentity(value);
       checkLists(value.spec, ["ingress", "egress", "types"]);
       return;
+    case "NetworkSet":
+    case "GlobalNetworkSet":
+      checkLists(value.spec, ["nets"]);
+      checkTexts(value.metadata.labels, "labels");
+      for (const text of value.spec.nets ?? []) parseInterfaceAddress(text);
+      return;
+    case "EndpointSlice":
+      checkSlice(value);
+      return;
     case "Profile":
       checkLists(value.spec, ["ingress", "egress"]);
       checkTexts(value.spec.labelsToApply, "labelsToApply");
@@ -50,6 +60,16 @@ function checkEndpoint({ spec, metadata }: WorkloadEndpoint): void {
   for (const text of spec.ipNetworks ?? []) parseInterfaceAddress(text);
   for (const text of spec.allowSpoofedSourcePrefixes ?? []) parseInterfaceAddress(text);
   if (spec.mac) parseMac(spec.mac);
+}
+
+/** Addresses of an unknown form are passed over later: they need not be IP addresses. */
+function checkSlice(slice: EndpointSlice): void {
+  checkLists(slice, ["endpoints", "ports"]);
+  checkTexts(slice.metadata.labels, "labels");
+  for (const endpoint of slice.endpoints ?? []) checkLists(endpoint, ["addresses"]);
+  for (const { protocol } of slice.ports ?? []) {
+    if (protocol !== undefined) checkTexts({ protocol }, "ports");
+  }
 }
 
 function checkNode(node: Node): void {

@@ -1,20 +1,22 @@
 import type { Profile } from "../../api/resources/policy.ts";
-import type { WorkloadEndpoint } from "../../api/resources/workload-endpoint.ts";
 import { getOrCreate } from "../../lib/collections.ts";
 import type { Labels } from "./label-index.ts";
+import type { Selectable } from "./selectable.ts";
+
+type Inheriting = Pick<Selectable, "labels" | "profiles">;
 
 /**
- * Labels of every endpoint: its own over those that its profiles apply, an earlier profile's over a
- * later one's (facts 4.2). Tells which
- * endpoints' labels a change of an endpoint or a profile may have changed.
+ * Labels of every endpoint and network set: its own over those that its profiles apply, an earlier
+ * profile's over a later one's (facts 4.2). Tells which ones' labels a change of a profile may have
+ * changed.
  */
 export class EndpointLabels {
-  readonly #endpoints = new Map<string, WorkloadEndpoint>();
+  readonly #endpoints = new Map<string, Inheriting>();
   readonly #profileLabels = new Map<string, Readonly<Record<string, string>>>();
   readonly #endpointsOfProfile = new Map<string, Set<string>>();
 
-  setEndpoint(id: string, endpoint: WorkloadEndpoint | null): void {
-    for (const profile of this.#endpoints.get(id)?.spec.profiles ?? []) {
+  setEndpoint(id: string, endpoint: Inheriting | null): void {
+    for (const profile of this.#endpoints.get(id)?.profiles ?? []) {
       this.#endpointsOfProfile.get(profile)?.delete(id);
     }
     if (endpoint === null) {
@@ -22,7 +24,7 @@ export class EndpointLabels {
       return;
     }
     this.#endpoints.set(id, endpoint);
-    for (const profile of endpoint.spec.profiles ?? []) {
+    for (const profile of endpoint.profiles) {
       getOrCreate(this.#endpointsOfProfile, profile, () => new Set<string>()).add(id);
     }
   }
@@ -37,14 +39,12 @@ export class EndpointLabels {
   labelsOf(id: string): Labels {
     const endpoint = this.#endpoints.get(id);
     const labels = new Map<string, string>();
-    for (const profile of (endpoint?.spec.profiles ?? []).toReversed()) {
+    for (const profile of (endpoint?.profiles ?? []).toReversed()) {
       for (const [label, value] of Object.entries(this.#profileLabels.get(profile) ?? {})) {
         labels.set(label, value);
       }
     }
-    for (const [label, value] of Object.entries(endpoint?.metadata.labels ?? {})) {
-      labels.set(label, value);
-    }
+    for (const [label, value] of Object.entries(endpoint?.labels ?? {})) labels.set(label, value);
     return labels;
   }
 }

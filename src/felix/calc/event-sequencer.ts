@@ -21,6 +21,7 @@ export class EventSequencer {
   readonly #pending = new Map<UpdateKind, Map<string, DataplaneUpdate>>();
   readonly #sent = new Map<UpdateKind, Set<string>>();
 
+  /** A `change` must not meet a pending update of its object: who offers it does so once a flush. */
   offer(update: DataplaneUpdate): void {
     getOrCreate(this.#pending, update.kind, () => new Map()).set(update.id, update);
   }
@@ -28,18 +29,18 @@ export class EventSequencer {
   /** Sets in dependency order, then removals in reverse: no dangling reference at any moment. */
   flush(): DataplaneUpdate[] {
     const updates = [
-      ...updateOrder.flatMap((kind) => this.#take(kind, "set")),
-      ...updateOrder.toReversed().flatMap((kind) => this.#take(kind, "remove")),
+      ...updateOrder.flatMap((kind) => this.#take(kind, false)),
+      ...updateOrder.toReversed().flatMap((kind) => this.#take(kind, true)),
     ];
     this.#pending.clear();
     return updates;
   }
 
-  #take(kind: UpdateKind, op: DataplaneUpdate["op"]): DataplaneUpdate[] {
+  #take(kind: UpdateKind, removals: boolean): DataplaneUpdate[] {
     const sent = getOrCreate(this.#sent, kind, () => new Set());
     return [...(this.#pending.get(kind)?.values() ?? [])].filter((update) => {
-      if (update.op !== op) return false;
-      if (op === "set") return sent.add(update.id);
+      if ((update.op === "remove") !== removals) return false;
+      if (!removals) return sent.add(update.id);
       // Made and gone between two flushes: the dataplane never knew it.
       return sent.delete(update.id);
     });

@@ -1,36 +1,42 @@
-import type { WorkloadEndpoint } from "../../api/resources/workload-endpoint.ts";
+import { type EndpointSlice, serviceNameLabel } from "../../api/resources/kubernetes.ts";
 import { getOrCreate } from "../../lib/collections.ts";
-import { parseInterfaceAddress, prefixOf } from "../../lib/prefix.ts";
+import { isIpAddr, parseIpAddr } from "../../lib/ip-addr.ts";
+import { hostPrefix, prefixAddress } from "../../lib/prefix.ts";
+import { CountedMembers } from "./counted-members.ts";
 import { LabelIndex, type Labels } from "./label-index.ts";
 import { portProtocol, protocolOf, type SetSource } from "./rule-scanner.ts";
-import type { ActiveIpSet } from "./updates.ts";
+import type { Selectable } from "./selectable.ts";
+import type { ActiveIpSet, DataplaneUpdate } from "./updates.ts";
+
+type SelectorSource = Exclude<SetSource, { readonly kind: "service" }>;
 
 interface IpSet {
   readonly source: SetSource;
   references: number;
-  /** How many endpoints give each member. */
-  readonly members: Map<string, number>;
-  /** Members that each endpoint gave, so that they can be taken back. */
-  readonly given: Map<string, readonly string[]>;
+  readonly members: CountedMembers;
 }
 
 /**
- * Members of every IP set that an active rule refers to: addresses of the endpoints of the whole
- * cluster that its selector selects, or their addresses with a named port.
+ * Members of every IP set that an active rule refers to: addresses of the endpoints and network sets
+ * of the whole cluster that its selector selects, their addresses with a named port, or the addresses
+ * behind a service.
  */
 export class IpSetMembers {
   readonly #index: LabelIndex;
   readonly #sets = new Map<string, IpSet>();
-  readonly #endpoints = new Map<string, WorkloadEndpoint>();
-  readonly #onChange: (id: string, set: ActiveIpSet | null) => void;
+  readonly #selectables = new Map<string, Selectable>();
+  readonly #slices = new Map<string, EndpointSlice>();
+  /** Ids of slices by service: "<namespace>/<name>". */
+  readonly #slicesOfService = new Map<string, Set<string>>();
+  readonly #setsOfService = new Map<string, Set<string>>();
+  readonly #emit: (update: DataplaneUpdate) => void;
   readonly #dirty = new Set<string>();
+  /** By set: who may give other members than the set counts now. */
+  readonly #waiting = new Map<string, Set<string>>();
 
-  constructor(onChange: (id: string, set: ActiveIpSet | null) => void) {
-    this.#onChange = onChange;
-    this.#index = new LabelIndex((setId, endpointId, matches) => {
-      if (matches) this.#give(setId, endpointId);
-      else this.#take(setId, endpointId);
-    });
+  constructor(emit: (update: DataplaneUpdate) => void) {
+    this.#emit = emit;
+    this.#index = new LabelIndex((setId, id) => this.#mark(setId, id));
   }
 
   addReference(id: string, source: SetSource): void {
@@ -39,90 +45,163 @@ export class IpSetMembers {
       known.references++;
       return;
     }
-    this.#sets.set(id, { source, references: 1, members: new Map(), given: new Map() });
+    this.#sets.set(id, { source, references: 1, members: new CountedMembers() });
     this.#dirty.add(id);
-    this.#index.setSelector(id, source.selector);
+    if (source.kind === "service") {
+      getOrCreate(this.#setsOfService, source.service, () => new Set()).add(id);
+      for (const slice of this.#slicesOfService.get(source.service) ?? []) {
+        this.#mark(id, slice);
+      }
+    } else this.#index.setSelector(id, source.selector);
   }
 
   removeReference(id: string): void {
     const set = this.#sets.get(id);
     if (set === undefined || --set.references > 0) return;
-    this.#index.removeSelector(id);
+    if (set.source.kind === "service") forget(this.#setsOfService, set.source.service, id);
+    else this.#index.removeSelector(id);
     this.#sets.delete(id);
+    this.#waiting.delete(id);
     this.#dirty.add(id);
   }
 
-  setEndpoint(id: string, endpoint: WorkloadEndpoint | null, labels: Labels): void {
-    if (endpoint === null) {
+  setSelectable(id: string, selectable: Selectable | null, labels: Labels): void {
+    if (selectable === null) {
       this.#index.removeItem(id);
-      this.#endpoints.delete(id);
+      this.#selectables.delete(id);
       return;
     }
-    this.#endpoints.set(id, endpoint);
+    const before = this.#selectables.get(id);
+    this.#selectables.set(id, selectable);
     this.#index.setItem(id, labels);
-    for (const setId of this.#index.selectorsOf(id)) this.#renew(setId, id);
+    // The index tells of new matches; of what matched before, only the addresses and ports may differ.
+    if (before === undefined || sameContent(before, selectable)) return;
+    for (const setId of this.#index.selectorsOf(id)) this.#mark(setId, id);
+  }
+
+  setEndpointSlice(id: string, slice: EndpointSlice | null): void {
+    const before = serviceOf(this.#slices.get(id));
+    const after = serviceOf(slice);
+    if (before !== undefined) forget(this.#slicesOfService, before, id);
+    if (slice === null) this.#slices.delete(id);
+    else this.#slices.set(id, slice);
+    if (after !== undefined) getOrCreate(this.#slicesOfService, after, () => new Set()).add(id);
+    for (const service of new Set([before, after])) {
+      for (const setId of this.#setsOfService.get(service ?? "") ?? []) this.#mark(setId, id);
+    }
+  }
+
+  /**
+   * Counts members that wait to be counted, about as many as `limit`: sets of a million are not
+   * counted in one turn of the event loop.
+   *
+   * @returns whether none are left.
+   */
+  work(limit: number): boolean {
+    let done = 0;
+    for (const [setId, givers] of this.#waiting) {
+      for (const giver of givers) {
+        if (done >= limit) return false;
+        givers.delete(giver);
+        done += this.#give(setId, giver);
+      }
+      this.#waiting.delete(setId);
+    }
+    return true;
   }
 
   /** Tells the sets that changed since the last flush. */
   flush(): void {
+    this.work(Number.POSITIVE_INFINITY);
     for (const id of this.#dirty) {
       const set = this.#sets.get(id);
-      if (set === undefined) this.#onChange(id, null);
-      else {
-        const type = set.source.kind === "selector" ? "hash:net" : "hash:ip,port";
-        this.#onChange(id, { type, members: new Set(set.members.keys()) });
-      }
+      if (set === undefined) this.#emit({ op: "remove", kind: "ipSet", id });
+      else this.#tell(id, set);
     }
     this.#dirty.clear();
   }
 
-  /** Addresses or ports may have changed under the same labels; mostly they have not. */
-  #renew(setId: string, endpointId: string): void {
-    const set = this.#sets.get(setId);
-    const endpoint = this.#endpoints.get(endpointId);
-    if (set === undefined || endpoint === undefined) return;
-    const members = membersOf(set.source, endpoint).join(" ");
-    if (set.given.get(endpointId)?.join(" ") === members) return;
-    this.#take(setId, endpointId);
-    this.#give(setId, endpointId);
+  #mark(setId: string, giver: string): void {
+    getOrCreate(this.#waiting, setId, () => new Set()).add(giver);
   }
 
-  #give(setId: string, endpointId: string): void {
-    const set = this.#sets.get(setId);
-    const endpoint = this.#endpoints.get(endpointId);
-    if (set === undefined || endpoint === undefined || set.given.has(endpointId)) return;
-    const members = membersOf(set.source, endpoint);
-    set.given.set(endpointId, members);
-    for (const member of members) {
-      const count = getOrCreate(set.members, member, () => 0);
-      if (count === 0) this.#dirty.add(setId);
-      set.members.set(member, count + 1);
+  #tell(id: string, { source, members }: IpSet): void {
+    const update = members.takeUpdate();
+    if (update?.op === "change") {
+      this.#emit({ op: "change", kind: "ipSet", id, value: update.change });
+    } else if (update !== undefined) {
+      const value = { type: setType(source), members: update.members };
+      this.#emit({ op: "set", kind: "ipSet", id, value });
     }
   }
 
-  #take(setId: string, endpointId: string): void {
+  /** @returns how much work it was. */
+  #give(setId: string, giver: string): number {
     const set = this.#sets.get(setId);
-    for (const member of set?.given.get(endpointId) ?? []) {
-      const count = (set?.members.get(member) ?? 1) - 1;
-      if (count > 0) set?.members.set(member, count);
-      else {
-        set?.members.delete(member);
-        this.#dirty.add(setId);
-      }
+    if (set === undefined) return 1;
+    const members = this.#membersOf(setId, set.source, giver);
+    set.members.give(giver, members);
+    this.#dirty.add(setId);
+    return 1 + members.length;
+  }
+
+  #membersOf(setId: string, source: SetSource, giver: string): readonly string[] {
+    if (source.kind === "service") {
+      const slice = this.#slices.get(giver);
+      const ours = slice !== undefined && serviceOf(slice) === source.service;
+      return ours ? sliceMembers(slice, source.withPorts) : [];
     }
-    set?.given.delete(endpointId);
+    const selectable = this.#selectables.get(giver);
+    const selected = selectable !== undefined && this.#index.itemsOf(setId).has(giver);
+    return selected ? membersOf(source, selectable) : [];
   }
 }
 
-function membersOf(source: SetSource, { spec }: WorkloadEndpoint): string[] {
-  const nets = (spec.ipNetworks ?? []).map(parseInterfaceAddress);
-  if (source.kind === "selector")
-    return nets.map(({ address, length }) => prefixOf(address, length));
-  const ports = (spec.ports ?? []).filter(
+function sameContent(a: Selectable, b: Selectable): boolean {
+  const sameList = <Item>(left: readonly Item[], right: readonly Item[]) =>
+    left.length === right.length && left.every((item, i) => item === right[i]);
+  const portTexts = ({ ports }: Selectable) => ports.map((port) => JSON.stringify(port));
+  return sameList(a.nets, b.nets) && sameList(portTexts(a), portTexts(b));
+}
+
+function setType(source: SetSource): ActiveIpSet["type"] {
+  const withPorts = source.kind === "namedPort" || (source.kind === "service" && source.withPorts);
+  return withPorts ? "hash:ip,port" : "hash:net";
+}
+
+function membersOf(source: SelectorSource, { nets, ports }: Selectable): readonly string[] {
+  if (source.kind === "selector") return nets;
+  const wanted = ports.filter(
     ({ name, protocol }) =>
       name === source.port && portProtocol(protocolOf(protocol)) === source.protocol,
   );
-  return nets.flatMap(({ address }) =>
-    ports.map(({ port }) => `${address},${source.protocol}:${port}`),
+  return nets.flatMap((net) =>
+    wanted.map(({ port }) => `${prefixAddress(net)},${source.protocol}:${port}`),
   );
+}
+
+/** "<namespace>/<name>" of the service that a slice is of. */
+function serviceOf(slice: EndpointSlice | null | undefined): string | undefined {
+  const name = slice?.metadata.labels?.[serviceNameLabel];
+  return name === undefined ? undefined : `${slice?.metadata.namespace ?? "default"}/${name}`;
+}
+
+/** Endpoints that are not ready count too, as in Calico; a port without a number gives nothing. */
+function sliceMembers({ endpoints = [], ports = [] }: EndpointSlice, withPorts: boolean): string[] {
+  const addresses = endpoints
+    .flatMap(({ addresses: texts = [] }) => texts)
+    .filter(isIpAddr)
+    .map(parseIpAddr);
+  if (!withPorts) return addresses.map(hostPrefix);
+  const suffixes = ports.flatMap(({ protocol = "TCP", port }) => {
+    const name = portProtocol(protocolOf(protocol));
+    return name === undefined || typeof port !== "number" ? [] : [`${name}:${port}`];
+  });
+  return addresses.flatMap((address) => suffixes.map((suffix) => `${address},${suffix}`));
+}
+
+function forget(index: Map<string, Set<string>>, key: string, id: string): void {
+  const ids = index.get(key);
+  ids?.delete(id);
+  if (ids?.size === 0) index.delete(key);
 }

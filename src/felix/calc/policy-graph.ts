@@ -1,4 +1,6 @@
 import { type PolicyIdentity, policyIdentity } from "../../api/policy-identity.ts";
+import type { EndpointSlice } from "../../api/resources/kubernetes.ts";
+import type { GlobalNetworkSet, NetworkSet } from "../../api/resources/network-set.ts";
 import type {
   GlobalNetworkPolicy,
   NetworkPolicy,
@@ -17,6 +19,7 @@ import { IpSetMembers } from "./ip-set-members.ts";
 import { LabelIndex } from "./label-index.ts";
 import { endpointTiers, type OrderedPolicy, orderedPolicy } from "./policy-order.ts";
 import { denyAll, type ScannedRules, scanRules } from "./rule-scanner.ts";
+import { networkSetSelectable, type Selectable, workloadSelectable } from "./selectable.ts";
 import type { DataplaneUpdate, UpdateKind } from "./updates.ts";
 
 export type Policy = NetworkPolicy | GlobalNetworkPolicy;
@@ -40,7 +43,7 @@ interface KnownPolicy {
  *
  * ```
  * policies ─ selectors ─► LabelIndex ◄─ labels ─ local endpoints      which policies are active
- * active rules ─ scanRules ─► IP set references ─► IpSetMembers ◄─ all endpoints
+ * active rules ─ scanRules ─► IP set references ─► IpSetMembers ◄─ all endpoints, network sets, slices
  * ```
  *
  * Changes mark what they touch; `flush` computes it once, from what is there then: the output depends
@@ -51,6 +54,7 @@ export class PolicyGraph {
   readonly #emit: Emit;
   readonly #labels = new EndpointLabels();
   readonly #endpoints = new Map<string, WorkloadEndpoint>();
+  readonly #selectables = new Map<string, Selectable>();
   readonly #policies = new Map<string, KnownPolicy>();
   readonly #profiles = new Map<string, Profile>();
   readonly #tiers = new Map<string, Tier>();
@@ -69,22 +73,26 @@ export class PolicyGraph {
       this.#dirtyPolicies.add(policyId);
       this.#dirtyEndpoints.add(endpointId);
     });
-    this.#sets = new IpSetMembers((id, set) =>
-      emit(
-        set === null
-          ? { op: "remove", kind: "ipSet", id }
-          : { op: "set", kind: "ipSet", id, value: set },
-      ),
-    );
+    this.#sets = new IpSetMembers(emit);
   }
 
   setEndpoint(id: string, endpoint: WorkloadEndpoint | null): void {
     const before = this.#endpoints.get(id);
     if (endpoint === null) this.#endpoints.delete(id);
     else this.#endpoints.set(id, endpoint);
-    this.#labels.setEndpoint(id, endpoint);
+    this.#setSelectable(id, endpoint === null ? null : workloadSelectable(endpoint));
     this.#countProfiles(id, before, endpoint);
     this.#relabel(id);
+  }
+
+  /** `key` is the resource's. */
+  setNetworkSet(key: string, set: NetworkSet | GlobalNetworkSet | null): void {
+    this.#setSelectable(key, set === null ? null : networkSetSelectable(set));
+    this.#relabel(key);
+  }
+
+  setEndpointSlice(key: string, slice: EndpointSlice | null): void {
+    this.#sets.setEndpointSlice(key, slice);
   }
 
   setProfile(name: string, profile: Profile | null): void {
@@ -118,13 +126,25 @@ export class PolicyGraph {
     }
   }
 
+  /** Does part of what `flush` would do. @returns whether what is left is little. */
+  work(limit: number): boolean {
+    let done = 0;
+    for (const key of this.#dirtyPolicies) {
+      if (done++ >= limit) return false;
+      this.#dirtyPolicies.delete(key);
+      this.#flushPolicy(key);
+    }
+    for (const name of this.#dirtyProfiles) {
+      this.#dirtyProfiles.delete(name);
+      this.#flushProfile(name);
+    }
+    return this.#sets.work(limit);
+  }
+
   flush(): void {
-    for (const key of this.#dirtyPolicies) this.#flushPolicy(key);
-    for (const name of this.#dirtyProfiles) this.#flushProfile(name);
+    this.work(Number.POSITIVE_INFINITY);
     this.#sets.flush();
     for (const id of this.#dirtyEndpoints) this.#flushEndpoint(id);
-    this.#dirtyPolicies.clear();
-    this.#dirtyProfiles.clear();
     this.#dirtyEndpoints.clear();
   }
 
@@ -135,10 +155,16 @@ export class PolicyGraph {
   #relabel(id: string): void {
     const endpoint = this.#endpoints.get(id);
     const labels = this.#labels.labelsOf(id);
-    this.#sets.setEndpoint(id, endpoint ?? null, labels);
+    this.#sets.setSelectable(id, this.#selectables.get(id) ?? null, labels);
     if (this.#isLocal(endpoint)) this.#matches.setItem(id, labels);
     else this.#matches.removeItem(id);
     this.#dirtyEndpoints.add(id);
+  }
+
+  #setSelectable(id: string, selectable: Selectable | null): void {
+    if (selectable === null) this.#selectables.delete(id);
+    else this.#selectables.set(id, selectable);
+    this.#labels.setEndpoint(id, selectable);
   }
 
   #countProfiles(

@@ -1,7 +1,6 @@
 import { ipSetId } from "../../api/names.ts";
 import type { EntityRule, Rule, RulePort } from "../../api/resources/rule.ts";
-import type { Selector } from "../../api/selector/ast.ts";
-import { all } from "../../api/selector/ast.ts";
+import { all, and, not, type Selector } from "../../api/selector/ast.ts";
 import { canonicalText } from "../../api/selector/canonical.ts";
 import { parseSelector } from "../../api/selector/parser.ts";
 import { entitySelector } from "../../api/selector/scope.ts";
@@ -16,7 +15,9 @@ export type SetSource =
       readonly selector: Selector;
       readonly protocol: "tcp" | "udp" | "sctp";
       readonly port: string;
-    };
+    }
+  /** `service` is "<namespace>/<name>". */
+  | { readonly kind: "service"; readonly service: string; readonly withPorts: boolean };
 
 export interface ScannedRules {
   readonly rules: readonly ResolvedRule[];
@@ -24,7 +25,7 @@ export interface ScannedRules {
 }
 
 /**
- * Turns a policy's rules into what rendering needs, with selectors and named ports as IP sets.
+ * Turns a policy's rules into what rendering needs, with selectors, named ports and services as IP sets.
  * `namespace` is that of a NetworkPolicy.
  *
  * A rule that cannot be resolved matches nothing if it would allow or log, and denies everything
@@ -49,6 +50,7 @@ const anyEntity: ResolvedEntity = {
   nets: [],
   notNets: [],
   ipSets: [],
+  ipPortSets: [],
   notIpSets: [],
   ports: [],
   notPorts: [],
@@ -65,15 +67,15 @@ function resolveRule(
   namespace: string | undefined,
   sets: Map<string, SetSource>,
 ): ResolvedRule {
-  if (rule.source?.services !== undefined || rule.destination?.services !== undefined) {
-    throw new RangeError("rules of services need the Kubernetes datastore");
-  }
   if (!Object.hasOwn(actions, rule.action)) {
     throw new RangeError(`Cannot use the action "${rule.action}"`);
   }
   const protocol = rule.protocol === undefined ? undefined : protocolOf(rule.protocol);
-  const entity = (side: EntityRule | undefined) =>
-    resolveEntity(side ?? {}, { namespace, protocol, sets });
+  const entity = (side: "source" | "destination") => {
+    const given = rule[side] ?? {};
+    const resolved = resolveEntity(given, { namespace, protocol, sets });
+    return withService(side, resolved, given.services, { namespace, sets });
+  };
   const notProtocol = rule.notProtocol === undefined ? undefined : protocolOf(rule.notProtocol);
   return {
     action: actions[rule.action],
@@ -82,8 +84,8 @@ function resolveRule(
     ...(notProtocol === undefined ? {} : { notProtocol }),
     ...(rule.icmp === undefined ? {} : { icmp: rule.icmp }),
     ...(rule.notICMP === undefined ? {} : { notIcmp: rule.notICMP }),
-    source: entity(rule.source),
-    destination: entity(rule.destination),
+    source: entity("source"),
+    destination: entity("destination"),
     ...(rule.metadata?.annotations === undefined ? {} : { annotations: rule.metadata.annotations }),
   };
 }
@@ -101,26 +103,34 @@ interface EntityContext {
 }
 
 function resolveEntity(entity: EntityRule, context: EntityContext): ResolvedEntity {
-  const selector = entitySelector(entity, context.namespace);
+  const wanted = entitySelector(entity, context.namespace);
+  const unwanted = isGiven(entity.notSelector) ? parseSelector(entity.notSelector) : undefined;
+  // What is selected at all can be held against both; only what is not needs a set of its own.
+  const selector =
+    wanted !== undefined && unwanted !== undefined ? and([wanted, not(unwanted)]) : wanted;
   const ports = splitPorts(entity.ports ?? []);
   const notPorts = splitPorts(entity.notPorts ?? []);
   // With named ports alone, the sets of ports hold only what the selector selects (facts 4.6).
   const folded = ports.named.length > 0 && ports.ranges.length === 0;
-  const named = (names: readonly string[], of: Selector | undefined) =>
-    names.flatMap((port) => namedPortSets(port, of ?? all, context));
+  // Negated ones too: the rule matches only what the selector selects.
+  const named = (names: readonly string[]) =>
+    names.map((port) => namedPortSet(port, selector ?? all, context));
   return {
     nets: (entity.nets ?? []).map(networkOf),
     notNets: (entity.notNets ?? []).map(networkOf),
     ipSets: selector === undefined || folded ? [] : [selectorSet(selector, context.sets)],
+    ipPortSets: [],
     notIpSets:
-      entity.notSelector === undefined || entity.notSelector === ""
-        ? []
-        : [selectorSet(parseSelector(entity.notSelector), context.sets)],
+      unwanted === undefined || wanted !== undefined ? [] : [selectorSet(unwanted, context.sets)],
     ports: ports.ranges,
     notPorts: notPorts.ranges,
-    namedPortSets: named(ports.named, folded ? selector : undefined),
-    notNamedPortSets: named(notPorts.named, undefined),
+    namedPortSets: named(ports.named),
+    notNamedPortSets: named(notPorts.named),
   };
+}
+
+function isGiven(text: string | undefined): text is string {
+  return text !== undefined && text !== "";
 }
 
 /** Host bits say nothing here: the kernel masks them too. */
@@ -150,24 +160,45 @@ export function portProtocol(protocol: ProtocolMatch): "tcp" | "udp" | "sctp" | 
 }
 
 /**
- * Without a protocol in the rule, a named port may be of any: one set each.
+ * Without a protocol in the rule, a named port is one of TCP.
  *
- * @throws {RangeError} for a protocol without ports: no sets at all would match every packet.
+ * @throws {RangeError} for a protocol without ports: no set at all would match every packet.
  */
-function namedPortSets(port: string, selector: Selector, context: EntityContext): string[] {
-  const protocols =
-    context.protocol === undefined
-      ? (["tcp", "udp", "sctp"] as const)
-      : [portProtocol(context.protocol)].filter((name) => name !== undefined);
-  if (protocols.length === 0) {
+function namedPortSet(port: string, selector: Selector, context: EntityContext): string {
+  const protocol = portProtocol(context.protocol ?? "tcp");
+  if (protocol === undefined) {
     throw new RangeError(`Cannot match port "${port}": ${context.protocol} has no ports`);
   }
-  return protocols.map((protocol) => {
-    const base = ipSetId("s", canonicalText(selector));
-    const id = ipSetId("n", `${base},${protocol},${port}`);
-    context.sets.set(id, { kind: "namedPort", selector, protocol, port });
-    return id;
-  });
+  const base = ipSetId("s", canonicalText(selector));
+  const id = ipSetId("n", `${base},${protocol},${port}`);
+  context.sets.set(id, { kind: "namedPort", selector, protocol, port });
+  return id;
+}
+
+/**
+ * A service is matched by the addresses and ports behind it where packets go to it, by the addresses
+ * alone where they come from it (facts 4.3).
+ *
+ * @throws {RangeError} when the rule is of no namespace and the service's is not said.
+ */
+function withService(
+  side: "source" | "destination",
+  entity: ResolvedEntity,
+  services: EntityRule["services"],
+  { namespace, sets }: Pick<EntityContext, "namespace" | "sets">,
+): ResolvedEntity {
+  if (services === undefined) return entity;
+  const ofNamespace = services.namespace || namespace;
+  if (ofNamespace === undefined) {
+    throw new RangeError(`Cannot match service "${services.name}": it needs a namespace`);
+  }
+  const service = `${ofNamespace}/${services.name}`;
+  const withPorts = side === "destination";
+  const id = ipSetId(withPorts ? "svc" : "svcnoport", service);
+  sets.set(id, { kind: "service", service, withPorts });
+  return withPorts
+    ? { ...entity, ipPortSets: [...entity.ipPortSets, id] }
+    : { ...entity, ipSets: [...entity.ipSets, id] };
 }
 
 function splitPorts(ports: readonly RulePort[]): { ranges: PortRange[]; named: string[] } {

@@ -4,11 +4,17 @@ import type { Prefix } from "../../lib/prefix.ts";
 
 /**
  * Everything the calculation graph may tell the dataplane. Plain data, one pending update an object:
- * a `set` replaces the whole object, a `remove` follows only a `set`. The event sequencer emits them
- * in dependency order (facts 4.1): an object refers only to what was set before it.
+ * a `set` replaces the whole object, a `change` and a `remove` follow only a `set`. The event
+ * sequencer emits them in dependency order (facts 4.1): an object refers only to what was set before it.
  */
 export type DataplaneUpdate =
   | { readonly op: "set"; readonly kind: "ipSet"; readonly id: string; readonly value: ActiveIpSet }
+  | {
+      readonly op: "change";
+      readonly kind: "ipSet";
+      readonly id: string;
+      readonly value: IpSetChange;
+    }
   | {
       readonly op: "set";
       readonly kind: "policy";
@@ -53,11 +59,17 @@ export type UpdateKind =
   | "host"
   | "pool";
 
-/** `id` as facts 4.3: "s:<hash>", "n:<hash>". */
+/** `id` as facts 4.3: "s:<hash>", "n:<hash>", "svc:<hash>", "svcnoport:<hash>". */
 export interface ActiveIpSet {
   readonly type: "hash:net" | "hash:ip,port";
-  /** Prefixes ("10.0.0.1/32"), or "10.0.0.1,tcp:80" for hash:ip,port. Both families. */
+  /** Prefixes ("10.0.0.1/32"; never /0), or "10.0.0.1,tcp:80" for hash:ip,port. Both families. */
   readonly members: ReadonlySet<string>;
+}
+
+/** What came to a set and what left it: no member is in both. A set may hold a million. */
+export interface IpSetChange {
+  readonly add: ReadonlySet<string>;
+  readonly remove: ReadonlySet<string>;
 }
 
 /** Short kinds of facts 4.6. */
@@ -84,6 +96,8 @@ export interface ResolvedEntity {
   readonly notNets: readonly Prefix[];
   /** All must match. */
   readonly ipSets: readonly string[];
+  /** hash:ip,port sets of services: all must match. */
+  readonly ipPortSets: readonly string[];
   readonly notIpSets: readonly string[];
   readonly ports: readonly PortRange[];
   readonly notPorts: readonly PortRange[];

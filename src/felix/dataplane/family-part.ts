@@ -36,8 +36,8 @@ export class FamilyPart {
     const { nodeName, config, ports } = of;
     this.family = family;
     this.#nodeName = nodeName;
-    this.setManager = new IpSetManager(family);
     this.#sets = new IpSets(family, ipSetPrefixes[family]);
+    this.setManager = new IpSetManager(family, this.#sets);
     this.rules = new RuleTables(
       { family, backend: ports.backend, insertMode: config.chainInsertMode },
       ports,
@@ -91,10 +91,7 @@ export class FamilyPart {
 
   /** Creates and updates the sets that rules need, or will need. */
   async applySets(): Promise<void> {
-    for (const [name, set] of this.setManager.takeChanges()) {
-      if (set === undefined) this.#sets.delete(name);
-      else this.#sets.set(name, set);
-    }
+    this.setManager.refreshStatic();
     await this.#sets.apply(this.rules.neededSets());
   }
 

@@ -1,30 +1,38 @@
-import type { DesiredSet } from "../../kernel/ipset/ip-sets.ts";
+import type { DesiredSet, SetChange } from "../../kernel/ipset/ip-sets.ts";
 import type { IpAddr, IpFamily } from "../../lib/ip-addr.ts";
 import { hostPrefix, type Prefix, prefixFamily } from "../../lib/prefix.ts";
-import type { ActiveIpSet, ActivePool, DataplaneUpdate, HostAddresses } from "../calc/updates.ts";
+import type { ActivePool, DataplaneUpdate, HostAddresses } from "../calc/updates.ts";
 import { setName, staticSets } from "../rules/names.ts";
 
+/** What the kernel's sets shall be, by kernel name: IpSets is one. */
+export interface DesiredSets {
+  set(name: string, set: DesiredSet): void;
+  change(name: string, change: SetChange): void;
+  delete(name: string): void;
+}
+
 /**
- * IP sets of one family by kernel name: those that rules refer to, and the static ones that follow
- * from pools and nodes (facts 4.3).
+ * IP sets of one family: those that rules refer to, and the static ones that follow from pools and
+ * nodes (facts 4.3).
  */
 export class IpSetManager {
   readonly #family: IpFamily;
-  readonly #active = new Map<string, ActiveIpSet>();
+  readonly #sets: DesiredSets;
   readonly #pools = new Map<string, ActivePool>();
   readonly #hosts = new Map<string, HostAddresses>();
-  readonly #dirty = new Set<string>();
   #staticDirty = true;
 
-  constructor(family: IpFamily) {
+  constructor(family: IpFamily, sets: DesiredSets) {
     this.#family = family;
+    this.#sets = sets;
   }
 
   onUpdate(update: DataplaneUpdate): void {
     if (update.kind === "ipSet") {
-      if (update.op === "set") this.#active.set(update.id, update.value);
-      else this.#active.delete(update.id);
-      this.#dirty.add(update.id);
+      const name = this.#name(update.id);
+      if (update.op === "set") this.#sets.set(name, update.value);
+      else if (update.op === "change") this.#sets.change(name, update.value);
+      else this.#sets.delete(name);
     } else if (update.kind === "pool") {
       if (update.op === "set") this.#pools.set(update.id, update.value);
       else this.#pools.delete(update.id);
@@ -52,14 +60,11 @@ export class IpSetManager {
     return this.#poolsOfFamily().some(({ poolClass }) => poolClass === "vxlan");
   }
 
-  /** Sets by kernel name that changed since the last call; undefined for those that are gone. */
-  takeChanges(): Map<string, DesiredSet | undefined> {
-    const changes = new Map<string, DesiredSet | undefined>();
-    for (const id of this.#dirty) changes.set(this.#name(id), this.#active.get(id));
-    this.#dirty.clear();
-    if (this.#staticDirty) for (const [id, set] of this.#static()) changes.set(this.#name(id), set);
+  /** Makes the static sets anew when pools or nodes changed. */
+  refreshStatic(): void {
+    if (!this.#staticDirty) return;
     this.#staticDirty = false;
-    return changes;
+    for (const [id, set] of this.#static()) this.#sets.set(this.#name(id), set);
   }
 
   #static(): [id: string, set: DesiredSet][] {

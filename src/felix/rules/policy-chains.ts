@@ -196,9 +196,10 @@ function ruleMatch(rule: ResolvedRule, family: IpFamily): Match[] {
   const match: Match[] = [];
   if (rule.protocol !== undefined) match.push(protocol(rule.protocol));
   for (const side of sides) {
-    const { nets, ipSets, ports: ranges, namedPortSets } = rule[side];
+    const { nets, ipSets, ipPortSets, ports: ranges, namedPortSets } = rule[side];
     match.push(...nets.map((prefix) => net(side, prefix)));
     match.push(...ipSets.map((id) => ipSet(side, setName(id, family))));
+    match.push(...ipPortSets.map((id) => ipPortSet(side, setName(id, family))));
     if (ranges.length > 0) match.push(ports(side, ranges));
     match.push(...namedPortSets.map((id) => ipPortSet(side, setName(id, family))));
   }

@@ -13,6 +13,18 @@ export interface DesiredSet {
   readonly maxElements?: number;
 }
 
+export interface SetChange {
+  readonly add: ReadonlySet<string>;
+  readonly remove: ReadonlySet<string>;
+}
+
+/** A desired set. When the kernel has had this very object, it lacks only what changed since. */
+interface WantedSet extends KernelSet {
+  readonly members: Set<string>;
+  readonly added: Set<string>;
+  readonly removed: Set<string>;
+}
+
 const NETLINK_NETFILTER = 12;
 const defaultMaxElements = 1_048_576;
 
@@ -27,7 +39,7 @@ export class IpSets {
   readonly #temporary: string;
   readonly #socket: NetlinkSocket;
   readonly #commands: IpSetCommands;
-  readonly #desired = new Map<string, KernelSet>();
+  readonly #desired = new Map<string, WantedSet>();
   /** What is in the kernel, as far as known: no value for sets whose members were not asked for. */
   #actual = new Map<string, KernelSet | undefined>();
   #mustList = true;
@@ -44,7 +56,22 @@ export class IpSets {
   set(name: string, desired: DesiredSet): void {
     const { type, maxElements = defaultMaxElements } = desired;
     const members = kernelMembers(desired.members, this.#family);
-    this.#desired.set(name, { type, maxElements, members });
+    this.#desired.set(name, { type, maxElements, members, added: new Set(), removed: new Set() });
+  }
+
+  /** Some more members and some less of a desired set: costs what changes, not what it holds. */
+  change(name: string, { add, remove }: SetChange): void {
+    const set = this.#desired.get(name);
+    if (set === undefined) return;
+    const { members, added, removed } = set;
+    for (const member of kernelMembers(remove, this.#family)) {
+      if (members.delete(member) && !added.delete(member)) removed.add(member);
+    }
+    for (const member of kernelMembers(add, this.#family)) {
+      if (members.has(member)) continue;
+      members.add(member);
+      if (!removed.delete(member)) added.add(member);
+    }
   }
 
   delete(name: string): void {
@@ -74,6 +101,8 @@ export class IpSets {
       try {
         await this.#applySet(name, desired);
         this.#actual.set(name, desired);
+        desired.added.clear();
+        desired.removed.clear();
       } catch (error) {
         this.#mustList = true;
         if (!(error instanceof NetlinkError)) throw error;
@@ -111,7 +140,12 @@ export class IpSets {
     this.#socket.close();
   }
 
-  async #applySet(name: string, desired: KernelSet): Promise<void> {
+  async #applySet(name: string, desired: WantedSet): Promise<void> {
+    if (this.#actual.get(name) === desired) {
+      await this.#commands.add(name, desired.added);
+      await this.#commands.remove(name, desired.removed);
+      return;
+    }
     const known = this.#actual.has(name);
     const present = this.#actual.get(name) ?? (known ? await this.#commands.list(name) : undefined);
     if (present === undefined) {

@@ -1,5 +1,4 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { IpFamily } from "../../../src/lib/ip-addr.ts";
 import { waitFor } from "../wait-for.ts";
@@ -11,7 +10,8 @@ import type {
   LearnedPath,
   RunningDaemon,
 } from "./daemon.ts";
-import { DaemonProcess, outputOf } from "./daemon-process.ts";
+import { DaemonBase, startDaemon, withoutRoute, withRoute } from "./daemon-base.ts";
+import { outputOf } from "./daemon-process.ts";
 
 const program = "/usr/sbin/bird";
 
@@ -25,32 +25,16 @@ export const bird: Daemon = {
   // To stderr: "BIRD version 2.0.12".
   version: async () =>
     (await outputOf("sh", "-c", `${program} --version 2>&1`)).replace(/^.* version /, "").trim(),
-  start: async (namespace, config) => {
-    const folder = await mkdtemp(join(tmpdir(), "tt-bird-"));
-    const running = new RunningBird(namespace, folder, config);
-    await running.start();
-    return running;
-  },
+  start: (namespace, config) => startDaemon(RunningBird, namespace, config),
 };
 
-class RunningBird implements RunningDaemon {
-  readonly #namespace: string;
-  readonly #folder: string;
-  #config: DaemonConfig;
-  #process: DaemonProcess | undefined;
-
-  constructor(namespace: string, folder: string, config: DaemonConfig) {
-    this.#namespace = namespace;
-    this.#folder = folder;
-    this.#config = config;
-  }
-
+class RunningBird extends DaemonBase implements RunningDaemon {
   async start(...more: readonly string[]): Promise<void> {
-    const file = join(this.#folder, "bird.conf");
-    await writeFile(file, birdConfig(this.#config));
+    const file = join(this.folder, "bird.conf");
+    await writeFile(file, birdConfig(this.config));
     await outputOf(program, "-p", "-c", file);
     const words = [program, "-f", "-c", file, "-s", this.#socket, ...more];
-    this.#process = new DaemonProcess(this.#namespace, words);
+    this.run(words);
     await waitFor(() => this.#ask("show status"), { what: "BIRD's control socket" });
   }
 
@@ -64,12 +48,11 @@ class RunningBird implements RunningDaemon {
   }
 
   async announce(route: DaemonRoute): Promise<void> {
-    const others = this.#config.routes.filter(({ prefix }) => prefix !== route.prefix);
-    await this.#change({ routes: [...others, route] });
+    await this.#change(withRoute(this.config, route));
   }
 
   async withdraw(gone: string): Promise<void> {
-    await this.#change({ routes: this.#config.routes.filter(({ prefix }) => prefix !== gone) });
+    await this.#change(withoutRoute(this.config, gone));
   }
 
   async refresh(neighbor: string): Promise<void> {
@@ -87,26 +70,13 @@ class RunningBird implements RunningDaemon {
       .some((line) => line.startsWith(`${neighbor} `) && /\sUp\s/.test(line));
   }
 
-  pause(): void {
-    this.#process?.signal("SIGSTOP");
-  }
-
-  async kill(): Promise<void> {
-    await this.#process?.end();
-  }
-
   revive(routes: readonly DaemonRoute[]): Promise<void> {
-    this.#config = { ...this.#config, routes };
+    this.config = { ...this.config, routes };
     return this.start("-R");
   }
 
-  async stop(): Promise<void> {
-    await this.kill();
-    await rm(this.#folder, { recursive: true, force: true });
-  }
-
   get #socket(): string {
-    return join(this.#folder, "bird.ctl");
+    return join(this.folder, "bird.ctl");
   }
 
   #ask(command: string): Promise<string> {
@@ -114,12 +84,12 @@ class RunningBird implements RunningDaemon {
   }
 
   #protocol(neighbor: string): string {
-    return `n${this.#config.neighbors.findIndex(({ address }) => address === neighbor)}`;
+    return `n${this.config.neighbors.findIndex(({ address }) => address === neighbor)}`;
   }
 
-  async #change(change: Partial<DaemonConfig>): Promise<void> {
-    this.#config = { ...this.#config, ...change };
-    await writeFile(join(this.#folder, "bird.conf"), birdConfig(this.#config));
+  async #change(config: DaemonConfig): Promise<void> {
+    this.config = config;
+    await writeFile(join(this.folder, "bird.conf"), birdConfig(this.config));
     await this.#ask("configure");
   }
 }

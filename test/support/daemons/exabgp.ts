@@ -1,6 +1,5 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { createServer, type Server, type Socket } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
@@ -14,7 +13,8 @@ import type {
   LearnedPath,
   RunningDaemon,
 } from "./daemon.ts";
-import { DaemonProcess, outputOf } from "./daemon-process.ts";
+import { DaemonBase, startDaemon } from "./daemon-base.ts";
+import { outputOf } from "./daemon-process.ts";
 import { type ExabgpLine, ExabgpRib, type HeardPath } from "./exabgp-rib.ts";
 
 const program = "/usr/sbin/exabgp";
@@ -46,44 +46,33 @@ export const exabgp: Daemon = {
   },
   version: async () =>
     /ExaBGP : (\S+)/.exec(await outputOf(program, "--version"))?.[1] ?? "unknown",
-  start: async (namespace, config) => {
-    const folder = await mkdtemp(join(tmpdir(), "tt-exabgp-"));
-    const running = new RunningExabgp(namespace, folder, config);
-    await running.start();
-    return running;
-  },
+  start: (namespace, config) => startDaemon(RunningExabgp, namespace, config),
 };
 
-class RunningExabgp implements RunningDaemon {
-  readonly #namespace: string;
-  readonly #folder: string;
-  readonly #config: DaemonConfig;
+class RunningExabgp extends DaemonBase implements RunningDaemon {
   readonly #server: Server;
   readonly #rib = new ExabgpRib();
   #api: Socket | undefined;
-  #process: DaemonProcess | undefined;
 
   constructor(namespace: string, folder: string, config: DaemonConfig) {
-    this.#namespace = namespace;
-    this.#folder = folder;
-    this.#config = config;
+    super(namespace, folder, config);
     this.#server = createServer((socket) => this.#attach(socket));
   }
 
-  async start(routes: readonly DaemonRoute[] = this.#config.routes): Promise<void> {
+  async start(routes: readonly DaemonRoute[] = this.config.routes): Promise<void> {
     if (!this.#server.listening) {
       await new Promise<void>((resolve) => this.#server.listen(this.#socket, resolve));
     }
-    const file = join(this.#folder, "exabgp.conf");
-    await writeFile(file, exabgpConfig({ ...this.#config, routes }, this.#socket));
-    const [{ localAddress = "" } = {}] = this.#config.neighbors;
+    const file = join(this.folder, "exabgp.conf");
+    await writeFile(file, exabgpConfig({ ...this.config, routes }, this.#socket));
+    const [{ localAddress = "" } = {}] = this.config.neighbors;
     const settings = {
       "exabgp.daemon.user": "root",
       "exabgp.daemon.drop": "false",
       "exabgp.tcp.bind": localAddress,
       "exabgp.api.cli": "false",
     };
-    this.#process = new DaemonProcess(this.#namespace, [program, file], settings);
+    this.run([program, file], settings);
     await waitFor(() => this.#api, { timeoutMs: 20_000, what: "ExaBGP's API" });
   }
 
@@ -96,13 +85,13 @@ class RunningExabgp implements RunningDaemon {
   }
 
   async announce(route: DaemonRoute): Promise<void> {
-    for (const neighbor of this.#config.neighbors) {
+    for (const neighbor of this.config.neighbors) {
       this.#tell(`neighbor ${neighbor.address} announce ${routeText(route, neighbor)}`);
     }
   }
 
   async withdraw(prefix: string): Promise<void> {
-    for (const neighbor of this.#config.neighbors) {
+    for (const neighbor of this.config.neighbors) {
       this.#tell(`neighbor ${neighbor.address} withdraw ${routeText({ prefix }, neighbor)}`);
     }
   }
@@ -115,12 +104,8 @@ class RunningExabgp implements RunningDaemon {
     this.#tell(`neighbor ${neighbor} teardown 4`);
   }
 
-  pause(): void {
-    this.#process?.signal("SIGSTOP");
-  }
-
-  async kill(): Promise<void> {
-    await this.#process?.end();
+  override async kill(): Promise<void> {
+    await super.kill();
     this.#api?.destroy();
     this.#api = undefined;
     this.#rib.clear();
@@ -130,14 +115,13 @@ class RunningExabgp implements RunningDaemon {
     return this.start(routes);
   }
 
-  async stop(): Promise<void> {
-    await this.kill();
+  override async stop(): Promise<void> {
+    await super.stop();
     this.#server.close();
-    await rm(this.#folder, { recursive: true, force: true });
   }
 
   get #socket(): string {
-    return join(this.#folder, "api.sock");
+    return join(this.folder, "api.sock");
   }
 
   #attach(socket: Socket): void {
@@ -154,7 +138,7 @@ class RunningExabgp implements RunningDaemon {
 
   /** It has no routes to choose from: with ADD-PATH we tell it to send each one on. */
   #passOn({ from, prefix, path }: HeardPath): void {
-    const { asn, neighbors } = this.#config;
+    const { asn, neighbors } = this.config;
     for (const neighbor of neighbors) {
       if (neighbor.address === from || !sendsPaths(neighbor)) continue;
       const route = `route ${prefix} next-hop 10.99.0.2 path-information 0.0.0.2`;

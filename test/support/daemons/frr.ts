@@ -11,6 +11,7 @@ import type {
   LearnedPath,
   RunningDaemon,
 } from "./daemon.ts";
+import { withoutRoute, withRoute } from "./daemon-base.ts";
 import { DaemonProcess, outputOf } from "./daemon-process.ts";
 
 const programs = "/usr/lib/frr";
@@ -69,14 +70,12 @@ class RunningFrr implements RunningDaemon {
   }
 
   async announce(route: DaemonRoute): Promise<void> {
-    const others = this.#config.routes.filter(({ prefix }) => prefix !== route.prefix);
-    this.#config = { ...this.#config, routes: [...others, route] };
+    this.#config = withRoute(this.#config, route);
     await this.#configure(routeLines(this.#config.asn, route));
   }
 
   async withdraw(gone: string): Promise<void> {
-    const routes = this.#config.routes.filter(({ prefix }) => prefix !== gone);
-    this.#config = { ...this.#config, routes };
+    this.#config = withoutRoute(this.#config, gone);
     const family = `address-family ${familyWord(gone)} unicast`;
     await this.#configure([`router bgp ${this.#config.asn}`, family, `no network ${gone}`]);
   }

@@ -1,5 +1,4 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { waitFor } from "../wait-for.ts";
 import type {
@@ -10,7 +9,8 @@ import type {
   LearnedPath,
   RunningDaemon,
 } from "./daemon.ts";
-import { DaemonProcess, outputOf } from "./daemon-process.ts";
+import { DaemonBase, startDaemon } from "./daemon-base.ts";
+import { outputOf } from "./daemon-process.ts";
 
 const program = "/usr/bin/gobgpd";
 
@@ -33,28 +33,12 @@ export const gobgp: Daemon = {
     },
   },
   version: async () => (await outputOf(program, "--version")).replace("gobgpd version ", "").trim(),
-  start: async (namespace, config) => {
-    const folder = await mkdtemp(join(tmpdir(), "tt-gobgp-"));
-    const running = new RunningGobgp(namespace, folder, config);
-    await running.start();
-    return running;
-  },
+  start: (namespace, config) => startDaemon(RunningGobgp, namespace, config),
 };
 
-class RunningGobgp implements RunningDaemon {
-  readonly #namespace: string;
-  readonly #folder: string;
-  readonly #config: DaemonConfig;
-  #process: DaemonProcess | undefined;
-
-  constructor(namespace: string, folder: string, config: DaemonConfig) {
-    this.#namespace = namespace;
-    this.#folder = folder;
-    this.#config = config;
-  }
-
+class RunningGobgp extends DaemonBase implements RunningDaemon {
   async start(): Promise<void> {
-    await this.#run(gobgpConfig(this.#config), this.#config.routes);
+    await this.#run(gobgpConfig(this.config), this.config.routes);
   }
 
   async state(neighbor: string): Promise<string> {
@@ -69,7 +53,7 @@ class RunningGobgp implements RunningDaemon {
   }
 
   async announce(route: DaemonRoute): Promise<void> {
-    const isExtended = this.#config.neighbors.some(({ extendedNextHop }) => extendedNextHop);
+    const isExtended = this.config.neighbors.some(({ extendedNextHop }) => extendedNextHop);
     const nextHop = isExtended || route.prefix.includes(":") ? "fd99::2" : "10.99.0.2";
     await this.#ask("global", "rib", "add", ...routeWords(route), "nexthop", nextHop);
   }
@@ -88,12 +72,8 @@ class RunningGobgp implements RunningDaemon {
     await this.#ask("neighbor", neighbor, "enable");
   }
 
-  pause(): void {
-    this.#process?.signal("SIGSTOP");
-  }
-
-  async kill(): Promise<void> {
-    await this.#process?.end();
+  override async kill(): Promise<void> {
+    await super.kill();
     await rm(this.#socket, { force: true });
   }
 
@@ -102,18 +82,13 @@ class RunningGobgp implements RunningDaemon {
    * connects after 5 s or more.
    */
   async revive(routes: readonly DaemonRoute[]): Promise<void> {
-    const config = gobgpConfig(this.#config);
+    const config = gobgpConfig(this.config);
     const global = { config: { ...config.global.config, port: -1 } };
     await this.#run({ ...config, global }, routes, "-r");
   }
 
-  async stop(): Promise<void> {
-    await this.kill();
-    await rm(this.#folder, { recursive: true, force: true });
-  }
-
   get #socket(): string {
-    return join(this.#folder, "api.sock");
+    return join(this.folder, "api.sock");
   }
 
   async #run(
@@ -121,11 +96,11 @@ class RunningGobgp implements RunningDaemon {
     routes: readonly DaemonRoute[],
     ...more: readonly string[]
   ): Promise<void> {
-    const file = join(this.#folder, "gobgpd.json");
+    const file = join(this.folder, "gobgpd.json");
     await writeFile(file, JSON.stringify(config));
     const words = [program, "-t", "json", "-f", file, "-p", "--pprof-disable", ...more];
     const command = [...words, `--api-hosts=unix://${this.#socket}`];
-    this.#process = new DaemonProcess(this.#namespace, command);
+    this.run(command);
     await waitFor(() => this.#ask("global"), { timeoutMs: 20_000, what: "gobgpd's API" });
     for (const route of routes) await this.announce(route);
   }

@@ -1,5 +1,4 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { IpFamily } from "../../../src/lib/ip-addr.ts";
 import { waitFor } from "../wait-for.ts";
@@ -11,7 +10,8 @@ import type {
   LearnedPath,
   RunningDaemon,
 } from "./daemon.ts";
-import { DaemonProcess, outputOf } from "./daemon-process.ts";
+import { DaemonBase, startDaemon, withoutRoute, withRoute } from "./daemon-base.ts";
+import { outputOf } from "./daemon-process.ts";
 
 const program = "/usr/sbin/bgpd";
 const manual = "https://manpages.debian.org/bookworm/openbgpd";
@@ -46,29 +46,13 @@ export const openbgpd: Daemon = {
   // To stderr: "OpenBGPD 7.7".
   version: async () =>
     (await outputOf("sh", "-c", `${program} -V 2>&1`)).replace("OpenBGPD", "").trim(),
-  start: async (namespace, config) => {
-    const folder = await mkdtemp(join(tmpdir(), "tt-openbgpd-"));
-    const running = new RunningOpenbgpd(namespace, folder, config);
-    await running.start();
-    return running;
-  },
+  start: (namespace, config) => startDaemon(RunningOpenbgpd, namespace, config),
 };
 
-class RunningOpenbgpd implements RunningDaemon {
-  readonly #namespace: string;
-  readonly #folder: string;
-  #config: DaemonConfig;
-  #process: DaemonProcess | undefined;
-
-  constructor(namespace: string, folder: string, config: DaemonConfig) {
-    this.#namespace = namespace;
-    this.#folder = folder;
-    this.#config = config;
-  }
-
+class RunningOpenbgpd extends DaemonBase implements RunningDaemon {
   async start(): Promise<void> {
     await this.#writeConfig();
-    this.#process = new DaemonProcess(this.#namespace, [program, "-d", "-f", this.#file]);
+    this.run([program, "-d", "-f", this.#file]);
     await waitFor(() => this.#ask("show"), { timeoutMs: 20_000, what: "bgpd's control socket" });
   }
 
@@ -89,12 +73,11 @@ class RunningOpenbgpd implements RunningDaemon {
   }
 
   async announce(route: DaemonRoute): Promise<void> {
-    const others = this.#config.routes.filter(({ prefix }) => prefix !== route.prefix);
-    await this.#change({ routes: [...others, route] });
+    await this.#change(withRoute(this.config, route));
   }
 
   async withdraw(gone: string): Promise<void> {
-    await this.#change({ routes: this.#config.routes.filter(({ prefix }) => prefix !== gone) });
+    await this.#change(withoutRoute(this.config, gone));
   }
 
   async refresh(neighbor: string): Promise<void> {
@@ -105,31 +88,23 @@ class RunningOpenbgpd implements RunningDaemon {
     await this.#ask("neighbor", neighbor, "clear");
   }
 
-  pause(): void {
-    this.#process?.signal("SIGSTOP");
-  }
-
-  async kill(): Promise<void> {
-    await this.#process?.end();
-  }
-
   revive(routes: readonly DaemonRoute[]): Promise<void> {
-    this.#config = { ...this.#config, routes };
+    this.config = { ...this.config, routes };
     return this.start();
   }
 
   /** Its three children end with it. */
-  async stop(): Promise<void> {
-    await this.#process?.end("SIGTERM");
-    await rm(this.#folder, { recursive: true, force: true });
+  override async stop(): Promise<void> {
+    await this.end("SIGTERM");
+    await this.removeFolder();
   }
 
   get #file(): string {
-    return join(this.#folder, "bgpd.conf");
+    return join(this.folder, "bgpd.conf");
   }
 
   get #socket(): string {
-    return join(this.#folder, "bgpd.sock");
+    return join(this.folder, "bgpd.sock");
   }
 
   #ask(...words: readonly string[]): Promise<string> {
@@ -140,15 +115,15 @@ class RunningOpenbgpd implements RunningDaemon {
     return JSON.parse(await this.#ask("-j", ...words));
   }
 
-  async #change(change: Partial<DaemonConfig>): Promise<void> {
-    this.#config = { ...this.#config, ...change };
+  async #change(config: DaemonConfig): Promise<void> {
+    this.config = config;
     await this.#writeConfig();
     await this.#ask("reload");
   }
 
   /** It takes no file that others can read. */
   async #writeConfig(): Promise<void> {
-    await writeFile(this.#file, openbgpdConfig(this.#config, this.#socket), { mode: 0o600 });
+    await writeFile(this.#file, openbgpdConfig(this.config, this.#socket), { mode: 0o600 });
   }
 }
 

@@ -2,6 +2,7 @@ import { strict as assert } from "node:assert";
 import { test } from "node:test";
 import { felixConfig } from "../../../src/felix/config.ts";
 import { InputError } from "../../../src/lib/errors.ts";
+import { felixParameters } from "../api/felix-parameters.ts";
 
 test("felixConfig() of nothing has Calico's defaults", () => {
   const config = felixConfig({ env: {} });
@@ -41,6 +42,36 @@ test("felixConfig() takes the environment before the node, the node before the c
 test("felixConfig() counts an empty value as not given", () => {
   const config = felixConfig({ global: { vxlanPort: 1 }, env: { FELIX_VXLANPORT: "" } });
   assert.equal(config.vxlanPort, 1);
+});
+
+test("felixConfig() names what was given and nothing acts on, whoever gave it", () => {
+  const { ignored } = felixConfig({
+    global: { bpfEnabled: true, vxlanPort: 1, usageReportingEnabled: false },
+    node: { bpfEnabled: false, xdpEnabled: true, nodeSelector: "all()" },
+    env: {
+      FELIX_VXLANPORT: "3",
+      FELIX_XDPREFRESHINTERVAL: "90",
+      FELIX_USAGEREPORTINGENABLED: "",
+      FELIX_HEALTHENABLED: "true",
+      OTHER: "1",
+    },
+  });
+  assert.deepEqual(ignored, [
+    "bpfEnabled",
+    "usageReportingEnabled",
+    "xdpEnabled",
+    "FELIX_XDPREFRESHINTERVAL",
+  ]);
+});
+
+test("felixConfig() takes any parameter of Calico's: what does not act is named, no more", () => {
+  for (const [name, accepted] of felixParameters) {
+    const { ignored } = felixConfig({ global: { [name]: accepted }, env: {} });
+    assert.ok(ignored.length === 0 || ignored[0] === name, name);
+  }
+  const all = Object.fromEntries(felixParameters);
+  const { ignored } = felixConfig({ global: all, env: {} });
+  assert.ok(ignored.includes("wireguardEnabled") && !ignored.includes("vxlanPort"));
 });
 
 const durations: readonly (readonly [unknown, number])[] = [

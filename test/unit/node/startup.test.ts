@@ -81,6 +81,20 @@ test("runStartup() makes a node of an empty datastore", async () => {
   assert.deepEqual(await names("FelixConfiguration"), ["default"]);
 });
 
+test("runStartup() on a locked datastore writes the Node, and makes up nothing", async () => {
+  const datastore = new FakeDatastore();
+  await datastore.create<"ClusterInformation">({
+    apiVersion: calicoApiVersion,
+    kind: "ClusterInformation",
+    metadata: { name: "default" },
+    spec: { datastoreReady: false },
+  });
+  await runStartup(env, ports(datastore), never);
+  assert.equal((await datastore.list("Node")).items.length, 1);
+  assert.deepEqual((await datastore.list("IPPool")).items, []);
+  assert.deepEqual((await datastore.list("Tier")).items, []);
+});
+
 test("runStartup() again writes nothing, and keeps what others wrote on the Node", async () => {
   const datastore = new FakeDatastore();
   await runStartup(env, ports(datastore), never);

@@ -102,7 +102,8 @@ test("A slow peer goes on from where it was", () => {
   const [sent] = group.flush();
   withdraw("10.0.1.0/26");
   assert.deepEqual(told(group.flush(), "quick"), ["-10.0.1.0/26"]);
-  const late = group.drained(1);
+  group.drained(1);
+  const late = group.flush();
   assert.deepEqual(told(late, "slow"), ["+10.0.1.0/26", "+10.0.2.0/26", "-10.0.1.0/26"]);
   assert.equal(late[0]?.bytes, sent?.bytes);
 });
@@ -125,7 +126,8 @@ test("A peer that is too far behind hears of each prefix once, when it has drain
   table.remove(table.findPrefix(parsePrefix("10.0.2.0/26")));
   announce("10.0.4.0/26", 0);
   group.flush();
-  assert.deepEqual(told(group.drained(1), "slow"), [
+  group.drained(1);
+  assert.deepEqual(told(group.flush(), "slow"), [
     "-10.0.2.0/26",
     "-10.0.3.0/26",
     "+10.0.1.0/26",

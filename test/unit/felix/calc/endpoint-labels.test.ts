@@ -1,6 +1,7 @@
 import { strict as assert } from "node:assert";
 import { test } from "node:test";
 import { EndpointLabels } from "../../../../src/felix/calc/endpoint-labels.ts";
+import { workloadSelectable } from "../../../../src/felix/calc/selectable.ts";
 import { pod, profile } from "../../../states/resources.ts";
 
 test("own labels win over those of profiles, an earlier profile over a later one", () => {
@@ -8,7 +9,9 @@ test("own labels win over those of profiles, an earlier profile over a later one
   const given = { a: "own" };
   labels.setEndpoint(
     "e",
-    pod("p", { ip: "10.0.0.1/32", labels: given, profiles: ["one", "two", "missing"] }),
+    workloadSelectable(
+      pod("p", { ip: "10.0.0.1/32", labels: given, profiles: ["one", "two", "missing"] }),
+    ),
   );
   labels.setProfile("two", profile("two", { labelsToApply: { a: "2", b: "2", c: "2" } }));
   labels.setProfile("one", profile("one", { labelsToApply: { a: "1", b: "1" } }));
@@ -19,10 +22,13 @@ test("own labels win over those of profiles, an earlier profile over a later one
 test("a profile tells which endpoints inherit from it, as they come and go", () => {
   const labels = new EndpointLabels();
   const inherits = () => [...labels.setProfile("one", profile("one"))].sort();
-  labels.setEndpoint("a", pod("a", { ip: "10.0.0.1/32", profiles: ["one"] }));
-  labels.setEndpoint("b", pod("b", { ip: "10.0.0.2/32", profiles: ["two", "one"] }));
+  labels.setEndpoint("a", workloadSelectable(pod("a", { ip: "10.0.0.1/32", profiles: ["one"] })));
+  labels.setEndpoint(
+    "b",
+    workloadSelectable(pod("b", { ip: "10.0.0.2/32", profiles: ["two", "one"] })),
+  );
   assert.deepEqual(inherits(), ["a", "b"]);
-  labels.setEndpoint("b", pod("b", { ip: "10.0.0.2/32", profiles: ["two"] }));
+  labels.setEndpoint("b", workloadSelectable(pod("b", { ip: "10.0.0.2/32", profiles: ["two"] })));
   assert.deepEqual(inherits(), ["a"]);
   labels.setEndpoint("a", null);
   assert.deepEqual(inherits(), []);

@@ -6,16 +6,28 @@ import { evaluateSelector } from "../../../../src/api/selector/evaluate.ts";
 import { parseSelector } from "../../../../src/api/selector/parser.ts";
 import { IpSetMembers } from "../../../../src/felix/calc/ip-set-members.ts";
 import type { SetSource } from "../../../../src/felix/calc/rule-scanner.ts";
-import { pod } from "../../../states/resources.ts";
+import { workloadSelectable } from "../../../../src/felix/calc/selectable.ts";
+import type { DataplaneUpdate } from "../../../../src/felix/calc/updates.ts";
+import { endpointSlice, pod } from "../../../states/resources.ts";
+
+type SelectorSource = Exclude<SetSource, { readonly kind: "service" }>;
 
 /** The sets as told last, and what each flush told of. */
 function watched() {
   const told = new Map<string, readonly string[]>();
   const changes: string[] = [];
-  const sets = new IpSetMembers((id, set) => {
+  const sets = new IpSetMembers((update) => {
+    assert(update.kind === "ipSet");
+    const { id } = update;
     changes.push(id);
-    if (set === null) told.delete(id);
-    else told.set(id, [...set.members].sort());
+    if (update.op === "remove") told.delete(id);
+    else if (update.op === "set") told.set(id, [...update.value.members].sort());
+    else {
+      const { add, remove } = update.value;
+      const before = new Set(told.get(id));
+      assert(before.isDisjointFrom(add) && before.isSupersetOf(remove));
+      told.set(id, [...before.difference(remove).union(add)].sort());
+    }
   });
   const flush = () => {
     sets.flush();
@@ -24,8 +36,11 @@ function watched() {
   return { sets, told, flush };
 }
 
-const selector = (text: string): SetSource => ({ kind: "selector", selector: parseSelector(text) });
-const webPort = (port: string, protocol: "tcp" | "udp" = "tcp"): SetSource => ({
+const selector = (text: string): SelectorSource => ({
+  kind: "selector",
+  selector: parseSelector(text),
+});
+const webPort = (port: string, protocol: "tcp" | "udp" = "tcp"): SelectorSource => ({
   kind: "namedPort",
   selector: parseSelector("app == 'web'"),
   protocol,
@@ -35,7 +50,7 @@ const labelsOf = (endpoint: WorkloadEndpoint) =>
   new Map(Object.entries(endpoint.metadata.labels ?? {}));
 
 function put(sets: IpSetMembers, endpoint: WorkloadEndpoint): void {
-  sets.setEndpoint(endpoint.metadata.name, endpoint, labelsOf(endpoint));
+  sets.setSelectable(endpoint.metadata.name, workloadSelectable(endpoint), labelsOf(endpoint));
 }
 
 test("an address that two endpoints give goes with the second", () => {
@@ -45,10 +60,10 @@ test("an address that two endpoints give goes with the second", () => {
   put(sets, pod("b", { ip: "10.0.0.1/32", labels: { app: "web" } }));
   flush();
   assert.deepEqual(told.get("s"), ["10.0.0.1/32"]);
-  sets.setEndpoint("a", null, new Map());
+  sets.setSelectable("a", null, new Map());
   assert.deepEqual(flush(), []);
   assert.deepEqual(told.get("s"), ["10.0.0.1/32"]);
-  sets.setEndpoint("b", null, new Map());
+  sets.setSelectable("b", null, new Map());
   flush();
   assert.deepEqual(told.get("s"), []);
 });
@@ -102,7 +117,51 @@ test("an endpoint that comes again unchanged tells nothing; one that moved tells
   assert.deepEqual(told.get("s"), ["10.0.0.2/32"]);
 });
 
-const sources = new Map<string, SetSource>([
+test("one member more of a told set is told alone, and one that goes and comes back not at all", () => {
+  const updates: DataplaneUpdate[] = [];
+  const sets = new IpSetMembers((update) => updates.push(update));
+  const told = () => {
+    sets.flush();
+    return updates.splice(0);
+  };
+  sets.addReference("s", selector("app == 'web'"));
+  const put = (name: string, ip: string) =>
+    sets.setSelectable(name, workloadSelectable(pod(name, { ip })), new Map([["app", "web"]]));
+  put("a", "10.0.0.1/32");
+  const value = { type: "hash:net", members: new Set(["10.0.0.1/32"]) };
+  assert.deepEqual(told(), [{ op: "set", kind: "ipSet", id: "s", value }]);
+  put("b", "10.0.0.2/32");
+  const change = { add: new Set(["10.0.0.2/32"]), remove: new Set() };
+  assert.deepEqual(told(), [{ op: "change", kind: "ipSet", id: "s", value: change }]);
+  sets.setSelectable("b", null, new Map());
+  put("b", "10.0.0.2/32");
+  assert.deepEqual(told(), []);
+});
+
+test("slices give a service's addresses and ports, whichever came first", () => {
+  const { sets, told, flush } = watched();
+  const ports = { kind: "service", service: "prod/web", withPorts: true } as const;
+  const slice = (name: string, addresses: string[], service = "prod/web") =>
+    endpointSlice(name, service, { addresses, ports: [{ port: 80 }] });
+  sets.setEndpointSlice("1", slice("1", ["10.0.0.1"]));
+  sets.addReference("svc", ports);
+  sets.addReference("no", { ...ports, withPorts: false });
+  sets.setEndpointSlice("2", slice("2", ["10.0.0.1", "10.0.0.2"]));
+  flush();
+  assert.deepEqual(told.get("svc"), ["10.0.0.1,tcp:80", "10.0.0.2,tcp:80"]);
+  assert.deepEqual(told.get("no"), ["10.0.0.1/32", "10.0.0.2/32"]);
+  sets.setEndpointSlice("2", slice("2", ["10.0.0.2"], "prod/other"));
+  flush();
+  assert.deepEqual(told.get("svc"), ["10.0.0.1,tcp:80"]);
+  sets.setEndpointSlice("1", null);
+  flush();
+  assert.deepEqual(told.get("no"), []);
+  sets.removeReference("no");
+  sets.setEndpointSlice("1", slice("1", ["10.0.0.3"]));
+  assert.deepEqual(flush().sort(), ["no", "svc"]);
+});
+
+const sources = new Map<string, SelectorSource>([
   ["web", selector("app == 'web'")],
   ["any", selector("has(app)")],
   ["not", selector("!has(app)")],
@@ -143,10 +202,10 @@ test("members are what counting anew would give, after any changes", () => {
           put(sets, step.endpoint);
           pods.set(step.endpoint.metadata.name, step.endpoint);
         } else if (step.op === "drop") {
-          sets.setEndpoint(step.name, null, new Map());
+          sets.setSelectable(step.name, null, new Map());
           pods.delete(step.name);
         } else if (step.op === "refer") {
-          sets.addReference(step.set, sources.get(step.set) as SetSource);
+          sets.addReference(step.set, sources.get(step.set) as SelectorSource);
           references.set(step.set, (references.get(step.set) ?? 0) + 1);
         } else if (step.op === "release") {
           sets.removeReference(step.set);
@@ -156,14 +215,17 @@ test("members are what counting anew would give, after any changes", () => {
       flush();
       const expected = [...references]
         .filter(([, count]) => count > 0)
-        .map(([id]) => [id, expectedMembers(sources.get(id) as SetSource, pods)] as const);
+        .map(([id]) => [id, expectedMembers(sources.get(id) as SelectorSource, pods)] as const);
       assert.deepEqual(new Map([...told].sort()), new Map([...expected].sort()));
     }),
     { numRuns: 300 },
   );
 });
 
-function expectedMembers(source: SetSource, pods: ReadonlyMap<string, WorkloadEndpoint>): string[] {
+function expectedMembers(
+  source: SelectorSource,
+  pods: ReadonlyMap<string, WorkloadEndpoint>,
+): string[] {
   const chosen = [...pods.values()].filter((one) =>
     evaluateSelector(source.selector, labelsOf(one)),
   );

@@ -14,12 +14,17 @@ const vector = {
   "13b": "s:g_TM4cHGncRYRKupcms5_3mlb7DhnbSzVvsVlw",
   14: "cali40s:5y5I3VdRZfDU01O--xXAPx2",
   15: "n:ac_JrbZRp5ORL-z9cQxMyVpA98RIhLpq9rkrXg",
+  16: [
+    "svc:-B0RxVUwdW1aFEcXPP4q2GF3e68JsTwIe-pf7w",
+    "svcnoport:b_Odath8L_-pMWpLC_tua_hO2jguw5ajClao3w",
+  ],
 } as const;
 
 const nothing: ResolvedEntity = {
   nets: [],
   notNets: [],
   ipSets: [],
+  ipPortSets: [],
   notIpSets: [],
   ports: [],
   notPorts: [],
@@ -37,6 +42,7 @@ function scan(destination: EntityRule, options: { namespace?: string } & Partial
 
 function texts(sets: ReadonlyMap<string, SetSource>): string[] {
   return [...sets.values()].map((source) => {
+    if (source.kind === "service") return `${source.service}${source.withPorts ? " ports" : ""}`;
     const port = source.kind === "namedPort" ? ` ${source.protocol} ${source.port}` : "";
     return canonicalText(source.selector) + port;
   });
@@ -85,7 +91,7 @@ test("a named port among numbers leaves the selector a set of its own", () => {
     { first: 443, last: 443 },
     { first: 8000, last: 8010 },
   ]);
-  assert.deepEqual(texts(sets).sort(), ["all() tcp http", 'app == "web"']);
+  assert.deepEqual(texts(sets).sort(), ['app == "web"', 'app == "web" tcp http']);
 });
 
 test("a named port that must not match is never folded", () => {
@@ -93,17 +99,17 @@ test("a named port that must not match is never folded", () => {
   assert.deepEqual(entity?.ipSets, [vector[12]]);
   assert.equal(entity?.notNamedPortSets.length, 1);
   assert.deepEqual(entity?.notPorts, [{ first: 22, last: 22 }]);
-  assert.deepEqual(texts(sets).sort(), ["all() tcp http", 'app == "web"']);
+  assert.deepEqual(texts(sets).sort(), ['app == "web"', 'app == "web" tcp http']);
 });
 
-test("the protocol of a named port: by name, by number, or each that has ports", () => {
+test("the protocol of a named port: by name, by number, or TCP", () => {
   const portsOf = (rule: Partial<Rule>) => texts(scan({ ports: ["dns"] }, rule).sets);
   assert.deepEqual(portsOf({ protocol: "UDP" }), ["all() udp dns"]);
   assert.deepEqual(portsOf({ protocol: 132 }), ["all() sctp dns"]);
   assert.deepEqual(portsOf({ protocol: "6" }), ["all() tcp dns"]);
   const { protocol: _, ...none } = { protocol: 0 };
   const { sets } = scanRules([{ action: "Allow", destination: { ports: ["dns"] }, ...none }], "x");
-  assert.deepEqual(texts(sets), ["all() tcp dns", "all() udp dns", "all() sctp dns"]);
+  assert.deepEqual(texts(sets), ["all() tcp dns"]);
 });
 
 for (const protocol of ["ICMP", 1, "constructor"]) {
@@ -121,7 +127,6 @@ const unresolvable: readonly (readonly [string, EntityRule])[] = [
   ["a negative selector that cannot be parsed", { notSelector: "((" }],
   ["a net that is none", { nets: ["10.0.0.0/33"] }],
   ["a net that is no text", { nets: [7 as unknown as string] }],
-  ["services", { services: { name: "dns" } }],
 ];
 
 for (const [what, entity] of unresolvable) {
@@ -160,9 +165,34 @@ test("a rule of a namespaced policy selects in its namespace, unless it says oth
 
 test("a negative selector limits the rule to the namespace and is itself unlimited", () => {
   const { entity, sets } = scan({ notSelector: "app == 'web'" }, { namespace: "prod" });
-  assert.deepEqual(entity?.notIpSets, [vector[12]]);
-  assert.equal(entity?.ipSets.length, 1);
-  assert.deepEqual(texts(sets), ['projectcalico.org/namespace == "prod"', 'app == "web"']);
+  assert.deepEqual(texts(sets), ['(projectcalico.org/namespace == "prod" && !app == "web")']);
+  assert.deepEqual([entity?.ipSets.length, entity?.notIpSets], [1, []]);
+});
+
+test("a negative selector is taken into a positive one, and alone is a set of its own", () => {
+  const both = scan({ selector: "a == '1' && b == '2'", notSelector: "app == 'web' || !has(c)" });
+  assert.deepEqual(texts(both.sets), ['((a == "1" && b == "2") && !(app == "web" || !has(c)))']);
+  const alone = scan({ notSelector: "app == 'web'" });
+  assert.deepEqual([alone.entity?.ipSets, alone.entity?.notIpSets], [[], [vector[12]]]);
+});
+
+test("golden set ids 16: a service with its ports as destination, without them as source", () => {
+  const services = { name: "web", namespace: "default" };
+  const egress = scan({ services }, { namespace: "prod" });
+  assert.deepEqual(egress.entity, { ...nothing, ipPortSets: [vector[16][0]] });
+  assert.deepEqual(texts(egress.sets), ["default/web ports"]);
+  const ingress = scanRules(
+    [{ action: "Allow", source: { services: { name: "web" } } }],
+    "default",
+  );
+  assert.deepEqual(ingress.rules[0]?.source, { ...nothing, ipSets: [vector[16][1]] });
+  assert.deepEqual(texts(ingress.sets), ["default/web"]);
+});
+
+test("a service of no namespace in a global policy cannot be: the rule does not allow", () => {
+  const services = { name: "web" };
+  assert.deepEqual(scan({ services }).rules, []);
+  assert.deepEqual(scan({ services }, { action: "Deny" }).rules, [denyAll]);
 });
 
 test("nets lose their host bits, and bare addresses are nets", () => {

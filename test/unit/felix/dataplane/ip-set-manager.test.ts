@@ -21,20 +21,36 @@ function host(node: string, v4: string, v6: string): DataplaneUpdate {
   return { op: "set", kind: "host", id: node, value: { v4: end(v4, 24), v6: end(v6, 64) } };
 }
 
-/** Names and members of what changed. */
-function changes(manager: IpSetManager): Record<string, string[] | undefined> {
-  return Object.fromEntries(
-    [...manager.takeChanges()].map(([name, set]) => [name, set && [...set.members].sort()]),
-  );
+/** A manager, and names and members of what changed since the last look. */
+function watched(family: 4 | 6) {
+  let changed: Record<string, string[] | undefined> = {};
+  const manager = new IpSetManager(family, {
+    set: (name, set) => {
+      changed[name] = [...set.members].sort();
+    },
+    change: (name, { add, remove }) => {
+      changed[name] = [...[...add].map((one) => `+${one}`), ...[...remove].map((one) => `-${one}`)];
+    },
+    delete: (name) => {
+      changed[name] = undefined;
+    },
+  });
+  const changes = () => {
+    manager.refreshStatic();
+    const seen = changed;
+    changed = {};
+    return seen;
+  };
+  return { manager, changes };
 }
 
 test("IpSetManager makes the static sets of its family from pools and nodes", () => {
-  const manager = new IpSetManager(4);
+  const { manager, changes } = watched(4);
   manager.onUpdate(pool("a", "10.0.0.0/16", { natOutgoing: true }));
   manager.onUpdate(pool("b", "10.1.0.0/16"));
   manager.onUpdate(pool("c", "fd00::/48", { natOutgoing: true, poolClass: "vxlan" }));
   manager.onUpdate(host("node-a", "192.168.1.11", "2001:db8::11"));
-  assert.deepEqual(changes(manager), {
+  assert.deepEqual(changes(), {
     "cali40masq-ipam-pools": ["10.0.0.0/16"],
     "cali40network-ip-pools": ["10.0.0.0/16", "10.1.0.0/16"],
     "cali40all-hosts-net": ["192.168.1.11/32"],
@@ -45,16 +61,19 @@ test("IpSetManager makes the static sets of its family from pools and nodes", ()
   assert.equal(manager.hostAddress("node-a"), "192.168.1.11");
   manager.onUpdate({ op: "remove", kind: "pool", id: "a" });
   assert.equal(manager.natOutgoing, false);
-  assert.deepEqual(changes(manager)["cali40masq-ipam-pools"], []);
+  assert.deepEqual(changes()["cali40masq-ipam-pools"], []);
 });
 
 test("IpSetManager tells a change once, and a set that is gone as undefined", () => {
-  const manager = new IpSetManager(6);
-  changes(manager);
+  const { manager, changes } = watched(6);
+  changes();
   const value = { type: "hash:net", members: new Set(["10.0.0.1/32", "fd00::1/128"]) } as const;
   manager.onUpdate({ op: "set", kind: "ipSet", id: "s:abc", value });
-  assert.deepEqual(changes(manager), { "cali60s:abc": ["10.0.0.1/32", "fd00::1/128"] });
-  assert.deepEqual(changes(manager), {});
+  assert.deepEqual(changes(), { "cali60s:abc": ["10.0.0.1/32", "fd00::1/128"] });
+  assert.deepEqual(changes(), {});
+  const change = { add: new Set(["10.0.0.2/32"]), remove: new Set(["10.0.0.1/32"]) };
+  manager.onUpdate({ op: "change", kind: "ipSet", id: "s:abc", value: change });
+  assert.deepEqual(changes(), { "cali60s:abc": ["+10.0.0.2/32", "-10.0.0.1/32"] });
   manager.onUpdate({ op: "remove", kind: "ipSet", id: "s:abc" });
-  assert.deepEqual(changes(manager), { "cali60s:abc": undefined });
+  assert.deepEqual(changes(), { "cali60s:abc": undefined });
 });

@@ -14,6 +14,7 @@ const anything: ResolvedEntity = {
   nets: [],
   notNets: [],
   ipSets: [],
+  ipPortSets: [],
   notIpSets: [],
   ports: [],
   notPorts: [],

@@ -144,6 +144,7 @@ describe("matches", () => {
       nets: nets("10.0.0.0/8"),
       notNets: [],
       ipSets: ["s:a", "s:b"],
+      ipPortSets: [],
       notIpSets: ["s:c"],
       ports: [{ first: 1, last: 2 }],
       notPorts: [{ first: 3, last: 3 }],

@@ -22,6 +22,7 @@ export const anything: ResolvedEntity = {
   nets: [],
   notNets: [],
   ipSets: [],
+  ipPortSets: [],
   notIpSets: [],
   ports: [],
   notPorts: [],

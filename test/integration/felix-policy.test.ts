@@ -1,0 +1,140 @@
+import assert from "node:assert/strict";
+import { type ChildProcess, spawn } from "node:child_process";
+import { after, before, test } from "node:test";
+import { keyOf } from "../../src/api/resource-key.ts";
+import type { AnyResource } from "../../src/api/resource-of-kind.ts";
+import {
+  endpointSlice,
+  networkSet,
+  node,
+  pod,
+  policy,
+  pool,
+  profile,
+} from "../states/resources.ts";
+import { waitFor } from "../support/wait-for.ts";
+import { FelixNode, inside, pings } from "./felix-node.ts";
+
+/** What packets may and may not pass, by the policy features that a packet can tell apart. */
+
+const felix = new FelixNode("fp");
+const { datastore } = felix;
+const servers: ChildProcess[] = [];
+let netnsA = "";
+let netnsB = "";
+
+function wep(name: string, ip: string) {
+  return pod(`node--a-k8s-${name}-eth0`, {
+    ip: `${ip}/32`,
+    labels: { app: name },
+    pod: name,
+    interfaceName: `cali${name}`,
+    mac: `02:00:00:00:00:0${ip.at(-1)}`,
+  });
+}
+
+const create = (resource: AnyResource) => datastore.create(resource as never);
+const remove = (resource: AnyResource) => datastore.delete(keyOf(resource));
+
+/** Waits for the answer to be this one: what was written takes a moment to reach the kernel. */
+async function becomes(what: string, want: boolean, answer: () => Promise<boolean>): Promise<void> {
+  await waitFor(async () => (await answer()) === want, { timeoutMs: 5_000, what });
+}
+
+/** For an answer. One that is late is asked for again; none is what most of this file waits for. */
+const patienceSeconds = 0.4;
+
+/** True when a TCP connection from the namespace is accepted in time. */
+function connects(netns: string, address: string, port: number): Promise<boolean> {
+  const connect = [
+    "timeout",
+    `${patienceSeconds}`,
+    "bash",
+    "-c",
+    `exec 3<>/dev/tcp/${address}/${port}`,
+  ];
+  return new Promise((resolve) => {
+    const child = spawn("ip", ["netns", "exec", netns, ...connect], { stdio: "ignore" });
+    child.once("exit", (code) => resolve(code === 0));
+  });
+}
+
+/** Accepts TCP connections to these ports in the namespace, until the test ends. */
+async function listen(netns: string, ...ports: readonly number[]): Promise<void> {
+  const program = `for (const port of [${ports}]) require("net").createServer().listen(port)`;
+  const server = ["netns", "exec", netns, process.execPath, "-e", program];
+  const child = spawn("ip", server, { stdio: "ignore" });
+  servers.push(child);
+  const listening = () => inside(netns, "ss", ["-Hltn"]).trim().split("\n").length;
+  await waitFor(() => listening() === ports.length, { what: "the listener" });
+}
+
+before(async () => {
+  netnsA = felix.addPod("a", "10.0.0.1", "02:00:00:00:00:01");
+  netnsB = felix.addPod("b", "10.0.0.2", "02:00:00:00:00:02");
+  const resources = [
+    node("node-a", "192.168.1.11/24"),
+    pool("default", "10.0.0.0/16"),
+    profile("kns.prod"),
+    wep("a", "10.0.0.1"),
+    wep("b", "10.0.0.2"),
+  ];
+  for (const resource of resources) await create(resource);
+  await listen(netnsB, 80, 81);
+  await felix.start();
+});
+after(async () => {
+  for (const server of servers) server.kill("SIGKILL");
+  await felix.close();
+});
+
+test("a network set's addresses are let in while its labels match", async () => {
+  const set = networkSet("friends", ["10.0.0.0/30"], {
+    namespace: "prod",
+    labels: { role: "friend" },
+  });
+  const friends = policy("friends", {
+    selector: "app == 'b'",
+    types: ["Ingress"],
+    ingress: [{ action: "Allow", source: { selector: "role == 'friend'" } }],
+  });
+  const reaches = () => pings(netnsA, "10.0.0.2", patienceSeconds);
+  await create(friends);
+  await becomes("the policy", false, reaches);
+  await create(set);
+  await becomes("the set", true, reaches);
+  await remove(set);
+  await becomes("the end of the set", false, reaches);
+  const inherits = policy("inherits", {
+    selector: "app == 'b'",
+    types: ["Ingress"],
+    ingress: [{ action: "Allow", source: { namespaceSelector: "env == 'production'" } }],
+  });
+  await create(inherits);
+  await becomes("the labels of the namespace", true, reaches);
+  await remove(friends);
+  await remove(inherits);
+});
+
+test("a service's ports are reached, and no others, as its endpoints come and go", async () => {
+  const toWeb = policy("to-web", {
+    selector: "app == 'a'",
+    types: ["Egress"],
+    egress: [{ action: "Allow", destination: { services: { name: "web" } } }],
+  });
+  const slice = endpointSlice("web-1", "prod/web", {
+    addresses: ["10.0.0.2"],
+    ports: [{ name: "http", protocol: "TCP", port: 80 }],
+  });
+  const web = () => connects(netnsA, "10.0.0.2", 80);
+  await becomes("the profile", true, web);
+  await create(toWeb);
+  await becomes("the policy", false, web);
+  await create(slice);
+  await becomes("the endpoint", true, web);
+  assert.equal(await connects(netnsA, "10.0.0.2", 81), false, "no port of the service");
+  await remove(slice);
+  await becomes("the end of the endpoint", false, web);
+  await remove(toWeb);
+  await becomes("the end of the policy", true, web);
+});
