@@ -59,6 +59,8 @@ export const maxWaitingEvents = 1_000;
 
 export interface ListOptions {
   readonly namespace?: string;
+  /** A watch will follow: the list may take longer, and is easier on the server and on our memory. */
+  readonly beforeWatch?: boolean;
 }
 
 export interface ResourceList<R> {

@@ -15,7 +15,7 @@ after(() => rmSync(folder, { recursive: true, force: true }));
 
 datastoreSuite({
   name: "embedded",
-  open: async () => openEmbeddedDatastore(folder, { keptChanges: 3000 }),
+  open: async () => openEmbeddedDatastore(folder, { keptChanges: 2000 }),
   compact: async () => {
     const store = openEmbeddedDatastore(folder, { keptChanges: 1 });
     await store.create<"IPPool">(pool("compactor", "10.30.0.0/16"));

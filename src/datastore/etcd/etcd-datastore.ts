@@ -27,6 +27,8 @@ import { decode, textOfResource, writtenResource } from "./values.ts";
 export interface EtcdOptions {
   /** Longest time of one request: 5 s unless given. etcd3 has none of its own. */
   readonly deadlineMs?: number;
+  /** A watch that is silent for so long is checked: 10 s unless given. */
+  readonly silenceMs?: number;
   readonly clock?: Clock;
 }
 
@@ -38,21 +40,23 @@ export async function openEtcdDatastore(
   config: EtcdConfig,
   options: EtcdOptions = {},
 ): Promise<Datastore> {
-  const { deadlineMs = 5_000, clock = systemClock } = options;
+  const { deadlineMs = 5_000, silenceMs = 10_000, clock = systemClock } = options;
   const client = await createEtcdClient(config, { deadlineMs, clock });
-  return new EtcdDatastore(client, { deadlineMs, clock });
+  return new EtcdDatastore(client, { deadlineMs, silenceMs, clock });
 }
 
 class EtcdDatastore implements Datastore {
   readonly #client: Etcd3;
   readonly #batch: Batch;
   readonly #deadlineMs: number;
+  readonly #silenceMs: number;
   readonly #clock: Clock;
 
-  constructor(client: Etcd3, { deadlineMs, clock }: Required<EtcdOptions>) {
+  constructor(client: Etcd3, { deadlineMs, silenceMs, clock }: Required<EtcdOptions>) {
     this.#client = client;
     this.#batch = new Batch(client);
     this.#deadlineMs = deadlineMs;
+    this.#silenceMs = silenceMs;
     this.#clock = clock;
   }
 
@@ -134,7 +138,7 @@ class EtcdDatastore implements Datastore {
   }
 
   watch(kinds: readonly Kind[], revision: string, signal: AbortSignal): AsyncIterable<WatchEvent> {
-    const ports = { client: this.#client, clock: this.#clock };
+    const ports = { client: this.#client, clock: this.#clock, silenceMs: this.#silenceMs };
     return watchEtcd({ kinds, revision }, ports, signal);
   }
 
