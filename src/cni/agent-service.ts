@@ -23,7 +23,7 @@ const maxCalls = 256;
  */
 export async function runAgentSocket(
   path: string,
-  ports: { readonly agent: CniAgent; readonly log: Logger },
+  ports: { readonly agent: Pick<CniAgent, "answer">; readonly log: Logger },
   signal: AbortSignal,
 ): Promise<void> {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
@@ -44,7 +44,7 @@ export async function runAgentSocket(
 }
 
 interface ServePorts {
-  readonly agent: CniAgent;
+  readonly agent: Pick<CniAgent, "answer">;
   readonly log: Logger;
   readonly busy: boolean;
 }

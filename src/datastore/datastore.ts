@@ -39,7 +39,19 @@ export interface Datastore {
    * (list again) or `unavailable` (try again from the last revision seen).
    */
   watch(kinds: readonly Kind[], revision: string, signal: AbortSignal): AsyncIterable<WatchEvent>;
+  /**
+   * Carries out all of the writes, or none. Only stores have it in which no write takes place after its
+   * caller was told that it failed: a file of this host, not a server whose answer may be lost.
+   *
+   * @throws {DatastoreError} conflict, not-found, already-exists: of the first that was refused
+   */
+  writeAll?(writes: readonly Write[]): Promise<readonly ResourceOfKind[Kind][]>;
   close(): Promise<void>;
+}
+
+export interface Write {
+  readonly verb: "create" | "update";
+  readonly resource: ResourceOfKind[Kind];
 }
 
 /** Events of one watch that wait for their receiver in this process, about, at most. */
@@ -47,6 +59,8 @@ export const maxWaitingEvents = 1_000;
 
 export interface ListOptions {
   readonly namespace?: string;
+  /** A watch will follow: the list may take longer, and is easier on the server and on our memory. */
+  readonly beforeWatch?: boolean;
 }
 
 export interface ResourceList<R> {

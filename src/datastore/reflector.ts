@@ -110,7 +110,9 @@ class Syncer {
   async #listAll(signal: AbortSignal): Promise<string> {
     const { datastore } = this.#ports;
     if (this.#status !== "in-sync") this.#tellStatus("resyncing");
-    const lists = await Promise.all(this.#config.kinds.map((kind) => datastore.list(kind)));
+    const lists = await Promise.all(
+      this.#config.kinds.map((kind) => datastore.list(kind, { beforeWatch: true })),
+    );
     const revision = lists.map((list) => list.revision).reduce(older);
     if (signal.aborted) return revision;
     const resources = lists.flatMap(({ items }) => items as readonly ResourceOfKind[Kind][]);

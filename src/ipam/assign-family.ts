@@ -1,10 +1,11 @@
-import type { IPAMConfigurationSpec } from "../api/resources/ipam.ts";
+import type { BlockAffinity, IPAMConfigurationSpec } from "../api/resources/ipam.ts";
 import type { IpAddr, IpFamily } from "../lib/ip-addr.ts";
 import { type Prefix, prefixContains } from "../lib/prefix.ts";
 import { type AddressOwner, assign } from "./block.ts";
 import { affinitiesOfNode, hostAffinity } from "./block-affinity.ts";
 import { chooseBlock, nearestFirst } from "./block-choice.ts";
 import { claimBlock, ownBlock, releaseAffinity } from "./claims.ts";
+import type { EarlyHandle } from "./early-handle.ts";
 import { exhausted } from "./exhausted.ts";
 import { IpamError } from "./ipam-error.ts";
 import { type IpamRecords, isRace, maxAttempts, type StoredBlock } from "./ipam-records.ts";
@@ -34,6 +35,8 @@ export interface FamilyRequest {
   readonly maxBlocks: number;
   /** Not to be given away. */
   readonly reserved: readonly Prefix[];
+  /** What its handle may count already. */
+  readonly early?: EarlyHandle | undefined;
 }
 
 /** A request on its way. `assigned` grows; what is there when an error is thrown is assigned. */
@@ -53,12 +56,18 @@ export async function assignFamily(job: AssignmentJob): Promise<void> {
   const { records, request } = job;
   await assignFromCurrentBlock(job);
   if (missing(job) === 0) return;
-  const owned = await assignFromOwnBlocks(job);
-  if (missing(job) > 0) await assignFromNewBlocks(job, owned);
+  const { family, node } = request;
+  // A node that was given nothing yet most likely needs a new block: one call lists what that takes.
+  const isNew = records.memory.current(node, family) === undefined;
+  const [affinities, blocks] = await Promise.all([
+    records.affinities(),
+    isNew ? records.blocks(family) : undefined,
+  ]);
+  const owned = await assignFromOwnBlocks(job, affinities);
+  if (missing(job) > 0) await assignFromNewBlocks(job, owned, blocks);
   if (missing(job) > 0 && request.config.strictAffinity !== true) await borrow(job);
   if (missing(job) > 0) {
-    const blocks = await records.blocks(request.family);
-    throw exhausted(request, blocks, await records.nodes());
+    throw exhausted(request, await records.blocks(family), await records.nodes());
   }
 }
 
@@ -78,10 +87,13 @@ async function assignFromCurrentBlock(job: AssignmentJob): Promise<void> {
 }
 
 /** @returns the blocks of the chosen pools that the node has. */
-async function assignFromOwnBlocks(job: AssignmentJob): Promise<Set<Prefix>> {
+async function assignFromOwnBlocks(
+  job: AssignmentJob,
+  affinities: readonly BlockAffinity[],
+): Promise<Set<Prefix>> {
   const { records, request } = job;
   const owned = new Set<Prefix>();
-  for (const { cidr, affinity } of affinitiesOfNode(await records.affinities(), request.node)) {
+  for (const { cidr, affinity } of affinitiesOfNode(affinities, request.node)) {
     if (!request.pools.some((pool) => prefixContains(pool.cidr, cidr))) {
       await releaseIfUnselected(job, cidr);
       continue;
@@ -103,14 +115,21 @@ async function releaseIfUnselected(job: AssignmentJob, cidr: Prefix): Promise<vo
   await releaseAffinity(records, { node: request.node, cidr, mustBeEmpty: true });
 }
 
-async function assignFromNewBlocks(job: AssignmentJob, owned: Set<Prefix>): Promise<void> {
+/** `listed`: all blocks, where they were read a moment ago. */
+async function assignFromNewBlocks(
+  job: AssignmentJob,
+  owned: Set<Prefix>,
+  listed: readonly StoredBlock[] | undefined,
+): Promise<void> {
   const { records, request } = job;
   const { node, family, pools, maxBlocks } = request;
   const skip = new Set<Prefix>();
+  let blocks = listed;
   for (let tries = 1; missing(job) > 0; tries++) {
     if (tries > maxAttempts) throw tooManyConflicts(node);
     const context = { node, now: records.now(), skip, reserved: request.reserved };
-    const choice = chooseBlock(pools, await records.blocks(family), context);
+    const choice = chooseBlock(pools, blocks ?? (await records.blocks(family)), context);
+    blocks = undefined;
     if (choice === undefined) return;
     if (choice.kind !== "own") requireMayClaim(request, owned.size, maxBlocks);
     if (choice.kind === "reclaim") {
@@ -182,7 +201,9 @@ async function assignFromBlock(
     read = undefined;
     const likelyNew = request.isFirst && job.assigned.length === 0;
     const { handle: id } = request.owner;
-    const written = await writeAssignment(records, stale, { ...change, handle: id, likelyNew });
+    const { early } = request;
+    const wanted = { ...change, handle: id, likelyNew, early };
+    const written = await writeAssignment(records, stale, wanted);
     if (mustBeOwn) records.memory.use(request.node, request.family, written);
     for (const { address, sequenceNumber } of change.assigned) {
       const { handle } = request.owner;
@@ -193,7 +214,7 @@ async function assignFromBlock(
 }
 
 /**
- * Counts the handle up, then writes the block. When a rival was first, the handle is counted down
+ * Counts the handle up, then writes the block; both at once where the datastore can. When a rival was first, the handle is counted down
  * again. When the outcome is unknown it is not: too high is repaired by the handle's release.
  *
  * @throws {DatastoreError} what the write gave.
@@ -207,14 +228,22 @@ export async function writeAssignment(
     readonly handle: string;
     /** The handle has probably no address yet. */
     readonly likelyNew: boolean;
+    readonly early?: EarlyHandle | undefined;
   },
 ): Promise<StoredBlock> {
-  const { handle, assigned, likelyNew } = change;
-  await records.incrementHandle(handle, read.cidr, { count: assigned.length, likelyNew });
+  const { handle, likelyNew, early } = change;
+  const count = change.assigned.length;
+  if (likelyNew && records.writesTogether) {
+    const written = await records.updateBlockWithHandle(read, change.block, { handle, count });
+    if (written !== undefined) return written;
+  }
+  if ((await early?.take(read.cidr, count)) !== true) {
+    await records.incrementHandle(handle, read.cidr, { count, likelyNew });
+  }
   try {
     return await records.updateBlock(read, change.block);
   } catch (error) {
-    if (isRace(error)) await records.decrementHandle(handle, read.cidr, assigned.length);
+    if (isRace(error)) await records.decrementHandle(handle, read.cidr, count);
     throw error;
   }
 }

@@ -8,19 +8,25 @@ import type { StoredBlock } from "./ipam-records.ts";
  * and it is read then.
  */
 export class BlockMemory {
-  readonly #current = new Map<string, Prefix>();
+  readonly #current = new Map<string, { readonly cidr: Prefix; readonly again: boolean }>();
   readonly #blocks = new Map<Prefix, StoredBlock>();
 
   current(node: string, family: IpFamily): StoredBlock | undefined {
-    const cidr = this.#current.get(`${family} ${node}`);
-    return cidr === undefined ? undefined : this.#blocks.get(cidr);
+    const current = this.#current.get(`${family} ${node}`);
+    return current === undefined ? undefined : this.#blocks.get(current.cidr);
+  }
+
+  /** The same, where the last address came from the same block as the one before it. */
+  expected(node: string, family: IpFamily): StoredBlock | undefined {
+    const again = this.#current.get(`${family} ${node}`)?.again === true;
+    return again ? this.current(node, family) : undefined;
   }
 
   use(node: string, family: IpFamily, block: StoredBlock): void {
     const key = `${family} ${node}`;
-    const before = this.#current.get(key);
+    const before = this.#current.get(key)?.cidr;
     if (before !== undefined && before !== block.cidr) this.#blocks.delete(before);
-    this.#current.set(key, block.cidr);
+    this.#current.set(key, { cidr: block.cidr, again: before === block.cidr });
     this.#blocks.set(block.cidr, block);
   }
 

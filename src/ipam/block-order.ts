@@ -17,17 +17,19 @@ export interface BlockOrder {
   readonly blockSize: number;
   /** Index of the block to start with. */
   readonly start: bigint;
+  /** From one block to the next, odd: as the count is a power of two, every block is met once. */
+  readonly stride: bigint;
   /** Number of blocks in the pool. */
   readonly count: bigint;
 }
 
 /**
- * Order of a pool's blocks that starts at a place which follows from `seed`, so that hosts seldom
- * meet. The seed is fnv1 of the host's name, or the time where a block is one address.
+ * Order of a pool's blocks whose start and stride follow from `seed`: hosts seldom meet, and those that
+ * met at one block part at the next. The seed is fnv1 of the host's name, or the time where a block is one address.
  */
 export function blockOrder(pool: Prefix, blockSize: number, seed: number): BlockOrder {
   const count = 1n << BigInt(blockSize - prefixLength(pool));
-  return { pool, blockSize, count, start: spread(seed) % count };
+  return { pool, blockSize, count, start: spread(seed) % count, stride: spread(~seed) | 1n };
 }
 
 /** 128 bits of a seed. Seeds of similar names differ in few bits: these do not. */
@@ -43,10 +45,10 @@ function spread(seed: number): bigint {
   return bits;
 }
 
-/** All blocks from the start on, then those before it. Lazy: a pool may have 2^48 of them. */
+/** All blocks, from the start on. Lazy: a pool may have 2^48 of them. */
 export function* walkBlocks(order: BlockOrder): Generator<Prefix, void, undefined> {
   for (let step = 0n; step < order.count; step++) {
-    yield blockAt(order, (order.start + step) % order.count);
+    yield blockAt(order, (order.start + step * order.stride) % order.count);
   }
 }
 
@@ -61,5 +63,14 @@ function blockAt(order: BlockOrder, index: bigint): Prefix {
 export function blockDistance(order: BlockOrder, block: Prefix): bigint {
   const hostBits = BigInt(addressBits[prefixFamily(order.pool)] - order.blockSize);
   const index = (ipBits(prefixAddress(block)) - ipBits(prefixAddress(order.pool))) >> hostBits;
-  return (index - order.start + order.count) % order.count;
+  const offset = index - order.start + order.count;
+  return (offset * inverseOf(order.stride)) % order.count;
+}
+
+/** Of an odd number modulo 2^128, by Newton's method: each step doubles the bits that are right. */
+function inverseOf(odd: bigint): bigint {
+  let inverse = odd;
+  for (let bits = 3; bits < 128; bits *= 2)
+    inverse = BigInt.asUintN(128, inverse * (2n - odd * inverse));
+  return inverse;
 }

@@ -124,8 +124,9 @@ export function collectGarbage(block: IPAMBlockSpec, cooldownMs: number, now: Da
 
 function pruneAttributes(block: IPAMBlockSpec): IPAMBlockSpec {
   const used = new Set(block.allocations);
+  used.delete(null);
+  if (used.size === block.attributes.length) return block;
   const kept = block.attributes.flatMap((_, index) => (used.has(index) ? [index] : []));
-  if (kept.length === block.attributes.length) return block;
   const moved = new Map(kept.map((before, after) => [before, after]));
   return {
     ...block,

@@ -1,12 +1,6 @@
 import type { BlockAttribute, IPAMBlockSpec } from "../api/resources/ipam.ts";
 import type { IpAddr } from "../lib/ip-addr.ts";
-import {
-  nthAddress,
-  type Prefix,
-  parsePrefix,
-  prefixHasAddress,
-  prefixSize,
-} from "../lib/prefix.ts";
+import { nthAddress, type Prefix, prefixHasAddress, prefixSize } from "../lib/prefix.ts";
 
 /*
  * One block of addresses as a value (facts 3.1). Every function gives a new block and leaves the old
@@ -117,9 +111,10 @@ function allocate(
     handle_id: sanitizeHandle(owner.handle),
     secondary: owner.attributes,
   };
-  const wanted = attributeIdentity(attribute);
   const known = block.attributes.findIndex(
-    (entry) => entry.handle_id === attribute.handle_id && attributeIdentity(entry) === wanted,
+    (entry) =>
+      entry.handle_id === attribute.handle_id &&
+      attributeIdentity(entry) === attributeIdentity(attribute),
   );
   const index = known === -1 ? block.attributes.length : known;
   const taken = new Set(ordinals);
@@ -159,7 +154,7 @@ function attributeIdentity(attribute: BlockAttribute): string {
 
 /** Address of an ordinal of the block. */
 export function addressOf(block: IPAMBlockSpec, ordinal: number): IpAddr {
-  return nthAddress(parsePrefix(block.cidr), ordinal);
+  return nthAddress(block.cidr as Prefix, ordinal);
 }
 
 /** What holds an address: undefined when it is free. A cooling one has `releasedAt`. */

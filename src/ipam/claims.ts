@@ -27,14 +27,15 @@ export async function claimBlock(
   cidr: Prefix,
 ): Promise<StoredBlock | undefined> {
   const claimed = await records.retry(async () => {
-    const pending = await records.writeAffinity(node, cidr, "pending");
+    const pending = await records.writeAffinity(node, cidr, "pending", { likelyNew: true });
     const block = (await createBlock(records, node, cidr)) ?? (await records.block(cidr));
     if (block === undefined) return undefined;
     if (block.spec.affinity !== hostAffinity(node)) {
       await records.remove(pending);
       return null;
     }
-    await records.writeAffinity(node, cidr, "confirmed");
+    // Not read again: when somebody changed it since, this claim begins again.
+    await records.updateAffinity(pending, "confirmed");
     return block;
   });
   return claimed ?? undefined;

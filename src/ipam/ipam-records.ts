@@ -125,20 +125,65 @@ export class IpamRecords {
   async updateBlock(read: StoredBlock, spec: IPAMBlockSpec): Promise<StoredBlock> {
     const wanted = { ...read.resource, spec };
     try {
-      const written = this.#stored(await this.#ports.datastore.update<"IPAMBlock">(wanted));
-      this.memory.wrote(written);
-      return written;
+      return this.#wrote(read, await this.#ports.datastore.update<"IPAMBlock">(wanted), spec);
     } catch (error) {
       this.memory.forget(read.cidr);
       throw error;
     }
   }
 
-  /** Creates the affinity, or gives the present one this state. Always a write: it fences rivals. */
-  async writeAffinity(node: string, cidr: Prefix, state: AffinityState): Promise<BlockAffinity> {
+  /** Handle and block are one write: no crash comes between them. */
+  get writesTogether(): boolean {
+    return this.#ports.datastore.writeAll !== undefined;
+  }
+
+  /**
+   * Creates a handle that counts `count` addresses of the block, and replaces the block.
+   *
+   * @returns undefined when the datastore cannot do both at once, or has the handle.
+   * @throws {DatastoreError} conflict, not-found: of the block
+   */
+  async updateBlockWithHandle(
+    read: StoredBlock,
+    spec: IPAMBlockSpec,
+    { handle, count }: { readonly handle: string; readonly count: number },
+  ): Promise<StoredBlock | undefined> {
+    const block = { ...read.resource, spec };
+    const handleSpec = addToHandle(newHandle(handle), read.cidr, count);
+    try {
+      const written = await this.#ports.datastore.writeAll?.([
+        { verb: "create", resource: handleResource(handleSpec) },
+        { verb: "update", resource: block },
+      ]);
+      return written && this.#wrote(read, written[1] as IPAMBlock, spec);
+    } catch (error) {
+      if (isDatastoreError(error, "already-exists")) return undefined;
+      this.memory.forget(read.cidr);
+      throw error;
+    }
+  }
+
+  #wrote({ cidr }: StoredBlock, resource: IPAMBlock, spec: IPAMBlockSpec): StoredBlock {
+    const written = { cidr, resource, spec };
+    this.memory.wrote(written);
+    return written;
+  }
+
+  /**
+   * Creates the affinity, or gives the present one this state. Always a write: it fences rivals. One that
+   * is `likelyNew` is created without a look first.
+   */
+  async writeAffinity(
+    node: string,
+    cidr: Prefix,
+    state: AffinityState,
+    { likelyNew = false }: { readonly likelyNew?: boolean } = {},
+  ): Promise<BlockAffinity> {
     const { datastore } = this.#ports;
+    let unread = likelyNew;
     return await this.retry(async () => {
-      const read = await this.affinity(node, cidr);
+      const read = unread ? undefined : await this.affinity(node, cidr);
+      unread = false;
       const wanted = newAffinity(node, cidr, state);
       if (read === undefined) return await datastore.create<"BlockAffinity">(wanted);
       const labels = { ...read.metadata.labels, ...wanted.metadata.labels };
@@ -177,12 +222,11 @@ export class IpamRecords {
     cidr: Prefix,
     { count, likelyNew }: { readonly count: number; readonly likelyNew: boolean },
   ): Promise<void> {
-    const handleID = sanitizeHandle(id);
     let unread = likelyNew;
     await this.retry(async () => {
       const read = unread ? undefined : await this.handle(id);
       unread = false;
-      const before = read?.spec ?? { handleID, block: {}, deleted: false };
+      const before = read?.spec ?? newHandle(id);
       return await this.writeHandle(read, addToHandle(before, cidr, count));
     });
   }
@@ -202,12 +246,7 @@ export class IpamRecords {
       await datastore.update<"IPAMHandle">({ ...read, spec });
       return true;
     }
-    await datastore.create<"IPAMHandle">({
-      apiVersion: calicoApiVersion,
-      kind: "IPAMHandle",
-      metadata: { name: handleName(spec.handleID) },
-      spec,
-    });
+    await datastore.create<"IPAMHandle">(handleResource(spec));
     return true;
   }
 
@@ -264,6 +303,15 @@ export class IpamRecords {
     const spec = this.collect(normalizeBlock(resource.spec));
     return { cidr: parsePrefix(spec.cidr), resource, spec };
   }
+}
+
+function newHandle(id: string): IPAMHandleSpec {
+  return { handleID: sanitizeHandle(id), block: {}, deleted: false };
+}
+
+function handleResource(spec: IPAMHandleSpec): IPAMHandle {
+  const metadata = { name: handleName(spec.handleID) };
+  return { apiVersion: calicoApiVersion, kind: "IPAMHandle", metadata, spec };
 }
 
 const maxPauseMs = 20;

@@ -13,6 +13,7 @@ import { affineNode, affinitiesOfNode, affinityLabelsMissing } from "./block-aff
 import { BlockMemory } from "./block-memory.ts";
 import { release } from "./block-release.ts";
 import { releaseAffinity } from "./claims.ts";
+import { EarlyHandle } from "./early-handle.ts";
 import { IpamRecords, type RecordPorts } from "./ipam-records.ts";
 import { choosePools, type Pool, poolOf, poolsOf, selectsNode } from "./pools.ts";
 import {
@@ -74,6 +75,7 @@ interface ChoiceInputs {
   readonly allPools: readonly Pool[];
   readonly reserved: readonly Prefix[];
   readonly nodeLabels: Readonly<Record<string, string>>;
+  readonly early?: EarlyHandle | undefined;
 }
 
 /** One call's view: the configuration as it was at its start. */
@@ -109,16 +111,33 @@ export class Ipam {
    */
   autoAssign(request: AutoAssignRequest): Promise<readonly Assigned[]> {
     return this.#lock.run(request.node, async () => {
-      const [session, inputs] = await Promise.all([this.#open(), this.#inputs(request.node)]);
-      const assigned: Assigned[] = [];
+      const early = this.#beginHandle(request);
       try {
-        await assignFamilies(session, { ...request, ...inputs }, assigned);
-        return assigned;
-      } catch (error) {
-        await this.#giveBack(session, assigned, error);
-        throw error;
+        const [session, inputs] = await Promise.all([this.#open(), this.#inputs(request.node)]);
+        return await this.#assign(session, { ...request, ...inputs, early });
+      } finally {
+        await early?.end();
       }
     });
+  }
+
+  async #assign(session: Session, request: AutoAssignRequest & ChoiceInputs): Promise<Assigned[]> {
+    const assigned: Assigned[] = [];
+    try {
+      await assignFamilies(session, request, assigned);
+      return assigned;
+    } catch (error) {
+      await this.#giveBack(session, assigned, error);
+      throw error;
+    }
+  }
+
+  /** Pools that are asked for are seldom those of the last address. */
+  #beginHandle(request: AutoAssignRequest): EarlyHandle | undefined {
+    const [first] = familiesOf(request);
+    if (first === undefined || first.requested.length > 0) return undefined;
+    const records = new IpamRecords({ cooldownMs: 0, memory: this.#memory }, this.#ports);
+    return EarlyHandle.begin(records, { ...request, ...first });
   }
 
   /** What the choice of pools goes by, read at once. */
@@ -347,7 +366,7 @@ async function assignFamilies(
   request: AutoAssignRequest & ChoiceInputs,
   assigned: Assigned[],
 ): Promise<void> {
-  const { node, nodeLabels, allPools, reserved } = request;
+  const { node, nodeLabels, allPools, reserved, early } = request;
   const families = familiesOf(request).map(({ family, count, requested }) => {
     const pools = choosePools(allPools, family, { ...request, requested });
     return { family, count, pools };
@@ -366,6 +385,7 @@ async function assignFamilies(
       owner: { handle: request.handle, attributes: request.attributes },
       maxBlocks: maxBlocks(config, request),
       reserved,
+      early,
     };
     try {
       await assignFamily({ records, request: wanted, assigned: ofFamily });

@@ -35,19 +35,26 @@ export interface PoolRequest {
   readonly requested?: readonly string[];
 }
 
+/** A datastore that gives an unchanged resource as the same object spares reading it again. */
+const known = new WeakMap<IPPool, Pool>();
+
 /** Pools in the order of the datastore. One whose CIDR cannot be parsed is left out. */
 export function poolsOf(resources: readonly IPPool[]): Pool[] {
-  return resources.flatMap((resource) => {
-    try {
-      const cidr = parsePrefix(resource.spec.cidr);
-      const family = prefixFamily(cidr);
-      const blockSize = resource.spec.blockSize ?? (family === 4 ? 26 : 122);
-      return [{ name: resource.metadata.name, cidr, family, blockSize, resource }];
-    } catch (error) {
-      if (error instanceof SyntaxError) return [];
-      throw error;
-    }
-  });
+  return resources.flatMap((resource) => known.get(resource) ?? parsePool(resource) ?? []);
+}
+
+function parsePool(resource: IPPool): Pool | undefined {
+  try {
+    const cidr = parsePrefix(resource.spec.cidr);
+    const family = prefixFamily(cidr);
+    const blockSize = resource.spec.blockSize ?? (family === 4 ? 26 : 122);
+    const pool = { name: resource.metadata.name, cidr, family, blockSize, resource };
+    known.set(resource, pool);
+    return pool;
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
 }
 
 /** The pool in which an address or a block lies: the most specific, disabled ones too. */

@@ -1,4 +1,4 @@
-import { isIPv4, isIPv6, SocketAddress } from "node:net";
+import { isIPv4, isIPv6 } from "node:net";
 import type { Brand } from "./brand.ts";
 
 /** Canonical textual address: "10.0.0.1" or RFC 5952 IPv6. Safe as a Map key. */
@@ -32,7 +32,8 @@ export function ipFamily(address: IpAddr): IpFamily {
 /** Address as an unsigned integer: compares as RFC 4271 compares addresses. */
 export function ipBits(address: IpAddr): bigint {
   if (!address.includes(":")) return BigInt(ipv4Bits(address));
-  return ipBytes(address).reduce((bits, octet) => (bits << 8n) | BigInt(octet), 0n);
+  const octets = new DataView(ipv6Bytes(address).buffer);
+  return (octets.getBigUint64(0) << 64n) | octets.getBigUint64(8);
 }
 
 /** An IPv4 address as an unsigned integer. */
@@ -60,18 +61,13 @@ export function ipv4FromBits(bits: number): IpAddr {
  * @throws {RangeError} when `bits` does not fit the family.
  */
 export function ipFromBits(bits: bigint, family: IpFamily): IpAddr {
-  const length = addressBits[family] / 8;
   if (bits < 0n || bits >> BigInt(addressBits[family]) !== 0n) {
     throw new RangeError(`Cannot make an IPv${family} address of ${bits}`);
   }
   if (family === 4) return ipv4FromBits(Number(bits));
-  const bytes = new Uint8Array(length);
-  let rest = bits;
-  for (let i = length - 1; i >= 0; i--) {
-    bytes[i] = Number(rest & 0xffn);
-    rest >>= 8n;
-  }
-  return ipFromBytes(bytes);
+  const groups: number[] = [];
+  for (let shift = 112n; shift >= 0n; shift -= 16n) groups.push(Number((bits >> shift) & 0xffffn));
+  return textOfGroups(groups);
 }
 
 /** The 4 or 16 octets of an address, in network order. */
@@ -87,11 +83,9 @@ export function ipBytes(address: IpAddr): Uint8Array {
 export function ipFromBytes(bytes: Uint8Array): IpAddr {
   if (bytes.length === 4) return bytes.join(".") as IpAddr;
   if (bytes.length !== 16) throw new RangeError(`Cannot make an address of ${bytes.length} octets`);
-  const groups: string[] = [];
-  for (let i = 0; i < 16; i += 2) {
-    groups.push((((bytes[i] ?? 0) << 8) | (bytes[i + 1] ?? 0)).toString(16));
-  }
-  return new SocketAddress({ address: groups.join(":"), family: "ipv6" }).address as IpAddr;
+  const groups: number[] = [];
+  for (let i = 0; i < 16; i += 2) groups.push(((bytes[i] ?? 0) << 8) | (bytes[i + 1] ?? 0));
+  return textOfGroups(groups);
 }
 
 /** The address that lies `offset` addresses after `address` (offset may be negative). */
@@ -99,26 +93,65 @@ export function ipOffset(address: IpAddr, offset: number | bigint): IpAddr {
   return ipFromBits(ipBits(address) + BigInt(offset), ipFamily(address));
 }
 
-function ipv6Bytes(text: string): Uint8Array {
+/** RFC 5952: the first of the longest runs of zeros is "::"; section 5 for IPv4 in the last 32 bits. */
+function textOfGroups(groups: readonly number[]): IpAddr {
+  const { start, length } = longestZeros(groups);
+  if (length < 2) return groups.map(hexadecimal).join(":") as IpAddr;
+  const head = groups.slice(0, start).map(hexadecimal).join(":");
+  if (start === 0 && endsInIpv4(groups, length)) {
+    const mapped = length === 5 ? "ffff:" : "";
+    return `::${mapped}${ipv4FromBits((((groups[6] ?? 0) << 16) | (groups[7] ?? 0)) >>> 0)}` as IpAddr;
+  }
+  return `${head}::${groups
+    .slice(start + length)
+    .map(hexadecimal)
+    .join(":")}` as IpAddr;
+}
+
+const hexadecimal = (group: number) => group.toString(16);
+
+function longestZeros(groups: readonly number[]): { start: number; length: number } {
+  let longest = { start: 0, length: 0 };
+  let start = 0;
+  groups.forEach((group, at) => {
+    if (group !== 0) start = at + 1;
+    else if (at + 1 - start > longest.length) longest = { start, length: at + 1 - start };
+  });
+  return longest;
+}
+
+/** IPv4-mapped and IPv4-compatible addresses (RFC 4291 2.5.5), of so many leading zero groups. */
+function endsInIpv4(groups: readonly number[], zeros: number): boolean {
+  return zeros === 6 || (zeros === 5 && groups[5] === 0xffff);
+}
+
+function ipv6Bytes(text: string): Uint8Array<ArrayBuffer> {
   const [head = "", tail] = text.split("::");
-  const left = groupsOf(head);
-  const right = tail === undefined ? [] : groupsOf(tail);
   const bytes = new Uint8Array(16);
-  left.forEach((group, i) => {
-    new DataView(bytes.buffer).setUint16(i * 2, group);
-  });
-  right.forEach((group, i) => {
-    new DataView(bytes.buffer).setUint16((8 - right.length + i) * 2, group);
-  });
+  putGroups(bytes, 0, groupsOf(head));
+  if (tail !== undefined) {
+    const groups = groupsOf(tail);
+    putGroups(bytes, 8 - groups.length, groups);
+  }
   return bytes;
+}
+
+function putGroups(bytes: Uint8Array, at: number, groups: readonly number[]): void {
+  groups.forEach((group, i) => {
+    bytes[(at + i) * 2] = group >>> 8;
+    bytes[(at + i) * 2 + 1] = group & 255;
+  });
 }
 
 /** 16-bit groups of one side of "::". The last group may be dotted IPv4 (RFC 4291 2.2 form 3). */
 function groupsOf(side: string): number[] {
   if (side === "") return [];
-  return side.split(":").flatMap((group) => {
-    if (!group.includes(".")) return [Number.parseInt(group, 16)];
-    const [a = 0, b = 0, c = 0, d = 0] = group.split(".").map(Number);
-    return [(a << 8) | b, (c << 8) | d];
-  });
+  const groups: number[] = [];
+  for (const group of side.split(":")) {
+    if (group.includes(".")) {
+      const bits = ipv4Bits(group as IpAddr);
+      groups.push(bits >>> 16, bits & 0xffff);
+    } else groups.push(Number.parseInt(group, 16));
+  }
+  return groups;
 }

@@ -4,8 +4,10 @@ import {
   type IpAddr,
   type IpFamily,
   ipBits,
+  ipBytes,
   ipFamily,
-  ipFromBits,
+  ipFromBytes,
+  ipOffset,
   ipv4Bits,
   ipv4FromBits,
   parseIpAddr,
@@ -55,13 +57,18 @@ export function parseInterfaceAddress(text: string): InterfaceAddress {
 
 /** The prefix of `length` bits that holds `address`. */
 export function prefixOf(address: IpAddr, length: number): Prefix {
-  const family = ipFamily(address);
-  if (family === 4) {
+  if (ipFamily(address) === 4) {
     const mask = length === 0 ? 0 : -1 << (32 - length);
     return `${ipv4FromBits(ipv4Bits(address) & mask)}/${length}` as Prefix;
   }
-  const host = BigInt(addressBits[family] - length);
-  return `${ipFromBits((ipBits(address) >> host) << host, family)}/${length}` as Prefix;
+  const octets = ipBytes(address);
+  const whole = length >>> 3;
+  const mask = 0xff00 >>> (length & 7);
+  octets.forEach((octet, at) => {
+    if (at === whole) octets[at] = octet & mask;
+    else if (at > whole) octets[at] = 0;
+  });
+  return `${ipFromBytes(octets)}/${length}` as Prefix;
 }
 
 /** The /32 or /128 of one address. */
@@ -93,7 +100,7 @@ export function isHostPrefix(prefix: Prefix): boolean {
 
 /** The `index`-th address of the prefix, counted from its first. Not checked against its size. */
 export function nthAddress(prefix: Prefix, index: number | bigint): IpAddr {
-  return ipFromBits(ipBits(prefixAddress(prefix)) + BigInt(index), prefixFamily(prefix));
+  return ipOffset(prefixAddress(prefix), index);
 }
 
 export function prefixHasAddress(prefix: Prefix, address: IpAddr): boolean {

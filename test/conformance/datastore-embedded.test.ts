@@ -3,6 +3,7 @@ import { spawn } from "node:child_process";
 import { chmodSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { after, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { isDatastoreError } from "../../src/datastore/datastore.ts";
@@ -14,7 +15,7 @@ after(() => rmSync(folder, { recursive: true, force: true }));
 
 datastoreSuite({
   name: "embedded",
-  open: async () => openEmbeddedDatastore(folder, { keptChanges: 3000 }),
+  open: async () => openEmbeddedDatastore(folder, { keptChanges: 2000 }),
   compact: async () => {
     const store = openEmbeddedDatastore(folder, { keptChanges: 1 });
     await store.create<"IPPool">(pool("compactor", "10.30.0.0/16"));
@@ -56,5 +57,66 @@ test("embedded: eight processes count to an exact sum", async () => {
     await store.close();
   } finally {
     rmSync(shared, { recursive: true, force: true });
+  }
+});
+
+test("embedded: of several writes all take place, or none", async () => {
+  const store = openEmbeddedDatastore(folder);
+  const first = await store.create<"IPPool">(pool("together-1", "10.31.0.0/16"));
+  const second = pool("together-2", "10.32.0.0/16");
+  const both = [
+    { verb: "create", resource: second },
+    { verb: "update", resource: first },
+  ] as const;
+  const [created, updated] = (await store.writeAll?.(both)) ?? [];
+  assert.deepEqual(await store.get({ kind: "IPPool", name: "together-2" }), created);
+  assert.deepEqual(await store.get({ kind: "IPPool", name: "together-1" }), updated);
+  const third = pool("together-3", "10.33.0.0/16");
+  const stale = [{ verb: "create", resource: third } as const, both[1]];
+  await assert.rejects(
+    async () => store.writeAll?.(stale),
+    (error) => isDatastoreError(error, "conflict"),
+  );
+  await assert.rejects(store.get({ kind: "IPPool", name: "together-3" }), (error) =>
+    isDatastoreError(error, "not-found"),
+  );
+  await store.close();
+});
+
+test("embedded: what is read is shared, so that nobody can change it", async () => {
+  const store = openEmbeddedDatastore(folder);
+  await store.create<"IPPool">(pool("frozen", "10.34.0.0/16"));
+  const { spec } = await store.get({ kind: "IPPool", name: "frozen" });
+  assert.ok(Object.isFrozen(spec));
+  await store.close();
+});
+
+test("embedded: a file of the older layout is read and written", async () => {
+  const older = mkdtempSync(join(tmpdir(), "tortie-older-"));
+  try {
+    const db = new DatabaseSync(join(older, "tortie.db"));
+    const text = JSON.stringify(pool("old", "10.35.0.0/16"));
+    db.exec(`
+      pragma journal_mode = wal;
+      create table object (
+        key text primary key, kind text not null, value text not null, revision integer not null
+      ) without rowid;
+      create index object_by_kind on object (kind, key);
+      create table change (
+        revision integer primary key, key text not null, kind text not null, value text
+      );
+      insert into object values ('IPPool/old', 'IPPool', '${text}', 1);
+      insert into change values (1, 'IPPool/old', 'IPPool', '${text}');
+    `);
+    db.close();
+    const store = openEmbeddedDatastore(older);
+    const { items } = await store.list("IPPool");
+    const [old] = items;
+    assert.ok(old !== undefined);
+    await store.update<"IPPool">({ ...old, spec: { ...old.spec, disabled: true } });
+    assert.equal((await store.get({ kind: "IPPool", name: "old" })).spec.disabled, true);
+    await store.close();
+  } finally {
+    rmSync(older, { recursive: true, force: true });
   }
 });

@@ -17,6 +17,8 @@ datastoreSuite({
   open: () => openEtcdDatastore({ endpoints: [server.endpoint] }),
   compact: (revision) => server.compact(revision),
   server,
+  openAt: (endpoint) =>
+    openEtcdDatastore({ endpoints: [endpoint] }, { deadlineMs: 500, silenceMs: 300 }),
 });
 
 test("etcd: a unix socket serves as well", async () => {

@@ -1,6 +1,6 @@
 import { openKubernetesDatastore } from "../../src/datastore/kubernetes/kubernetes-datastore.ts";
 import { datastoreSuite } from "./datastore.suite.ts";
-import { configOf, putPolicies, withKubeApiServer } from "./kubernetes-server.ts";
+import { configOf, openAt, putPolicies, withKubeApiServer } from "./kubernetes-server.ts";
 
 await withKubeApiServer("projectcalico.org/v3", async (server) => {
   await server.createNamespaces("a", "b", "w", "many");
@@ -15,6 +15,7 @@ await withKubeApiServer("projectcalico.org/v3", async (server) => {
     },
     createMany: (policies) => putPolicies(server, "projectcalico.org/v3", policies),
     server,
+    openAt: (endpoint) => openAt(server, endpoint, "projectcalico.org/v3"),
     ordersKinds: false,
   });
 });

@@ -7,10 +7,12 @@ import type { NetworkPolicy } from "../../src/api/resources/policy.ts";
 import {
   type Datastore,
   isDatastoreError,
+  maxWaitingEvents,
   type WatchEvent,
 } from "../../src/datastore/datastore.ts";
 import { groupBy } from "../../src/lib/collections.ts";
 import { parsePrefix } from "../../src/lib/prefix.ts";
+import { StallingProxy } from "../support/stalling-proxy.ts";
 import { waitFor } from "../support/wait-for.ts";
 import { deafable, FollowedKinds } from "./followed-kinds.ts";
 
@@ -21,13 +23,16 @@ export interface DriverUnderTest {
   open(): Promise<Datastore>;
   /** Makes a watch from any revision before `revision` impossible. */
   compact(revision: string): Promise<void>;
-  /** Makes 10,000 policies faster than by a request each, where that takes too long. */
+  /** Makes policies faster than by a request each, where that takes too long. */
   createMany?(policies: readonly NetworkPolicy[]): Promise<void>;
   /** The server, where there is one. */
   readonly server?: {
     stop(signal: "SIGKILL"): Promise<void>;
     start(): Promise<void>;
+    readonly endpoint: string;
   };
+  /** A connection to the server at another endpoint, which gives up on a silent one soon. */
+  openAt?(endpoint: string): Promise<Datastore>;
   /** Whether changes of several kinds are told in the order in which they were made. */
   readonly ordersKinds?: false;
 }
@@ -40,6 +45,11 @@ export function pool(name: string, cidr: string): IPPool {
 
 function policy(namespace: string, name: string): NetworkPolicy {
   return { apiVersion, kind: "NetworkPolicy", metadata: { name, namespace }, spec: {} };
+}
+
+function numbered(namespace: string, count: number): readonly NetworkPolicy[] {
+  const digits = (index: number) => String(index).padStart(5, "0");
+  return Array.from({ length: count }, (_, index) => policy(namespace, `many-${digits(index)}`));
 }
 
 const refusedWith = (code: Parameters<typeof isDatastoreError>[1]) => (error: unknown) =>
@@ -252,27 +262,27 @@ export function datastoreSuite(driver: DriverUnderTest): void {
     );
   });
 
-  it("10,000 objects are listed whole; who slept while they were made hears of each, or that he did not", async () => {
-    const names = Array.from(
-      { length: 10_000 },
-      (_, index) => `many-${String(index).padStart(5, "0")}`,
-    );
-    const { revision } = await store.list("NetworkPolicy");
-    const stop = new AbortController();
-    const sleeper = other.watch(["NetworkPolicy"], revision, stop.signal)[Symbol.asyncIterator]();
-    const first = sleeper.next();
-    const policies = names.map((name) => policy("many", name));
+  it("a list of 10,000 objects is whole", async () => {
+    const policies = numbered("many", 10_000);
     await (driver.createMany ?? createEach)(policies);
     const { items } = await other.list("NetworkPolicy", { namespace: "many" });
     assert.deepEqual(
       items.map(({ metadata }) => metadata.name),
-      names,
+      policies.map(({ metadata }) => metadata.name),
     );
+  });
 
+  it("a receiver that sleeps hears of every change, or that it does not", async () => {
+    const policies = numbered("w", maxWaitingEvents * 2.5);
+    const { revision } = await store.list("NetworkPolicy");
+    const stop = new AbortController();
+    const sleeper = other.watch(["NetworkPolicy"], revision, stop.signal)[Symbol.asyncIterator]();
+    const first = sleeper.next();
+    await createEach(policies);
     const heard = new Set<string>();
     let failure: unknown;
     try {
-      for (let next = first; heard.size < names.length; next = sleeper.next()) {
+      for (let next = first; heard.size < policies.length; next = sleeper.next()) {
         const { value: event } = await next;
         if (event === undefined) break;
         if ("key" in event) heard.add(event.key.name);
@@ -281,7 +291,7 @@ export function datastoreSuite(driver: DriverUnderTest): void {
       failure = error;
     }
     const told = isDatastoreError(failure, "compacted") || isDatastoreError(failure, "unavailable");
-    assert.ok(heard.size === names.length || told, `${heard.size} heard, then ${failure}`);
+    assert.ok(heard.size === policies.length || told, `${heard.size} heard, then ${failure}`);
     stop.abort();
     await sleeper.return?.();
   });
@@ -328,8 +338,8 @@ export function datastoreSuite(driver: DriverUnderTest): void {
     await followed.end();
   });
 
-  const { server } = driver;
-  if (server === undefined) return;
+  const { server, openAt } = driver;
+  if (server === undefined || openAt === undefined) return;
   it("a server that dies in mid-watch costs nothing: no change is lost, nothing is withdrawn", async () => {
     await store.create<"IPPool">(pool("before", "10.10.1.0/24"));
     const connection = await driver.open();
@@ -348,6 +358,27 @@ export function datastoreSuite(driver: DriverUnderTest): void {
     assert.equal(followed.statuses.at(-1), "in-sync");
     await followed.end();
     await Promise.all([connection.close(), writer.close()]);
+  });
+
+  it("a half-open connection is noticed, and nothing is lost by it", async () => {
+    const url = new URL(server.endpoint);
+    const proxy = await StallingProxy.start(Number(url.port));
+    url.port = String(proxy.port);
+    const connection = await openAt(url.origin);
+    const followed = new FollowedKinds(["IPPool"], connection);
+    try {
+      await followed.inSync();
+      proxy.stall();
+      await store.create<"IPPool">(pool("unheard", "10.11.1.0/24"));
+      await followed.watchFailed();
+      assert.deepEqual(followed.withdrawn, []);
+      proxy.forwardNew();
+      await followed.tells("unheard", true);
+    } finally {
+      proxy.close();
+      await followed.end();
+      await connection.close();
+    }
   });
 }
 

@@ -12,6 +12,7 @@ const crdFolder = fileURLToPath(new URL("../../deploy/crds/", import.meta.url));
 /** A real kube-apiserver on loopback, with an etcd of its own and Calico's CRDs. */
 export class KubeApiServer {
   readonly #program: string;
+  readonly #flags: readonly string[];
   readonly #etcd: EtcdServer;
   readonly #port: number;
   readonly #folder = mkdtempSync(join(tmpdir(), "tortie-kube-"));
@@ -22,8 +23,9 @@ export class KubeApiServer {
   #agent = new Agent({ keepAlive: true, rejectUnauthorized: false });
   #child: ChildProcess | undefined;
 
-  private constructor(program: string, etcd: EtcdServer, port: number) {
+  private constructor({ program, flags, etcd, port }: Parts) {
     this.#program = program;
+    this.#flags = flags;
     this.#etcd = etcd;
     this.#port = port;
     const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
@@ -34,9 +36,10 @@ export class KubeApiServer {
     writeFileSync(join(this.#folder, "tokens.csv"), tokens, { mode: 0o600 });
   }
 
-  static async start(program: string): Promise<KubeApiServer> {
+  /** @param flags more than it is always given */
+  static async start(program: string, flags: readonly string[] = []): Promise<KubeApiServer> {
     const etcd = await EtcdServer.start();
-    const server = new KubeApiServer(program, etcd, await freePort());
+    const server = new KubeApiServer({ program, flags, etcd, port: await freePort() });
     try {
       await server.start();
       return server;
@@ -95,6 +98,7 @@ export class KubeApiServer {
         // Nobody makes service accounts here, and pods need one.
         "--disable-admission-plugins=ServiceAccount",
         "--shutdown-delay-duration=0s",
+        ...this.#flags,
       ],
       { cwd: this.#folder, stdio: ["ignore", "ignore", "pipe"] },
     );
@@ -205,6 +209,13 @@ export class KubeApiServer {
         .end(content);
     });
   }
+}
+
+interface Parts {
+  readonly program: string;
+  readonly flags: readonly string[];
+  readonly etcd: EtcdServer;
+  readonly port: number;
 }
 
 interface Crd {

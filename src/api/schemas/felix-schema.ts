@@ -46,13 +46,19 @@ const expressions = `logDebugFilenameRegex mtuIfacePattern nftablesFlowTableData
 
 const host = matching(/^[a-zA-Z0-9:._+-]{1,64}$/, "a host name or an address");
 const device = matching(/^[a-zA-Z0-9:._+-]{1,15}$/, "an interface name of at most 15 characters");
+/** In Go's syntax, which has flags in front and names groups in its own way. */
 const regularExpression = text((value) => {
-  try {
-    return new RegExp(value);
-  } catch {
-    throw new SyntaxError(`must be a regular expression, got ${shown(value)}`);
-  }
+  if (isExpression(value.replace(/^\(\?[imsU]+\)/, "").replaceAll("(?P<", "(?<"))) return;
+  throw new SyntaxError(`must be a regular expression, got ${shown(value)}`);
 });
+
+function isExpression(source: string): boolean {
+  try {
+    return new RegExp(source) instanceof RegExp;
+  } catch {
+    return false;
+  }
+}
 
 /** Texts of a form of their own. */
 const forms: Readonly<Record<string, Check>> = {

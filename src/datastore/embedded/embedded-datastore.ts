@@ -2,15 +2,17 @@ import { join } from "node:path";
 import { kinds as kindTable } from "../../api/kinds.ts";
 import type { ResourceKey } from "../../api/resource-key.ts";
 import { keyOf, keyText } from "../../api/resource-key.ts";
-import type { Kind, ResourceOfKind } from "../../api/resource-of-kind.ts";
+import type { AnyResource, Kind, ResourceOfKind } from "../../api/resource-of-kind.ts";
 import { parseBigJson, stringifyBigJson } from "../../lib/big-json.ts";
 import { type Clock, systemClock } from "../../lib/clock.ts";
+import { textOfBlock, textOfFields } from "../block-text.ts";
 import {
   type Datastore,
   DatastoreError,
   type ListOptions,
   type ResourceList,
   type WatchEvent,
+  type Write,
 } from "../datastore.ts";
 import {
   inOrder,
@@ -19,7 +21,8 @@ import {
   prepareForUpdate,
   withBigSequences,
 } from "../stored-metadata.ts";
-import { Database, Refused, type StoredChange, type StoredObject } from "./database.ts";
+import { type Change, Database, type StoredChange, type StoredObject } from "./database.ts";
+import { ParsedResources } from "./parsed-resources.ts";
 
 export interface EmbeddedOptions {
   /** An absent datastore is then an error, and writes are. */
@@ -58,6 +61,7 @@ function unavailable(what: string, cause: unknown): DatastoreError {
 class EmbeddedDatastore implements Datastore {
   readonly #database: Database;
   readonly #clock: Clock;
+  readonly #parsed = new ParsedResources(resourceOf);
   #closed = false;
 
   constructor(database: Database, clock: Clock) {
@@ -68,7 +72,7 @@ class EmbeddedDatastore implements Datastore {
   async get<K extends Kind>(key: ResourceKey<K>): Promise<ResourceOfKind[K]> {
     const stored = this.#read(() => this.#database.get(keyText(key)));
     if (stored === undefined) throw objectRefused("not-found", key);
-    return resourceOf<K>(stored);
+    return this.#parsed.get(stored) as ResourceOfKind[K];
   }
 
   async list<K extends Kind>(
@@ -77,28 +81,38 @@ class EmbeddedDatastore implements Datastore {
   ): Promise<ResourceList<ResourceOfKind[K]>> {
     const { namespace } = options;
     const prefix = namespace === undefined ? `${kind}/` : `${kind}/${namespace}/`;
-    const { objects, revision } = this.#read(() => this.#database.list(kind, prefix));
-    const items = inOrder(objects.map((stored) => resourceOf<K>(stored)));
+    const { objects, revision } = this.#read(() => this.#database.list(prefix));
+    const items = inOrder(this.#parsed.list(objects) as readonly ResourceOfKind[K][]);
     return { items, revision: String(revision) };
   }
 
   async create<K extends Kind>(resource: ResourceOfKind[K]): Promise<ResourceOfKind[K]> {
-    return await this.#put(prepareForCreate(resource, this.#clock), (present) => {
-      if (present !== undefined) throw new Refused("exists");
-    });
+    return await this.#put({ verb: "create", resource: resource as AnyResource });
   }
 
   async update<K extends Kind>(resource: ResourceOfKind[K]): Promise<ResourceOfKind[K]> {
-    const { resourceVersion } = resource.metadata;
-    return await this.#put(prepareForUpdate(resource), (present) =>
-      requireVersion(present, resourceVersion),
-    );
+    return await this.#put({ verb: "update", resource: resource as AnyResource });
   }
 
   async delete<K extends Kind>(key: ResourceKey<K>, resourceVersion?: string): Promise<void> {
-    await this.#write(key, null, (present) => {
-      if (present === undefined) throw new Refused("missing");
-      if (resourceVersion !== undefined) requireVersion(present, resourceVersion);
+    const check = (present: number | undefined) => {
+      if (present === undefined) throw objectRefused("not-found", key);
+      if (resourceVersion !== undefined) requireVersion(present, resourceVersion, key);
+    };
+    await this.#write([{ key: keyText(key), kind: key.kind, value: null, check }]);
+  }
+
+  async writeAll(writes: readonly Write[]): Promise<readonly ResourceOfKind[Kind][]> {
+    const resources = writes.map(({ verb, resource }) =>
+      verb === "create" ? prepareForCreate(resource, this.#clock) : prepareForUpdate(resource),
+    );
+    const revisions = await this.#write(
+      writes.map((write, index) => changeOf(write, resources[index] ?? write.resource)),
+    );
+    return resources.map((resource, index) => {
+      // Not parsed again: of a block that takes as long as the write.
+      const metadata = { ...resource.metadata, resourceVersion: String(revisions[index]) };
+      return { ...resource, metadata } as ResourceOfKind[Kind];
     });
   }
 
@@ -158,15 +172,9 @@ class EmbeddedDatastore implements Datastore {
     });
   }
 
-  async #put<K extends Kind>(
-    resource: ResourceOfKind[K],
-    check: (present: StoredObject | undefined) => void,
-  ): Promise<ResourceOfKind[K]> {
-    const value = stringifyBigJson(resource);
-    const revision = await this.#write(keyOf(resource) as ResourceKey, value, check);
-    // Not parsed again: of a block that takes as long as the write.
-    const metadata = { ...resource.metadata, resourceVersion: String(revision) };
-    return { ...resource, metadata };
+  async #put<K extends Kind>(write: Write): Promise<ResourceOfKind[K]> {
+    const [written] = await this.writeAll([write]);
+    return written as ResourceOfKind[K];
   }
 
   #read<Result>(task: () => Result): Result {
@@ -177,36 +185,49 @@ class EmbeddedDatastore implements Datastore {
     }
   }
 
-  async #write(
-    key: ResourceKey,
-    value: string | null,
-    check: (present: StoredObject | undefined) => void,
-  ): Promise<number> {
+  async #write(changes: readonly Change[]): Promise<readonly number[]> {
     try {
-      return await this.#database.write({ key: keyText(key), kind: key.kind }, value, check);
+      return await this.#database.write(changes);
     } catch (cause) {
-      if (cause instanceof Refused) throw objectRefused(refusals[cause.reason], key);
+      if (cause instanceof DatastoreError) throw cause;
       throw unavailable("Cannot write to the embedded datastore", cause);
     }
   }
 }
 
-const refusals = { exists: "already-exists", missing: "not-found", changed: "conflict" } as const;
+/** `prepared` is what to store of the resource that is to be written. */
+function changeOf({ verb, resource }: Write, prepared: ResourceOfKind[Kind]): Change {
+  const key = keyOf(resource) as ResourceKey;
+  const check = (present: number | undefined) => {
+    if (verb === "update") requireVersion(present, resource.metadata.resourceVersion, key);
+    else if (present !== undefined) throw objectRefused("already-exists", key);
+  };
+  return { key: keyText(key), kind: key.kind, value: textOfResource(prepared), check };
+}
 
-function requireVersion(present: StoredObject | undefined, version: string | undefined): void {
-  if (present === undefined) throw new Refused("missing");
-  if (String(present.revision) !== version) throw new Refused("changed");
+function requireVersion(
+  present: number | undefined,
+  version: string | undefined,
+  key: ResourceKey,
+): void {
+  if (present === undefined) throw objectRefused("not-found", key);
+  if (String(present) !== version) throw objectRefused("conflict", key);
+}
+
+function textOfResource(resource: ResourceOfKind[Kind]): string {
+  if (resource.kind !== "IPAMBlock") return stringifyBigJson(resource);
+  return textOfFields({ ...resource }, { spec: textOfBlock });
 }
 
 /** The version is not stored in the value: it is the revision of the row. */
-function resourceOf<K extends Kind>({
+function resourceOf({
   value,
   revision,
-}: Pick<StoredObject, "value" | "revision">): ResourceOfKind[K] {
+}: Pick<StoredObject, "value" | "revision">): ResourceOfKind[Kind] {
   const { metadata, ...rest } = parseBigJson(value) as ResourceOfKind[Kind];
   const spec = rest.kind === "IPAMBlock" ? withBigSequences({ ...rest.spec }) : rest.spec;
   const versioned = { ...metadata, resourceVersion: String(revision) };
-  return { ...rest, metadata: versioned, spec } as ResourceOfKind[K];
+  return { ...rest, metadata: versioned, spec } as ResourceOfKind[Kind];
 }
 
 function eventOf({ key, kind, value, revision }: StoredChange): WatchEvent {

@@ -1,4 +1,4 @@
-import type { Etcd3, ICompare, IKeyValue, IRequestOp } from "etcd3";
+import type { Etcd3, ICompare, IKeyValue, IRangeRequest, IRequestOp } from "etcd3";
 import { keyOf, keyText, type ResourceKey } from "../../api/resource-key.ts";
 import type { AnyResource, Kind, ResourceOfKind } from "../../api/resource-of-kind.ts";
 import { type Clock, systemClock } from "../../lib/clock.ts";
@@ -10,9 +10,11 @@ import {
   type WatchEvent,
 } from "../datastore.ts";
 import { inOrder, objectRefused, prepareForCreate, prepareForUpdate } from "../stored-metadata.ts";
+import { Batch, type RangeAnswer } from "./batch.ts";
 import { createEtcdClient, type EtcdConfig, unavailable } from "./etcd-client.ts";
 import { watchEtcd } from "./etcd-watch.ts";
 import {
+  type KeyRange,
   keyOfPath,
   kindPrefixes,
   otherPrefixesOfKey,
@@ -20,49 +22,52 @@ import {
   pathsOfKey,
   rangeOfPrefix,
 } from "./keys.ts";
-import { decode, resourceOf, textOfResource } from "./values.ts";
+import { decode, textOfResource, writtenResource } from "./values.ts";
 
 export interface EtcdOptions {
   /** Longest time of one request: 5 s unless given. etcd3 has none of its own. */
   readonly deadlineMs?: number;
+  /** A watch that is silent for so long is checked: 10 s unless given. */
+  readonly silenceMs?: number;
   readonly clock?: Clock;
 }
 
 /** Keys that one answer holds. */
 const pageSize = 1_000;
-/** What etcd takes in one transaction by default. */
-const maxOperations = 128;
 
 /** Opens a datastore on etcd with Calico's layout. Nothing is asked of the server yet. */
 export async function openEtcdDatastore(
   config: EtcdConfig,
   options: EtcdOptions = {},
 ): Promise<Datastore> {
-  const { deadlineMs = 5_000, clock = systemClock } = options;
+  const { deadlineMs = 5_000, silenceMs = 10_000, clock = systemClock } = options;
   const client = await createEtcdClient(config, { deadlineMs, clock });
-  return new EtcdDatastore(client, { deadlineMs, clock });
+  return new EtcdDatastore(client, { deadlineMs, silenceMs, clock });
 }
 
 class EtcdDatastore implements Datastore {
   readonly #client: Etcd3;
+  readonly #batch: Batch;
   readonly #deadlineMs: number;
+  readonly #silenceMs: number;
   readonly #clock: Clock;
 
-  constructor(client: Etcd3, { deadlineMs, clock }: Required<EtcdOptions>) {
+  constructor(client: Etcd3, { deadlineMs, silenceMs, clock }: Required<EtcdOptions>) {
     this.#client = client;
+    this.#batch = new Batch(client);
     this.#deadlineMs = deadlineMs;
+    this.#silenceMs = silenceMs;
     this.#clock = clock;
   }
 
   async get<K extends Kind>(key: ResourceKey<K>): Promise<ResourceOfKind[K]> {
-    for (const path of pathsOfKey(key)) {
-      const found = await this.#read(path);
-      if (found !== undefined) return mustDecode<K>(found);
-    }
-    for (const path of await this.#otherPathsOf(key)) {
-      const found = await this.#read(path);
-      if (found !== undefined) return mustDecode<K>(found);
-    }
+    const likely = await Promise.all(pathsOfKey(key).map((path) => this.#read(path)));
+    const found =
+      likely.find((each) => each !== undefined) ??
+      (await Promise.all((await this.#otherPathsOf(key)).map((path) => this.#read(path)))).find(
+        (each) => each !== undefined,
+      );
+    if (found !== undefined) return mustDecode<K>(found);
     throw objectRefused("not-found", key);
   }
 
@@ -70,48 +75,56 @@ class EtcdDatastore implements Datastore {
     kind: K,
     options: ListOptions = {},
   ): Promise<ResourceList<ResourceOfKind[K]>> {
-    const items: ResourceOfKind[K][] = [];
-    let revision: string | undefined;
-    for (const prefix of kindPrefixes(kind, options.namespace)) {
-      for (let { start, end } = rangeOfPrefix(prefix), more = true; more; ) {
-        const request = {
-          key: Buffer.from(start),
-          range_end: Buffer.from(end),
-          limit: pageSize,
-          // Every page is of the revision of the first.
-          ...(revision === undefined ? {} : { revision }),
-        };
-        const answer = await this.#call(() => this.#client.kv.range(request));
-        revision ??= answer.header.revision;
-        for (const kv of answer.kvs) {
-          if (keyOfPath(kv.key.toString())?.kind !== kind) continue;
-          const resource = decode(kv);
-          if (resource !== undefined) items.push(resource as ResourceOfKind[K]);
-        }
-        more = answer.more;
-        start = `${answer.kvs.at(-1)?.key}\0`;
+    const ranges = kindPrefixes(kind, options.namespace).map(rangeOfPrefix);
+    const firsts = await Promise.all(ranges.map((range) => this.#page(range)));
+    const revision = firsts[0]?.revision ?? "0";
+    const kvs: IKeyValue[] = [];
+    for (const [index, first] of firsts.entries()) {
+      const { start, end } = ranges[index] ?? rangeOfPrefix("");
+      // Every page is of one revision.
+      let page = first.revision === revision ? first : await this.#page({ start, end }, revision);
+      for (;;) {
+        kvs.push(...page.kvs);
+        if (!page.more) break;
+        page = await this.#page({ start: `${page.kvs.at(-1)?.key}\0`, end }, revision);
       }
     }
-    return { items: inOrder(items), revision: revision ?? "0" };
+    const items = kvs
+      .filter(({ key }) => keyOfPath(key.toString())?.kind === kind)
+      .flatMap((kv) => decode(kv) ?? []) as ResourceOfKind[K][];
+    return { items: inOrder(items), revision };
+  }
+
+  #page({ start, end }: KeyRange, revision?: string): Promise<RangeAnswer> {
+    const range = { key: Buffer.from(start), range_end: Buffer.from(end), limit: pageSize };
+    return this.#call(() => this.#range(revision === undefined ? range : { ...range, revision }));
   }
 
   async create<K extends Kind>(resource: ResourceOfKind[K]): Promise<ResourceOfKind[K]> {
     const prepared = prepareForCreate(resource, this.#clock);
     const path = pathOfResource(prepared);
-    const value = textOfResource(prepared);
-    const written = await this.#write(absent(path), put(path, value));
+    const text = textOfResource(prepared);
+    const written = await this.#write(absent(path), put(path, text));
     if (!written.succeeded) throw objectRefused("already-exists", keyOf(resource as AnyResource));
-    return resourceOf(path, value, written.revision) as ResourceOfKind[K];
+    return writtenResource(
+      path,
+      { resource: prepared as AnyResource, text },
+      written.revision,
+    ) as ResourceOfKind[K];
   }
 
   async update<K extends Kind>(resource: ResourceOfKind[K]): Promise<ResourceOfKind[K]> {
     const prepared = prepareForUpdate(resource);
     const path = pathOfResource(prepared);
-    const value = textOfResource(prepared);
+    const text = textOfResource(prepared);
     const condition = unchangedSince(path, resource.metadata.resourceVersion);
-    const written = await this.#write(condition, put(path, value));
+    const written = await this.#write(condition, put(path, text));
     if (!written.succeeded) throw refused(written.present, keyOf(resource as AnyResource));
-    return resourceOf(path, value, written.revision) as ResourceOfKind[K];
+    return writtenResource(
+      path,
+      { resource: prepared as AnyResource, text },
+      written.revision,
+    ) as ResourceOfKind[K];
   }
 
   async delete<K extends Kind>(key: ResourceKey<K>, resourceVersion?: string): Promise<void> {
@@ -125,7 +138,7 @@ class EtcdDatastore implements Datastore {
   }
 
   watch(kinds: readonly Kind[], revision: string, signal: AbortSignal): AsyncIterable<WatchEvent> {
-    const ports = { client: this.#client, clock: this.#clock };
+    const ports = { client: this.#client, clock: this.#clock, silenceMs: this.#silenceMs };
     return watchEtcd({ kinds, revision }, ports, signal);
   }
 
@@ -134,8 +147,14 @@ class EtcdDatastore implements Datastore {
   }
 
   async #read(path: string): Promise<IKeyValue | undefined> {
-    const { kvs } = await this.#call(() => this.#client.kv.range({ key: Buffer.from(path) }));
+    const { kvs } = await this.#call(() => this.#range({ key: Buffer.from(path) }));
     return kvs[0];
+  }
+
+  async #range(request: IRangeRequest): Promise<RangeAnswer> {
+    if (request.revision === undefined) return await this.#batch.read(request);
+    const { kvs, more, header } = await this.#client.kv.range(request);
+    return { kvs, more, revision: header.revision };
   }
 
   /** False when nothing is there. */
@@ -150,20 +169,14 @@ class EtcdDatastore implements Datastore {
   /** Existing paths of a key that its name does not tell. */
   async #otherPathsOf(key: ResourceKey): Promise<readonly string[]> {
     const wanted = keyText(key);
-    const paths: string[] = [];
-    const prefixes = otherPrefixesOfKey(key);
-    for (let from = 0; from < prefixes.length; from += maxOperations) {
-      const success = prefixes.slice(from, from + maxOperations).map(keysUnder);
-      const { responses } = await this.#call(() =>
-        this.#client.kv.txn({ compare: [], success, failure: [] }),
-      );
-      for (const kv of responses.flatMap(({ response_range }) => response_range?.kvs ?? [])) {
-        const path = kv.key.toString();
-        const found = keyOfPath(path);
-        if (found !== undefined && keyText(found) === wanted) paths.push(path);
-      }
-    }
-    return paths;
+    const answers = await this.#call(() =>
+      Promise.all(otherPrefixesOfKey(key).map((prefix) => this.#batch.read(keysUnder(prefix)))),
+    );
+    const paths = answers.flatMap(({ kvs }) => kvs.map((kv) => kv.key.toString()));
+    return paths.filter((path) => {
+      const found = keyOfPath(path);
+      return found !== undefined && keyText(found) === wanted;
+    });
   }
 
   /** Carries out `operation` if `condition` holds; tells whether the object is there if not. */
@@ -176,11 +189,11 @@ class EtcdDatastore implements Datastore {
     readonly revision: string;
   }> {
     const look = { request_range: { key: condition.key as Buffer, count_only: true } };
-    const { succeeded, header, responses } = await this.#call(() =>
-      this.#client.kv.txn({ compare: [condition], success: [operation], failure: [look] }),
+    const { succeeded, response, revision } = await this.#call(() =>
+      this.#batch.write({ condition, operation, look }),
     );
-    const present = responses.some(({ response_range }) => Number(response_range?.count ?? 0) > 0);
-    return { succeeded, present, revision: header.revision };
+    const present = Number(response?.response_range?.count ?? 0) > 0;
+    return { succeeded, present, revision };
   }
 
   async #call<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
@@ -204,10 +217,9 @@ function put(path: string, value: string): IRequestOp {
   return { request_put: { key: Buffer.from(path), value: Buffer.from(value) } };
 }
 
-function keysUnder(prefix: string): IRequestOp {
+function keysUnder(prefix: string): IRangeRequest {
   const { start, end } = rangeOfPrefix(prefix);
-  const request_range = { key: Buffer.from(start), range_end: Buffer.from(end), keys_only: true };
-  return { request_range };
+  return { key: Buffer.from(start), range_end: Buffer.from(end), keys_only: true };
 }
 
 function absent(path: string): ICompare {

@@ -15,10 +15,9 @@ export interface WatchConfig {
 export interface WatchPorts {
   readonly client: Etcd3;
   readonly clock: Clock;
+  /** A stream that is silent for so long is checked: a member without a leader keeps it open and mute. */
+  readonly silenceMs: number;
 }
-
-/** A stream that is silent for so long is checked: a member without a leader keeps it open and mute. */
-const silenceMs = 10_000;
 
 /** What gRPC gives; etcd3's type tells less. */
 type WatchStream = Duplex & { cancel(): void };
@@ -43,7 +42,7 @@ export async function* watchEtcd(
   const stream = await openStream(ports.client);
   const onAbort = () => stream.destroy();
   signal.addEventListener("abort", onAbort, { once: true });
-  const guard = new SilenceGuard(stream, check, ports.clock);
+  const guard = new SilenceGuard(stream, check, ports);
   try {
     if (signal.aborted) return;
     stream.write(createRequest(range, config.revision));
@@ -153,21 +152,22 @@ function compacted(revision: string): DatastoreError {
 class SilenceGuard {
   readonly #stream: WatchStream;
   readonly #check: () => Promise<void>;
-  readonly #clock: Clock;
+  readonly #ports: WatchPorts;
   #cancel: () => void = () => undefined;
   #ended = false;
 
-  constructor(stream: WatchStream, check: () => Promise<void>, clock: Clock) {
+  constructor(stream: WatchStream, check: () => Promise<void>, ports: WatchPorts) {
     this.#stream = stream;
     this.#check = check;
-    this.#clock = clock;
+    this.#ports = ports;
     this.heard();
   }
 
   heard(): void {
     this.#cancel();
     if (this.#ended) return;
-    this.#cancel = this.#clock.setTimer(silenceMs, () => void this.#ask());
+    const { clock, silenceMs } = this.#ports;
+    this.#cancel = clock.setTimer(silenceMs, () => void this.#ask());
   }
 
   end(): void {

@@ -4,6 +4,7 @@ import type { ResourceKey } from "../../api/resource-key.ts";
 import type { Kind, ResourceOfKind } from "../../api/resource-of-kind.ts";
 import { parseBigJson, stringifyBigJson } from "../../lib/big-json.ts";
 import { prefixFamily } from "../../lib/prefix.ts";
+import { textOfBlock } from "../block-text.ts";
 import { withBigSequences } from "../stored-metadata.ts";
 import { affinityOfPath, handleOfPath, keyOfPath } from "./keys.ts";
 
@@ -17,10 +18,11 @@ type Json = Record<string, unknown>;
 
 /** The JSON text of a resource. */
 export function textOfResource<K extends Kind>(resource: ResourceOfKind[K]): string {
-  return stringifyBigJson(jsonOf(resource as ResourceOfKind[Kind]));
+  const json = jsonOf(resource as ResourceOfKind[Kind]);
+  return resource.kind === "IPAMBlock" ? textOfBlock(json) : stringifyBigJson(json);
 }
 
-function jsonOf(resource: ResourceOfKind[Kind]): unknown {
+function jsonOf(resource: ResourceOfKind[Kind]): Json {
   switch (resource.kind) {
     case "IPAMBlock":
       return { deleted: false, ...renamed(resource.spec as unknown as Json, blockFields) };
@@ -56,6 +58,21 @@ function renamed(fields: Json, names: Readonly<Record<string, string>>): Json {
 
 function inverse(names: Readonly<Record<string, string>>): Record<string, string> {
   return Object.fromEntries(Object.entries(names).map(([ours, theirs]) => [theirs, ours]));
+}
+
+/** A resource that was just written, as a reader sees it. */
+export function writtenResource(
+  path: string,
+  written: { readonly resource: ResourceOfKind[Kind]; readonly text: string },
+  revision: string,
+): ResourceOfKind[Kind] | undefined {
+  const { resource, text } = written;
+  if (resource.kind !== "IPAMBlock") return resourceOf(path, text, revision);
+  // Not parsed again: that takes as long as the write.
+  const { apiVersion, kind, metadata } = resource;
+  const spec = withoutNotDeleted({ ...resource.spec }) as unknown as typeof resource.spec;
+  const { name } = metadata;
+  return { apiVersion, kind, metadata: { name, resourceVersion: revision }, spec };
 }
 
 /**

@@ -1,4 +1,9 @@
-import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from "node:http";
+import {
+  type ClientRequest,
+  Agent as HttpAgent,
+  request as httpRequest,
+  type IncomingMessage,
+} from "node:http";
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
 import { Backoff } from "../../lib/backoff.ts";
 import { parseBigJson, stringifyBigJson } from "../../lib/big-json.ts";
@@ -12,6 +17,8 @@ export interface KubeRequest {
   readonly asked: Asked;
   readonly body?: unknown;
   readonly contentType?: string;
+  /** Reads the body of a success, from its beginning at each try; as JSON when absent. */
+  readonly read?: (body: IncomingMessage) => Promise<unknown>;
 }
 
 export interface KubeHttpPorts {
@@ -51,7 +58,7 @@ export class KubeHttp {
     try {
       const answer = await this.#tryUntil(deadline.signal, request);
       if (answer.status >= 300) throw refusalOf(answer, request.asked);
-      return parseKubeJson(answer.text);
+      return request.read === undefined ? parseKubeJson(answer.text) : answer.value;
     } finally {
       cancel();
     }
@@ -101,7 +108,7 @@ export class KubeHttp {
     for (const agent of this.#agents) agent.destroy();
   }
 
-  async #tryUntil(deadline: AbortSignal, request: KubeRequest): Promise<KubeAnswer> {
+  async #tryUntil(deadline: AbortSignal, request: KubeRequest): Promise<WholeAnswer> {
     const backoff = new Backoff(retry);
     let renewed = false;
     for (;;) {
@@ -129,12 +136,14 @@ export class KubeHttp {
   }
 
   async #ask(
-    { method, path, body, contentType = "application/json" }: KubeRequest,
+    { method, path, body, contentType = "application/json", read }: KubeRequest,
     signal: AbortSignal,
   ): Promise<WholeAnswer> {
     const text = body === undefined ? undefined : stringifyBigJson(body);
     const content = text === undefined ? {} : { body: text, contentType };
-    return await answerOf(await this.#open(method, path, signal, content));
+    const response = await this.#open(method, path, signal, content);
+    if (read === undefined || response.statusCode !== 200) return await answerOf(response);
+    return { status: 200, text: "", retryAfterMs: 0, value: await read(response) };
   }
 
   async #open(
@@ -151,7 +160,6 @@ export class KubeHttp {
     const options = {
       ...tls,
       method,
-      signal,
       host: server.hostname.replace(/^\[|\]$/g, ""),
       port: server.port || (secure ? 443 : 80),
       path: server.pathname.replace(/\/$/, "") + path,
@@ -166,9 +174,29 @@ export class KubeHttp {
       },
     };
     return await new Promise((resolve, reject) => {
-      (secure ? httpsRequest : httpRequest)(options, resolve).on("error", reject).end(body);
+      const request = (secure ? httpsRequest : httpRequest)(options, resolve);
+      request.on("error", reject);
+      endWith(signal, request);
+      request.end(body);
     });
   }
+}
+
+/**
+ * Ends a request that has no whole answer yet when `signal` aborts. Node's own `signal` option also ends the
+ * socket of one that has: an error which nobody hears, and which ends the process.
+ */
+function endWith(signal: AbortSignal, request: ClientRequest): void {
+  let answer: IncomingMessage | undefined;
+  const abort = () => {
+    if (answer?.complete !== true) request.destroy(signal.reason as Error);
+  };
+  request.on("response", (response) => {
+    answer = response;
+  });
+  if (signal.aborted) abort();
+  signal.addEventListener("abort", abort, { once: true });
+  request.on("close", () => signal.removeEventListener("abort", abort));
 }
 
 /** JSON in which a number that no JS number holds is a bigint; looking for one is cheap, reviving is not. */
@@ -178,6 +206,8 @@ export function parseKubeJson(text: string): unknown {
 
 interface WholeAnswer extends KubeAnswer {
   readonly retryAfterMs: number;
+  /** What the request's own reader made of the body. */
+  readonly value?: unknown;
 }
 
 async function answerOf(response: IncomingMessage): Promise<WholeAnswer> {

@@ -1,5 +1,3 @@
-import type { IncomingMessage } from "node:http";
-import { StringDecoder } from "node:string_decoder";
 import type { Clock } from "../../lib/clock.ts";
 import { errorMessage } from "../../lib/errors.ts";
 import { DatastoreError, maxWaitingEvents, type WatchEvent } from "../datastore.ts";
@@ -8,17 +6,18 @@ import { expired, unavailable } from "./kube-error.ts";
 import { type KubeHttp, parseKubeJson } from "./kube-http.ts";
 import { decoded, oldest } from "./kube-list.ts";
 import type { KubeObject } from "./kube-object.ts";
+import { linesOf } from "./lines-of.ts";
 import type { Mapping } from "./mapping.ts";
 
 export interface KubeWatchPorts {
   readonly http: KubeHttp;
   readonly clock: Clock;
+  /** A watch that is silent for so long is checked: a server that hangs keeps it open. */
+  readonly silenceMs: number;
 }
 
 /** The server ends a watch after this long, and we go on: so that watches spread over servers. */
 const watchSeconds = { min: 300, spread: 300 };
-/** A watch that is silent for so long is checked: a server that hangs keeps it open. */
-const silenceMs = 10_000;
 
 type Told =
   | { readonly type: "ADDED" | "MODIFIED" | "DELETED"; readonly object: KubeObject }
@@ -134,21 +133,6 @@ function errorOf(
   return code === 410 ? expired(revision) : unavailable(`Cannot watch ${what}: ${message}`);
 }
 
-async function* linesOf(body: IncomingMessage): AsyncGenerator<string> {
-  const decoder = new StringDecoder("utf8");
-  let pieces: string[] = [];
-  for await (const chunk of body) {
-    const lines = decoder.write(chunk as Buffer).split("\n");
-    const last = lines.pop() ?? "";
-    for (const line of lines) {
-      const whole = pieces.length === 0 ? line : pieces.join("") + line;
-      pieces = [];
-      if (whole !== "") yield whole;
-    }
-    if (last !== "") pieces.push(last);
-  }
-}
-
 interface Queued {
   readonly index: number;
   readonly told: Change;
@@ -228,7 +212,8 @@ class SilenceGuard {
   heard(): void {
     this.#cancel();
     if (this.#ended) return;
-    this.#cancel = this.#ports.clock.setTimer(silenceMs, () => void this.#ask());
+    const { clock, silenceMs } = this.#ports;
+    this.#cancel = clock.setTimer(silenceMs, () => void this.#ask());
   }
 
   end(): void {

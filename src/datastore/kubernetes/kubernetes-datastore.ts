@@ -13,11 +13,12 @@ import { inOrder, objectRefused, prepareForCreate } from "../stored-metadata.ts"
 import { type ApiGroup, objectPath } from "./collections.ts";
 import { type KubeAccess, KubeAuth } from "./kube-auth.ts";
 import { KubeHttp } from "./kube-http.ts";
-import { listKube, oldest } from "./kube-list.ts";
+import { type Listed, listKube, oldest } from "./kube-list.ts";
 import { KubeObjects } from "./kube-objects.ts";
 import { watchKube } from "./kube-watch.ts";
 import type { Mapping } from "./mapping.ts";
 import { mappingsOf } from "./mappings.ts";
+import { listByWatch } from "./watch-list.ts";
 
 export interface KubernetesConfig {
   readonly access: KubeAccess;
@@ -30,6 +31,11 @@ export interface KubernetesConfig {
 export interface KubernetesOptions {
   /** Longest time of one request with its retries: 10 s unless given. */
   readonly deadlineMs?: number;
+  /**
+   * A watch that is silent for so long is checked: 10 s unless given. With the deadline of the check, a
+   * connection that died without a word is noticed within 20 s.
+   */
+  readonly silenceMs?: number;
   readonly clock?: Clock;
 }
 
@@ -38,10 +44,10 @@ export async function openKubernetesDatastore(
   config: KubernetesConfig,
   options: KubernetesOptions = {},
 ): Promise<Datastore> {
-  const { deadlineMs = 10_000, clock = systemClock } = options;
+  const { deadlineMs = 10_000, silenceMs = 10_000, clock = systemClock } = options;
   const auth = await KubeAuth.load(config.access, clock);
   const http = new KubeHttp({ auth, clock, deadlineMs });
-  return new KubernetesDatastore(config, http, clock);
+  return new KubernetesDatastore(config, http, { clock, deadlineMs, silenceMs });
 }
 
 class KubernetesDatastore implements Datastore {
@@ -49,10 +55,19 @@ class KubernetesDatastore implements Datastore {
   readonly #clock: Clock;
   readonly #mappings: Readonly<Record<Kind, readonly Mapping[]>>;
   readonly #objects: KubeObjects;
+  readonly #deadlineMs: number;
+  readonly #silenceMs: number;
+  #hasWatchList = true;
 
-  constructor(config: KubernetesConfig, http: KubeHttp, clock: Clock) {
+  constructor(
+    config: KubernetesConfig,
+    http: KubeHttp,
+    { clock, deadlineMs, silenceMs }: Required<KubernetesOptions>,
+  ) {
     this.#http = http;
     this.#clock = clock;
+    this.#deadlineMs = deadlineMs;
+    this.#silenceMs = silenceMs;
     const { apiGroup, interfacePrefix = "cali" } = config;
     this.#mappings = mappingsOf({ apiGroup, interfacePrefix });
     this.#objects = new KubeObjects(http);
@@ -64,10 +79,13 @@ class KubernetesDatastore implements Datastore {
 
   async list<K extends Kind>(
     kind: K,
-    { namespace }: ListOptions = {},
+    { namespace, beforeWatch = false }: ListOptions = {},
   ): Promise<ResourceList<ResourceOfKind[K]>> {
     const lists = await Promise.all(
-      this.#mappings[kind].map((mapping) => listKube(this.#http, mapping, namespace)),
+      this.#mappings[kind].map(async (mapping) => {
+        const listed = beforeWatch ? await this.#listByWatch(mapping, namespace) : undefined;
+        return listed ?? (await listKube(this.#http, mapping, namespace));
+      }),
     );
     const items = lists.flatMap((list) => list.items as readonly ResourceOfKind[K][]);
     const revision = oldest(lists.map((list) => BigInt(list.revision)));
@@ -126,11 +144,21 @@ class KubernetesDatastore implements Datastore {
 
   watch(kinds: readonly Kind[], revision: string, signal: AbortSignal): AsyncIterable<WatchEvent> {
     const mappings = [...new Set(kinds)].flatMap((kind) => this.#mappings[kind]);
-    return watchKube(mappings, revision, { http: this.#http, clock: this.#clock }, signal);
+    const ports = { http: this.#http, clock: this.#clock, silenceMs: this.#silenceMs };
+    return watchKube(mappings, revision, ports, signal);
   }
 
   async close(): Promise<void> {
     this.#http.close();
+  }
+
+  /** Undefined where the server has no such watch; it is asked once. */
+  async #listByWatch(mapping: Mapping, namespace: string | undefined): Promise<Listed | undefined> {
+    if (!this.#hasWatchList) return undefined;
+    const ports = { http: this.#http, clock: this.#clock, silenceMs: this.#deadlineMs };
+    const listed = await listByWatch(mapping, namespace, ports);
+    this.#hasWatchList = listed !== undefined;
+    return listed;
   }
 
   #placesOf(key: ResourceKey): readonly Place[] {

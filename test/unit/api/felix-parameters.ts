@@ -70,7 +70,7 @@ export const felixParameters: readonly (readonly [
   ["liveMigrationRouteConvergenceTime", "30s", 30],
   ["localSubnetL2Reachability", "PodsAndLoadBalancers", "Pods"],
   ["localSubnetL2ReachabilityRefreshInterval", "2m0s", 120],
-  ["mtuIfacePattern", "^eth.*", "("],
+  ["mtuIfacePattern", "(?i)^(?P<kind>eth|ens).*", "("],
   ["natOutgoingAddress", "192.0.2.1", "fd00::1"],
   ["natOutgoingExclusions", "IPPoolsAndHostIPs", "HostIPs"],
   ["natPortRange", "30000:40000", "http"],

@@ -37,3 +37,15 @@ test("hosts with similar names start at different blocks", () => {
   );
   assert.ok(starts.size > 90, `${starts.size} starts`);
 });
+
+test("hosts that meet at one block part at the next", () => {
+  const orders = Array.from({ length: 200 }, (_, i) =>
+    blockOrder(parsePrefix("10.0.0.0/20"), 26, fnv1(`node${i}`)),
+  );
+  const meeting = orders.filter(({ start }) => start === orders[0]?.start);
+  const seconds = new Set(meeting.map((order) => [...walkBlocks(order).take(2)][1]));
+  assert.ok(
+    meeting.length > 1 && seconds.size > 1,
+    `${meeting.length} hosts, ${seconds.size} blocks`,
+  );
+});

@@ -221,3 +221,20 @@ async function checkRepair(shared: FakeDatastore, ahead: { ms: number }): Promis
   );
   await checkInvariants(shared, { exact: true });
 }
+
+test("a handle that was counted up while the pools were read is counted down when they have changed", async () => {
+  const shared = new FakeDatastore();
+  await createCluster(shared, { pools });
+  const ipam = ipamOn(shared);
+  for (const handle of ["a", "b"]) await ipam.autoAssign(pod(handle, "node1"));
+  const writes = shared.writes;
+  await ipam.autoAssign(pod("c", "node1"));
+  assert.equal(shared.writes - writes, 2);
+  const present = await shared.get({ kind: "IPPool", name: "v4" });
+  await shared.update<"IPPool">({ ...present, spec: { ...present.spec, disabled: true } });
+  const before = shared.writes;
+  await assert.rejects(ipam.autoAssign(pod("d", "node1")), /it is disabled/);
+  assert.equal(shared.writes - before, 2);
+  assert.equal(await ipam.knowsHandle("d"), false);
+  await checkInvariants(shared, { exact: true });
+});

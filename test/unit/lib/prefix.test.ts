@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { SocketAddress } from "node:net";
 import { test } from "node:test";
 import fc from "fast-check";
 import { ipBits, ipBytes, ipFromBits, ipFromBytes, parseIpAddr } from "../../../src/lib/ip-addr.ts";
@@ -31,6 +32,21 @@ test("addresses survive bits and bytes", () => {
       const family = ip.includes(":") ? 6 : 4;
       return ipFromBits(ipBits(ip), family) === ip && ipFromBytes(ipBytes(ip)) === ip;
     }),
+  );
+});
+
+test("IPv6 addresses are written as Node and the C library write them", () => {
+  const group = fc.oneof(fc.constant(0), fc.constantFrom(1, 0xffff), fc.nat(0xffff));
+  const groups = fc.array(group, { minLength: 8, maxLength: 8 });
+  fc.assert(
+    fc.property(groups, (words) => {
+      const long = words.map((word) => word.toString(16)).join(":");
+      const short = new SocketAddress({ address: long, family: "ipv6" }).address;
+      assert.equal(parseIpAddr(long), short);
+      assert.equal(parseIpAddr(short), short);
+      assert.equal(ipFromBits(ipBits(parseIpAddr(short)), 6), short);
+    }),
+    { numRuns: 1000 },
   );
 });
 

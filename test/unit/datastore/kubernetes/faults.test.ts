@@ -6,6 +6,7 @@ import type { IPPool } from "../../../../src/api/resources/ip-pool.ts";
 import {
   type Datastore,
   isDatastoreError,
+  maxWaitingEvents,
   type WatchEvent,
 } from "../../../../src/datastore/datastore.ts";
 import { openKubernetesDatastore } from "../../../../src/datastore/kubernetes/kubernetes-datastore.ts";
@@ -71,6 +72,99 @@ test("429: a write is tried again, for the server did nothing", async () => {
     const created = await datastore.create<"IPPool">(pool("p"));
     assert.equal(created.metadata.resourceVersion, "7");
     assert.equal(asked.length, 2);
+  });
+});
+
+test("429: Retry-After is kept, by calls and by watches", async () => {
+  const busy = json(429, { message: "too many" }, { "Retry-After": "1" });
+  await withAnswers([busy, list(["p"], { resourceVersion: "9" })], async (datastore, asked) => {
+    const startedAt = performance.now();
+    await datastore.list("IPPool");
+    assert.ok(performance.now() - startedAt >= 990);
+    assert.equal(asked.length, 2);
+  });
+  const added = lines({ type: "ADDED", object: pool("a", "6") });
+  await withAnswers([json(429, {}), added], async (datastore) => {
+    const stop = new AbortController();
+    for await (const event of datastore.watch(["IPPool"], "5", stop.signal)) {
+      assert.equal(event.revision, "6");
+      stop.abort();
+    }
+  });
+});
+
+test("a list before a watch comes as first events, until the server says that it was the last", async () => {
+  const deleted = { type: "DELETED", object: pool("b", "7") };
+  const annotations = { "k8s.io/initial-events-end": "true" };
+  const end = { type: "BOOKMARK", object: { metadata: { resourceVersion: "8", annotations } } };
+  const added = (name: string) => ({ type: "ADDED", object: pool(name, "6") });
+  const answers = [lines(added("a"), added("b"), deleted, end, added("later"))];
+  await withAnswers(answers, async (datastore, asked) => {
+    const { items, revision } = await datastore.list("IPPool", { beforeWatch: true });
+    assert.deepEqual([items.map(({ metadata }) => metadata.name), revision], [["a"], "8"]);
+    assert.match(asked[0] ?? "", /sendInitialEvents=true/);
+  });
+});
+
+test("a server without such a watch is asked for pages, and not asked for it again", async () => {
+  const unknown = json(422, { message: "sendInitialEvents: Forbidden" });
+  await withAnswers([unknown, list(["a"], { resourceVersion: "5" })], async (datastore, asked) => {
+    for (const _ of [1, 2]) {
+      const { items } = await datastore.list("IPPool", { beforeWatch: true });
+      assert.equal(items.length, 1);
+    }
+    assert.deepEqual(
+      asked.map((one) => one.includes("sendInitialEvents")),
+      [true, false, false],
+    );
+  });
+});
+
+test("first events that stop are given up for pages; those that end too soon are no list", async () => {
+  const stops: Answer = (_request, response) => {
+    response.writeHead(200);
+    response.write(`${JSON.stringify({ type: "ADDED", object: pool("a", "6") })}\n`);
+  };
+  await withAnswers([stops, list(["b"], { resourceVersion: "7" })], async (datastore) => {
+    const { items } = await datastore.list("IPPool", { beforeWatch: true });
+    assert.deepEqual(
+      items.map(({ metadata }) => metadata.name),
+      ["b"],
+    );
+  });
+  const ends = lines({ type: "ADDED", object: pool("a", "6") });
+  await withAnswers([ends], async (datastore) => {
+    const listing = datastore.list("IPPool", { beforeWatch: true });
+    await assert.rejects(listing, is("unavailable"));
+  });
+});
+
+test("a receiver that takes nothing holds its server back", async () => {
+  const line = `${JSON.stringify({ type: "ADDED", object: { ...pool("a", "6"), big: "x".repeat(10_000) } })}\n`;
+  const [all, written] = [maxWaitingEvents * 10, { events: 0 }];
+  const endless: Answer = (_request, response) => {
+    response.writeHead(200);
+    const write = () => {
+      while (written.events < all) {
+        written.events++;
+        if (!response.write(line)) break;
+      }
+    };
+    response.on("drain", write);
+    write();
+  };
+  await withAnswers([endless], async (datastore) => {
+    const stop = new AbortController();
+    const watch = datastore.watch(["IPPool"], "5", stop.signal)[Symbol.asyncIterator]();
+    await watch.next();
+    let before = -1;
+    while (before !== written.events) {
+      before = written.events;
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+    assert.ok(written.events < all, `${written.events} of ${all} were sent`);
+    stop.abort();
+    await watch.return?.();
   });
 });
 

@@ -5,6 +5,7 @@ import {
   DatastoreError,
   type ResourceList,
   type WatchEvent,
+  type Write,
 } from "../../../../src/datastore/datastore.ts";
 import type { Clock } from "../../../../src/lib/clock.ts";
 import type { FakeClock } from "../../../support/fake-clock.ts";
@@ -34,13 +35,21 @@ export const noFaults: Faults = { lost: 0, late: 0, crash: 0 };
 
 interface Call {
   readonly process: SimProcess;
-  readonly write: ResourceKey | undefined;
+  readonly write: WrittenKey | undefined;
   act(): unknown;
   resolve(result: unknown): void;
   reject(error: unknown): void;
 }
 
+type WrittenKey = ResourceKey & { readonly isOneOfMany?: boolean };
+
 const longestDelayMs = 30_000;
+
+export interface NetworkPorts {
+  readonly clock: FakeClock;
+  readonly random: SeededRandom;
+  readonly writesTogether: boolean;
+}
 
 /**
  * Carries datastore calls, one at a time, in an order that follows from the seed: between any two
@@ -52,10 +61,13 @@ export class SimNetwork {
   readonly store: SimStore;
   readonly #clock: FakeClock;
   readonly #random: SeededRandom;
+  readonly #writesTogether: boolean;
   readonly #pending: Call[] = [];
 
-  constructor(store: SimStore, clock: FakeClock, random: SeededRandom) {
+  /** `writesTogether`: the store has `writeAll`, as the embedded one. */
+  constructor(store: SimStore, { clock, random, writesTogether }: NetworkPorts) {
     this.store = store;
+    this.#writesTogether = writesTogether;
     this.#clock = clock;
     this.#random = random;
   }
@@ -109,13 +121,17 @@ export class SimNetwork {
 
   /** The datastore as one process sees it. */
   datastoreOf(process: SimProcess): Datastore {
-    const submit = <Result>(write: ResourceKey | undefined, act: () => unknown): Promise<Result> =>
+    const submit = <Result>(write: WrittenKey | undefined, act: () => unknown): Promise<Result> =>
       new Promise<unknown>((resolve, reject) => {
         this.#pending.push({ process, write, act, resolve, reject });
       }) as Promise<Result>;
     const { store } = this;
     const keyed = (resource: AnyResource) =>
       ({ ...resource.metadata, kind: resource.kind }) as ResourceKey;
+    const together = (writes: readonly Write[]) => {
+      const key = { ...keyed(writes[0]?.resource as AnyResource), isOneOfMany: true };
+      return submit<readonly ResourceOfKind[Kind][]>(key, () => store.writeAll(writes));
+    };
     return {
       get: (key) => submit(undefined, () => store.get(key)),
       list: <K extends Kind>(kind: K) =>
@@ -132,6 +148,7 @@ export class SimNetwork {
         return submit(keyed(written), () => store.update(written));
       },
       delete: (key, version) => submit(key, () => store.delete(key, version)),
+      ...(this.#writesTogether ? { writeAll: together } : {}),
       watch: (_kinds, _revision, signal) => silence(signal),
       close: async () => undefined,
     };
@@ -156,10 +173,12 @@ export class SimNetwork {
 
 /**
  * A late write of an endpoint is left out: it makes an endpoint of a pod that is gone, which no IPAM
- * can prevent, and which `ipam check` finds.
+ * can prevent, and which `ipam check` finds. Several writes at once are never late: only stores have
+ * them of which that is true.
  */
-function mayBeLate(write: ResourceKey | undefined): boolean {
-  return write !== undefined && write.kind !== "WorkloadEndpoint";
+function mayBeLate(write: WrittenKey | undefined): boolean {
+  if (write === undefined || write.isOneOfMany === true) return false;
+  return write.kind !== "WorkloadEndpoint";
 }
 
 function attempt(

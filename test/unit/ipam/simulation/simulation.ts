@@ -75,7 +75,9 @@ class SimCluster {
   constructor(config: SimulationConfig) {
     const random = new SeededRandom(config.seed);
     this.#random = random;
-    this.#network = new SimNetwork(this.#store, this.#clock, random);
+    // Every other seed is of a store that writes handle and block at once.
+    const writesTogether = config.seed % 2 === 1;
+    this.#network = new SimNetwork(this.#store, { clock: this.#clock, random, writesTogether });
     const dualStack = random.chance(0.2);
     const blockSize = random.chance(0.1) ? 32 : 28;
     const strictAffinity = random.chance(0.25);

@@ -1,5 +1,6 @@
 import { keyOf, keyText, type ResourceKey } from "../../../../src/api/resource-key.ts";
 import type { AnyResource, Kind } from "../../../../src/api/resource-of-kind.ts";
+import type { Write } from "../../../../src/datastore/datastore.ts";
 import { compareText } from "../../../../src/lib/collections.ts";
 import { failure } from "../fake-datastore.ts";
 
@@ -49,6 +50,18 @@ export class SimStore {
     const key = keyOf(resource);
     this.#requireVersion(key, resource.metadata.resourceVersion);
     return this.#put(key, resource);
+  }
+
+  /** All of them or none. */
+  writeAll(writes: readonly Write[]): readonly AnyResource[] {
+    for (const { verb, resource } of writes) {
+      const key = keyOf(resource as AnyResource);
+      if (verb === "update") this.#requireVersion(key, resource.metadata.resourceVersion);
+      else if (this.#ofKind(key.kind).has(keyText(key))) throw failure("already-exists", key);
+    }
+    return writes.map(({ resource }) =>
+      this.#put(keyOf(resource as AnyResource), resource as AnyResource),
+    );
   }
 
   delete(key: ResourceKey, resourceVersion?: string): void {
