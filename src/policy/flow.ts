@@ -21,24 +21,33 @@ export interface FlowPort {
 }
 
 /**
- * The pod "NAMESPACE/POD", the node of this name, or an address.
+ * The pod "NAMESPACE/POD" (or "NODE/NAMESPACE/POD"), the node of this name, or an address.
  *
- * @throws {InputError} when there is no such thing, or it has no address.
+ * @throws {InputError} when there is no such thing, there are two, or it has no address.
  */
 export function flowEnd(text: string, { endpoints, nodes }: PolicyCluster): FlowEnd {
   if (isIpAddr(text)) return { name: text, addresses: [parseIpAddr(text)] };
-  const endpoint = endpoints.find((one) => podName(one) === text);
+  const pods = endpoints.filter((one) => [podName(one), podNameOnNode(one)].includes(text));
+  if (pods.length > 1) {
+    const names = pods.map(podNameOnNode).join(", ");
+    throw new InputError(`Cannot tell which "${text}" is meant: write one of ${names}`);
+  }
   const node = nodes.find(({ metadata }) => metadata.name === text);
-  const nets = endpoint?.spec.ipNetworks ?? [
+  const nets = pods[0]?.spec.ipNetworks ?? [
     ...(node?.spec.bgp?.ipv4Address === undefined ? [] : [node.spec.bgp.ipv4Address]),
     ...(node?.spec.bgp?.ipv6Address === undefined ? [] : [node.spec.bgp.ipv6Address]),
   ];
   const addresses = nets.map((net) => parseIpAddr(net.split("/")[0] ?? ""));
   if (addresses.length > 0) return { name: text, addresses };
-  const why = endpoint === undefined && node === undefined ? "is none" : "has no address";
+  const why = pods.length === 0 && node === undefined ? "is none" : "has no address";
   throw new InputError(
     `Cannot find "${text}": it ${why}; write NAMESPACE/POD, a node or an address`,
   );
+}
+
+/** Without Kubernetes, pods of several nodes may have one name. */
+export function podNameOnNode(endpoint: WorkloadEndpoint): string {
+  return `${endpoint.spec.node}/${podName(endpoint)}`;
 }
 
 /** "shop/web": the namespace and name of the pod, or of the endpoint where there is no pod. */

@@ -1,11 +1,19 @@
 import { keyOf, keyText } from "../api/resource-key.ts";
 import type { AnyResource } from "../api/resource-of-kind.ts";
 import type { Rule } from "../api/resources/rule.ts";
+import type { WorkloadEndpoint } from "../api/resources/workload-endpoint.ts";
 import { groupBy } from "../lib/collections.ts";
 import { type IpAddr, ipFamily, parseIpAddr } from "../lib/ip-addr.ts";
 import { isHostPrefix, type Prefix, prefixAddress, prefixHasAddress } from "../lib/prefix.ts";
 import { type PolicyCluster, policyCluster } from "./cluster.ts";
-import { type FlowEnd, type FlowPort, flowPacket, flowPort, podName } from "./flow.ts";
+import {
+  type FlowEnd,
+  type FlowPort,
+  flowPacket,
+  flowPort,
+  podName,
+  podNameOnNode,
+} from "./flow.ts";
 import { PolicyModel } from "./model.ts";
 import { type Labelled, networkOf } from "./population.ts";
 import { protocolName, protocolNumber } from "./protocols.ts";
@@ -105,13 +113,12 @@ function classesOf(
   const ends = models.flatMap(({ population }) =>
     population.all.filter(({ resource }) => resource.kind === "WorkloadEndpoint"),
   );
-  const byName = groupBy(ends, ({ resource }) =>
-    resource.kind === "WorkloadEndpoint" ? podName(resource) : "",
-  );
-  const groups = groupBy(byName, ([, versions]) => classKey(versions, nets));
+  const nameOf = flowNames(ends);
+  const byKey = groupBy(ends, ({ resource }) => keyText(keyOf(resource)));
+  const groups = groupBy(byKey.values(), (versions) => classKey(versions, nets));
   const classes = [...groups.values()].map((members) => ({
-    ends: members.flatMap(([name, [first]]) =>
-      first === undefined ? [] : [{ name, addresses: addressesOf(first) }],
+    ends: members.flatMap(([first]) =>
+      first === undefined ? [] : [{ name: nameOf(first), addresses: addressesOf(first) }],
     ),
     outside: false,
   }));
@@ -119,6 +126,18 @@ function classesOf(
     ...classes.filter(({ ends: [first] }) => (first?.addresses.length ?? 0) > 0),
     { ends: [outside], outside: true },
   ];
+}
+
+/** The shortest name of a pod that no pod of another node has. */
+function flowNames(pods: readonly Labelled[]): (pod: Labelled) => string {
+  const endpoints = pods.map(({ resource }) => resource as WorkloadEndpoint);
+  const nodes = groupBy(endpoints, podName);
+  return ({ resource }) => {
+    const endpoint = resource as WorkloadEndpoint;
+    const others = nodes.get(podName(endpoint)) ?? [];
+    const alone = others.every(({ spec }) => spec.node === endpoint.spec.node);
+    return alone ? podName(endpoint) : podNameOnNode(endpoint);
+  };
 }
 
 function classKey(versions: readonly Labelled[], nets: ReadonlySet<Prefix>): string {

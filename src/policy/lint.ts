@@ -1,3 +1,4 @@
+import { fixedTiers } from "../api/defaults.ts";
 import type { EntityRule, Rule } from "../api/resources/rule.ts";
 import { groupBy } from "../lib/collections.ts";
 import { prefixContains } from "../lib/prefix.ts";
@@ -202,7 +203,10 @@ function lintTiers({ tiers, policies }: PolicyCluster): Finding[] {
     findings.push(finding("missing-tier", objectName(policy), `tier ${tierName(policy)}`));
   }
   const used = new Set(policies.map(tierName));
-  for (const tier of tiers.filter(({ metadata }) => !used.has(metadata.name))) {
+  const unused = tiers.filter(
+    ({ metadata: { name } }) => !used.has(name) && !Object.hasOwn(fixedTiers, name),
+  );
+  for (const tier of unused) {
     findings.push(finding("empty-tier", objectName(tier), "no policy is in it", "note"));
   }
   for (const [order, equal] of groupBy(tiers, ({ spec }) => spec.order ?? "none")) {

@@ -3,7 +3,7 @@ import type { AnyResource } from "../../api/resource-of-kind.ts";
 import { InputError } from "../../lib/errors.ts";
 import { ipFamily } from "../../lib/ip-addr.ts";
 import { policyCluster } from "../../policy/cluster.ts";
-import { flowEnd, flowPacket, flowPort, podName } from "../../policy/flow.ts";
+import { flowEnd, flowPacket, flowPort, podNameOnNode } from "../../policy/flow.ts";
 import { PolicyModel } from "../../policy/model.ts";
 import type { Packet } from "../../policy/packet.ts";
 import type { Check, Decision } from "../../policy/verdict.ts";
@@ -106,7 +106,9 @@ function kernelRuleOf(
 ): KernelRule | undefined {
   const { namespace = "default", name } = check.endpoint;
   const pod = resources.find(
-    (one) => one.kind === "WorkloadEndpoint" && podName(one) === `${namespace}/${name}`,
+    (one) =>
+      one.kind === "WorkloadEndpoint" &&
+      podNameOnNode(one) === `${check.node}/${namespace}/${name}`,
   );
   if (check.endpoint.kind !== "Pod" || pod === undefined) return undefined;
   const chains = new NodeChains(check.node, resources, ipFamily(packet.source));

@@ -220,7 +220,7 @@ for (const [text, message] of [
   });
 }
 
-const change = `
+const changed = `
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata: { name: web, namespace: shop }
@@ -230,7 +230,7 @@ spec:
 `;
 
 test("impact tells which connections would meet another verdict, and writes nothing", async () => {
-  const path = await file("new.yaml", change);
+  const path = await file("new.yaml", changed);
   const { code, out, err } = await run(["impact", "-f", path, "--cluster", clusterFile]);
   assert.deepEqual([code, err], [0, ""]);
   assert.equal(
@@ -241,6 +241,24 @@ opens  outside -> shop/web 443/tcp: Ingress rule 0 of Kubernetes NetworkPolicy s
 2 opened, 1 closed
 `,
   );
+});
+
+test("pods of one name on two nodes are told apart", async () => {
+  const twin = cluster.replaceAll("node1", "node3").replaceAll("10.0.0.1/32", "10.0.0.9/32");
+  const twinFile = await file("twin.yaml", twin);
+  const files = ["-f", clusterFile, "-f", twinFile];
+  const { code, err } = await run(["explain", ...flow, ...files]);
+  assert.equal(code, 1);
+  assert.match(err, /write one of node1\/shop\/web, node3\/shop\/web/);
+  const to = ["--from", "shop/client", "--to", "node3/shop/web", "--port", "81"];
+  const { out } = await run(["explain", ...to, ...files]);
+  assert.match(out, /Ingress of Pod shop\/web on node3: denied\n/);
+  assert.match(out, /chain cali-tw-caliweb, rule cali:/);
+  const change = await file("443.yaml", changed);
+  const all = ["--cluster", clusterFile, "--cluster", twinFile];
+  const impact = await run(["impact", "-f", change, ...all, "--port", "443"]);
+  assert.match(impact.out, /opens {2}shop\/client -> node1\/shop\/web 443\/tcp/);
+  assert.match(impact.out, /opens {2}shop\/client -> node3\/shop\/web 443\/tcp/);
 });
 
 test("lint of the cluster, as SARIF with the file of each finding", async () => {

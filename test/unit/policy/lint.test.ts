@@ -136,7 +136,7 @@ for (const [name, resources, expected] of rows) {
 }
 
 test("lint() notes a tier without policies", () => {
-  const findings = lint(policyCluster(world));
+  const findings = lint(policyCluster([...world, tier("mine", { order: 1 })]));
   assert.deepEqual(
     findings.map(({ check, level }) => [check, level]),
     [["empty-tier", "note"]],
