@@ -8,7 +8,7 @@ import { policyCluster } from "../../src/policy/cluster.ts";
 import { PolicyModel } from "../../src/policy/model.ts";
 import type { Packet } from "../../src/policy/packet.ts";
 import { decisionText } from "../../src/policy/verdict.ts";
-import { arbitraryCase, type Case, fixed } from "./arbitrary-cluster.ts";
+import { arbitraryCase, type Case, fixed } from "./arbitrary-cluster/arbitrary-case.ts";
 import type { RuleInterpreter } from "./iptables/interpreter.ts";
 import { nodeRules } from "./iptables/node-rules.ts";
 import type { HookPacket } from "./iptables/rule-text.ts";

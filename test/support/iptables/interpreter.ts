@@ -1,11 +1,5 @@
-import {
-  type At,
-  type HookPacket,
-  Net,
-  type ParsedRule,
-  parseRule,
-  type Sets,
-} from "./rule-text.ts";
+import { Net } from "./net.ts";
+import { type At, type HookPacket, type ParsedRule, parseRule, type Sets } from "./rule-text.ts";
 
 /** What became of a packet at one node. */
 export interface Fate {

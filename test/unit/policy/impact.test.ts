@@ -6,7 +6,7 @@ import { policyCluster } from "../../../src/policy/cluster.ts";
 import { flowEnd, flowPacket, flowPort, podName } from "../../../src/policy/flow.ts";
 import { impact, withChanges } from "../../../src/policy/impact.ts";
 import { PolicyModel } from "../../../src/policy/model.ts";
-import { arbitraryCase } from "../../support/arbitrary-cluster.ts";
+import { arbitraryCase } from "../../support/arbitrary-cluster/arbitrary-case.ts";
 
 const ports = ["80/tcp", "443/tcp", "8080/tcp", "5353/udp", "icmp", "47111/tcp"];
 
