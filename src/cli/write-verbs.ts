@@ -1,4 +1,3 @@
-import { kinds } from "../api/kinds.ts";
 import type { ManifestItem } from "../api/manifest.ts";
 import { keyOf } from "../api/resource-key.ts";
 import { isDatastoreError } from "../datastore/datastore.ts";
@@ -18,7 +17,6 @@ import {
   viewOfArgument,
 } from "./targets.ts";
 import { fileOptions, type Verb, type VerbContext } from "./verb.ts";
-import { titleOf } from "./views.ts";
 
 export const applyVerb: Verb = fileVerb(["apply", "applied"], {
   summary: "create resources, or replace them",
@@ -100,18 +98,11 @@ function fileVerb(
           if (target.item.problem !== undefined) throw target.item.problem;
           requireWritable(verb, target);
           await parts.handle(target.item, ports);
-          warnIfInert(target, context);
         },
         forgives: (error) => parts.forgives?.(error, args) === true,
       });
     },
   };
-}
-
-/** Fails open otherwise: an operator would believe that what was accepted has an effect. */
-function warnIfInert({ as, view }: Target, { io }: VerbContext): void {
-  if (kinds[view.stored].inert !== true) return;
-  io.stderr.write(`Warning: ${titleOf(as)} is kept, but tortie does not act on it yet\n`);
 }
 
 /** One object after the other. An error of one does not stop the rest (facts 7.3). */

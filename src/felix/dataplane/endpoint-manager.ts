@@ -73,7 +73,7 @@ export class EndpointManager {
       const same = known?.version === version && known.rules === rules;
       const render = () => [
         ...workloadEndpointChains(endpoint, policies.policies, rules),
-        ...endpointGroupChains(endpoint, policies.policies, rules),
+        ...endpointGroupChains(endpoint.tiers, policies.policies, rules),
       ];
       this.#rendered.set(endpoint, same ? known : { version, rules, chains: render() });
     }
