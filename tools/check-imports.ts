@@ -16,6 +16,7 @@ const ranks: Readonly<Record<string, number>> = {
   bgp: 3,
   ipam: 3,
   felix: 3,
+  policy: 3,
   typha: 3,
   cni: 4,
   controllers: 4,
@@ -31,7 +32,7 @@ const banned: readonly (readonly [from: string, to: string])[] = [["datastore", 
 
 /** Pure parts: no clock, socket, process or file, so nothing from Node but hashing. */
 const pure =
-  /^(api|felix\/(calc|rules)|bgp\/(wire|fsm|rib|policy|config|fib|speaker\/speaker\.|bfd\/(packet|session)\.)|ipam\/block)/;
+  /^(api|felix\/(calc|rules)|bgp\/(wire|fsm|rib|policy|config|fib|speaker\/speaker\.|bfd\/(packet|session)\.)|ipam\/block|policy)/;
 const pureMayImport = new Set(["node:crypto"]);
 
 const importTarget = /(?:from|import\()\s*"([^"]+)"/g;

@@ -1,5 +1,7 @@
 import { stringify } from "yaml";
 import { kinds } from "../src/api/kinds.ts";
+import { type ServerSchema, serverSchema } from "../src/api/schemas/schema.ts";
+import { specChecks } from "../src/api/spec-checks.ts";
 import {
   type ApiGroup,
   type CustomKind,
@@ -8,7 +10,7 @@ import {
   kindsWithStatus,
 } from "../src/datastore/kubernetes/collections.ts";
 
-/** CustomResourceDefinitions of Calico's kinds, from the table of kinds (facts 2.1). */
+/** CustomResourceDefinitions of Calico's kinds, from the table of kinds (facts 2.1) and the checks of their specs. */
 
 export interface CrdGroup {
   readonly name: string;
@@ -20,89 +22,36 @@ export const crdGroups: readonly CrdGroup[] = [
   { name: "projectcalico.org", version: "v3" },
 ];
 
-type Schema = Readonly<Record<string, unknown>>;
+const text: ServerSchema = { type: "string" };
+const flag: ServerSchema = { type: "boolean" };
 
-const text: Schema = { type: "string" };
-const flag: Schema = { type: "boolean" };
-const count: Schema = { type: "integer" };
-/** 64 bits, and more than a JS number holds. */
-const sequence: Schema = { type: "integer", format: "int64" };
-const texts: Schema = { type: "object", additionalProperties: text };
-
-/** IPAM's objects, whose fields the API server checks as upstream's CRDs do. */
-const blockSpec: Schema = {
-  type: "object",
-  required: ["allocations", "attributes", "cidr", "strictAffinity", "unallocated"],
-  properties: {
-    affinity: text,
-    affinityClaimTime: { type: "string", format: "date-time" },
-    allocations: { type: "array", items: { type: "integer", nullable: true } },
-    attributes: {
-      type: "array",
-      items: {
-        type: "object",
+/**
+ * The spec of a kind: what its check in src/api accepts. Fields that no schema names are kept, at
+ * every level: a newer release may have written them.
+ */
+function specSchema(kind: CustomKind, group: CrdGroup): ServerSchema {
+  const schema = serverSchema(specChecks[kind]);
+  const properties = schema["properties"] as Record<string, ServerSchema>;
+  switch (kind) {
+    case "IPAMBlock":
+      return {
+        ...schema,
+        required: ["allocations", "attributes", "cidr", "strictAffinity", "unallocated"],
         properties: {
-          handle_id: text,
-          secondary: texts,
-          alternateOwnerAttrs: texts,
-          releasedAt: { type: "string", format: "date-time" },
+          ...properties,
+          sequenceNumber: { ...properties["sequenceNumber"], default: 0 },
         },
-        "x-kubernetes-preserve-unknown-fields": true,
-      },
-    },
-    cidr: text,
-    deleted: flag,
-    sequenceNumber: { ...sequence, default: 0 },
-    sequenceNumberForAllocation: { type: "object", additionalProperties: sequence },
-    strictAffinity: flag,
-    unallocated: { type: "array", items: count },
-  },
-};
-
-function affinitySpec(group: CrdGroup): Schema {
-  return {
-    type: "object",
-    required: ["cidr", "deleted", "node", "state"],
-    properties: {
-      cidr: text,
-      deleted: group.version === "v1" ? text : flag,
-      node: text,
-      state: text,
-      type: text,
-    },
-  };
-}
-
-const handleSpec: Schema = {
-  type: "object",
-  required: ["block", "handleID"],
-  properties: {
-    block: { type: "object", additionalProperties: count },
-    deleted: flag,
-    handleID: text,
-  },
-};
-
-const configSpec: Schema = {
-  type: "object",
-  properties: {
-    autoAllocateBlocks: flag,
-    ipCooldownSeconds: { type: "integer", minimum: 0, maximum: 1200 },
-    kubeVirtVMAddressPersistence: { type: "string", enum: ["Enabled", "Disabled"] },
-    maxBlocksPerHost: { type: "integer", minimum: 0, maximum: 1_000_000 },
-    strictAffinity: flag,
-  },
-};
-
-/** The spec of a kind. What no schema names is kept: a newer release may have written it. */
-function specSchema(kind: CustomKind, group: CrdGroup): Schema {
-  const known: Partial<Record<CustomKind, Schema>> = {
-    IPAMBlock: blockSpec,
-    BlockAffinity: affinitySpec(group),
-    IPAMHandle: handleSpec,
-    IPAMConfiguration: configSpec,
-  };
-  return { ...(known[kind] ?? { type: "object" }), "x-kubernetes-preserve-unknown-fields": true };
+      };
+    case "BlockAffinity":
+      return {
+        ...schema,
+        required: ["cidr", "deleted", "node", "state"],
+        // Facts 2.3: a text in the one group, a boolean in the other.
+        properties: { ...properties, deleted: group.version === "v1" ? text : flag },
+      };
+    default:
+      return schema;
+  }
 }
 
 /** The manifest of all CRDs of a group. */

@@ -18,6 +18,8 @@ interface Group {
   readonly match: RegExp;
   /** Test files at once: those that start servers and namespaces share the machine. */
   readonly concurrency: number;
+  /** Of one file: 5 minutes unless given. */
+  readonly timeoutMs?: number;
 }
 
 const groups: readonly Group[] = [
@@ -25,7 +27,7 @@ const groups: readonly Group[] = [
   { name: "stores", folders: ["test/conformance"], match: /\.test\.ts$/, concurrency: 2 },
   { name: "netns", folders: ["test/integration"], match: /\.test\.ts$/, concurrency: 2 },
   { name: "interop", folders: ["test/interop"], match: /\.test\.ts$/, concurrency: 2 },
-  { name: "long", folders: ["test"], match: /\.long\.ts$/, concurrency: 1 },
+  { name: "long", folders: ["test"], match: /\.long\.ts$/, concurrency: 1, timeoutMs: 1_800_000 },
 ];
 
 const writesDocument = process.argv.includes("--write-doc");
@@ -77,7 +79,7 @@ async function runGroup(group: Group, files: readonly string[]): Promise<typeof 
     [
       "--test",
       `--test-concurrency=${group.concurrency}`,
-      "--test-timeout=300000",
+      `--test-timeout=${group.timeoutMs ?? 300_000}`,
       "--test-reporter=./tools/reporter.ts",
       ...files,
     ],

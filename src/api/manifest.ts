@@ -46,7 +46,7 @@ export function readManifest(
   input: unknown,
   options: { readonly namespace?: string } = {},
 ): ManifestItem[] {
-  return itemsOf(input, 0).map((item) => readItem(item, options.namespace));
+  return manifestObjects(input).map((item) => readItem(item, options.namespace));
 }
 
 /**
@@ -64,7 +64,16 @@ export function decodeManifest(
   });
 }
 
-/** The elements of a list, and of lists in it; elements may leave their kind to the list. */
+/**
+ * The elements of a list, and of lists in it, or the one object; elements may leave their kind to the
+ * list. Not checked.
+ *
+ * @throws {InputError}
+ */
+export function manifestObjects(input: unknown): unknown[] {
+  return itemsOf(input, 0);
+}
+
 function itemsOf(input: unknown, depth: number): unknown[] {
   if (Array.isArray(input) && depth < maxListDepth) {
     return input.flatMap((item) => itemsOf(item, depth + 1));

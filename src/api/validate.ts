@@ -5,10 +5,6 @@ import { type KindInfo, kindNamed } from "./kinds.ts";
 import { calicoApiVersion } from "./meta.ts";
 import { parseWepName } from "./names.ts";
 import type { AnyResource, Kind } from "./resource-of-kind.ts";
-import { bgpFilterSpec } from "./schemas/bgp-filter-schema.ts";
-import { bgpConfigurationSpec, bgpPeerSpec } from "./schemas/bgp-schema.ts";
-import { hostEndpointSpec, workloadEndpointSpec } from "./schemas/endpoint-schema.ts";
-import { felixConfigurationSpec } from "./schemas/felix-schema.ts";
 import {
   convertedPolicyName,
   dnsLabel,
@@ -16,32 +12,9 @@ import {
   metadata,
   policyName,
 } from "./schemas/fields.ts";
-import {
-  blockAffinitySpec,
-  clusterInformationSpec,
-  ipamBlockSpec,
-  ipamConfigurationSpec,
-  ipamHandleSpec,
-  ipReservationSpec,
-} from "./schemas/ipam-schema.ts";
-import { kubeControllersConfigurationSpec } from "./schemas/kube-controllers-schema.ts";
-import { endpointSliceFields, leaseSpec, serviceSpec } from "./schemas/kubernetes-schema.ts";
-import { nodeSpec } from "./schemas/node-schema.ts";
-import { calicoNodeStatusSpec } from "./schemas/node-status-schema.ts";
-import {
-  globalNetworkPolicySpec,
-  networkPolicySpec,
-  networkSetSpec,
-  profileSpec,
-  stagedGlobalNetworkPolicySpec,
-  stagedKubernetesNetworkPolicySpec,
-  stagedNetworkPolicySpec,
-  tierSpec,
-} from "./schemas/policy-schema.ts";
-import { ipPoolSpec } from "./schemas/pool-schema.ts";
+import { endpointSliceFields } from "./schemas/kubernetes-schema.ts";
 import {
   anything,
-  type Check,
   type Fields,
   isObject,
   mustBe,
@@ -52,37 +25,8 @@ import {
   shown,
   text,
 } from "./schemas/schema.ts";
-
-const specs: Readonly<Record<Kind, Check>> = {
-  BGPConfiguration: bgpConfigurationSpec,
-  BGPFilter: bgpFilterSpec,
-  BGPPeer: bgpPeerSpec,
-  BlockAffinity: blockAffinitySpec,
-  CalicoNodeStatus: calicoNodeStatusSpec,
-  ClusterInformation: clusterInformationSpec,
-  EndpointSlice: object({}),
-  FelixConfiguration: felixConfigurationSpec,
-  GlobalNetworkPolicy: globalNetworkPolicySpec,
-  GlobalNetworkSet: networkSetSpec,
-  HostEndpoint: hostEndpointSpec,
-  IPAMBlock: ipamBlockSpec,
-  IPAMConfiguration: ipamConfigurationSpec,
-  IPAMHandle: ipamHandleSpec,
-  IPPool: ipPoolSpec,
-  IPReservation: ipReservationSpec,
-  KubeControllersConfiguration: kubeControllersConfigurationSpec,
-  Lease: leaseSpec,
-  NetworkPolicy: networkPolicySpec,
-  NetworkSet: networkSetSpec,
-  Node: nodeSpec,
-  Profile: profileSpec,
-  Service: serviceSpec,
-  StagedGlobalNetworkPolicy: stagedGlobalNetworkPolicySpec,
-  StagedKubernetesNetworkPolicy: stagedKubernetesNetworkPolicySpec,
-  StagedNetworkPolicy: stagedNetworkPolicySpec,
-  Tier: tierSpec,
-  WorkloadEndpoint: workloadEndpointSpec,
-};
+import { namespaceLabel } from "./selector/scope.ts";
+import { specChecks } from "./spec-checks.ts";
 
 /** What an object has besides spec and status. */
 const ownFields: Partial<Record<Kind, Fields>> = { EndpointSlice: endpointSliceFields };
@@ -141,7 +85,7 @@ export function checkResource(
       apiVersion: text(),
       kind: text(),
       metadata,
-      spec: specs[info.kind],
+      spec: specChecks[info.kind],
       status: anything,
       ...ownFields[info.kind],
     },
@@ -216,9 +160,13 @@ function checkMeaning(resource: AnyResource, report: Report): void {
       );
     }
   }
+  if (resource.kind === "Node" && Object.keys(resource.spec.bgp ?? { any: 1 }).length === 0) {
+    refuse(report, "spec.bgp", "may not be empty");
+  }
   if (resource.kind === "BGPPeer") {
     text(() => bgpAnnotationsOf(resource.metadata.annotations))("", "metadata.annotations", report);
   }
+  checkNamespaceLabel(resource, report);
   if (resource.kind !== "Tier" || !Object.hasOwn(fixedTiers, name)) return;
   const fixed = fixedTiers[name];
   for (const field of ["order", "defaultAction"] as const) {
@@ -227,6 +175,16 @@ function checkMeaning(resource: AnyResource, report: Report): void {
       mustBe(report, `spec.${field}`, `${fixed?.[field]} in tier ${name}`, given);
     }
   }
+}
+
+/** Who could set it would be selected as if of another namespace (facts 2.5). */
+function checkNamespaceLabel({ kind, metadata: meta }: AnyResource, report: Report): void {
+  const given = meta.labels?.[namespaceLabel];
+  const isSet = kind === "NetworkSet" || kind === "GlobalNetworkSet";
+  const isForeign = kind === "WorkloadEndpoint" && given !== meta.namespace;
+  if (given === undefined || !(isSet || isForeign)) return;
+  const path = `metadata.labels["${namespaceLabel}"]`;
+  refuse(report, path, `may not be given, got ${shown(given)}`);
 }
 
 /** What the name must be, when it is not that (facts 2.5, 2.8). */

@@ -27,9 +27,10 @@ export function completionVerb(verbs: () => Readonly<Record<string, Verb>>): Ver
 }
 
 function bashScript(verbs: Readonly<Record<string, Verb>>): string {
-  const cases = Object.entries(verbs).map(([verb, { options }]) => {
-    const kinds = kindVerbs.includes(verb) ? viewWords().join(" ") : "";
-    return `    ${verb}) options="${optionWords(options)}"; kinds="${kinds}" ;;`;
+  const cases = Object.entries(verbs).map(([verb, { options, subcommands = [] }]) => {
+    const [first = [], second = []] = subcommands;
+    const kinds = kindVerbs.includes(verb) ? viewWords() : first;
+    return `    ${verb}) options="${optionWords(options)}"; kinds="${kinds.join(" ")}"; seconds="${second.join(" ")}" ;;`;
   });
   const questions = Object.values(bgpQueries).map(({ options }) => options ?? {});
   const daemonOptions = { config: { help: "FILE" }, check: { help: "only check" } };
@@ -40,7 +41,7 @@ function bashScript(verbs: Readonly<Record<string, Verb>>): string {
   );
   return `_tortie() {
   local word="\${COMP_WORDS[COMP_CWORD]}" previous="\${COMP_WORDS[COMP_CWORD-1]}"
-  local options="" kinds=""
+  local options="" kinds="" seconds=""
   if [ "$COMP_CWORD" -eq 1 ]; then
     COMPREPLY=($(compgen -W "${Object.keys(verbs).join(" ")} node felix bgp lab demo version help" -- "$word"))
     return
@@ -58,6 +59,8 @@ ${cases.join("\n")}
     COMPREPLY=($(compgen -W "$options --help" -- "$word"))
   elif [ "$COMP_CWORD" -eq 2 ]; then
     COMPREPLY=($(compgen -W "$kinds" -- "$word"))
+  elif [ "$COMP_CWORD" -eq 3 ]; then
+    COMPREPLY=($(compgen -W "$seconds" -- "$word"))
   fi
 }
 complete -o filenames -F _tortie tortie calicoctl

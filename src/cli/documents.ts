@@ -30,14 +30,25 @@ export async function readDocuments(
   options: ReadOptions,
   io: CommandIo,
 ): Promise<SourceDocument[]> {
-  if (filename === "-") return nonEmpty(parse(await textOf(io.stdin), "stdin"), "stdin", options);
+  if (filename === "-") {
+    return nonEmpty(parse(await textOf(io.stdin, maxInputBytes), "stdin"), "stdin", options);
+  }
   const folder = await isFolder(filename);
   const files = folder ? await filesOf(filename, options.recursive) : [filename];
   const documents: SourceDocument[] = [];
   for (const file of files) {
-    documents.push(...nonEmpty(parse(await readText(file), file), file, options));
+    documents.push(...nonEmpty(parse(await readText(file, maxInputBytes), file), file, options));
   }
   return folder ? nonEmpty(documents, filename, options) : documents;
+}
+
+/**
+ * The text of a file, or of standard input ("-").
+ *
+ * @throws {InputError} that names the file; also for more than `maxBytes`.
+ */
+export function readInput(filename: string, io: CommandIo, maxBytes: number): Promise<string> {
+  return filename === "-" ? textOf(io.stdin, maxBytes) : readText(filename, maxBytes);
 }
 
 /**
@@ -93,23 +104,26 @@ async function filesOf(folder: string, recursive: boolean): Promise<string[]> {
     .sort();
 }
 
-async function readText(file: string): Promise<string> {
+async function readText(file: string, maxBytes: number): Promise<string> {
   try {
     const { size } = await stat(file);
-    if (size > maxInputBytes) throw new InputError(`it has ${size} bytes`);
+    if (size > maxBytes) throw new InputError(`it has ${size} bytes`);
     return await readFile(file, "utf8");
   } catch (error) {
     throw unreadable(file, error);
   }
 }
 
-async function textOf(stream: AsyncIterable<string | Uint8Array>): Promise<string> {
+async function textOf(
+  stream: AsyncIterable<string | Uint8Array>,
+  maxBytes: number,
+): Promise<string> {
   const chunks: Uint8Array[] = [];
   let size = 0;
   for await (const chunk of stream) {
     const bytes = typeof chunk === "string" ? Buffer.from(chunk) : chunk;
     size += bytes.length;
-    if (size > maxInputBytes) throw unreadable("stdin", `it has more than ${maxInputBytes} bytes`);
+    if (size > maxBytes) throw unreadable("stdin", `it has more than ${maxBytes} bytes`);
     chunks.push(bytes);
   }
   return Buffer.concat(chunks).toString("utf8");

@@ -4,6 +4,7 @@ import { errorMessage } from "../lib/errors.ts";
 import { optionsHelp, parseArguments } from "./arguments.ts";
 import { clientEnvironment } from "./client-config.ts";
 import { completionVerb } from "./completion.ts";
+import { datastoreVerb } from "./datastore/datastore-verb.ts";
 import { labelVerb, patchVerb } from "./edit-verbs.ts";
 import { getVerb } from "./get-verb.ts";
 import type { CommandIo } from "./io.ts";
@@ -23,6 +24,7 @@ const verbs: Readonly<Record<string, Verb>> = {
   delete: deleteVerb,
   validate: validateVerb,
   ipam: ipamVerb,
+  datastore: datastoreVerb,
   completion: completionVerb(() => verbs),
 };
 

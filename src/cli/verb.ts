@@ -20,6 +20,8 @@ export interface Verb {
   /** After "tortie VERB ", one line a form. */
   readonly usage: readonly string[];
   readonly examples: readonly string[];
+  /** Words that may stand after the verb, for completion: the first ones, then the second ones. */
+  readonly subcommands?: readonly (readonly string[])[];
   readonly options: OptionSpecs;
   /** @returns the exit code. */
   run(args: Arguments, context: VerbContext): Promise<number>;

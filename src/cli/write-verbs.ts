@@ -1,6 +1,8 @@
 import type { ManifestItem } from "../api/manifest.ts";
 import { keyOf } from "../api/resource-key.ts";
+import type { FelixConfiguration } from "../api/resources/felix-configuration.ts";
 import { isDatastoreError } from "../datastore/datastore.ts";
+import { felixConfig } from "../felix/config.ts";
 import { InputError } from "../lib/errors.ts";
 import type { Arguments, OptionSpecs } from "./arguments.ts";
 import { firstOf } from "./edit.ts";
@@ -17,6 +19,7 @@ import {
   viewOfArgument,
 } from "./targets.ts";
 import { fileOptions, type Verb, type VerbContext } from "./verb.ts";
+import { titleOf } from "./views.ts";
 
 export const applyVerb: Verb = fileVerb(["apply", "applied"], {
   summary: "create resources, or replace them",
@@ -98,11 +101,33 @@ function fileVerb(
           if (target.item.problem !== undefined) throw target.item.problem;
           requireWritable(verb, target);
           await parts.handle(target.item, ports);
+          warnOfIdleParts(target, context);
         },
         forgives: (error) => parts.forgives?.(error, args) === true,
       });
     },
   };
+}
+
+/** Fails open otherwise: an operator would believe that what was accepted has an effect. */
+function warnOfIdleParts(
+  { as, item }: Target & { readonly item: ManifestItem },
+  { io }: VerbContext,
+): void {
+  const [resource] = item.resources;
+  if (resource?.kind !== "FelixConfiguration") return;
+  const problem = felixProblem(resource.spec);
+  if (problem !== undefined) io.stderr.write(`Warning: ${titleOf(as)} is kept, but ${problem}\n`);
+}
+
+function felixProblem(spec: FelixConfiguration["spec"]): string | undefined {
+  try {
+    const { ignored } = felixConfig({ global: spec, env: {} });
+    return ignored.length === 0 ? undefined : `tortie does not act on ${ignored.join(", ")}`;
+  } catch (error) {
+    if (error instanceof InputError) return `felix cannot use it: ${error.message}`;
+    throw error;
+  }
 }
 
 /** One object after the other. An error of one does not stop the rest (facts 7.3). */

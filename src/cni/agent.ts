@@ -11,7 +11,7 @@ import type { MacAddr } from "../lib/mac.ts";
 import { hostPrefix } from "../lib/prefix.ts";
 import { type ParsedCall, parseCall } from "./call.ts";
 import { CniError, cniCodes, errorObject } from "./cni-error.ts";
-import { type EndpointIdentity, endpointOf, identityOf } from "./endpoint.ts";
+import { type EndpointIdentity, endpointOf, handleOf, identityOf } from "./endpoint.ts";
 import {
   addPodInterface,
   type PodNetworkPorts,
@@ -101,7 +101,12 @@ export class CniAgent {
     const { addresses: source, felix, clock } = this.#ports;
     await this.#requireReady();
     const existing = await this.#endpoint(identity);
-    if (existing?.spec.containerID === call.containerId) await source.release(identity.handle);
+    const { addresses: asked, hwAddr } = call.config.annotations;
+    const previous = existing?.spec.containerID;
+    // A pod that was made anew asks for the address that its earlier sandbox has.
+    if (previous === call.containerId || (previous !== undefined && asked !== undefined)) {
+      await source.release(handleOf(call, previous));
+    }
     const addresses = await source.assign(call, identity);
     try {
       const mac = await addPodInterface(
@@ -112,7 +117,7 @@ export class CniAgent {
           mtu: call.config.mtu === 0 ? this.#config.defaultMtu() : call.config.mtu,
           addresses,
           allowIpForwarding: call.config.allowIpForwarding,
-          ...(call.config.hwAddr === undefined ? {} : { mac: call.config.hwAddr as MacAddr }),
+          ...(hwAddr === undefined ? {} : { mac: hwAddr as MacAddr }),
         },
         this.#ports,
       );

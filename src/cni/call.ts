@@ -1,5 +1,5 @@
 import type { EndpointPort } from "../api/resources/workload-endpoint.ts";
-import { type IpAddr, isIpAddr, parseIpAddr } from "../lib/ip-addr.ts";
+import { type AddressAnnotations, addressAnnotations } from "./annotations.ts";
 import { CniError, cniCodes } from "./cni-error.ts";
 import type { CniCall } from "./protocol.ts";
 
@@ -34,13 +34,11 @@ export interface NetworkConfig {
   readonly mtu: number;
   readonly assignIpv4: boolean;
   readonly assignIpv6: boolean;
-  /** Names or CIDRs. */
+  /** Names or CIDRs; annotations of the pod and of its namespace go first. */
   readonly ipv4Pools?: readonly string[];
   readonly ipv6Pools?: readonly string[];
-  /** Addresses asked for by the annotation `cni.projectcalico.org/ipAddrs`. */
-  readonly addresses?: readonly IpAddr[];
-  /** MAC of the pod's interface by the annotation `cni.projectcalico.org/hwAddr`. */
-  readonly hwAddr?: string;
+  /** What the pod's own annotations ask for. */
+  readonly annotations: AddressAnnotations;
   readonly allowIpForwarding: boolean;
   readonly labels: Readonly<Record<string, string>>;
   readonly ports: readonly EndpointPort[];
@@ -127,7 +125,12 @@ function parseConfig(stdin: string): NetworkConfig {
   if (ipamType !== "calico-ipam") throw configError("ipam.type", ipamType, '"calico-ipam"');
   const nodeName = optional(config, "nodename", "string");
   const cniArgs = section(section(config, "args"), "cni");
-  const annotations = annotationsOf(config);
+  const annotations = addressAnnotations(annotationsOf(config));
+  const allowed = optional(section(config, "feature_control"), "ip_addrs_no_ipam", "boolean");
+  if (annotations.addressesWithoutIpam !== undefined && allowed !== true) {
+    throw configError("feature_control.ip_addrs_no_ipam", allowed, "true for ipAddrsNoIpam");
+  }
+  const { families } = annotations;
   const mtu = optional(config, "mtu", "number") ?? 0;
   if (!Number.isInteger(mtu) || mtu < 0 || mtu > 65535) throw configError("mtu", mtu, "0 to 65535");
   return {
@@ -135,11 +138,10 @@ function parseConfig(stdin: string): NetworkConfig {
     name,
     ...(nodeName === undefined ? {} : { nodeName }),
     mtu,
-    assignIpv4: flag(ipam, "assign_ipv4", true),
-    assignIpv6: flag(ipam, "assign_ipv6", false),
-    ...poolsOf(ipam, annotations),
-    ...addressesOf(annotations),
-    ...hwAddrOf(annotations),
+    assignIpv4: families?.has(4) ?? flag(ipam, "assign_ipv4", true),
+    assignIpv6: families?.has(6) ?? flag(ipam, "assign_ipv6", false),
+    ...poolsOf(ipam),
+    annotations,
     allowIpForwarding:
       optional(section(config, "container_settings"), "allow_ip_forwarding", "boolean") ?? false,
     labels: labelsOf(cniArgs),
@@ -215,46 +217,11 @@ function annotationsOf(config: Json): Json {
   return section(section(config, "runtimeConfig"), "io.kubernetes.cri.pod-annotations");
 }
 
-function annotationList(annotations: Json, name: string): readonly string[] | undefined {
-  const text = optional(annotations, `cni.projectcalico.org/${name}`, "string");
-  if (text === undefined) return undefined;
-  try {
-    return textList(JSON.parse(text), name);
-  } catch {
-    throw configError(`annotation cni.projectcalico.org/${name}`, text, "a JSON list of strings");
-  }
-}
-
-function poolsOf(ipam: Json, annotations: Json): Pick<NetworkConfig, "ipv4Pools" | "ipv6Pools"> {
-  const pools = (field: string, annotation: string) =>
-    annotationList(annotations, annotation) ??
-    (ipam[field] === undefined ? undefined : textList(ipam[field], `ipam.${field}`));
-  const ipv4Pools = pools("ipv4_pools", "ipv4pools");
-  const ipv6Pools = pools("ipv6_pools", "ipv6pools");
+function poolsOf(ipam: Json): Pick<NetworkConfig, "ipv4Pools" | "ipv6Pools"> {
+  const pools = (field: string) =>
+    ipam[field] === undefined ? undefined : textList(ipam[field], `ipam.${field}`);
+  const [ipv4Pools, ipv6Pools] = [pools("ipv4_pools"), pools("ipv6_pools")];
   return { ...(ipv4Pools ? { ipv4Pools } : {}), ...(ipv6Pools ? { ipv6Pools } : {}) };
-}
-
-function addressesOf(annotations: Json): Pick<NetworkConfig, "addresses"> {
-  const texts = annotationList(annotations, "ipAddrs");
-  if (texts === undefined) return {};
-  const bad = texts.find((text) => !isIpAddr(text));
-  if (bad !== undefined)
-    throw configError("annotation cni.projectcalico.org/ipAddrs", bad, "an address");
-  const addresses = texts.map(parseIpAddr);
-  for (const family of [4, 6]) {
-    const count = addresses.filter((a) => a.includes(":") === (family === 6)).length;
-    if (count > 1) {
-      throw configError("annotation cni.projectcalico.org/ipAddrs", texts, "one address a family");
-    }
-  }
-  return { addresses };
-}
-
-function hwAddrOf(annotations: Json): Pick<NetworkConfig, "hwAddr"> {
-  const hwAddr = optional(annotations, "cni.projectcalico.org/hwAddr", "string");
-  if (hwAddr === undefined) return {};
-  if (/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/i.test(hwAddr)) return { hwAddr: hwAddr.toLowerCase() };
-  throw configError("annotation cni.projectcalico.org/hwAddr", hwAddr, "a MAC address");
 }
 
 /** `args.cni.labels` of the CNI conventions: [{"key": ..., "value": ...}]. */

@@ -36,9 +36,14 @@ export function identityOf(call: ParsedCall, node: string): EndpointIdentity {
       call.ifName === "eth0"
         ? vethName("cali", namespace, workload)
         : `cali${createHash("sha1").update(`${namespace}.${workload}.${call.ifName}`).digest("hex").slice(0, 11)}`,
-    handle: `${call.config.name}.${call.containerId}`,
+    handle: handleOf(call, call.containerId),
     legacyHandle: `${namespace}.${workload}`,
   };
+}
+
+/** IPAM's handle of a container of the call's network (facts 3.6). */
+export function handleOf(call: ParsedCall, containerId: string): string {
+  return `${call.config.name}.${containerId}`;
 }
 
 /** The WorkloadEndpoint of a pod that has got its addresses (facts 6.8 point 15). */

@@ -3,7 +3,6 @@ import type { Allocation } from "../ipam/audit.ts";
 import { countAddresses, isEmpty, normalizeBlock } from "../ipam/block.ts";
 import { affineNode } from "../ipam/block-affinity.ts";
 import type { StoredBlock } from "../ipam/ipam-records.ts";
-import type { ReleaseRequest } from "../ipam/release-addresses.ts";
 import {
   type MiscountedHandle,
   miscountedHandles,
@@ -24,11 +23,11 @@ export interface Observation {
   readonly nodes: ReadonlySet<string>;
 }
 
-/** Every address of a handle, none of them in use. */
+/** Every address of a handle, as it was seen: none in use. */
 export interface Leak {
   readonly handle: string;
   readonly reason: "unused" | "node-gone";
-  readonly addresses: readonly (ReleaseRequest & { readonly sequenceNumber: bigint })[];
+  readonly allocations: readonly Allocation[];
 }
 
 /** A block without addresses that its node does not need. */
@@ -76,7 +75,9 @@ export class IpamCollector {
   observe(observation: Observation, graceMs: number, nowMs: number): CollectionPlan {
     const judged = this.#judge(observation, graceMs, nowMs);
     const leaks = leaksOf(judged);
-    const leaked = new Set(leaks.flatMap(({ addresses }) => addresses.map((each) => each.address)));
+    const leaked = new Set(
+      leaks.flatMap(({ allocations }) => allocations.map((each) => each.address)),
+    );
     return {
       leaks,
       emptyBlocks: this.#emptyBlocks(observation, graceMs, nowMs),
@@ -174,37 +175,10 @@ function leaksOf(judged: readonly Judged[]): Leak[] {
     leaks.push({
       handle,
       reason: all.every(({ state }) => state === "node-gone") ? "node-gone" : "unused",
-      addresses: all.map(({ allocation: { address, sequenceNumber } }) => ({
-        address,
-        handle,
-        sequenceNumber,
-      })),
+      allocations: all.map(({ allocation }) => allocation),
     });
   }
   return leaks;
-}
-
-/** What of a plan still holds in what was read just before it is carried out. */
-export function stillLeaked(plan: CollectionPlan, fresh: Observation): readonly Leak[] {
-  const uses = new Map<string, AllocationUse>();
-  for (const allocation of fresh.allocations) {
-    const { address, handle, sequenceNumber } = allocation;
-    uses.set(`${address} ${handle} ${sequenceNumber}`, allocationUse(allocation, fresh.nodes));
-  }
-  const others = new Set(
-    fresh.allocations.flatMap((allocation) => {
-      const use = allocationUse(allocation, fresh.nodes);
-      return use === "used" || use === "unknown" ? [allocation.handle] : [];
-    }),
-  );
-  return plan.leaks.filter(
-    ({ handle, reason, addresses }) =>
-      !others.has(handle) &&
-      addresses.every(({ address, sequenceNumber }) => {
-        const use = uses.get(`${address} ${handle} ${sequenceNumber}`);
-        return use === "node-gone" || (use === "unused" && reason === "unused");
-      }),
-  );
 }
 
 function goneNodes(observation: Observation, leaked: ReadonlySet<string>): string[] {

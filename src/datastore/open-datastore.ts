@@ -25,7 +25,7 @@ export async function openDatastore(
   env: Environment,
   options: OpenOptions = {},
 ): Promise<Datastore> {
-  const type = variable(env, "DATASTORE_TYPE") ?? defaultType(env);
+  const type = datastoreType(env);
   switch (type) {
     case "embedded": {
       const { openEmbeddedDatastore } = await import("./embedded/embedded-datastore.ts");
@@ -47,8 +47,10 @@ export async function openDatastore(
   }
 }
 
-function defaultType(env: Environment): string {
-  return variable(env, "ETCD_ENDPOINTS") === undefined ? "embedded" : "etcdv3";
+/** "embedded", "etcdv3", "kubernetes", or what the user wrote. */
+export function datastoreType(env: Environment): string {
+  const fallback = variable(env, "ETCD_ENDPOINTS") === undefined ? "embedded" : "etcdv3";
+  return variable(env, "DATASTORE_TYPE") ?? fallback;
 }
 
 function etcdConfigOf(env: Environment): EtcdConfig {

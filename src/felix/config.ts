@@ -26,6 +26,8 @@ export interface FelixConfig {
   readonly endpointStatusFolder: string | undefined;
   readonly logSeverityScreen: string;
   readonly rules: RulesConfig;
+  /** Parameters that somebody gave and that nothing acts on, as the source writes them. */
+  readonly ignored: readonly string[];
 }
 
 /** A parameter's value as text, whichever way it was given; undefined when nobody gave it. */
@@ -46,13 +48,15 @@ interface ConfigSources {
  * @throws {InputError} that names the parameter and its value.
  */
 export function felixConfig({ global = {}, node = {}, env }: ConfigSources): FelixConfig {
+  const read = new Set<string>(readByOthers);
   const source: Source = (name) => {
+    read.add(name.toUpperCase());
     const value = env[`FELIX_${name.toUpperCase()}`] || (node[name] ?? global[name]);
     if (value === undefined || value === null || value === "") return undefined;
     return typeof value === "object" ? JSON.stringify(value) : String(value);
   };
   const prefix = source("endpointStatusPathPrefix") ?? "/var/run/calico";
-  return {
+  const config = {
     interfacePrefixes: interfacePrefixes(source),
     ipv6Support: flag(source, "ipv6Support", true),
     iptablesBackend: choice(source, "iptablesBackend", ["auto", "nft", "legacy"], "auto"),
@@ -79,6 +83,30 @@ export function felixConfig({ global = {}, node = {}, env }: ConfigSources): Fel
     logSeverityScreen: source("logSeverityScreen") ?? "Info",
     rules: rulesConfig(source),
   };
+  return { ...config, ignored: ignoredOf({ global, node, env }, read) };
+}
+
+/** Parameters that other parts of a node read: its supervisor, its MTU, its selection by labels. */
+const readByOthers = [
+  ...["HEALTHENABLED", "HEALTHHOST", "HEALTHPORT", "MTUIFACEPATTERN", "NODESELECTOR"],
+  ...["DATASTORETYPE", "FELIXHOSTNAME"],
+];
+
+const environmentPrefix = "FELIX_";
+
+function ignoredOf(
+  { global = {}, node = {}, env }: ConfigSources,
+  read: ReadonlySet<string>,
+): readonly string[] {
+  const isIgnored = (name: string) => !read.has(name.toUpperCase());
+  const stored = new Set([...Object.keys(global), ...Object.keys(node)].filter(isIgnored));
+  const variables = Object.keys(env).filter(
+    (name) =>
+      name.startsWith(environmentPrefix) &&
+      env[name] !== "" &&
+      isIgnored(name.slice(environmentPrefix.length)),
+  );
+  return [...[...stored].sort(), ...variables.sort()];
 }
 
 function rulesConfig(source: Source): RulesConfig {
@@ -210,8 +238,8 @@ function failsafePorts(
 
 function failsafeText(text: string): FailsafePort {
   const [, protocol = "tcp", net = "", port] =
-    /^(?:(tcp|udp|sctp):)?(?:\[?([\d.:/a-f]+?)\]?:)?(\d+)$/i.exec(text) ?? [];
-  return failsafeObject({ protocol, net, port: Number(port) });
+    /^(?:(tcp|udp|sctp):)?(?:(.+):)?(\d+)$/i.exec(text) ?? [];
+  return failsafeObject({ protocol, net: net.replaceAll(/[[\]]/g, ""), port: Number(port) });
 }
 
 function failsafeObject(item: { protocol?: string; net?: string; port?: number }): FailsafePort {

@@ -1,14 +1,14 @@
 import type { IPAMConfigurationSpec } from "../api/resources/ipam.ts";
 import type { IpAddr, IpFamily } from "../lib/ip-addr.ts";
-import { type Prefix, prefixContains, prefixSize } from "../lib/prefix.ts";
-import { type AddressOwner, assign, countAddresses } from "./block.ts";
+import { type Prefix, prefixContains } from "../lib/prefix.ts";
+import { type AddressOwner, assign } from "./block.ts";
 import { affinitiesOfNode, hostAffinity } from "./block-affinity.ts";
 import { chooseBlock, nearestFirst } from "./block-choice.ts";
 import { claimBlock, ownBlock, releaseAffinity } from "./claims.ts";
+import { exhausted } from "./exhausted.ts";
 import { IpamError } from "./ipam-error.ts";
 import { type IpamRecords, isRace, maxAttempts, type StoredBlock } from "./ipam-records.ts";
 import { type Pool, selectsNode } from "./pools.ts";
-import { reservedSize } from "./reservations.ts";
 
 /** One address that was assigned, with what its release must match. */
 export interface Assigned {
@@ -56,7 +56,10 @@ export async function assignFamily(job: AssignmentJob): Promise<void> {
   const owned = await assignFromOwnBlocks(job);
   if (missing(job) > 0) await assignFromNewBlocks(job, owned);
   if (missing(job) > 0 && request.config.strictAffinity !== true) await borrow(job);
-  if (missing(job) > 0) throw exhausted(request, await records.blocks(request.family));
+  if (missing(job) > 0) {
+    const blocks = await records.blocks(request.family);
+    throw exhausted(request, blocks, await records.nodes());
+  }
 }
 
 function missing({ request, assigned }: AssignmentJob): number {
@@ -220,26 +223,5 @@ function tooManyConflicts(node: string): IpamError {
   return new IpamError(
     `Cannot claim a block for ${node}: others were first at each of ${maxAttempts} tries`,
     { code: "too-many-conflicts", attempts: maxAttempts },
-  );
-}
-
-function exhausted(request: FamilyRequest, blocks: readonly StoredBlock[]): IpamError {
-  const { family, node, config } = request;
-  const usages = request.pools.map((pool) => {
-    const counts = blocks
-      .filter(({ cidr }) => prefixContains(pool.cidr, cidr))
-      .map(({ spec }) => countAddresses(spec));
-    const inUse = counts.reduce((sum, count) => sum + count.inUse, 0);
-    const cooling = counts.reduce((sum, count) => sum + count.cooling, 0);
-    const cool = cooling === 0 ? "" : `, ${cooling} cooling down`;
-    const reserved = reservedSize(pool.cidr, request.reserved);
-    const kept = reserved === 0n ? "" : `, ${reserved} reserved`;
-    return `${pool.name} ${pool.cidr}: ${inUse} of ${prefixSize(pool.cidr)} in use${cool}${kept}`;
-  });
-  const strict =
-    config.strictAffinity === true ? "; strictAffinity keeps it from other nodes' blocks" : "";
-  return new IpamError(
-    `Cannot assign ${request.count} IPv${family} address${request.count === 1 ? "" : "es"} to ${node}: no free address (${usages.join("; ")})${strict}`,
-    { code: "pool-exhausted", family, pools: request.pools.map(({ name }) => name) },
   );
 }

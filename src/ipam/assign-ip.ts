@@ -10,7 +10,7 @@ import {
 import { type Assigned, writeAssignment } from "./assign-family.ts";
 import { type AddressOwner, assignSpecific, ownerOf } from "./block.ts";
 import { hostAffinity } from "./block-affinity.ts";
-import { claimBlock } from "./claims.ts";
+import { claimBlock, ownBlock } from "./claims.ts";
 import { IpamError } from "./ipam-error.ts";
 import type { IpamRecords, StoredBlock } from "./ipam-records.ts";
 import { type Pool, poolOf, refusal } from "./pools.ts";
@@ -34,14 +34,26 @@ export async function assignIp(
   const pool = usablePool(context.pools, request);
   const cidr = prefixOf(request.address, pool.blockSize);
   return await records.retry(async () => {
+    const present =
+      (await records.block(cidr)) ?? (await blockOfOtherSize(records, request.address, cidr));
     const read =
-      (await records.block(cidr)) ??
-      (await blockOfOtherSize(records, request.address, cidr)) ??
-      (await claimBlock(records, request.node, cidr));
+      present === undefined
+        ? await claimBlock(records, request.node, cidr)
+        : await settled(records, present, request.node);
     if (read === undefined) return undefined;
     if (context.strictAffinity) requireOwn(read, request);
     return await assignOrdinal(records, read, request);
   });
+}
+
+/** A block that a crash left with a pending affinity has no route: it is made the node's first. */
+async function settled(
+  records: IpamRecords,
+  block: StoredBlock,
+  node: string,
+): Promise<StoredBlock> {
+  if (block.spec.affinity !== hostAffinity(node)) return block;
+  return (await ownBlock(records, node, block.cidr)) ?? block;
 }
 
 /**
@@ -87,6 +99,16 @@ function requireOwn(read: StoredBlock, request: AssignIpRequest): void {
   );
 }
 
+/** " (pod shop/web-0 on node1)", " (vxlanTunnelAddress on node1)": as far as its attributes say. */
+function holderText(owner: ReturnType<typeof ownerOf>): string {
+  const { namespace, pod, type, node } = owner?.secondary ?? {};
+  const what =
+    pod === undefined ? type : `pod ${namespace === undefined ? "" : `${namespace}/`}${pod}`;
+  const where = node === undefined ? undefined : `on ${node}`;
+  const text = [what, where].filter((part) => part !== undefined).join(" ");
+  return text === "" ? "" : ` (${text})`;
+}
+
 async function assignOrdinal(
   records: IpamRecords,
   read: StoredBlock,
@@ -100,7 +122,7 @@ async function assignOrdinal(
     const owner = ownerOf(read.spec, ordinal);
     const holder =
       owner?.releasedAt === undefined
-        ? `handle "${owner?.handle_id ?? ""}" has it`
+        ? `handle "${owner?.handle_id ?? ""}" has it${holderText(owner)}`
         : `it cools down since ${owner.releasedAt}`;
     throw new IpamError(`Cannot assign ${address}: ${holder}`, {
       code: "address-taken",

@@ -3,7 +3,13 @@ import type { Node } from "../api/resources/node.ts";
 import type { WorkloadEndpoint } from "../api/resources/workload-endpoint.ts";
 import { getOrCreate } from "../lib/collections.ts";
 import { type IpAddr, parseIpAddr } from "../lib/ip-addr.ts";
-import { type Prefix, parsePrefix, prefixAddress, prefixContains } from "../lib/prefix.ts";
+import {
+  type Prefix,
+  parsePrefix,
+  prefixAddress,
+  prefixContains,
+  prefixesOverlap,
+} from "../lib/prefix.ts";
 import { addressOf, ownerOf } from "./block.ts";
 import { affineNode } from "./block-affinity.ts";
 import { handleName } from "./handles.ts";
@@ -73,7 +79,7 @@ export const windowsHandle = "windows-reserved-ipam-handle";
  */
 export function audit(input: AuditInput): Audit {
   const users = usersOf(input);
-  const allocations = input.blocks.flatMap((block) => allocationsOf(block, input.pools, users));
+  const allocations = allocationsOf(input, users);
   return {
     allocations,
     users,
@@ -88,7 +94,19 @@ export function audit(input: AuditInput): Audit {
   };
 }
 
-function usersOf({ endpoints, nodes }: AuditInput): Map<IpAddr, AddressUser[]> {
+/** Every address that is given away, and who uses it: the audit without its problems. */
+export function allocationsOf(
+  { blocks, pools, ...input }: AuditInput,
+  users: ReadonlyMap<IpAddr, readonly AddressUser[]> = usersOf(input),
+): Allocation[] {
+  return blocks.flatMap((block) => allocationsOfBlock(block, pools, users));
+}
+
+/** Who has each address on an interface. */
+export function usersOf({
+  endpoints,
+  nodes,
+}: Pick<AuditInput, "endpoints" | "nodes">): Map<IpAddr, AddressUser[]> {
   const users = new Map<IpAddr, AddressUser[]>();
   const add = (address: string | undefined, user: AddressUser) => {
     if (address) getOrCreate(users, parseIpAddr(address), () => []).push(user);
@@ -112,18 +130,19 @@ function usersOf({ endpoints, nodes }: AuditInput): Map<IpAddr, AddressUser[]> {
   return users;
 }
 
-function allocationsOf(
+function allocationsOfBlock(
   { cidr, spec }: StoredBlock,
   pools: readonly Pool[],
   users: ReadonlyMap<IpAddr, readonly AddressUser[]>,
 ): Allocation[] {
   const blockNode = affineNode(spec.affinity);
+  const near = pools.filter((pool) => prefixesOverlap(pool.cidr, cidr));
   return spec.allocations.flatMap((_, ordinal): Allocation[] => {
     const owner = ownerOf(spec, ordinal);
     if (owner === undefined) return [];
     const address = addressOf(spec, ordinal);
     const attributes = owner.secondary ?? {};
-    const pool = poolOf(pools, address);
+    const pool = poolOf(near, address);
     const node = attributes["node"];
     const isBorrowed = blockNode !== undefined && node !== undefined && node !== blockNode;
     return [

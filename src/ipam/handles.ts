@@ -12,6 +12,8 @@ import { sanitizeHandle } from "./block.ts";
 export const tunnelHandles = {
   ipip: { prefix: "ipip-tunnel-addr-", type: "ipipTunnelAddress" },
   vxlan: { prefix: "vxlan-tunnel-addr-", type: "vxlanTunnelAddress" },
+  wireguard: { prefix: "wireguard-tunnel-addr-", type: "wireguardTunnelAddress" },
+  wireguardV6: { prefix: "wireguard-v6-tunnel-addr-", type: "wireguardV6TunnelAddress" },
   vxlanV6: { prefix: "vxlan-v6-tunnel-addr-", type: "vxlanV6TunnelAddress" },
 } as const;
 

@@ -99,6 +99,12 @@ export class IpamRecords {
     return (await this.#ports.datastore.list("BlockAffinity")).items;
   }
 
+  /** Names of the nodes that exist. */
+  async nodes(): Promise<ReadonlySet<string>> {
+    const { items } = await this.#ports.datastore.list("Node");
+    return new Set(items.map(({ metadata }) => metadata.name));
+  }
+
   handle(id: string): Promise<IPAMHandle | undefined> {
     return this.#getLive({ kind: "IPAMHandle", name: handleName(id) });
   }

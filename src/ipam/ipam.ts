@@ -7,7 +7,7 @@ import { KeyedLock } from "../lib/keyed-lock.ts";
 import { type Prefix, prefixAddress, prefixContains } from "../lib/prefix.ts";
 import { type Assigned, assignFamily } from "./assign-family.ts";
 import { type AssignIpRequest, assignIp } from "./assign-ip.ts";
-import { type Allocation, type Audit, type AuditInput, audit } from "./audit.ts";
+import { type Allocation, type Audit, type AuditInput, allocationsOf, audit } from "./audit.ts";
 import { type AddressOwner, isEmpty, ownerOf } from "./block.ts";
 import { affineNode, affinitiesOfNode, affinityLabelsMissing } from "./block-affinity.ts";
 import { BlockMemory } from "./block-memory.ts";
@@ -277,7 +277,7 @@ export class Ipam {
   async survey(): Promise<Survey> {
     const read = await this.#read();
     const affinities = await this.#ports.datastore.list("BlockAffinity");
-    const { allocations } = audit(read);
+    const allocations = allocationsOf(read);
     const live = affinities.items.filter(({ spec }) => spec.deleted !== true);
     return { ...read, allocations, affinities: live };
   }

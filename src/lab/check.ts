@@ -1,15 +1,13 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Datastore } from "../datastore/datastore.ts";
-import { parseIpAddr } from "../lib/ip-addr.ts";
-import {
-  type ClusterView,
-  endpointWithAddress,
-  nodeSourceAddress,
-  readCluster,
-} from "./cluster-view.ts";
+import { type IpAddr, parseIpAddr } from "../lib/ip-addr.ts";
+import { PolicyModel } from "../policy/model.ts";
+import { type Packet, pingPacket } from "../policy/packet.ts";
+import { protocolNumber } from "../policy/protocols.ts";
+import { decisionText } from "../policy/verdict.ts";
+import { type ClusterView, nodeSourceAddress, readCluster } from "./cluster-view.ts";
 import type { LabPlan } from "./lab-plan.ts";
 import type { LabPod } from "./lab-state.ts";
-import { judgePacket, type Verdict } from "./policy-model.ts";
 import { ProbeAgent, type ProbeProtocol } from "./probe.ts";
 
 /** One row of the matrix: what should happen, and what did. */
@@ -61,11 +59,12 @@ export async function checkLab(
 ): Promise<CheckReport> {
   const probers = probersOf(lab);
   const view = await readCluster(datastore);
+  const model = new PolicyModel(view);
   const agents = new Map(probers.map(({ netns }) => [netns, new ProbeAgent(netns)]));
   try {
     await openListeners(probers, agents);
     const flows = await Promise.all(
-      flowsOf(probers).map((flow) => checkFlow(flow, view, agents.get(flow.from.netns))),
+      flowsOf(probers).map((flow) => checkFlow(flow, { view, model }, agents.get(flow.from.netns))),
     );
     return { flows, mismatches: flows.filter(({ expected, reached }) => expected !== reached) };
   } finally {
@@ -129,11 +128,11 @@ function flowsOf(probers: readonly Prober[]): Flow[] {
 
 async function checkFlow(
   flow: Flow,
-  view: ClusterView,
+  known: Known,
   agent: ProbeAgent | undefined,
 ): Promise<CheckedFlow> {
   const { from, to, protocol, port } = flow;
-  const { allowed: expected, because } = expectedVerdict(flow, view);
+  const { allowed: expected, because } = expectedVerdict(flow, known);
   const [address = ""] = to.pod.addresses;
   let answer = { ok: false } as { ok: boolean; seenAs?: string };
   for (let attempt = 0; attempt < attempts; attempt++) {
@@ -154,32 +153,39 @@ async function checkFlow(
   };
 }
 
-function expectedVerdict(flow: Flow, view: ClusterView): Verdict {
-  const { from, to, protocol, port } = flow;
-  const [toAddress = ""] = to.pod.addresses;
-  const destination = endpointWithAddress(view, toAddress);
-  if (destination === undefined) return { allowed: false, because: "the pod has no endpoint" };
-  if (from.pod === undefined && from.node === to.node) {
-    return { allowed: true, because: "a node may always reach its own pods" };
-  }
-  const address = parseIpAddr(toAddress);
-  const source = partyOf(from, view, { node: to.node, address });
-  if (source === undefined) return { allowed: false, because: "the source has no address" };
-  const packet = { source, destination: { address, endpoint: destination }, protocol, port };
-  return judgePacket(packet, view);
+/** What the datastore says, and what follows from it. */
+interface Known {
+  readonly view: ClusterView;
+  readonly model: PolicyModel;
 }
 
-function partyOf(
+function expectedVerdict(
+  { from, to, protocol, port }: Flow,
+  { view, model }: Known,
+): { readonly allowed: boolean; readonly because: string } {
+  const destination = parseIpAddr(to.pod.addresses[0] ?? "");
+  if (model.population.workloadAt(destination) === undefined) {
+    return { allowed: false, because: "the pod has no endpoint" };
+  }
+  if (from.pod === undefined && from.node === to.node) {
+    return { allowed: true, because: decisionText({ kind: "own node" }) };
+  }
+  const source = sourceOf(from, view, { node: to.node, address: destination });
+  if (source === undefined) return { allowed: false, because: "the source has no address" };
+  const packet: Packet =
+    protocol === "ICMP"
+      ? pingPacket(source, destination)
+      : { source, destination, protocol: protocolNumber(protocol) ?? 0, destinationPort: port };
+  const { allowed, decision } = model.judge(packet);
+  return { allowed, because: decisionText(decision) };
+}
+
+function sourceOf(
   from: Prober,
   view: ClusterView,
-  target: { node: string; address: ReturnType<typeof parseIpAddr> },
-) {
-  if (from.pod === undefined) {
-    const address = nodeSourceAddress(view, from.node, target);
-    return address === undefined ? undefined : { address };
-  }
+  target: { readonly node: string; readonly address: IpAddr },
+): IpAddr | undefined {
+  if (from.pod === undefined) return nodeSourceAddress(view, from.node, target);
   const [text] = from.pod.addresses;
-  if (text === undefined) return undefined;
-  const endpoint = endpointWithAddress(view, text);
-  return { address: parseIpAddr(text), ...(endpoint === undefined ? {} : { endpoint }) };
+  return text === undefined ? undefined : parseIpAddr(text);
 }

@@ -1,59 +1,29 @@
 import type { IPPool } from "../api/resources/ip-pool.ts";
-import type { Node } from "../api/resources/node.ts";
-import type { WorkloadEndpoint } from "../api/resources/workload-endpoint.ts";
 import type { Datastore } from "../datastore/datastore.ts";
 import { type IpAddr, parseIpAddr } from "../lib/ip-addr.ts";
-import {
-  hostPrefix,
-  parseInterfaceAddress,
-  parsePrefix,
-  prefixHasAddress,
-  prefixOf,
-} from "../lib/prefix.ts";
-import type { PolicyResources } from "./policy-model.ts";
+import { parseInterfaceAddress, parsePrefix, prefixHasAddress, prefixOf } from "../lib/prefix.ts";
+import type { PolicyCluster } from "../policy/cluster.ts";
+import { readPolicyCluster } from "../policy/read-cluster.ts";
 
 /** Everything `lab check` reads from the datastore before it looks at reality. */
-export interface ClusterView extends PolicyResources {
-  readonly nodes: readonly Node[];
+export interface ClusterView extends PolicyCluster {
   readonly pools: readonly IPPool[];
   /** Blocks of each node, by its confirmed affinities. */
   readonly blocks: ReadonlyMap<string, readonly string[]>;
 }
 
 export async function readCluster(datastore: Datastore): Promise<ClusterView> {
-  const [endpoints, networkPolicies, globalPolicies, tiers, profiles, nodes, pools, affinities] =
-    await Promise.all([
-      datastore.list("WorkloadEndpoint"),
-      datastore.list("NetworkPolicy"),
-      datastore.list("GlobalNetworkPolicy"),
-      datastore.list("Tier"),
-      datastore.list("Profile"),
-      datastore.list("Node"),
-      datastore.list("IPPool"),
-      datastore.list("BlockAffinity"),
-    ]);
+  const [policy, pools, affinities] = await Promise.all([
+    readPolicyCluster(datastore),
+    datastore.list("IPPool"),
+    datastore.list("BlockAffinity"),
+  ]);
   const blocks = new Map<string, string[]>();
   for (const { spec } of affinities.items) {
     if (spec.state !== "confirmed" && spec.state !== "") continue;
     blocks.set(spec.node, [...(blocks.get(spec.node) ?? []), spec.cidr]);
   }
-  return {
-    endpoints: endpoints.items,
-    policies: [...networkPolicies.items, ...globalPolicies.items],
-    tiers: tiers.items,
-    profiles: profiles.items,
-    nodes: nodes.items,
-    pools: pools.items,
-    blocks,
-  };
-}
-
-export function endpointWithAddress(
-  view: ClusterView,
-  address: string,
-): WorkloadEndpoint | undefined {
-  const wanted = hostPrefix(parseIpAddr(address));
-  return view.endpoints.find(({ spec }) => spec.ipNetworks?.includes(wanted));
+  return { ...policy, pools: pools.items, blocks };
 }
 
 /**

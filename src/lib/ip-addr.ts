@@ -31,7 +31,27 @@ export function ipFamily(address: IpAddr): IpFamily {
 
 /** Address as an unsigned integer: compares as RFC 4271 compares addresses. */
 export function ipBits(address: IpAddr): bigint {
+  if (!address.includes(":")) return BigInt(ipv4Bits(address));
   return ipBytes(address).reduce((bits, octet) => (bits << 8n) | BigInt(octet), 0n);
+}
+
+/** An IPv4 address as an unsigned integer. */
+export function ipv4Bits(address: IpAddr): number {
+  let bits = 0;
+  let octet = 0;
+  for (let at = 0; at < address.length; at++) {
+    const digit = address.charCodeAt(at) - 48;
+    if (digit < 0) {
+      bits = bits * 256 + octet;
+      octet = 0;
+    } else octet = octet * 10 + digit;
+  }
+  return bits * 256 + octet;
+}
+
+/** IPv4 address of an unsigned integer of 32 bits. */
+export function ipv4FromBits(bits: number): IpAddr {
+  return `${bits >>> 24}.${(bits >>> 16) & 255}.${(bits >>> 8) & 255}.${bits & 255}` as IpAddr;
 }
 
 /**
@@ -44,6 +64,7 @@ export function ipFromBits(bits: bigint, family: IpFamily): IpAddr {
   if (bits < 0n || bits >> BigInt(addressBits[family]) !== 0n) {
     throw new RangeError(`Cannot make an IPv${family} address of ${bits}`);
   }
+  if (family === 4) return ipv4FromBits(Number(bits));
   const bytes = new Uint8Array(length);
   let rest = bits;
   for (let i = length - 1; i >= 0; i--) {

@@ -6,6 +6,8 @@ import {
   ipBits,
   ipFamily,
   ipFromBits,
+  ipv4Bits,
+  ipv4FromBits,
   parseIpAddr,
 } from "./ip-addr.ts";
 
@@ -54,6 +56,10 @@ export function parseInterfaceAddress(text: string): InterfaceAddress {
 /** The prefix of `length` bits that holds `address`. */
 export function prefixOf(address: IpAddr, length: number): Prefix {
   const family = ipFamily(address);
+  if (family === 4) {
+    const mask = length === 0 ? 0 : -1 << (32 - length);
+    return `${ipv4FromBits(ipv4Bits(address) & mask)}/${length}` as Prefix;
+  }
   const host = BigInt(addressBits[family] - length);
   return `${ipFromBits((ipBits(address) >> host) << host, family)}/${length}` as Prefix;
 }

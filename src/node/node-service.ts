@@ -153,14 +153,15 @@ function reconciler(
       written = mtu;
       log.info({ mtu }, "pod MTU written");
     }
-    await reconcileTunnelAddresses(name, { datastore, ipam, log });
+    await reconcileTunnelAddresses(name, { datastore, ipam, log, env });
   };
 }
 
 function reconcileService(reconcile: () => Promise<void>, name: string, ports: NodePorts): Service {
   return async (signal) => {
     const runner = new PacedRunner(reconcilePace, ports.clock);
-    const changes = onDatastoreChange(["ClusterInformation", "IPPool", "Node"], ports, {
+    const kinds = ["ClusterInformation", "FelixConfiguration", "IPPool", "Node"] as const;
+    const changes = onDatastoreChange(kinds, ports, {
       matters: ({ key }) => key.kind !== "Node" || key.name === name,
       onChange: () => runner.request(),
     });

@@ -12,9 +12,13 @@ import {
   tunnelPools,
   tunnelRows,
   tunnelStep,
+  type WireguardFamilies,
+  wireguardFamilies,
 } from "./tunnel-plan.ts";
 
 export interface TunnelPorts {
+  /** FELIX_WIREGUARDENABLED and FELIX_WIREGUARDENABLEDV6 count. */
+  readonly env: Readonly<Record<string, string | undefined>>;
   readonly datastore: Datastore;
   readonly ipam: Ipam;
   readonly log: Logger;
@@ -28,12 +32,15 @@ export interface TunnelPorts {
  * @throws {AggregateError} of all kinds that failed; the others are done.
  */
 export async function reconcileTunnelAddresses(name: string, ports: TunnelPorts): Promise<void> {
-  if (await isLocked(ports.datastore)) return;
-  const pools = poolsOf((await ports.datastore.list("IPPool")).items);
+  const { datastore, env } = ports;
+  if (await isLocked(datastore)) return;
+  const pools = poolsOf((await datastore.list("IPPool")).items);
+  const configurations = (await datastore.list("FelixConfiguration")).items;
+  const wireguard = wireguardFamilies(env, configurations, name);
   const failures: unknown[] = [];
   for (const row of tunnelRows) {
     try {
-      await reconcileTunnel(row, name, { ...ports, pools });
+      await reconcileTunnel(row, name, { ...ports, pools, wireguard });
     } catch (error) {
       failures.push(error);
     }
@@ -45,11 +52,11 @@ export async function reconcileTunnelAddresses(name: string, ports: TunnelPorts)
 async function reconcileTunnel(
   row: TunnelRow,
   name: string,
-  ports: TunnelPorts & { readonly pools: readonly Pool[] },
+  ports: TunnelPorts & { readonly pools: readonly Pool[]; readonly wireguard: WireguardFamilies },
 ): Promise<void> {
-  const { datastore, ipam, log } = ports;
+  const { datastore, ipam, log, wireguard } = ports;
   const node = await datastore.get({ kind: "Node", name });
-  const enabled = tunnelPools(row, ports.pools, node.metadata.labels ?? {});
+  const enabled = tunnelPools(row, ports.pools, { node, wireguard });
   const present = parsedAddress(row.read(node.spec) ?? "");
   const holder = present === undefined ? undefined : await ipam.holderOf(present);
   const step = tunnelStep(row, node, { pools: enabled, holder });

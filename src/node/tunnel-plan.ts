@@ -1,3 +1,4 @@
+import type { FelixConfiguration } from "../api/resources/felix-configuration.ts";
 import type { EncapMode, IPPoolSpec } from "../api/resources/ip-pool.ts";
 import type { Node, NodeSpec } from "../api/resources/node.ts";
 import { type TunnelKind, tunnelHandle, tunnelHandles } from "../ipam/handles.ts";
@@ -6,11 +7,15 @@ import { type Pool, refusal, selectsNode } from "../ipam/pools.ts";
 import { type IpAddr, type IpFamily, isIpAddr, parseIpAddr } from "../lib/ip-addr.ts";
 import { prefixHasAddress } from "../lib/prefix.ts";
 
+/** Families whose traffic between nodes WireGuard is to encrypt. */
+export type WireguardFamilies = Readonly<Record<IpFamily, boolean>>;
+
 /** One kind of tunnel: which pools call for it, and where its address is kept on the Node. */
 export interface TunnelRow {
   readonly kind: TunnelKind;
   readonly family: IpFamily;
-  mode(pool: IPPoolSpec): EncapMode | undefined;
+  /** A pool of the family calls for it. */
+  calls(pool: IPPoolSpec, node: Node, wireguard: WireguardFamilies): boolean;
   read(spec: NodeSpec): string | undefined;
   /** Absent address: the field is removed. */
   write(spec: NodeSpec, address: IpAddr | undefined): NodeSpec;
@@ -18,23 +23,19 @@ export interface TunnelRow {
 
 /** In the order in which they are reconciled (facts 3.9). */
 export const tunnelRows: readonly TunnelRow[] = [
+  wireguardRow(4),
+  wireguardRow(6),
   {
     kind: "ipip",
     family: 4,
-    mode: (pool) => pool.ipipMode,
+    calls: (pool) => isEncapsulated(pool.ipipMode),
     read: (spec) => spec.bgp?.ipv4IPIPTunnelAddr,
-    write: (spec, address) => {
-      const { ipv4IPIPTunnelAddr: _old, ...bgp } = spec.bgp ?? {};
-      return {
-        ...spec,
-        bgp: { ...bgp, ...(address === undefined ? {} : { ipv4IPIPTunnelAddr: address }) },
-      };
-    },
+    write: (spec, address) => withPart(spec, "bgp", { ipv4IPIPTunnelAddr: address }),
   },
   {
     kind: "vxlan",
     family: 4,
-    mode: (pool) => pool.vxlanMode,
+    calls: (pool) => isEncapsulated(pool.vxlanMode),
     read: (spec) => spec.ipv4VXLANTunnelAddr,
     write: ({ ipv4VXLANTunnelAddr: _old, ...spec }, address) =>
       address === undefined ? spec : { ...spec, ipv4VXLANTunnelAddr: address },
@@ -42,12 +43,40 @@ export const tunnelRows: readonly TunnelRow[] = [
   {
     kind: "vxlanV6",
     family: 6,
-    mode: (pool) => pool.vxlanMode,
+    calls: (pool) => isEncapsulated(pool.vxlanMode),
     read: (spec) => spec.ipv6VXLANTunnelAddr,
     write: ({ ipv6VXLANTunnelAddr: _old, ...spec }, address) =>
       address === undefined ? spec : { ...spec, ipv6VXLANTunnelAddr: address },
   },
 ];
+
+/** Any pool will do, once the node has told its key (facts 3.9). */
+function wireguardRow(family: IpFamily): TunnelRow {
+  const field = `interfaceIPv${family}Address` as const;
+  const key = family === 4 ? "wireguardPublicKey" : "wireguardPublicKeyV6";
+  return {
+    kind: family === 4 ? "wireguard" : "wireguardV6",
+    family,
+    calls: (_pool, node, wireguard) => wireguard[family] && Boolean(node.status?.[key]),
+    read: (spec) => spec.wireguard?.[field],
+    write: (spec, address) => withPart(spec, "wireguard", { [field]: address }),
+  };
+}
+
+function isEncapsulated(mode: EncapMode = "Never"): boolean {
+  return mode !== "Never";
+}
+
+/** The spec with these fields of a part set, or removed; a part without fields is removed too. */
+function withPart<Name extends "bgp" | "wireguard">(
+  present: NodeSpec,
+  name: Name,
+  fields: Readonly<Record<string, IpAddr | undefined>>,
+): NodeSpec {
+  const { [name]: part, ...spec } = present;
+  const entries = Object.entries({ ...part, ...fields }).filter(([, value]) => value !== undefined);
+  return entries.length === 0 ? spec : { ...spec, [name]: Object.fromEntries(entries) };
+}
 
 export type TunnelStep =
   | { readonly kind: "keep" }
@@ -60,17 +89,34 @@ export type TunnelStep =
 export function tunnelPools(
   row: TunnelRow,
   pools: readonly Pool[],
-  nodeLabels: Readonly<Record<string, string>>,
+  { node, wireguard }: { readonly node: Node; readonly wireguard: WireguardFamilies },
 ): Pool[] {
-  return pools.filter((pool) => {
-    const mode = row.mode(pool.resource.spec) ?? "Never";
-    return (
+  return pools.filter(
+    (pool) =>
       pool.family === row.family &&
-      mode !== "Never" &&
+      row.calls(pool.resource.spec, node, wireguard) &&
       refusal(pool, "Tunnel") === undefined &&
-      selectsNode(pool, nodeLabels)
-    );
-  });
+      selectsNode(pool, node.metadata.labels ?? {}),
+  );
+}
+
+/**
+ * What FelixConfiguration and the environment want of WireGuard: default < node < environment (facts
+ * 2.8, appendix A).
+ */
+export function wireguardFamilies(
+  env: Readonly<Record<string, string | undefined>>,
+  configurations: readonly FelixConfiguration[],
+  node: string,
+): WireguardFamilies {
+  const specs = ["default", `node.${node}`].map(
+    (name) => configurations.find(({ metadata }) => metadata.name === name)?.spec ?? {},
+  );
+  const isOn = (name: string) => {
+    const stored = specs.reduce<unknown>((value, spec) => spec[name] ?? value, false);
+    return /^(true|1|yes|y|t)$/i.test(env[`FELIX_${name.toUpperCase()}`] || String(stored));
+  };
+  return { 4: isOn("wireguardEnabled"), 6: isOn("wireguardEnabledV6") };
 }
 
 /** What to do about one tunnel address of a node (facts 3.9). Pure. */

@@ -65,6 +65,9 @@ export async function runFelixProcess(env: Environment): Promise<number> {
 async function runParts(parts: Parts, signal: AbortSignal, onNewConfig: () => void): Promise<void> {
   const { nodeName, datastore, kernel, exec, log, env } = parts;
   const config = felixConfig({ ...(await storedConfig(nodeName, datastore)), env });
+  if (config.ignored.length > 0) {
+    log.warn({ parameters: config.ignored }, "parameters that nothing acts on are ignored");
+  }
   writeSysctl(["net", "ipv4", "ip_forward"], "1");
   if (config.ipv6Support) writeSysctl(["net", "ipv6", "conf", "all", "forwarding"], "1");
   const backend = await detectBackend(exec, config.iptablesBackend);
@@ -144,6 +147,11 @@ async function storedConfig(nodeName: string, datastore: Datastore): Promise<Sto
   return { ...(global === undefined ? {} : { global }), ...(node === undefined ? {} : { node }) };
 }
 
+/** Configurations with the same text make no difference. */
+function actingText({ ignored: _ignored, ...acting }: FelixConfig): string {
+  return JSON.stringify(acting);
+}
+
 /** A change that matters starts felix anew; one that cannot be used is said and passed over. */
 function watchConfig(
   present: FelixConfig,
@@ -162,7 +170,7 @@ function watchConfig(
     ];
     try {
       const next = felixConfig({ ...(global ? { global } : {}), ...(node ? { node } : {}), env });
-      if (JSON.stringify(next) !== JSON.stringify(present)) onNewConfig();
+      if (actingText(next) !== actingText(present)) onNewConfig();
     } catch (err) {
       log.error({ err }, "FelixConfiguration cannot be used");
     }

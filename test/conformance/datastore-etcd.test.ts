@@ -1,6 +1,10 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
-import { isDatastoreError } from "../../src/datastore/datastore.ts";
+import {
+  DatastoreError,
+  isDatastoreError,
+  type WatchEvent,
+} from "../../src/datastore/datastore.ts";
 import { openEtcdDatastore } from "../../src/datastore/etcd/etcd-datastore.ts";
 import { EtcdServer } from "../support/etcd-server.ts";
 import { datastoreSuite, pool } from "./datastore.suite.ts";
@@ -21,6 +25,30 @@ test("etcd: a unix socket serves as well", async () => {
   assert.equal((await datastore.get({ kind: "IPPool", name: "socket" })).spec.cidr, "10.20.0.0/16");
   await datastore.close();
 });
+
+test("etcd: a delete at the compacted revision is told, or the watch ends", async () => {
+  const datastore = await openEtcdDatastore({ endpoints: [server.endpoint] });
+  await datastore.create<"IPPool">(pool("buried", "10.22.0.0/16"));
+  const { revision } = await datastore.list("IPPool");
+  await datastore.delete({ kind: "IPPool", name: "buried" });
+  await server.compact((await datastore.list("IPPool")).revision);
+  const stop = new AbortController();
+  const timer = setTimeout(() => stop.abort(), 20_000);
+  const outcome = await firstOf(datastore.watch(["IPPool"], revision, stop.signal));
+  clearTimeout(timer);
+  stop.abort();
+  assert.ok(["deleted", "compacted"].includes(outcome), outcome);
+  await datastore.close();
+});
+
+async function firstOf(events: AsyncIterable<WatchEvent>): Promise<string> {
+  try {
+    for await (const { kind } of events) return kind;
+    return "nothing";
+  } catch (error) {
+    return error instanceof DatastoreError ? error.code : String(error);
+  }
+}
 
 test("etcd: a server that hangs is unavailable after the deadline", {
   timeout: 60_000,

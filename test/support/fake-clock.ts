@@ -10,6 +10,8 @@ export class FakeClock implements Clock {
   #nowMs = 0;
   readonly #startMs: number;
   readonly #timers = new Set<Timer>();
+  /** The one that fires next, where it is known. */
+  #next: Timer | undefined;
 
   /** `start` is the wall-clock time at now() = 0. */
   constructor(start: Date = new Date("2026-01-01T00:00:00Z")) {
@@ -50,14 +52,15 @@ export class FakeClock implements Clock {
   setTimer(delayMs: number, callback: () => void): () => void {
     const timer = { atMs: this.#nowMs + Math.max(0, delayMs), callback };
     this.#timers.add(timer);
-    return () => this.#timers.delete(timer);
+    if (this.#next !== undefined && timer.atMs < this.#next.atMs) this.#next = timer;
+    return () => this.#remove(timer);
   }
 
   /** Moves time on by `ms`; every timer due in between fires at its own time, in order. */
   advance(ms: number): void {
     const endMs = this.#nowMs + ms;
     for (let next = this.#firstUntil(endMs); next; next = this.#firstUntil(endMs)) {
-      this.#timers.delete(next);
+      this.#remove(next);
       this.#nowMs = Math.max(this.#nowMs, next.atMs);
       next.callback();
     }
@@ -84,10 +87,20 @@ export class FakeClock implements Clock {
     this.advance(0);
   }
 
+  #remove(timer: Timer): void {
+    this.#timers.delete(timer);
+    if (timer === this.#next) this.#next = undefined;
+  }
+
   #firstUntil(endMs: number): Timer | undefined {
+    this.#next ??= this.#first();
+    return this.#next !== undefined && this.#next.atMs <= endMs ? this.#next : undefined;
+  }
+
+  #first(): Timer | undefined {
     let first: Timer | undefined;
     for (const timer of this.#timers) {
-      if (timer.atMs <= endMs && (first === undefined || timer.atMs < first.atMs)) first = timer;
+      if (first === undefined || timer.atMs < first.atMs) first = timer;
     }
     return first;
   }

@@ -1,12 +1,13 @@
-import { type IpFamily, ipFamily } from "../../lib/ip-addr.ts";
-import { parsePrefix, prefixAddress } from "../../lib/prefix.ts";
+import type { IpFamily } from "../../lib/ip-addr.ts";
 import type { BGPFilterRule } from "../resources/bgp-filter.ts";
-import { asNumber } from "./fields.ts";
+import { asNumber, cidrOf } from "./fields.ts";
 import {
   array,
   type Check,
+  described,
   integer,
   matching,
+  notEmpty,
   object,
   oneOf,
   type Report,
@@ -107,34 +108,22 @@ function checkRule(
   }
 }
 
-function cidrOf(family: IpFamily): Check {
-  return text((value) => {
-    if (!value.includes("/")) throw new SyntaxError(`must be a CIDR, got ${shown(value)}`);
-    if (ipFamily(prefixAddress(parsePrefix(value))) === family) return;
-    throw new SyntaxError(`must be an IPv${family} CIDR, got ${shown(value)}`);
-  });
-}
-
 /** Some clients write an absent text as "". */
 function orEmpty(check: Check): Check {
-  return (value, path, report) => (value === "" ? value : check(value, path, report));
+  const { enum: values } = check.schema ?? {};
+  const schema = Array.isArray(values) ? { ...check.schema, enum: ["", ...values] } : check.schema;
+  return described({ ...schema }, (value, path, report) =>
+    value === "" ? value : check(value, path, report),
+  );
 }
 
 function exactlyOne(item: Check): Check {
   const items = array(item);
-  return (value, path, report) => {
+  return described({ ...items.schema, minItems: 1, maxItems: 1 }, (value, path, report) => {
     const result = items(value, path, report);
     if (Array.isArray(result) && result.length !== 1) {
       refuse(report, path, `must have exactly one item, has ${result.length}`);
     }
     return result;
-  };
-}
-
-function notEmpty(items: Check): Check {
-  return (value, path, report) => {
-    const result = items(value, path, report);
-    if (Array.isArray(result) && result.length === 0) refuse(report, path, "may not be empty");
-    return result;
-  };
+  });
 }

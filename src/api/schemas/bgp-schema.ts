@@ -1,5 +1,6 @@
+import { durationSeconds } from "../../lib/duration.ts";
 import { parseIpAddr } from "../../lib/ip-addr.ts";
-import type { BGPPeerSpec } from "../resources/bgp.ts";
+import type { BGPConfigurationSpec, BGPPeerSpec } from "../resources/bgp.ts";
 import {
   asNumber,
   cidr,
@@ -15,6 +16,7 @@ import {
   type Check,
   integer,
   matching,
+  mustBe,
   object,
   oneOf,
   type Report,
@@ -29,13 +31,17 @@ const routePriority = integer(1, 2147483646);
 
 /** "65001:100" or, as a large community, "65001:1:100". */
 const communityValue = text((value) => {
-  const parts = value.split(":");
-  const max = parts.length === 2 ? 0xffff : 0xffffffff;
-  const valid = parts.every((part) => /^\d{1,10}$/.test(part) && Number(part) <= max);
-  if ((parts.length !== 2 && parts.length !== 3) || !valid) {
+  if (!isCommunity(value)) {
     throw new SyntaxError(`must be aa:nn or aa:nn:mm, got ${shown(value)}`);
   }
 });
+
+function isCommunity(value: string): boolean {
+  const parts = value.split(":");
+  const max = parts.length === 2 ? 0xffff : 0xffffffff;
+  const valid = parts.every((part) => /^\d{1,10}$/.test(part) && Number(part) <= max);
+  return (parts.length === 2 || parts.length === 3) && valid;
+}
 
 const cidrs = array(object({ cidr }, { required: ["cidr"] }));
 
@@ -69,12 +75,28 @@ export const bgpConfigurationSpec: Check = object(
   },
   {
     refine: (value, path, report) => {
+      checkCommunities(value as BGPConfigurationSpec, path, report);
       if (value["nodeMeshPassword"] !== undefined && value["nodeToNodeMeshEnabled"] === false) {
         refuse(report, `${path}.nodeMeshPassword`, "may not be given when the mesh is disabled");
       }
     },
   },
 );
+
+/** Names of communities are for prefixAdvertisements, and only those named here are known there. */
+function checkCommunities(spec: BGPConfigurationSpec, path: string, report: Report): void {
+  const { communities = [], prefixAdvertisements = [] } = spec;
+  if (communities.length > 0 && prefixAdvertisements.length === 0) {
+    refuse(report, `${path}.communities`, "may only be given with prefixAdvertisements");
+  }
+  for (const [index, advertisement] of prefixAdvertisements.entries()) {
+    for (const [at, given] of (advertisement.communities ?? []).entries()) {
+      if (isCommunity(given) || communities.some(({ name }) => name === given)) continue;
+      const field = `${path}.prefixAdvertisements[${index}].communities[${at}]`;
+      mustBe(report, field, "a community, or the name of one in communities", given);
+    }
+  }
+}
 
 /**
  * "1.2.3.4", "1.2.3.4:179", "fd00::1" or "[fd00::1]:179"; of IPv6 also "fe80::1%eth0", which upstream
@@ -138,6 +160,13 @@ function checkPeer(spec: BGPPeerSpec, path: string, report: Report): void {
   }
   if (given("localWorkloadSelector") && !given("asNumber")) {
     refuse(report, `${path}.asNumber`, "is required with localWorkloadSelector");
+  }
+  // BGP counts keepalives in seconds (RFC 4271 section 4.2).
+  if (spec.keepaliveTime !== undefined && durationSeconds(spec.keepaliveTime) < 1) {
+    mustBe(report, `${path}.keepaliveTime`, '"1s" or more', spec.keepaliveTime);
+  }
+  if (given("reachableBy") && !given("peerIP")) {
+    refuse(report, `${path}.reachableBy`, "may only be given with peerIP");
   }
   if (!given("reachableBy") || !given("peerIP")) return;
   if (spec.reachableBy?.includes(":") !== /^\[|:.*:/.test(spec.peerIP ?? "")) {

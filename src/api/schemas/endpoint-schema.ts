@@ -1,16 +1,60 @@
-import { cidr, interfaceName, ipAddress, labels, macAddress, net, protocol } from "./fields.ts";
-import { array, type Check, integer, matching, object, refuse, text } from "./schema.ts";
+import { ipFamily, parseIpAddr } from "../../lib/ip-addr.ts";
+import { hostPrefix, isHostPrefix, parsePrefix } from "../../lib/prefix.ts";
+import type { WorkloadEndpointSpec } from "../resources/workload-endpoint.ts";
+import {
+  cidr,
+  interfaceName,
+  ipAddress,
+  ipAddressOf,
+  macAddress,
+  net,
+  portName,
+  protocol,
+} from "./fields.ts";
+import {
+  array,
+  type Check,
+  described,
+  type Fields,
+  integer,
+  matching,
+  mustBe,
+  object,
+  type Report,
+  refuse,
+  text,
+} from "./schema.ts";
 
-const endpointPort = object(
-  {
-    name: text(),
-    protocol,
-    port: integer(1, 65535),
-    hostPort: integer(0, 65535),
-    hostIP: text(),
-  },
-  { required: ["protocol", "port"] },
-);
+const portFields: Fields = { name: portName, protocol, port: integer(1, 65535) };
+const endpointPort = portOf(portFields);
+const workloadPort = portOf({ ...portFields, hostPort: integer(0, 65535), hostIP: text() });
+
+function portOf(fields: Fields): Check {
+  return object(fields, {
+    required: ["protocol", "port"],
+    refine: ({ protocol: given }, path, report) => {
+      if (["TCP", "UDP", "SCTP", 6, 17, 132].includes(given as string | number)) return;
+      mustBe(report, `${path}.protocol`, "TCP, UDP or SCTP", given);
+    },
+  });
+}
+
+/** One address, as a prefix. */
+const hostNet = described({ ...net.schema }, (value, path, report) => {
+  const result = net(value, path, report);
+  if (typeof value === "string" && isWiderNet(String(result))) {
+    mustBe(report, path, "one address", value);
+  }
+  return result;
+});
+
+function isWiderNet(text: string): boolean {
+  try {
+    return !isHostPrefix(parsePrefix(text));
+  } catch {
+    return false;
+  }
+}
 
 /** WorkloadEndpoint.spec (facts 2.6). */
 export const workloadEndpointSpec: Check = object(
@@ -22,24 +66,43 @@ export const workloadEndpointSpec: Check = object(
     pod: text(),
     endpoint: text(),
     serviceAccountName: text(),
-    ipNetworks: array(net),
+    ipNetworks: array(hostNet),
     ipNATs: array(
       object(
         { internalIP: ipAddress, externalIP: ipAddress },
         { required: ["internalIP", "externalIP"] },
       ),
     ),
-    ipv4Gateway: ipAddress,
-    ipv6Gateway: ipAddress,
+    ipv4Gateway: ipAddressOf(4),
+    ipv6Gateway: ipAddressOf(6),
     profiles: array(text()),
     interfaceName,
     mac: macAddress,
-    ports: array(endpointPort),
+    ports: array(workloadPort),
     allowSpoofedSourcePrefixes: array(cidr),
-    labels,
   },
-  { required: ["orchestrator", "node", "endpoint", "interfaceName"] },
+  {
+    required: ["orchestrator", "node", "endpoint", "interfaceName"],
+    refine: (value, path, report) =>
+      checkNats(value as unknown as WorkloadEndpointSpec, path, report),
+  },
 );
+
+function checkNats(
+  { ipNATs = [], ipNetworks = [] }: WorkloadEndpointSpec,
+  path: string,
+  report: Report,
+): void {
+  for (const [index, { internalIP, externalIP }] of ipNATs.entries()) {
+    const at = `${path}.ipNATs[${index}]`;
+    const internal = parseIpAddr(internalIP);
+    if (ipFamily(internal) !== ipFamily(parseIpAddr(externalIP))) {
+      mustBe(report, `${at}.externalIP`, "of the family of internalIP", externalIP);
+    }
+    if (ipNetworks.includes(hostPrefix(internal))) continue;
+    mustBe(report, `${at}.internalIP`, "one of ipNetworks", internalIP);
+  }
+}
 
 /** HostEndpoint.spec (facts 2.5). */
 export const hostEndpointSpec: Check = object(

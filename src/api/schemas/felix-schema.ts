@@ -1,15 +1,20 @@
-import { duration, net, port, protocol, selector } from "./fields.ts";
+import { duration, ipAddressOf, net, numericPort, protocol, selector } from "./fields.ts";
 import {
   anything,
   array,
   boolean,
   type Check,
+  described,
   integer,
+  matching,
+  mustBe,
   numberOr,
   object,
   oneOf,
   oneOfAnyCase,
   type Report,
+  refuse,
+  shown,
   text,
 } from "./schema.ts";
 
@@ -33,14 +38,46 @@ const durations = `dataplaneWatchdogTimeout interfaceRefreshInterval
   endpointReportingDelay reportingInterval reportingTTL xdpRefreshInterval wireguardKeepAlive
   flowLogsFlushInterval usageReportingInitialDelay usageReportingInterval`;
 
-const texts = `featureDetectOverride featureGates healthHost logActionRateLimit
-  logDebugFilenameRegex logFilePath logPrefix prometheusMetricsCAFile prometheusMetricsCertFile
-  prometheusMetricsClientAuth prometheusMetricsHost prometheusMetricsKeyFile cgroupV2Path
-  dataplaneDriver deviceRouteSourceAddress deviceRouteSourceAddressIPv6 endpointStatusPathPrefix
-  interfaceExclude interfacePrefix mtuIfacePattern natOutgoingAddress
-  nftablesFlowTableDataIfacePattern policySyncPathPrefix iptablesNATOutgoingInterfaceFilter
-  metadataAddr openstackRegion wireguardInterfaceName wireguardInterfaceNameV6
-  flowLogsGoldmaneServer`;
+const texts = `featureDetectOverride featureGates logFilePath logPrefix prometheusMetricsCAFile
+  prometheusMetricsCertFile prometheusMetricsKeyFile cgroupV2Path dataplaneDriver
+  endpointStatusPathPrefix interfaceExclude policySyncPathPrefix flowLogsGoldmaneServer`;
+
+const expressions = `logDebugFilenameRegex mtuIfacePattern nftablesFlowTableDataIfacePattern`;
+
+const host = matching(/^[a-zA-Z0-9:._+-]{1,64}$/, "a host name or an address");
+const device = matching(/^[a-zA-Z0-9:._+-]{1,15}$/, "an interface name of at most 15 characters");
+const regularExpression = text((value) => {
+  try {
+    new RegExp(value);
+  } catch {
+    throw new SyntaxError(`must be a regular expression, got ${shown(value)}`);
+  }
+});
+
+/** Texts of a form of their own. */
+const forms: Readonly<Record<string, Check>> = {
+  healthHost: host,
+  prometheusMetricsHost: host,
+  logActionRateLimit: matching(
+    /^([1-9]\d{0,3}\/(second|minute|hour|day))?$/,
+    'a rate such as "10/minute"',
+  ),
+  deviceRouteSourceAddress: ipAddressOf(4),
+  deviceRouteSourceAddressIPv6: ipAddressOf(6),
+  natOutgoingAddress: ipAddressOf(4),
+  interfacePrefix: matching(
+    /^[a-zA-Z0-9_-]{1,15}(,[a-zA-Z0-9_-]{1,15})*$/,
+    "what interface names begin with, parted by commas",
+  ),
+  metadataAddr: matching(/^[a-zA-Z0-9_.-]+$/, "a host name or an address"),
+  openstackRegion: matching(
+    /^(?=.{0,46}$)([a-z0-9]([-a-z0-9]*[a-z0-9])?)?$/,
+    "a DNS label of at most 46 characters",
+  ),
+  iptablesNATOutgoingInterfaceFilter: device,
+  wireguardInterfaceName: device,
+  wireguardInterfaceNameV6: device,
+};
 
 /** Names and their ranges. */
 const integers: Readonly<Record<string, readonly [min: number, max: number]>> = {
@@ -105,54 +142,107 @@ const choices: Readonly<Record<string, readonly string[]>> = {
   flowLogsLocalReporter: enabled,
   flowLogsPolicyEvaluationMode: ["None", "Continuous"],
   awsSrcDstCheck: ["DoNothing", "Enable", "Disable"],
+  prometheusMetricsClientAuth: [
+    "NoClientCert",
+    "RequestClientCert",
+    "RequireAnyClientCert",
+    "VerifyClientCertIfGiven",
+    "RequireAndVerifyClientCert",
+  ],
 };
+
+/** More than a node needs, and few enough to look into each. */
+const maxRouteTables = 0xffff;
+
+interface TableRange {
+  readonly min: number;
+  readonly max: number;
+}
+
+/** What one rule of iptables takes (facts D29). */
+const maxNodePortRanges = 7;
+
+/** The tunnels that others may send through are of IPv4. */
+const externalNet = described({ ...net.schema }, (value, path, report) => {
+  const result = net(value, path, report);
+  if (typeof value === "string" && value.includes(":")) mustBe(report, path, "IPv4", value);
+  return result;
+});
 
 const failsafePorts = array(
   object({ protocol, port: integer(1, 65535), net }, { required: ["port"] }),
 );
 const tableRange = object(
   { min: integer(1, 0xffffffff), max: integer(1, 0xffffffff) },
-  { required: ["min", "max"] },
+  {
+    required: ["min", "max"],
+    refine: ({ min, max }, path, report) => {
+      if (Number(min) > Number(max)) mustBe(report, `${path}.max`, `${min} or more`, max);
+    },
+  },
 );
+
+const tableRangeList = array(tableRange);
+const tableRanges = described({ ...tableRangeList.schema }, (value, path, report) => {
+  const before = report.problems.length;
+  const ranges = tableRangeList(value, path, report) as readonly TableRange[];
+  if (report.problems.length > before) return ranges;
+  const tables = ranges.reduce((sum, { min, max }) => sum + max - min + 1, 0);
+  if (tables > maxRouteTables) {
+    refuse(report, path, `has ${tables} tables, at most ${maxRouteTables} fit`);
+  }
+  return ranges;
+});
 
 const known = object({
   ...Object.fromEntries([
     ...words(booleans).map((name) => [name, boolean]),
     ...words(durations).map((name) => [name, duration]),
     ...words(texts).map((name) => [name, text()]),
+    ...words(expressions).map((name) => [name, regularExpression]),
+    ...Object.entries(forms),
     ...Object.entries(integers).map(([name, [min, max]]) => [name, integer(min, max)]),
     ...Object.entries(choices).map(([name, values]) => [name, oneOfAnyCase(...values)]),
   ]),
   nodeSelector: selector(),
-  externalNodesList: array(net),
+  externalNodesList: array(externalNet),
   failsafeInboundHostPorts: failsafePorts,
   failsafeOutboundHostPorts: failsafePorts,
   healthTimeoutOverrides: array(
-    object({ name: text(), timeout: duration }, { required: ["name", "timeout"] }),
+    object(
+      {
+        name: matching(/^[a-zA-Z0-9_ -]+$/, "a name of letters, digits, _, - and blanks"),
+        timeout: duration,
+      },
+      { required: ["name", "timeout"] },
+    ),
   ),
   istioDSCPMark: numberOr(integer(0, 63), text()),
-  natPortRange: port,
-  kubeNodePortRanges: array(port),
+  natPortRange: numericPort,
+  kubeNodePortRanges: array(numericPort, maxNodePortRanges),
   routeTableRange: tableRange,
-  routeTableRanges: array(tableRange),
+  routeTableRanges: tableRanges,
   wireguardHostEncryption: oneOf(...enabled),
 });
 
 /** BPF and debugging fields are kept as they are: no dataplane of ours reads them. */
 const notOurs = /^(bpf|debug)[A-Z]/;
 
-export const felixConfigurationSpec: Check = (value, path, report: Report) => {
-  if (typeof value !== "object" || value === null) return known(value, path, report);
-  const entries = Object.entries(value);
-  const kept = entries.filter(([name, given]) => notOurs.test(name) && given !== null);
-  const checked = known(
-    Object.fromEntries(entries.filter(([name]) => !notOurs.test(name))),
-    path,
-    report,
-  );
-  const extra = kept.map(([name, given]) => [name, anything(given, `${path}.${name}`, report)]);
-  return { ...(checked as object), ...Object.fromEntries(extra) };
-};
+export const felixConfigurationSpec: Check = described(
+  { ...known.schema },
+  (value, path, report: Report) => {
+    if (typeof value !== "object" || value === null) return known(value, path, report);
+    const entries = Object.entries(value);
+    const kept = entries.filter(([name, given]) => notOurs.test(name) && given !== null);
+    const checked = known(
+      Object.fromEntries(entries.filter(([name]) => !notOurs.test(name))),
+      path,
+      report,
+    );
+    const extra = kept.map(([name, given]) => [name, anything(given, `${path}.${name}`, report)]);
+    return { ...(checked as object), ...Object.fromEntries(extra) };
+  },
+);
 
 function words(list: string): string[] {
   return list.split(/\s+/);

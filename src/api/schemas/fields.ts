@@ -1,10 +1,12 @@
 import { parseAsn } from "../../lib/asn.ts";
-import { parseIpAddr } from "../../lib/ip-addr.ts";
+import { type IpFamily, ipFamily, parseIpAddr } from "../../lib/ip-addr.ts";
 import { parseMac } from "../../lib/mac.ts";
-import { parseInterfaceAddress, parsePrefix, prefixOf } from "../../lib/prefix.ts";
+import { parseInterfaceAddress, parsePrefix, prefixFamily, prefixOf } from "../../lib/prefix.ts";
 import { parseSelector } from "../selector/parser.ts";
 import {
+  boolean,
   type Check,
+  described,
   integer,
   map,
   matching,
@@ -47,7 +49,7 @@ export const labelValueOnly: Check = matching(labelValue, "a label value");
 
 /** A selector of this form, of at most 1024 characters, without `global()` unless allowed. */
 export function selector(options: { readonly global?: boolean } = {}): Check {
-  return text((value) => {
+  const check = text((value) => {
     if (value.length > maxSelectorLength) {
       throw new SyntaxError(`has ${value.length} characters, at most ${maxSelectorLength} fit`);
     }
@@ -58,11 +60,14 @@ export function selector(options: { readonly global?: boolean } = {}): Check {
       );
     }
   });
+  return described({ type: "string", maxLength: maxSelectorLength }, check);
 }
 
+const texts = map(text());
+
 /** Labels by Kubernetes' rules for names and values. */
-export const labels: Check = (value, path, report) => {
-  const result = map(text())(value, path, report);
+export const labels: Check = described({ ...texts.schema }, (value, path, report) => {
+  const result = texts(value, path, report);
   for (const [key, given] of Object.entries((result ?? {}) as Record<string, string>)) {
     if (!labelKey.test(key)) refuse(report, path, `${shown(key)} is no label name`);
     if (typeof given === "string" && !labelValue.test(given)) {
@@ -70,11 +75,15 @@ export const labels: Check = (value, path, report) => {
     }
   }
   return result;
-};
+});
 
 const annotations: Check = (value, path, report) => {
-  const result = map(text())(value, path, report);
-  const size = JSON.stringify(result ?? {}).length;
+  const result = texts(value, path, report);
+  const bytes = (part: string) => new TextEncoder().encode(part).length;
+  const size = Object.entries((result ?? {}) as Record<string, string>).reduce(
+    (sum, [name, given]) => sum + bytes(name) + bytes(String(given)),
+    0,
+  );
   if (size > maxAnnotationBytes) {
     refuse(report, path, `has ${size} bytes, at most ${maxAnnotationBytes} fit`);
   }
@@ -105,14 +114,14 @@ export const metadata: Check = (value, path, report) =>
   )(value, path, report);
 
 /** A CIDR or an address of a rule. The result is its canonical prefix: host bits become zero. */
-export const net: Check = (value, path, report) => {
+export const net: Check = described({ type: "string" }, (value, path, report) => {
   let prefix: unknown = value;
   text((given) => {
     const { address, length } = parseInterfaceAddress(given);
     prefix = prefixOf(address, length);
   })(value, path, report);
   return prefix;
-};
+});
 
 /** A CIDR with its host bits zero. */
 export const cidr: Check = text((value) => {
@@ -122,8 +131,32 @@ export const cidr: Check = text((value) => {
 
 export const ipAddress: Check = text(parseIpAddr);
 
-/** "192.168.1.11/24": host bits may be set. */
-export const interfaceAddress: Check = text(parseInterfaceAddress);
+/** An address of this family. */
+export function ipAddressOf(family: IpFamily): Check {
+  return text((value) => {
+    if (ipFamily(parseIpAddr(value)) !== family) {
+      throw new SyntaxError(`must be an IPv${family} address, got ${shown(value)}`);
+    }
+  });
+}
+
+/** "192.168.1.11/24" of this family: host bits may be set. */
+export function interfaceAddressOf(family: IpFamily): Check {
+  return text((value) => {
+    if (ipFamily(parseInterfaceAddress(value).address) !== family) {
+      throw new SyntaxError(`must be an IPv${family} address with a length, got ${shown(value)}`);
+    }
+  });
+}
+
+/** A CIDR of this family with its host bits zero. */
+export function cidrOf(family: IpFamily): Check {
+  return text((value) => {
+    if (!value.includes("/")) throw new SyntaxError(`must be a CIDR, got ${shown(value)}`);
+    if (prefixFamily(parsePrefix(value)) === family) return;
+    throw new SyntaxError(`must be an IPv${family} CIDR, got ${shown(value)}`);
+  });
+}
 
 export const macAddress: Check = text(parseMac);
 
@@ -146,25 +179,41 @@ export const protocol: Check = numberOr(
   oneOf("TCP", "UDP", "ICMP", "ICMPv6", "SCTP", "UDPLite"),
 );
 
+const namedPort = /^[a-zA-Z0-9_.-]{1,128}$/;
+
+/** The name of a port. */
+export const portName: Check = matching(namedPort, "the name of a port");
+
 /** 80, "8080:8090" or a named port. */
 export const port: Check = numberOr(
   integer(0, 65535),
   text((value) => {
-    const range = /^(\d+)(?::(\d+))?$/.exec(value);
-    if (range === null) {
-      if (/^[a-zA-Z0-9_.-]{1,128}$/.test(value)) return;
-      throw new SyntaxError(`must be a port, "min:max" or a port's name, got ${shown(value)}`);
-    }
-    const [first, last] = [Number(range[1]), Number(range[2] ?? range[1])];
-    if (last > 65535 || first > last) {
-      throw new SyntaxError(`must be ports from 0 to 65535, got ${shown(value)}`);
-    }
+    if (isPortRange(value) || namedPort.test(value)) return;
+    throw new SyntaxError(`must be a port, "min:max" or a port's name, got ${shown(value)}`);
   }),
 );
 
+/** 80 or "8080:8090". */
+export const numericPort: Check = numberOr(
+  integer(0, 65535),
+  text((value) => {
+    if (isPortRange(value)) return;
+    throw new SyntaxError(`must be a port or "min:max", got ${shown(value)}`);
+  }),
+);
+
+/** @throws {SyntaxError} for a range that has no ports. */
+function isPortRange(value: string): boolean {
+  const range = /^(\d+)(?::(\d+))?$/.exec(value);
+  if (range === null) return false;
+  const [first, last] = [Number(range[1]), Number(range[2] ?? range[1])];
+  if (last <= 65535 && first <= last) return true;
+  throw new SyntaxError(`must be ports from 0 to 65535, got ${shown(value)}`);
+}
+
 export const secretKeyRef: Check = object({
   secretKeyRef: object(
-    { name: text(), key: text(), optional: (value) => value },
+    { name: text(), key: text(), optional: boolean },
     { required: ["name", "key"] },
   ),
 });

@@ -4,6 +4,7 @@ import {
   array,
   boolean,
   type Check,
+  described,
   integer,
   isObject,
   map,
@@ -11,6 +12,7 @@ import {
   object,
   oneOf,
   refuse,
+  serverSchema,
   text,
 } from "./schema.ts";
 
@@ -49,32 +51,38 @@ export const ipamConfigurationSpec: Check = object(
 );
 
 /** A number, or a bigint where a number cannot hold it. */
-const uint64: Check = (value, path, report) => {
+const uint64 = described({ type: "integer", format: "int64" }, (value, path, report) => {
   if (typeof value === "bigint") return value;
   if (typeof value === "number" && Number.isSafeInteger(value) && value >= 0) return BigInt(value);
   mustBe(report, path, "an integer", value);
   return value;
-};
+});
 
 /** null is a free address here, so these are not checked as fields are. */
-const allocations: Check = (value, path, report) => {
+const allocationsSchema = { type: "array", items: { type: "integer", nullable: true } };
+const allocations = described(allocationsSchema, (value, path, report) => {
   if (Array.isArray(value) && value.every((item) => item === null || Number.isInteger(item))) {
     return value;
   }
   mustBe(report, path, "an array of integers and nulls", value);
   return value;
-};
+});
 
-const attribute: Check = (value, path, report) => {
+const time = described({ type: "string", format: "date-time" }, text());
+const texts = map(text());
+const attributeSchema = serverSchema(
+  object({ handle_id: text(), secondary: texts, alternateOwnerAttrs: texts, releasedAt: time }),
+);
+const attribute = described(attributeSchema, (value, path, report) => {
   if (!isObject(value)) mustBe(report, path, "an object", value);
   return value;
-};
+});
 
 export const ipamBlockSpec: Check = object(
   {
     cidr,
     affinity: text(),
-    affinityClaimTime: text(),
+    affinityClaimTime: time,
     allocations,
     unallocated: array(integer(0, Number.MAX_SAFE_INTEGER)),
     attributes: array(attribute),

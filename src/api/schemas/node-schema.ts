@@ -1,20 +1,23 @@
-import { asNumber, interfaceAddress, ipAddress, macAddress } from "./fields.ts";
+import { asNumber, interfaceAddressOf, ipAddressOf, macAddress } from "./fields.ts";
 import { array, type Check, object, text } from "./schema.ts";
 
 /** Node.spec (facts 2.4). */
 export const nodeSpec: Check = object({
   bgp: object({
-    ipv4Address: interfaceAddress,
-    ipv6Address: interfaceAddress,
+    ipv4Address: interfaceAddressOf(4),
+    ipv6Address: interfaceAddressOf(6),
     asNumber,
-    routeReflectorClusterID: ipAddress,
-    ipv4IPIPTunnelAddr: ipAddress,
+    routeReflectorClusterID: ipAddressOf(4),
+    ipv4IPIPTunnelAddr: ipAddressOf(4),
   }),
-  ipv4VXLANTunnelAddr: ipAddress,
+  ipv4VXLANTunnelAddr: ipAddressOf(4),
   vxlanTunnelMACAddr: macAddress,
-  ipv6VXLANTunnelAddr: ipAddress,
+  ipv6VXLANTunnelAddr: ipAddressOf(6),
   vxlanTunnelMACAddrV6: macAddress,
-  wireguard: object({ interfaceIPv4Address: ipAddress, interfaceIPv6Address: ipAddress }),
+  wireguard: object({
+    interfaceIPv4Address: ipAddressOf(4),
+    interfaceIPv6Address: ipAddressOf(6),
+  }),
   interfaces: array(
     object({ name: text(), addresses: array(text()) }, { required: ["name", "addresses"] }),
   ),

@@ -6,9 +6,13 @@ import {
   array,
   boolean,
   type Check,
+  described,
+  distinct,
   type Fields,
   integer,
   map,
+  matching,
+  mustBe,
   number,
   object,
   oneOf,
@@ -25,16 +29,35 @@ const maxNets = 256;
 const maxPorts = 50;
 const maxHttpItems = 20;
 
+const anySelector = selector({ global: true });
+
 const portProtocols = ["TCP", "UDP", "SCTP", 6, 17, 132];
+
+/** global() stands for what is in no namespace: nothing can be both. */
+const namespacesOfRule = described({ ...anySelector.schema }, (value, path, report) => {
+  const result = anySelector(value, path, report);
+  if (typeof value === "string" && /global\(/.test(value) && !/^\s*global\(\)\s*$/.test(value)) {
+    mustBe(report, path, "global() alone, or a selector without it", value);
+  }
+  return result;
+});
+
+/** Port 0 is no port that a packet has. */
+const rulePort = described({ ...port.schema }, (value, path, report) => {
+  if (value === 0 || (typeof value === "string" && /^0+(:|$)/.test(value))) {
+    mustBe(report, path, "a port from 1 to 65535", value);
+  }
+  return port(value, path, report);
+});
 
 const entity = object({
   nets: array(net, maxNets),
   notNets: array(net, maxNets),
   selector: selector(),
   notSelector: selector(),
-  namespaceSelector: selector({ global: true }),
-  ports: array(port, maxPorts),
-  notPorts: array(port, maxPorts),
+  namespaceSelector: namespacesOfRule,
+  ports: array(rulePort, maxPorts),
+  notPorts: array(rulePort, maxPorts),
   serviceAccounts: object({ names: array(text()), selector: selector() }),
   services: object({ name: text(), namespace: text() }, { required: ["name"] }),
 });
@@ -49,19 +72,32 @@ const icmp = object(
   },
 );
 
+const urlPath = matching(/^\/[^? #]*$/, 'a path that begins with "/", without "?", "#" and blanks');
+const httpPath = object(
+  { exact: urlPath, prefix: urlPath },
+  {
+    refine: (value, path, report) => {
+      if (Object.keys(value).length === 1) return;
+      refuse(report, path, "must be exactly one of exact and prefix");
+    },
+  },
+);
+
 const http = object({
-  methods: array(text(), maxHttpItems),
-  paths: array(object({ exact: text(), prefix: text() }), maxHttpItems),
+  methods: distinct(array(text(), maxHttpItems)),
+  paths: array(httpPath, maxHttpItems),
+});
+
+const ipVersion = described({ type: "integer", enum: [4, 6] }, (value, path, report) => {
+  if (value !== 4 && value !== 6) refuse(report, path, `must be 4 or 6, got ${shown(value)}`);
+  return value;
 });
 
 function rule(direction: "ingress" | "egress"): Check {
   return object(
     {
       action: oneOf("Allow", "Deny", "Log", "Pass"),
-      ipVersion: (value, path, report) => {
-        if (value !== 4 && value !== 6) refuse(report, path, `must be 4 or 6, got ${shown(value)}`);
-        return value;
-      },
+      ipVersion,
       protocol,
       notProtocol: protocol,
       icmp,
@@ -76,6 +112,9 @@ function rule(direction: "ingress" | "egress"): Check {
       refine: (value, path, report) => {
         const given = value as unknown as Rule;
         checkProtocols(given, path, report);
+        if (given.http !== undefined && direction === "egress") {
+          refuse(report, `${path}.http`, "may only be in ingress rules");
+        }
         checkEntities(given, path, report, direction);
         checkFamilies(given, path, report);
       },
@@ -159,17 +198,17 @@ function checkFamilies(given: Rule, path: string, report: Report): void {
 }
 
 const policyFields: Fields = {
-  tier: text(),
+  tier: matching(/^$|^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, "the name of a tier, a DNS label"),
   order: number,
   selector: selector(),
-  types: array(oneOf("Ingress", "Egress"), 2),
+  types: distinct(array(oneOf("Ingress", "Egress"), 2)),
   ingress: array(rule("ingress"), maxRules),
   egress: array(rule("egress"), maxRules),
   serviceAccountSelector: selector(),
   performanceHints: array(oneOf("AssumeNeededOnEveryNode")),
 };
 
-export const networkPolicySpec: Check = object(policyFields, { refine: checkTypes });
+export const networkPolicySpec: Check = object(policyFields);
 
 const globalPolicyFields: Fields = {
   ...policyFields,
@@ -184,8 +223,8 @@ export const globalNetworkPolicySpec: Check = object(globalPolicyFields, {
 });
 
 function checkGlobalPolicy(value: Record<string, unknown>, path: string, report: Report): void {
-  checkTypes(value, path, report);
   const { doNotTrack, preDNAT, applyOnForward, types, egress } = value;
+  checkServiceNamespaces(value, path, report);
   if (doNotTrack === true && preDNAT === true) {
     refuse(report, `${path}.preDNAT`, "may not be true together with doNotTrack");
   }
@@ -202,10 +241,20 @@ function checkGlobalPolicy(value: Record<string, unknown>, path: string, report:
   }
 }
 
-function checkTypes(value: Record<string, unknown>, path: string, report: Report): void {
-  const types = (value["types"] as string[] | undefined) ?? [];
-  if (new Set(types).size !== types.length) {
-    refuse(report, `${path}.types`, `has one twice, got ${shown(types)}`);
+/** A global policy is in no namespace in which a service could be looked for. */
+function checkServiceNamespaces(
+  value: Record<string, unknown>,
+  path: string,
+  report: Report,
+): void {
+  for (const direction of ["ingress", "egress"] as const) {
+    const side = direction === "ingress" ? "source" : "destination";
+    for (const [index, given] of ((value[direction] as Rule[] | undefined) ?? []).entries()) {
+      const services = given[side]?.services;
+      if (services === undefined || services.namespace) continue;
+      const field = `${path}.${direction}[${index}].${side}.services.namespace`;
+      refuse(report, field, "is required in a global policy");
+    }
   }
 }
 
@@ -223,12 +272,7 @@ function checkStaged(value: Record<string, unknown>, path: string, report: Repor
 
 export const stagedNetworkPolicySpec: Check = object(
   { ...policyFields, stagedAction },
-  {
-    refine: (...given) => {
-      checkTypes(...given);
-      checkStaged(...given);
-    },
-  },
+  { refine: checkStaged },
 );
 
 export const stagedGlobalNetworkPolicySpec: Check = object(

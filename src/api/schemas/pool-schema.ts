@@ -5,6 +5,7 @@ import {
   array,
   boolean,
   type Check,
+  distinct,
   integer,
   object,
   oneOf,
@@ -34,7 +35,7 @@ export const ipPoolSpec: Check = object(
     disableBGPExport: boolean,
     nodeSelector: selector(),
     namespaceSelector: selector(),
-    allowedUses: array(oneOf("Workload", "Tunnel", "LoadBalancer")),
+    allowedUses: distinct(array(oneOf("Workload", "Tunnel", "LoadBalancer"))),
     assignmentMode: oneOf("Automatic", "Manual"),
   },
   {

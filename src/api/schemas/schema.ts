@@ -3,7 +3,30 @@
  * returns the value with nulls dropped. Small on purpose: no library says so plainly what is wrong,
  * and none loads in a millisecond.
  */
-export type Check = (value: unknown, path: string, report: Report) => unknown;
+export interface Check {
+  (value: unknown, path: string, report: Report): unknown;
+  /** What it accepts as far as an API server can say so. Absent: anything. */
+  readonly schema?: ServerSchema;
+}
+
+/** A schema as a CustomResourceDefinition has it: OpenAPI v3, structural. */
+export type ServerSchema = Readonly<Record<string, unknown>>;
+
+/** For what a newer release may have written: the server would drop it. */
+const keepsUnknown = { "x-kubernetes-preserve-unknown-fields": true } as const;
+
+/** A check with what it accepts. */
+export function described(schema: ServerSchema, check: Check): Check {
+  return Object.assign(
+    (value: unknown, path: string, report: Report) => check(value, path, report),
+    { schema },
+  );
+}
+
+/** The schema of a check that may have none. */
+export function serverSchema({ schema }: Check): ServerSchema {
+  return schema ?? keepsUnknown;
+}
 
 export interface Problem {
   /** "spec.ingress[0].protocol". Empty: the whole value. */
@@ -53,7 +76,16 @@ export function object(
     readonly refine?: (value: Record<string, unknown>, path: string, report: Report) => void;
   } = {},
 ): Check {
-  return (value, path, report) => {
+  const { required = [] } = options;
+  const schema = {
+    type: "object",
+    ...(required.length > 0 ? { required } : {}),
+    properties: Object.fromEntries(
+      Object.entries(fields).map(([name, check]) => [name, serverSchema(check)]),
+    ),
+    ...keepsUnknown,
+  };
+  return described(schema, (value, path, report) => {
     if (!isObject(value)) return wrongType(report, path, "an object", value);
     const before = report.problems.length;
     const result: Record<string, unknown> = {};
@@ -65,27 +97,32 @@ export function object(
       else if (report.unknownFields === "keep" && name !== "__proto__") result[name] = given;
       else report.problems.push({ path: fieldPath, message: "unknown field", structural: true });
     }
-    for (const name of options.required ?? []) {
+    for (const name of required) {
       if (value[name] !== undefined && value[name] !== null) continue;
       refuse(report, path === "" ? name : `${path}.${name}`, "is required");
     }
     if (report.problems.length === before) options.refine?.(result, path, report);
     return result;
-  };
+  });
 }
 
 /** An array of at most `max` items. */
 export function array(item: Check, max: number = Number.POSITIVE_INFINITY): Check {
-  return (value, path, report) => {
+  const schema = {
+    type: "array",
+    ...(Number.isFinite(max) ? { maxItems: max } : {}),
+    items: serverSchema(item),
+  };
+  return described(schema, (value, path, report) => {
     if (!Array.isArray(value)) return wrongType(report, path, "an array", value);
     if (value.length > max) refuse(report, path, `has ${value.length} items, at most ${max} fit`);
     return value.map((element, index) => item(element, `${path}[${index}]`, report));
-  };
+  });
 }
 
 /** A string that `parse` accepts: what it throws becomes the message. */
 export function text(parse?: (value: string) => unknown): Check {
-  return (value, path, report) => {
+  return described({ type: "string" }, (value, path, report) => {
     if (typeof value !== "string") return wrongType(report, path, "a string", value);
     try {
       parse?.(value);
@@ -94,7 +131,7 @@ export function text(parse?: (value: string) => unknown): Check {
       refuse(report, path, error.message);
     }
     return value;
-  };
+  });
 }
 
 /** A string of this form; `what` says it in words. */
@@ -106,62 +143,92 @@ export function matching(pattern: RegExp, what: string): Check {
 
 /** One of these strings, exactly. */
 export function oneOf(...values: readonly string[]): Check {
-  return (value, path, report) => {
+  return described({ type: "string", enum: values }, (value, path, report) => {
     if (typeof value !== "string") return wrongType(report, path, "a string", value);
     if (!values.includes(value)) mustBe(report, path, orList(values), value);
     return value;
-  };
+  });
 }
 
 /** One of these strings in any case, as a field of Felix may be written. */
 export function oneOfAnyCase(...values: readonly string[]): Check {
-  return (value, path, report) => {
+  const schema = { type: "string", pattern: `^(?i)(${values.join("|")})$` };
+  return described(schema, (value, path, report) => {
     if (typeof value !== "string") return wrongType(report, path, "a string", value);
     if (!values.some((known) => known.toLowerCase() === value.toLowerCase())) {
       mustBe(report, path, orList(values), value);
     }
     return value;
-  };
+  });
 }
 
 /** An integer from `min` to `max`. */
 export function integer(min: number, max: number): Check {
-  return (value, path, report) => {
+  const schema = {
+    type: "integer",
+    minimum: min,
+    ...(max < Number.MAX_SAFE_INTEGER ? { maximum: max } : {}),
+  };
+  return described(schema, (value, path, report) => {
     if (typeof value !== "number") return wrongType(report, path, "a number", value);
     if (!Number.isInteger(value) || value < min || value > max) {
       mustBe(report, path, `an integer from ${min} to ${max}`, value);
     }
     return value;
-  };
+  });
 }
 
 /** A finite number. */
-export const number: Check = (value, path, report) =>
+export const number: Check = described({ type: "number" }, (value, path, report) =>
   typeof value === "number" && Number.isFinite(value)
     ? value
-    : wrongType(report, path, "a number", value);
+    : wrongType(report, path, "a number", value),
+);
 
-export const boolean: Check = (value, path, report) =>
-  typeof value === "boolean" ? value : wrongType(report, path, "true or false", value);
+export const boolean: Check = described({ type: "boolean" }, (value, path, report) =>
+  typeof value === "boolean" ? value : wrongType(report, path, "true or false", value),
+);
 
 /** Whatever it is. */
 export const anything: Check = (value) => value;
 
 /** An object whose values are all checked alike. */
 export function map(item: Check): Check {
-  return (value, path, report) => {
+  const schema = { type: "object", additionalProperties: serverSchema(item) };
+  return described(schema, (value, path, report) => {
     if (!isObject(value)) return wrongType(report, path, "an object", value);
     const entries = Object.entries(value).filter(([, given]) => given !== null);
     return Object.fromEntries(
       entries.map(([name, given]) => [name, item(given, `${path}[${shown(name)}]`, report)]),
     );
-  };
+  });
 }
 
-/** A number by one check, anything else by another. */
+/** A number by one check, a string by another. */
 export function numberOr(ofNumber: Check, otherwise: Check): Check {
-  return (value, path, report) =>
-    typeof value === "number" ? ofNumber(value, path, report) : otherwise(value, path, report);
+  return described({ "x-kubernetes-int-or-string": true }, (value, path, report) =>
+    typeof value === "number" ? ofNumber(value, path, report) : otherwise(value, path, report),
+  );
+}
+
+/** An array in which no item stands twice. */
+export function distinct(items: Check): Check {
+  return described({ ...items.schema }, (value, path, report) => {
+    const result = items(value, path, report);
+    if (!Array.isArray(result)) return result;
+    const twice = result.find((each, index) => result.indexOf(each) !== index);
+    if (twice !== undefined) refuse(report, path, `has ${shown(twice)} twice`);
+    return result;
+  });
+}
+
+/** An array with one item at least. */
+export function notEmpty(items: Check): Check {
+  return described({ ...items.schema, minItems: 1 }, (value, path, report) => {
+    const result = items(value, path, report);
+    if (Array.isArray(result) && result.length === 0) refuse(report, path, "may not be empty");
+    return result;
+  });
 }
 
 export function isObject(value: unknown): value is Record<string, unknown> {
@@ -174,7 +241,8 @@ function wrongType(report: Report, path: string, wanted: string, value: unknown)
   return undefined;
 }
 
-function orList(values: readonly string[]): string {
+function orList(all: readonly string[]): string {
+  const values = all.map((value) => (value === "" ? "empty" : value));
   return values.length < 2
     ? values.join("")
     : `${values.slice(0, -1).join(", ")} or ${values.at(-1)}`;

@@ -1,11 +1,12 @@
 import type { Clock } from "../../lib/clock.ts";
+import { inOwnRound } from "../../lib/rounds.ts";
 import { TimeSlice } from "../../lib/time-slice.ts";
 
 /**
  * How long reading may go on before timers and writes have their turn. A socket with much to read
  * would else be read 32 times in a row by libuv: 2 MiB of UPDATEs are 100 ms and more.
  */
-const turnMs = 10;
+const turnMs = 8;
 
 /** A connection that waits for the next turn. */
 export interface WaitingReader {
@@ -44,7 +45,7 @@ export class ReadTurns {
   }
 
   #endRound(): void {
-    if (this.#waiting.length > 0) setImmediate(() => this.#next());
+    if (this.#waiting.length > 0) inOwnRound(() => this.#next());
     else this.#turn = undefined;
   }
 

@@ -1,5 +1,6 @@
 import type { TcpSocket } from "../../kernel/tcp-socket.ts";
 import type { Clock } from "../../lib/clock.ts";
+import { inOwnRound } from "../../lib/rounds.ts";
 import { TimeSlice } from "../../lib/time-slice.ts";
 
 /** What is written in one turn goes out in one system call, unless it is more than this. */
@@ -16,7 +17,7 @@ export interface OutputHandlers {
 }
 
 /** How long the system calls for many connections may go on, before reading has its turn. */
-const flushMs = 10;
+const flushMs = 8;
 
 /**
  * Connections that have been written to in this turn, first come first served. A system call takes 30
@@ -43,7 +44,7 @@ export class Flushes {
       this.#outputs[flushed++]?.flush();
     }
     this.#outputs = this.#outputs.slice(flushed);
-    if (this.#outputs.length > 0) setImmediate(() => this.#flush());
+    if (this.#outputs.length > 0) inOwnRound(() => this.#flush());
   }
 }
 

@@ -4,8 +4,6 @@ import { BucketOrder } from "./bucket-order.ts";
 
 /** Entries of one chunk: some ms of work, some hundred kilobytes. */
 const chunkEntries = 16_384;
-/** Entries that one step of listing looks at: a ms or two. */
-const listStep = 32_768;
 
 /**
  * The whole Adj-RIB-Out as blocks, made while the first peer reads them and shared by all that come
@@ -26,10 +24,11 @@ export class TableStream {
   #at = 0;
   #bytes = 0;
 
-  constructor(since: number, from: BlockSource) {
+  /** `listStep`: entries that one step of listing looks at. */
+  constructor(since: number, from: BlockSource, listStep: number) {
     this.since = since;
     this.#from = from;
-    this.#listing = bySet(from.out);
+    this.#listing = bySet(from.out, listStep);
     // A small table is as it is now: what comes later is not told twice.
     this.list();
   }
@@ -73,7 +72,7 @@ export class TableStream {
 }
 
 /** Every entry that is there at the start, ordered as they are packed best. */
-function* bySet(out: AdjRibOut): Generator<undefined, Uint32Array, undefined> {
+function* bySet(out: AdjRibOut, listStep: number): Generator<undefined, Uint32Array, undefined> {
   const { end } = out;
   const entries = new Uint32Array(end);
   const keys = new Uint32Array(end);

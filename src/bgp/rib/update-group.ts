@@ -25,6 +25,8 @@ const goPeers = 500;
 /** Octets of blocks that are kept for slow peers, and of a table for those that come next. */
 const defaultBacklogBytes = 32 * 1024 * 1024;
 const keptTableLimit = 4 * 1024 * 1024;
+/** Entries of a table that one step of listing looks at: a ms or two. */
+const defaultListStep = 32_768;
 /** Octets of a prefix in a message. */
 const leastBytes = 4;
 
@@ -43,6 +45,7 @@ export class UpdateGroup {
   readonly #block: BlockSource;
   readonly #changes: GroupChanges;
   readonly #backlogBytes: number;
+  readonly #listStep: number;
   readonly #backlog = new Backlog();
   readonly #members = new Map<number, GroupMember>();
   /** The whole table for those that come, while blocks since its start are kept. */
@@ -51,6 +54,8 @@ export class UpdateGroup {
   #streamedFrom = 0;
   /** Whose turn it is, where one go was not enough for all. */
   #turn = 0;
+  /** The last `flush` had no time for some peers. */
+  isCut: boolean = false;
   /** False while the table is still being put in: nobody is told that it has heard all. */
   isFilled: boolean = true;
 
@@ -62,11 +67,14 @@ export class UpdateGroup {
       readonly prefixOf?: (entry: number) => number;
       /** Octets of blocks that are kept for slow peers. @default 32 MiB */
       readonly backlogBytes?: number;
+      /** Entries of a table that are listed in one step. @default 32,768 */
+      readonly listStep?: number;
     },
   ) {
     const { table, attributes, prefixOf } = ribs;
     this.#table = table;
     this.#backlogBytes = ribs.backlogBytes ?? defaultBacklogBytes;
+    this.#listStep = ribs.listStep ?? defaultListStep;
     this.#out = new AdjRibOut(attributes);
     this.#changes = new GroupChanges(this.#out);
     const writer = new StreamWriter(table.family, attributes, options);
@@ -109,9 +117,11 @@ export class UpdateGroup {
     const members = [...this.#members.values()];
     let left = goBytes;
     let told = 0;
+    this.isCut = false;
     for (let i = 0; i < members.length; i++) {
       if (left <= 0 || told === goPeers || (i > 0 && slice.isOver)) {
         this.#turn = (this.#turn + i) % members.length;
+        this.isCut = true;
         break;
       }
       const length = this.#goOn(members[(this.#turn + i) % members.length], sends, slice);
@@ -225,7 +235,7 @@ export class UpdateGroup {
   #currentTable(): TableStream {
     this.#forgetOldTable();
     if (this.#stream === undefined) {
-      this.#stream = new TableStream(this.#backlog.end, this.#block);
+      this.#stream = new TableStream(this.#backlog.end, this.#block, this.#listStep);
       this.#streamedFrom = this.#backlog.pushedBytes;
     }
     return this.#stream;

@@ -26,6 +26,9 @@ import { isExternal, type PeerState } from "./speaker-peers.ts";
 /** Subtypes of ROUTE-REFRESH (RFC 7313 section 3.2). */
 const refreshSubtype = { begin: 1, end: 2 } as const;
 
+/** Flushes in a row that only tell, where one was not enough for all peers. */
+const tellingFlushes = 4;
+
 /** Export policy as a configuration asks for it. */
 export function exportRules(config: SpeakerConfig, draining: boolean): ExportRules {
   const pools = (which: (pool: SpeakerConfig["pools"][number]) => boolean) =>
@@ -51,6 +54,8 @@ export class ExportGroups {
   readonly #groups = new Map<string, ExportGroup>();
   readonly #groupOf = new Map<number, string>();
   #rules: ExportRules | undefined;
+  /** Flushes in a row that had no time for some peers. */
+  #cutFlushes = 0;
 
   constructor(rib: FamilyRib, from: ExportSource) {
     this.#rib = rib;
@@ -63,6 +68,14 @@ export class ExportGroups {
       if (!updates.isFilled || updates.hasWork) return true;
     }
     return false;
+  }
+
+  /**
+   * Some peers have not had their turn yet: what is decided now would be one more block for everybody,
+   * where one greater block later is less work. Not for long: peers that read a whole table take a while.
+   */
+  get isBehind(): boolean {
+    return this.#cutFlushes > 0 && this.#cutFlushes <= tellingFlushes;
   }
 
   /** Takes effect with the next `export` of each prefix. */
@@ -81,6 +94,8 @@ export class ExportGroups {
     for (const group of this.#groups.values()) {
       sends.push(...group.flush(limit, this.#rules, slice));
     }
+    const isCut = [...this.#groups.values()].some(({ updates }) => updates.isCut);
+    this.#cutFlushes = isCut ? (this.#cutFlushes % (tellingFlushes + 1)) + 1 : 0;
     return sends;
   }
 

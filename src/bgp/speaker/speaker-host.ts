@@ -1,6 +1,7 @@
 import { assertNever } from "../../lib/brand.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/log.ts";
+import { inOwnRound } from "../../lib/rounds.ts";
 import type { BfdStatus } from "../bfd/bfd.ts";
 import { BfdPeers } from "../bfd/bfd-peers.ts";
 import { createBfd, type RunningBfd } from "../bfd/bfd-service.ts";
@@ -41,6 +42,8 @@ export class SpeakerHost {
   readonly #tapPoint: TapPoint = { tap: undefined };
   #isBusy = false;
   #restUntilMs = 0;
+  /** What the flushes since the last rest took. */
+  #flushedMs = 0;
   #peers: { readonly running: RunningPeers; readonly key: string; stop(): void } | undefined;
   /** Peers that have ended or are ending: their ports are free when this settles. */
   #ended: Promise<void> = Promise.resolve();
@@ -178,7 +181,8 @@ export class SpeakerHost {
   #flushSoon(continues: boolean): void {
     const { clock } = this.#deps;
     const restMs = continues ? 0 : this.#restUntilMs - clock.now();
-    if (restMs < 1) setImmediate(() => this.#flush());
+    if (!continues) this.#flushedMs = 0;
+    if (restMs < 1) inOwnRound(() => this.#flush());
     else clock.setTimer(restMs, () => this.#flush());
   }
 
@@ -187,7 +191,8 @@ export class SpeakerHost {
     const startedMs = clock.now();
     this.#postLater({ kind: "flush" });
     const endedMs = clock.now();
-    this.#restUntilMs = endedMs + Math.min((endedMs - startedMs) / 2, maxRestMs);
+    this.#flushedMs += endedMs - startedMs;
+    this.#restUntilMs = endedMs + Math.min(this.#flushedMs / 2, maxRestMs);
   }
 
   #configurePeers(peers: readonly PeerConfig[]): void {

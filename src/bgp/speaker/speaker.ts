@@ -23,11 +23,10 @@ import { type PeerState, SpeakerPeers } from "./speaker-peers.ts";
 
 /** Prefixes that one flush decides at most, or puts into a new group: some ms of work. */
 const flushSlice = 10_000;
-/** It ends sooner where deciding takes this long: after so many prefixes it is looked at. */
-const decideMs = 8;
+/** It ends sooner where deciding and telling take this long. */
+const flushMs = 8;
+/** Prefixes that are decided before it is looked at. */
 const decideStep = 500;
-/** The peers of a family are told for so long in one flush, those that are left in the next. */
-const tellMs = 5;
 
 /** The RIB of one family and what is exported of it. */
 export interface FamilyState {
@@ -258,22 +257,30 @@ export class Speaker {
   #flush(event?: "configured"): void {
     this.#flushAsked = "no";
     const routes = new Map<Prefix, KernelRoute | undefined>();
-    for (const state of this.#all()) this.#flushFamily(state, routes);
+    for (const state of this.#all()) {
+      const decides = event === "configured" || !state.groups.isBehind;
+      this.#flushFamily(state, routes, decides ? flushSlice : 0);
+    }
     if (routes.size > 0 || event === "configured") {
       this.#effects.push({ kind: "setRoutes", routes });
     }
     this.#askFlush("next");
   }
 
-  #flushFamily(state: FamilyState, routes: Map<Prefix, KernelRoute | undefined>): void {
+  /** `limit`: prefixes to decide. */
+  #flushFamily(
+    state: FamilyState,
+    routes: Map<Prefix, KernelRoute | undefined>,
+    limit: number,
+  ): void {
     const { rib, groups } = state;
-    const deciding = new TimeSlice(this.#now, decideMs);
+    const slice = new TimeSlice(this.#now, flushMs);
     const decided: Uint32Array[] = [];
-    for (let left = flushSlice; left > 0 && rib.isDirty; left -= decideStep) {
+    for (let left = limit; left > 0 && rib.isDirty; left -= decideStep) {
       decided.push(this.#decide(state, routes));
-      if (deciding.isOver) break;
+      if (slice.isOver) break;
     }
-    this.#effects.send(groups.flush(flushSlice, new TimeSlice(this.#now, tellMs)));
+    this.#effects.send(groups.flush(flushSlice, slice));
     this.forwarding.endBatch();
     for (const prefixIds of decided) rib.sweep(prefixIds);
   }

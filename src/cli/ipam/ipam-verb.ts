@@ -6,6 +6,7 @@ import { runCheck } from "./check.ts";
 import { runConfigure } from "./configure.ts";
 import { runRelease } from "./release.ts";
 import { runShow } from "./show.ts";
+import { runSplit } from "./split.ts";
 import { runWhy } from "./why.ts";
 
 /** What a subcommand works with. */
@@ -20,10 +21,11 @@ const subcommands: Readonly<Record<string, Subcommand>> = {
   check: runCheck,
   release: runRelease,
   configure: runConfigure,
+  split: runSplit,
   why: runWhy,
 };
 
-/** `ipam` as calicoctl has it (facts 7.3), and `why`. */
+/** `ipam` as calicoctl has it (facts 7.3), and `why` and `forecast`. */
 export const ipamVerb: Verb = {
   summary: "show, check and change what IPAM has given away",
   usage: [
@@ -31,14 +33,17 @@ export const ipamVerb: Verb = {
     "check [--show-all-ips] [--show-problem-ips] [-o FILE]",
     "release --ip ADDRESS | --from-report FILE... [--force]",
     "configure [--strictaffinity BOOL] [--max-blocks-per-host N] [--ip-cooldown-seconds N]",
+    "split NUMBER --name POOL | --cidr CIDR [--dry-run]",
     "why ADDRESS",
   ],
   examples: [
     "tortie ipam show --show-blocks",
     "tortie ipam check -o report.json",
     "tortie ipam release --from-report report.json",
+    "tortie ipam split 4 --name default-ipv4-ippool --dry-run",
     "tortie ipam why 10.244.34.65",
   ],
+  subcommands: [Object.keys(subcommands)],
   options: {
     ip: { value: "ADDRESS", help: "show, release: one address" },
     "show-blocks": { help: "show: each block of the pools" },
@@ -56,6 +61,9 @@ export const ipamVerb: Verb = {
     strictaffinity: { value: "BOOL", help: "configure: nodes never borrow addresses" },
     "max-blocks-per-host": { value: "N", help: "configure: 0 is the default of 20" },
     "ip-cooldown-seconds": { value: "N", help: "configure: rest of a released address" },
+    name: { value: "POOL", help: "split: the pool of this name" },
+    cidr: { value: "CIDR", help: "split: the pool of this CIDR" },
+    "dry-run": { help: "split: say what would become of the pool" },
   },
   run: async (args, context) => {
     const [name = ""] = args.words;

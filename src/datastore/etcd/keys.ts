@@ -181,6 +181,7 @@ function affinityPath({ node, type, cidr }: AffinityOwner): string {
 
 /** "10.0.0.64-26" of a path. */
 function cidrOfSegment(segment = ""): Prefix | undefined {
+  if (!segment.includes("-")) return undefined;
   try {
     return parsePrefix(segment.replace("-", "/"));
   } catch {

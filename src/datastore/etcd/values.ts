@@ -98,6 +98,13 @@ function withoutNotDeleted(json: Json): Json {
   return deleted === false ? rest : json;
 }
 
+/** Very old blocks name a host and no type of owner. */
+function withTypedAffinity(json: Json): Json {
+  const { hostAffinity, ...rest } = json;
+  if (typeof hostAffinity !== "string") return json;
+  return { affinity: `host:${hostAffinity}`, ...rest };
+}
+
 function parseObject(path: string, value: string): Json {
   // Very old affinities are empty: confirmed, without saying so.
   if (value === "") return {};
@@ -128,7 +135,9 @@ function ipamResourceOf(
     }) as unknown as ResourceOfKind[Kind];
   switch (kind) {
     case "IPAMBlock":
-      return resource(withBigSequences(renamed(withoutNotDeleted(json), inverse(blockFields))));
+      return resource(
+        withBigSequences(renamed(withTypedAffinity(withoutNotDeleted(json)), inverse(blockFields))),
+      );
     case "BlockAffinity": {
       const owner = affinityOfPath(path);
       if (owner === undefined) return undefined;

@@ -30,7 +30,7 @@ import {
 } from "./collections.ts";
 import { metadataOfStored, metadataToStore, storedNames } from "./custom-metadata.ts";
 import { isDeleted, softDeletedKinds, specOfStored, specToStore } from "./custom-spec.ts";
-import { type KubeMetadata, type KubeObject, plainMetadata } from "./kube-object.ts";
+import { type KubeMetadata, type KubeObject, plainMetadata, unlessEmpty } from "./kube-object.ts";
 import type { Mapping, ObjectName } from "./mapping.ts";
 import { annotationsOfNode, nodeOfKube } from "./node-annotations.ts";
 import { annotationsOfEndpoint, endpointOfPod, releasedAnnotations } from "./pod-endpoint.ts";
@@ -181,6 +181,9 @@ function podMapping(interfacePrefix: string): Mapping {
 
 const derivedProfile = "it is made of a Namespace or a ServiceAccount, which Kubernetes keeps";
 
+/** What a namespace asks for its pods' addresses (facts 3.8). All else nobody needs. */
+const cniAnnotations = "cni.projectcalico.org/";
+
 const namespaceProfileMapping: Mapping = {
   kind: "Profile",
   collection: namespaceCollection,
@@ -190,7 +193,13 @@ const namespaceProfileMapping: Mapping = {
       : [],
   keyOf: ({ metadata }) => ({ kind: "Profile", name: namespaceProfilePrefix + metadata.name }),
   decode: ({ metadata }) => {
-    const [profile] = profilesOfNamespace({ name: metadata.name, labels: metadata.labels ?? {} });
+    const { name, labels = {}, annotations = {} } = metadata;
+    const wishes = Object.entries(annotations).filter(([key]) => key.startsWith(cniAnnotations));
+    const [profile] = profilesOfNamespace({
+      name,
+      labels,
+      ...unlessEmpty("annotations", Object.fromEntries(wishes)),
+    });
     return withIdentity(profile, metadata);
   },
   writes: { kind: "none", why: derivedProfile },

@@ -173,7 +173,7 @@ const refused: readonly (readonly [input: unknown, message: string])[] = [
   ],
   [
     v3("NetworkPolicy", { types: ["Ingress", "Ingress"] }),
-    'NetworkPolicy "x": spec.types: has one twice, got ["Ingress","Ingress"]',
+    'NetworkPolicy "x": spec.types: has "Ingress" twice',
   ],
   [
     v3("NetworkPolicy", { ingress: Array.from({ length: 1025 }, () => ({ action: "Allow" })) }),

@@ -37,6 +37,10 @@ test("bash completes verbs, kinds and options", () => {
   assert.deepEqual(complete("tortie", "bgp", "why"), ["why", "why-not"]);
   assert.deepEqual(complete("tortie", "bgp", "shutdown", "--mes"), ["--message"]);
   assert.deepEqual(complete("tortie", "node", ""), ["status"]);
+  assert.deepEqual(complete("tortie", "ipam", "re"), ["release"]);
+  assert.deepEqual(complete("tortie", "datastore", ""), ["migrate"]);
+  assert.deepEqual(complete("tortie", "datastore", "migrate", "im"), ["import"]);
+  assert.deepEqual(complete("tortie", "datastore", "migrate", "import", "--dry"), ["--dry-run"]);
   assert.deepEqual(complete("tortie", "apply", "ipp"), [""]);
   assert.deepEqual(complete("tortie", "lab", ""), [""]);
 });

@@ -638,3 +638,31 @@ test("-c names the datastore", async () => {
   const missing = await run(["get", "ippool", "-c", join(folder, "nope.cfg")]);
   assert.match(missing.err, /^Cannot read the configuration .*nope\.cfg/);
 });
+
+test("apply says which parameters of a FelixConfiguration nothing acts on", async () => {
+  const manifest = (spec: object) =>
+    JSON.stringify({
+      apiVersion: "projectcalico.org/v3",
+      kind: "FelixConfiguration",
+      metadata: { name: "default" },
+      spec,
+    });
+  const apply = async (spec: object) => {
+    const { code, err } = await run("apply -f -", undefined, { stdin: manifest(spec) });
+    assert.equal(code, 0);
+    return err;
+  };
+  assert.equal(
+    await apply({ bpfEnabled: true, vxlanPort: 4789, xdpEnabled: true }),
+    'Warning: FelixConfiguration "default" is kept, but tortie does not act on bpfEnabled, xdpEnabled\n',
+  );
+  assert.match(await apply({ vxlanPort: 0 }), /felix cannot use it: .*vxlanPort "0"/);
+  assert.equal(await apply({ vxlanPort: 4789 }), "");
+});
+
+test("apply says which kinds nothing acts on", async () => {
+  const sets = { apiVersion: "projectcalico.org/v3", kind: "GlobalNetworkSet", spec: {} };
+  const stdin = JSON.stringify({ ...sets, metadata: { name: "s" } });
+  const { err } = await run("apply -f -", undefined, { stdin });
+  assert.match(err, /^Warning: .* is kept, but tortie does not act on it yet\n$/);
+});

@@ -2,6 +2,7 @@ import { strict as assert } from "node:assert";
 import { test } from "node:test";
 import { felixConfig } from "../../../src/felix/config.ts";
 import { InputError } from "../../../src/lib/errors.ts";
+import { felixParameters } from "../api/felix-parameters.ts";
 
 test("felixConfig() of nothing has Calico's defaults", () => {
   const config = felixConfig({ env: {} });
@@ -41,6 +42,36 @@ test("felixConfig() takes the environment before the node, the node before the c
 test("felixConfig() counts an empty value as not given", () => {
   const config = felixConfig({ global: { vxlanPort: 1 }, env: { FELIX_VXLANPORT: "" } });
   assert.equal(config.vxlanPort, 1);
+});
+
+test("felixConfig() names what was given and nothing acts on, whoever gave it", () => {
+  const { ignored } = felixConfig({
+    global: { bpfEnabled: true, vxlanPort: 1, usageReportingEnabled: false },
+    node: { bpfEnabled: false, xdpEnabled: true, nodeSelector: "all()" },
+    env: {
+      FELIX_VXLANPORT: "3",
+      FELIX_XDPREFRESHINTERVAL: "90",
+      FELIX_USAGEREPORTINGENABLED: "",
+      FELIX_HEALTHENABLED: "true",
+      OTHER: "1",
+    },
+  });
+  assert.deepEqual(ignored, [
+    "bpfEnabled",
+    "usageReportingEnabled",
+    "xdpEnabled",
+    "FELIX_XDPREFRESHINTERVAL",
+  ]);
+});
+
+test("felixConfig() takes any parameter of Calico's: what does not act is named, no more", () => {
+  for (const [name, accepted] of felixParameters) {
+    const { ignored } = felixConfig({ global: { [name]: accepted }, env: {} });
+    assert.ok(ignored.length === 0 || ignored[0] === name, name);
+  }
+  const all = Object.fromEntries(felixParameters);
+  const { ignored } = felixConfig({ global: all, env: {} });
+  assert.ok(ignored.includes("wireguardEnabled") && !ignored.includes("vxlanPort"));
 });
 
 const durations: readonly (readonly [unknown, number])[] = [
@@ -95,4 +126,33 @@ test("felixConfig() reads a mark mask in hexadecimal, and prefixes parted by com
   const config = felixConfig({ env });
   assert.equal(config.rules.marks.accept, 0x100);
   assert.deepEqual(config.rules.workloadInterfacePrefixes, ["cali", "tap"]);
+});
+
+test("failsafe ports, as text and as a resource has them", () => {
+  const inbound = (text: unknown) =>
+    felixConfig({ global: { failsafeInboundHostPorts: text }, env: {} }).rules.failsafeInbound;
+  const tcp = (port: number) => ({ protocol: "tcp", port });
+  assert.deepEqual(inbound(undefined).slice(0, 3), [
+    tcp(22),
+    { protocol: "udp", port: 68 },
+    tcp(179),
+  ]);
+  assert.deepEqual(inbound("none"), []);
+  assert.deepEqual(inbound([]), []);
+  assert.deepEqual(inbound("22, UDP:68,tcp:10.1.2.3/8:80,udp:[2001:db8::]/32:53"), [
+    tcp(22),
+    { protocol: "udp", port: 68 },
+    { ...tcp(80), net: "10.0.0.0/8" },
+    { protocol: "udp", port: 53, net: "2001:db8::/32" },
+  ]);
+  assert.deepEqual(
+    inbound([
+      { protocol: "tcp", port: 22 },
+      { port: 80, net: "10.0.0.1" },
+    ]),
+    [tcp(22), { ...tcp(80), net: "10.0.0.1/32" }],
+  );
+  for (const wrong of ["ssh", "tcp:", "icmp:1", "tcp:0", "tcp:70000", "tcp:300.0.0.0/8:1", [{}]]) {
+    assert.throws(() => inbound(wrong), /failsafeInboundHostPorts/, JSON.stringify(wrong));
+  }
 });

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { calicoApiVersion } from "../../../src/api/meta.ts";
 import type { IPPoolSpec } from "../../../src/api/resources/ip-pool.ts";
+import type { NodeStatus } from "../../../src/api/resources/node.ts";
 import { parseIpAddr } from "../../../src/lib/ip-addr.ts";
 import { createLogger } from "../../../src/lib/log.ts";
 import { reconcileTunnelAddresses } from "../../../src/node/tunnel-addresses.ts";
@@ -17,7 +19,7 @@ async function cluster(...specs: IPPoolSpec[]): Promise<FakeDatastore> {
 }
 
 async function reconcile(datastore: FakeDatastore, node = "node1"): Promise<void> {
-  await reconcileTunnelAddresses(node, { datastore, ipam: ipamOn(datastore), log });
+  await reconcileTunnelAddresses(node, { datastore, ipam: ipamOn(datastore), log, env: {} });
 }
 
 async function nodeSpec(datastore: FakeDatastore, name = "node1") {
@@ -43,6 +45,67 @@ test("each encapsulation that a pool uses has an address, from that pool", async
   const holder = await ipamOn(datastore).holderOf(parseIpAddr(spec.ipv4VXLANTunnelAddr ?? ""));
   assert.equal(holder?.handle, "vxlan-tunnel-addr-node1");
   assert.deepEqual(holder?.attributes, { node: "node1", type: "vxlanTunnelAddress" });
+});
+
+/** Felix publishes the key of the device that it made. */
+async function publishKeys(datastore: FakeDatastore, status: NodeStatus): Promise<void> {
+  const node = await datastore.get({ kind: "Node", name: "node1" });
+  await datastore.update<"Node">({ ...node, status });
+}
+
+async function configureFelix(datastore: FakeDatastore, spec: object, name = "default") {
+  const metadata = { name };
+  const configuration = { apiVersion: calicoApiVersion, kind: "FelixConfiguration" } as const;
+  await datastore.create<"FelixConfiguration">({ ...configuration, metadata, spec: { ...spec } });
+}
+
+test("all five kinds of tunnel have an address of their own, with Calico's handles and types", async () => {
+  const datastore = await cluster(
+    { cidr: "10.1.0.0/24", vxlanMode: "Always" },
+    { cidr: "10.2.0.0/24", ipipMode: "Always" },
+    { cidr: "fd00::/112", vxlanMode: "CrossSubnet" },
+  );
+  await configureFelix(datastore, { wireguardEnabled: true, wireguardEnabledV6: true });
+  await publishKeys(datastore, { wireguardPublicKey: "k4", wireguardPublicKeyV6: "k6" });
+  await reconcile(datastore);
+  const spec = await nodeSpec(datastore);
+  const expected = [
+    [spec.bgp?.ipv4IPIPTunnelAddr, "ipip-tunnel-addr-node1", "ipipTunnelAddress"],
+    [spec.ipv4VXLANTunnelAddr, "vxlan-tunnel-addr-node1", "vxlanTunnelAddress"],
+    [spec.ipv6VXLANTunnelAddr, "vxlan-v6-tunnel-addr-node1", "vxlanV6TunnelAddress"],
+    [spec.wireguard?.interfaceIPv4Address, "wireguard-tunnel-addr-node1", "wireguardTunnelAddress"],
+    [
+      spec.wireguard?.interfaceIPv6Address,
+      "wireguard-v6-tunnel-addr-node1",
+      "wireguardV6TunnelAddress",
+    ],
+  ] as const;
+  const ipam = ipamOn(datastore);
+  for (const [address, handle, type] of expected) {
+    const holder = await ipam.holderOf(parseIpAddr(address ?? ""));
+    assert.equal(holder?.handle, handle);
+    assert.deepEqual(holder?.attributes, { node: "node1", type });
+  }
+  assert.equal(new Set(expected.map(([address]) => address)).size, 5);
+  await checkInvariants(datastore, { exact: true });
+});
+
+test("WireGuard has an address while it is enabled and the node has a key, from any pool", async () => {
+  const datastore = await cluster({ cidr: "10.1.0.0/24" });
+  const address = async () => (await nodeSpec(datastore)).wireguard?.interfaceIPv4Address;
+  await configureFelix(datastore, { wireguardEnabled: true });
+  await reconcile(datastore);
+  assert.equal(await address(), undefined);
+  await publishKeys(datastore, { wireguardPublicKey: "k4" });
+  await reconcile(datastore);
+  assert.match((await address()) ?? "", /^10\.1\.0\./);
+  await configureFelix(datastore, { wireguardEnabled: false }, "node.node1");
+  await reconcile(datastore);
+  assert.ok(!("wireguard" in (await nodeSpec(datastore))));
+  assert.equal((await inUse(datastore)).size, 0);
+  const env = { FELIX_WIREGUARDENABLED: "true" };
+  await reconcileTunnelAddresses("node1", { datastore, ipam: ipamOn(datastore), log, env });
+  assert.match((await address()) ?? "", /^10\.1\.0\./);
 });
 
 test("a locked datastore gives no address, and loses none", async () => {

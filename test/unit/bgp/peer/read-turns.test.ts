@@ -114,7 +114,7 @@ suite("reading in turns", () => {
       },
     });
     assert.equal(turns.isOver, false);
-    clock.advance(9);
+    clock.advance(7);
     assert.equal(turns.isOver, false);
     clock.advance(1);
     assert.equal(turns.isOver, true);

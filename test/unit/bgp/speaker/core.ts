@@ -19,9 +19,15 @@ export interface Told {
   readonly nextHop?: string;
 }
 
+interface CoreOptions {
+  readonly now?: () => number;
+  /** Where next hops are on the link. */
+  readonly network?: string;
+}
+
 /** One speaker core, and the routes that its peers have by the messages that they were sent. */
 export class Core {
-  readonly speaker: Speaker = new Speaker();
+  readonly speaker: Speaker;
   /** By session name: "PREFIX" or "PREFIX ID" to the route as text. */
   readonly tables: Map<string, Map<string, string>> = new Map();
   readonly #peers = new Map<
@@ -30,7 +36,9 @@ export class Core {
   >();
   #flushAsked = false;
 
-  constructor(config: SpeakerConfig, network = "192.168.0.0/16") {
+  /** `now`: the speaker's clock. Absent: nothing is ever cut short. */
+  constructor(config: SpeakerConfig, { now, network = "192.168.0.0/16" }: CoreOptions = {}) {
+    this.speaker = new Speaker(now === undefined ? {} : { now });
     const [own] = config.listenAddresses;
     assert.ok(own !== undefined);
     this.post({ kind: "nextHops", nextHops: connected(own, network) });

@@ -50,8 +50,14 @@ const changes: fc.Arbitrary<Change[]> = fc.array(
   { maxLength: 40, size: "max" },
 );
 
-function start(): Core {
-  const core = new Core(config);
+/** A clock on which every slice of work is over after its first step. */
+function hurried(): () => number {
+  let ms = 0;
+  return () => (ms += 1000);
+}
+
+function start(now?: () => number): Core {
+  const core = new Core(config, now === undefined ? {} : { now });
   for (const [index, peer] of peers.entries()) {
     const receive = index === addPathSender ? ([4] as const) : [];
     const send = index === addPathReceiver ? ([4] as const) : [];
@@ -103,10 +109,10 @@ function tablesOf(core: Core): unknown {
   );
 }
 
-test("Whatever the order of updates of several peers, Loc-RIB and what peers have are the same", () => {
+test("Whatever the order of updates of several peers and the slices, Loc-RIB and what peers have are the same", () => {
   fc.assert(
     fc.property(changes, (list) => {
-      const [mixed, sorted] = [start(), start()];
+      const [mixed, sorted] = [start(hurried()), start()];
       for (const change of list) {
         tell(mixed, change);
         disturb(mixed, change);
@@ -123,8 +129,8 @@ test("Whatever the order of updates of several peers, Loc-RIB and what peers hav
 
 test("A peer that comes late has what one has that was there all the time", () => {
   fc.assert(
-    fc.property(changes, (list) => {
-      const core = start();
+    fc.property(changes, fc.boolean(), (list, isSliced) => {
+      const core = start(isSliced ? hurried() : undefined);
       for (const change of list) {
         tell(core, change);
         disturb(core, change);
@@ -145,8 +151,8 @@ test("A peer that comes late has what one has that was there all the time", () =
 
 test("Nothing is left when all routes are withdrawn", () => {
   fc.assert(
-    fc.property(changes, (list) => {
-      const core = start();
+    fc.property(changes, fc.boolean(), (list, isSliced) => {
+      const core = start(isSliced ? hurried() : undefined);
       for (const change of list) {
         tell(core, change);
         disturb(core, change);

@@ -39,7 +39,6 @@ const kubeletRetryMs = 5_000;
 const tunnelPauseMs = 180_000;
 /** An ADD that took longer is undone (facts 3). */
 const cniTimeoutMs = 90_000;
-const never = new AbortController().signal;
 
 /** One node: kubelet, which goes on after a crash, and the agent's process, which begins anew. */
 export class SimHost {
@@ -87,6 +86,8 @@ type AgentPorts = HostPorts & {
 class Agent {
   readonly #host: SimHost;
   readonly #ports: AgentPorts;
+  /** One of its own: a signal that hundreds listen to is slow. */
+  readonly #never = new AbortController().signal;
 
   constructor(host: SimHost, ports: AgentPorts) {
     this.#host = host;
@@ -101,7 +102,7 @@ class Agent {
       if (state !== "up") inBackground(this.#remove(pod));
     }
     for (;;) {
-      await clock.sleep(-Math.log(1 - random.next()) * meanPauseMs, never);
+      await clock.sleep(-Math.log(1 - random.next()) * meanPauseMs, this.#never);
       if (isQuiet()) continue;
       for (let burst = 1 + random.below(3); burst > 0; burst--) {
         const up = [...this.#host.sandboxes].filter(([, { state }]) => state === "up");
@@ -115,9 +116,9 @@ class Agent {
     const log = createLogger({ name: "sim", level: "silent" });
     for (;;) {
       await this.#untilDone(() =>
-        reconcileTunnelAddresses(this.#host.name, { ...this.#ports, log }),
+        reconcileTunnelAddresses(this.#host.name, { ...this.#ports, log, env: {} }),
       );
-      await this.#ports.clock.sleep(tunnelPauseMs, never);
+      await this.#ports.clock.sleep(tunnelPauseMs, this.#never);
     }
   }
 
@@ -193,7 +194,7 @@ class Agent {
         return;
       } catch (error) {
         requireExpected(error);
-        await this.#ports.clock.sleep(kubeletRetryMs, never);
+        await this.#ports.clock.sleep(kubeletRetryMs, this.#never);
       }
     }
   }

@@ -7,6 +7,7 @@ import { type Datastore, DatastoreError } from "../../../../src/datastore/datast
 import { problemText } from "../../../../src/ipam/audit.ts";
 import { Ipam } from "../../../../src/ipam/ipam.ts";
 import type { Clock } from "../../../../src/lib/clock.ts";
+import { getOrCreate } from "../../../../src/lib/collections.ts";
 import type { IpAddr } from "../../../../src/lib/ip-addr.ts";
 import { createLogger } from "../../../../src/lib/log.ts";
 import { FakeClock } from "../../../support/fake-clock.ts";
@@ -14,7 +15,7 @@ import { checkInvariants, createCluster, pool } from "../cluster.ts";
 import { deleteEndpoint, SimHost } from "./host.ts";
 import { noFaults, SimNetwork, type SimProcess } from "./network.ts";
 import { SeededRandom } from "./random.ts";
-import { SimStore } from "./store.ts";
+import { SimStore, type StoreChange } from "./store.ts";
 
 export interface SimulationConfig {
   readonly seed: number;
@@ -65,6 +66,8 @@ class SimCluster {
   readonly #admin: SimProcess = { dead: false, clockErrorMs: 0 };
   readonly #defects: unknown[] = [];
   readonly #deleted = new Set<SimHost>();
+  /** Keys of the endpoints and nodes that have an address. */
+  readonly #users = new Map<IpAddr, Set<string>>();
   #quiet = false;
   #pods = 0;
   #crashes = 0;
@@ -102,7 +105,7 @@ class SimCluster {
           onDefect: (error) => this.#defects.push(error),
         }),
     );
-    this.#store.onWrite = (written) => this.#checkShared(written);
+    this.#store.onChange = (key, change) => this.#checkShared(key, change);
     this.#store.ignoresVersions = config.ignoresVersions === true;
   }
 
@@ -270,29 +273,23 @@ class SimCluster {
   }
 
   /** No two endpoints and tunnels ever have one address. */
-  #checkShared(written: AnyResource): void {
-    if (written.kind !== "WorkloadEndpoint" && written.kind !== "Node") return;
-    const users = new Map<IpAddr, string>();
-    for (const each of [...this.#store.list("WorkloadEndpoint"), ...this.#store.list("Node")]) {
-      for (const address of addressesOf(each)) {
-        const other = users.get(address);
-        const name = `${each.kind} ${each.metadata.name}`;
-        if (other !== undefined) {
-          this.#defects.push(
-            new assert.AssertionError({ message: `${address}: ${other}, ${name}` }),
-          );
-        }
-        users.set(address, name);
-      }
+  #checkShared(key: string, { written, before }: StoreChange): void {
+    for (const address of addressesOf(before)) this.#users.get(address)?.delete(key);
+    for (const address of addressesOf(written)) {
+      const users = getOrCreate(this.#users, address, () => new Set<string>());
+      users.add(key);
+      if (users.size === 1) continue;
+      const message = `${address}: ${[...users].join(", ")}`;
+      this.#defects.push(new assert.AssertionError({ message }));
     }
   }
 }
 
-function addressesOf(resource: AnyResource): IpAddr[] {
-  if (resource.kind === "WorkloadEndpoint") {
+function addressesOf(resource: AnyResource | undefined): IpAddr[] {
+  if (resource?.kind === "WorkloadEndpoint") {
     return (resource.spec.ipNetworks ?? []).map((network) => network.split("/")[0] as IpAddr);
   }
-  if (resource.kind !== "Node" || resource.spec.ipv4VXLANTunnelAddr === undefined) return [];
+  if (resource?.kind !== "Node" || resource.spec.ipv4VXLANTunnelAddr === undefined) return [];
   return [resource.spec.ipv4VXLANTunnelAddr as IpAddr];
 }
 

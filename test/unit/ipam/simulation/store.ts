@@ -3,6 +3,12 @@ import type { AnyResource, Kind } from "../../../../src/api/resource-of-kind.ts"
 import { compareText } from "../../../../src/lib/collections.ts";
 import { failure } from "../fake-datastore.ts";
 
+/** One object, before and after a call; undefined where it is absent. */
+export interface StoreChange {
+  readonly before: AnyResource | undefined;
+  readonly written: AnyResource | undefined;
+}
+
 /** What is stored. Objects are shared with their readers, and frozen, so that none changes them. */
 export class SimStore {
   readonly #objects = new Map<Kind, Map<string, AnyResource>>();
@@ -10,8 +16,8 @@ export class SimStore {
   #revision = 0;
   /** Compare-and-swap is broken: to show that the simulation finds it. */
   ignoresVersions = false;
-  /** Hears of each object that is written. */
-  onWrite: (written: AnyResource) => void = () => undefined;
+  /** Hears of each object that is written or deleted. */
+  onChange: (key: string, change: StoreChange) => void = () => undefined;
 
   get revision(): string {
     return String(this.#revision);
@@ -48,8 +54,11 @@ export class SimStore {
   delete(key: ResourceKey, resourceVersion?: string): void {
     this.#requireVersion(key, resourceVersion);
     this.#revision++;
-    this.#ofKind(key.kind).delete(keyText(key));
+    const text = keyText(key);
+    const before = this.#ofKind(key.kind).get(text);
+    this.#ofKind(key.kind).delete(text);
     this.#sorted.delete(key.kind);
+    this.onChange(text, { before, written: undefined });
   }
 
   #requireVersion(key: ResourceKey, version: string | undefined): void {
@@ -62,9 +71,11 @@ export class SimStore {
     this.#revision++;
     const metadata = { ...resource.metadata, resourceVersion: String(this.#revision) };
     const stored = freeze(structuredClone({ ...resource, metadata })) as AnyResource;
-    this.#ofKind(key.kind).set(keyText(key), stored);
+    const text = keyText(key);
+    const before = this.#ofKind(key.kind).get(text);
+    this.#ofKind(key.kind).set(text, stored);
     this.#sorted.delete(key.kind);
-    this.onWrite(stored);
+    this.onChange(text, { before, written: stored });
     return stored;
   }
 

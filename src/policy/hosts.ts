@@ -1,0 +1,90 @@
+import type { HostEndpoint } from "../api/resources/host-endpoint.ts";
+import type { Node } from "../api/resources/node.ts";
+import { groupBy } from "../lib/collections.ts";
+import type { IpAddr } from "../lib/ip-addr.ts";
+import { parseInterfaceAddress, prefixHasAddress } from "../lib/prefix.ts";
+import type { PolicyCluster } from "./cluster.ts";
+import type { Packet } from "./packet.ts";
+import { networkOf } from "./population.ts";
+import type { PolicySettings } from "./settings.ts";
+import type { Direction } from "./verdict.ts";
+
+/** Nodes and their host endpoints, by address. */
+export class Hosts {
+  readonly #nodeAt = new Map<IpAddr, string>();
+  readonly #addresses = new Map<string, readonly IpAddr[]>();
+  readonly #endpoints: ReadonlyMap<string, readonly HostEndpoint[]>;
+
+  constructor({ nodes, hostEndpoints }: PolicyCluster) {
+    for (const node of nodes) {
+      const addresses = addressesOf(node);
+      this.#addresses.set(node.metadata.name, addresses);
+      for (const address of addresses) this.#nodeAt.set(address, node.metadata.name);
+    }
+    this.#endpoints = groupBy(hostEndpoints, ({ spec }) => spec.node);
+  }
+
+  /** The node that has the address: its own, or its tunnel's. */
+  nodeAt(address: IpAddr): string | undefined {
+    return this.#nodeAt.get(address);
+  }
+
+  /**
+   * The host endpoint of the interface that a packet takes: one that expects the host's address, else
+   * the one of all interfaces. `address` is absent for a packet that passes through: then it is any of
+   * the node's own. Endpoints that name only an interface stay undecided: the datastore does not tell
+   * which one a packet takes.
+   */
+  endpointAt(
+    node: string,
+    address: IpAddr | undefined,
+  ): { readonly found: HostEndpoint | undefined; readonly undecided: readonly HostEndpoint[] } {
+    const addresses = address === undefined ? (this.#addresses.get(node) ?? []) : [address];
+    const here = this.#endpoints.get(node) ?? [];
+    const expecting = here.find(({ spec }) =>
+      (spec.expectedIPs ?? []).some((text) =>
+        addresses.some((one) => prefixHasAddress(networkOf(text), one)),
+      ),
+    );
+    if (expecting !== undefined) return { found: expecting, undecided: [] };
+    const found = here.find(({ spec }) => spec.interfaceName === "*");
+    const undecided = here.filter(
+      ({ spec }) => spec.interfaceName && spec.interfaceName !== "*" && !spec.expectedIPs?.length,
+    );
+    return { found, undecided };
+  }
+}
+
+function addressesOf({ spec }: Node): IpAddr[] {
+  const texts = [
+    spec.bgp?.ipv4Address,
+    spec.bgp?.ipv6Address,
+    spec.bgp?.ipv4IPIPTunnelAddr,
+    spec.ipv4VXLANTunnelAddr,
+    spec.ipv6VXLANTunnelAddr,
+    ...(spec.addresses ?? []).map(({ address }) => address),
+  ];
+  return texts.flatMap((text) => {
+    try {
+      return text === undefined ? [] : [parseInterfaceAddress(text).address];
+    } catch {
+      return [];
+    }
+  });
+}
+
+/** Whether the packet is for a failsafe port: at the host, or at the other end (facts 4.10). */
+export function isFailsafe(
+  packet: Packet,
+  direction: Direction,
+  settings: PolicySettings,
+): boolean {
+  const ports = direction === "Ingress" ? settings.failsafeInbound : settings.failsafeOutbound;
+  const other = direction === "Ingress" ? packet.source : packet.destination;
+  return ports.some(
+    ({ protocol, port, net }) =>
+      protocol === packet.protocol &&
+      port === packet.destinationPort &&
+      (net === undefined || prefixHasAddress(net, other)),
+  );
+}

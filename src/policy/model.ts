@@ -1,0 +1,180 @@
+import type { HostEndpoint } from "../api/resources/host-endpoint.ts";
+import type { WorkloadEndpoint } from "../api/resources/workload-endpoint.ts";
+import type { IpAddr } from "../lib/ip-addr.ts";
+import type { PolicyCluster } from "./cluster.ts";
+import { describe, EndpointChecker, nobody } from "./endpoint-check.ts";
+import { Hosts, isFailsafe } from "./hosts.ts";
+import type { Packet } from "./packet.ts";
+import { type Labelled, Population } from "./population.ts";
+import type { AppliedTier } from "./tiers.ts";
+import type { Check, Decision, Direction, Stage, Verdict } from "./verdict.ts";
+
+/**
+ * What policy does to a packet, straight from the meaning of the resources (facts 2.5, 2.6, 4.2, 4.11).
+ * Written apart from felix's calculation graph and renderer, and simpler: what both say is compared for
+ * random clusters (test/unit/policy/differential.test.ts), and by `tortie lab check` with real packets.
+ *
+ * It speaks of the first packet of a connection: what belongs to an established one goes through. Each
+ * end is known by its address; an address that is no pod's and no node's is outside.
+ */
+export class PolicyModel {
+  readonly population: Population;
+  readonly #cluster: PolicyCluster;
+  readonly #checker: EndpointChecker;
+  readonly #hosts: Hosts;
+
+  constructor(cluster: PolicyCluster) {
+    this.#cluster = cluster;
+    this.#hosts = new Hosts(cluster);
+    this.population = new Population(cluster);
+    this.#checker = new EndpointChecker(cluster, this.population);
+  }
+
+  /** The verdict, with the way to it. */
+  judge(packet: Packet): Verdict {
+    const way = new Way(this.#checker, packet);
+    const decision = this.#follow(packet, way);
+    const decided = way.denied?.decision ?? decision ?? way.checks.at(-1)?.decision ?? nobody;
+    const refused = decision !== undefined && !lets(decision);
+    return {
+      allowed: way.denied === undefined && !refused,
+      decision: decided,
+      checks: way.checks,
+      notes: way.notes,
+    };
+  }
+
+  /** Policies of an endpoint in the order in which they are asked. */
+  tiersOf(endpoint: Labelled, direction: Direction, stage: Stage): readonly AppliedTier[] {
+    return this.#checker.tiersOf(endpoint, direction, stage);
+  }
+
+  /** Asks everybody whom the packet meets. What decided, when it was no policy. */
+  #follow(packet: Packet, way: Way): Decision | undefined {
+    const source = this.#end(packet.source);
+    const destination = this.#end(packet.destination);
+    if (source.workload !== undefined) {
+      if (this.#isEncapsulated(packet)) return { kind: "encapsulated" };
+      if (way.ask(source.workload, "Egress", "normal") === "deny") return undefined;
+      const ownHost = destination.workload === undefined && destination.node === source.node;
+      if (ownHost)
+        return { kind: "endpoint to host", action: this.#cluster.settings.endpointToHost };
+    }
+    const isLocal = source.node !== undefined && source.node === destination.node;
+    if (isLocal && source.workload === undefined) {
+      return destination.workload === undefined ? nobody : { kind: "own node" };
+    }
+    if (!isLocal && !this.#leave(source, way)) return undefined;
+    if (!isLocal && !this.#arrive(destination, way)) return undefined;
+    if (destination.workload !== undefined) way.ask(destination.workload, "Ingress", "normal");
+    return undefined;
+  }
+
+  #end(address: IpAddr): End {
+    const workload = this.population.workloadAt(address);
+    if (workload === undefined) return { node: this.#hosts.nodeAt(address), address };
+    const { node } = (workload.resource as WorkloadEndpoint).spec;
+    return { node, workload, address };
+  }
+
+  #isEncapsulated({ protocol, destinationPort }: Packet): boolean {
+    const { vxlanFromWorkloads, ipipFromWorkloads, vxlanPort } = this.#cluster.settings;
+    if (protocol === 4) return !ipipFromWorkloads;
+    return protocol === 17 && destinationPort === vxlanPort && !vxlanFromWorkloads;
+  }
+
+  /** Past the host endpoint by which it leaves a node. False: denied. */
+  #leave({ node, workload, address }: End, way: Way): boolean {
+    const hep = this.#hostEndpoint(node, workload === undefined ? address : undefined, way);
+    if (hep === undefined) return true;
+    if (workload !== undefined) return way.ask(hep, "Egress", "forward") !== "deny";
+    if (isFailsafe(way.packet, "Egress", this.#cluster.settings)) {
+      way.pass(hep, "Egress");
+      return true;
+    }
+    const untracked = way.ask(hep, "Egress", "untracked");
+    return untracked === "continue"
+      ? way.ask(hep, "Egress", "normal") !== "deny"
+      : untracked === "allow";
+  }
+
+  /** Past the host endpoint by which it enters a node. What one stage allows, no later one is asked. */
+  #arrive({ node, workload, address }: End, way: Way): boolean {
+    const hep = this.#hostEndpoint(node, workload === undefined ? address : undefined, way);
+    if (hep === undefined) return true;
+    const last = workload === undefined ? "normal" : "forward";
+    if (isFailsafe(way.packet, "Ingress", this.#cluster.settings)) {
+      way.pass(hep, "Ingress");
+      // Failsafe ports are the host's own: what passes through meets the forward policies.
+      return last === "normal" || way.ask(hep, "Ingress", "forward") !== "deny";
+    }
+    for (const stage of ["untracked", "preDNAT", last] as const) {
+      const outcome = way.ask(hep, "Ingress", stage);
+      if (outcome !== "continue") return outcome === "allow";
+    }
+    return true;
+  }
+
+  #hostEndpoint(
+    node: string | undefined,
+    address: IpAddr | undefined,
+    way: Way,
+  ): Labelled | undefined {
+    if (node === undefined) return undefined;
+    const { found, undecided } = this.#hosts.endpointAt(node, address);
+    if (undecided.length > 0) way.notes.push(undecidedNote(node, undecided));
+    return found === undefined ? undefined : this.population.of(found);
+  }
+}
+
+/** One end of a packet. */
+interface End {
+  readonly address: IpAddr;
+  /** Whose host it is, or on which the pod runs. */
+  readonly node: string | undefined;
+  readonly workload?: Labelled;
+}
+
+/** Those whom the packet has met. */
+class Way {
+  readonly checks: Check[] = [];
+  readonly notes: string[] = [];
+  readonly packet: Packet;
+  readonly #checker: EndpointChecker;
+
+  constructor(checker: EndpointChecker, packet: Packet) {
+    this.#checker = checker;
+    this.packet = packet;
+  }
+
+  get denied(): Check | undefined {
+    return this.checks.find(({ outcome }) => outcome === "deny");
+  }
+
+  ask(endpoint: Labelled, direction: Direction, stage: Stage): Check["outcome"] {
+    const check = this.#checker.check({ endpoint, direction, stage, packet: this.packet });
+    this.checks.push(check);
+    return check.outcome;
+  }
+
+  /** The host's failsafe ports let it through before any policy is asked. */
+  pass(endpoint: Labelled, direction: Direction): void {
+    this.checks.push({
+      ...describe({ endpoint, direction, stage: "normal" }),
+      tiers: [],
+      profiles: [],
+      outcome: "allow",
+      decision: { kind: "failsafe port", direction },
+    });
+  }
+}
+
+function lets(decision: Decision): boolean {
+  if (decision.kind === "endpoint to host") return decision.action !== "DROP";
+  return decision.kind !== "encapsulated";
+}
+
+function undecidedNote(node: string, endpoints: readonly HostEndpoint[]): string {
+  const names = endpoints.map(({ metadata }) => metadata.name).join(", ");
+  return `node ${node}: which interface the packet takes is not known: not asked: HostEndpoint ${names}`;
+}
