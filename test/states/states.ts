@@ -105,6 +105,8 @@ export const states: readonly State[] = [
       policy("knp.default.k8s", { selector: "all()", order: 1000, types: ["Ingress", "Egress"] }),
       globalPolicy("first.pass", { tier: "first", egress: [{ action: "Pass" }] }),
       globalPolicy("unordered.x", { tier: "unordered", types: ["Egress"] }),
+      globalPolicy("kcnp.default.last", { tier: "kube-baseline", order: 1, types: ["Ingress"] }),
+      globalPolicy("kcnp.default.early", { tier: "kube-admin", order: 1, types: ["Ingress"] }),
       globalPolicy("missing.deny", {
         tier: "missing",
         order: 1,
@@ -230,7 +232,6 @@ export const states: readonly State[] = [
     resources: [
       pod("web1", { ip: "10.0.0.1/32", labels: web }),
       profile("kns.prod"),
-      profile("projectcalico-default-allow", { ingress: [{ action: "Allow" }] }),
       hostEndpoint("eth0", {
         interfaceName: "eth0",
         labels: { role: "host" },

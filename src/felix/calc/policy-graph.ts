@@ -241,7 +241,7 @@ export class PolicyGraph {
       this.#deactivate(id, "profile");
       return;
     }
-    const profile = this.#profiles.get(name);
+    const profile = this.#profiles.get(name) ?? builtInProfiles.get(name);
     // A profile that is not there allows nothing (facts 4.2).
     const value =
       profile === undefined
@@ -305,6 +305,14 @@ export class PolicyGraph {
 
 /** Ids of workloads begin with a namespace, or with the "/" after none. */
 const hostEndpointPrefix = "HostEndpoint ";
+
+/** Profiles that need not be in the datastore (facts 2.5). Host endpoints that nobody wrote have it. */
+const builtInProfiles: ReadonlyMap<string, Pick<Profile, "spec">> = new Map([
+  [
+    "projectcalico-default-allow",
+    { spec: { ingress: [{ action: "Allow" }], egress: [{ action: "Allow" }] } },
+  ],
+]);
 
 const onlyDeny: ScannedRules = { rules: [denyAll], sets: new Map() };
 

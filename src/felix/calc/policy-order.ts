@@ -1,8 +1,10 @@
+import { fixedTiers } from "../../api/defaults.ts";
 import type {
   GlobalNetworkPolicy,
   GlobalNetworkPolicySpec,
   NetworkPolicy,
   Tier,
+  TierSpec,
 } from "../../api/resources/policy.ts";
 import { compareText } from "../../lib/collections.ts";
 import type { EndpointTier, HostEndpointTiers } from "./updates.ts";
@@ -78,17 +80,20 @@ export function workloadTiers(
 /**
  * Tiers that apply to one endpoint, with its policies in order of evaluation: tiers that exist before
  * those that do not, then by order (none is last), then by name. A tier that does not exist drops what
- * its policies let through: fail closed (facts 4.2).
+ * its policies let through: fail closed (facts 4.2). The tiers that always exist are as they must be,
+ * whatever the datastore holds (facts 2.5).
  */
 export function endpointTiers(
   policies: readonly OrderedPolicy[],
   tiers: ReadonlyMap<string, Tier>,
 ): EndpointTier[] {
+  const specOf = (name: string): TierSpec | undefined =>
+    Object.hasOwn(fixedTiers, name) ? fixedTiers[name] : tiers.get(name)?.spec;
   const names = [...new Set(policies.map(({ tier }) => tier))].sort((a, b) => {
-    const [left, right] = [tiers.get(a), tiers.get(b)];
+    const [left, right] = [specOf(a), specOf(b)];
     return (
       Number(left === undefined) - Number(right === undefined) ||
-      compareOrder(left?.spec.order ?? undefined, right?.spec.order ?? undefined) ||
+      compareOrder(left?.order ?? undefined, right?.order ?? undefined) ||
       compareText(a, b)
     );
   });
@@ -99,7 +104,7 @@ export function endpointTiers(
     const ofTier = sorted.filter(({ tier }) => tier === name);
     return {
       name,
-      defaultAction: tiers.get(name)?.spec.defaultAction ?? "Deny",
+      defaultAction: specOf(name)?.defaultAction ?? "Deny",
       ingress: ofTier.filter(({ ingress }) => ingress).map(({ id }) => id),
       egress: ofTier.filter(({ egress }) => egress).map(({ id }) => id),
     };

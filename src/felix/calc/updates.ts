@@ -80,7 +80,7 @@ export interface IpSetChange {
 }
 
 /** Short kinds of facts 4.6. */
-export type PolicyShortKind = "np" | "gnp" | "knp";
+export type PolicyShortKind = "np" | "gnp" | "knp" | "kcnp";
 
 /** A rule whose selectors have become IP set ids: all that rendering needs. Absent: matches any. */
 export interface ResolvedRule {

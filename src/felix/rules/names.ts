@@ -73,6 +73,7 @@ export const kindOfShortKind: Readonly<Record<PolicyShortKind, string>> = {
   np: "NetworkPolicy",
   gnp: "GlobalNetworkPolicy",
   knp: "KubernetesNetworkPolicy",
+  kcnp: "KubernetesClusterNetworkPolicy",
 };
 
 /** A chain of a name that iptables cannot carry has a hashed name: one too long is always hashed. */
