@@ -141,6 +141,9 @@ function rulesConfig(source: Source): RulesConfig {
       ["IPPoolsOnly", "IPPoolsAndHostIPs"],
       "IPPoolsOnly",
     ),
+    allowSourceSpoofing:
+      choice(source, "workloadSourceSpoofing", ["Disabled", "Any"], "Disabled") === "Any",
+    floatingIps: choice(source, "floatingIPs", ["Disabled", "Enabled"], "Disabled") === "Enabled",
     serviceLoopPrevention: choice(
       source,
       "serviceLoopPrevention",

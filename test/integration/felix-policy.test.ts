@@ -5,6 +5,7 @@ import { keyOf } from "../../src/api/resource-key.ts";
 import type { AnyResource } from "../../src/api/resource-of-kind.ts";
 import type { GlobalNetworkPolicySpec } from "../../src/api/resources/policy.ts";
 import type { Rule } from "../../src/api/resources/rule.ts";
+import type { WorkloadEndpointSpec } from "../../src/api/resources/workload-endpoint.ts";
 import {
   endpointSlice,
   globalPolicy,
@@ -21,19 +22,23 @@ import { FelixNode, inside, pings } from "./felix-node.ts";
 
 /** What packets may and may not pass, by the policy features that a packet can tell apart. */
 
-const felix = new FelixNode("fp");
+const felix = new FelixNode("fp", {
+  FELIX_FLOATINGIPS: "Enabled",
+  FELIX_WORKLOADSOURCESPOOFING: "Any",
+});
 const { datastore } = felix;
 const servers: ChildProcess[] = [];
 let netnsA = "";
 let netnsB = "";
 
-function wep(name: string, ip: string) {
+function wep(name: string, ip: string, rest: Partial<WorkloadEndpointSpec> = {}) {
   return pod(`node--a-k8s-${name}-eth0`, {
     ip: `${ip}/32`,
     labels: { app: name },
     pod: name,
     interfaceName: `cali${name}`,
     mac: `02:00:00:00:00:0${ip.at(-1)}`,
+    ...rest,
   });
 }
 
@@ -81,7 +86,7 @@ before(async () => {
     pool("default", "10.0.0.0/16"),
     profile("kns.prod"),
     wep("a", "10.0.0.1"),
-    wep("b", "10.0.0.2"),
+    wep("b", "10.0.0.2", { ipNATs: [{ internalIP: "10.0.0.2", externalIP: "192.0.2.2" }] }),
   ];
   for (const resource of resources) await create(resource);
   felix.addOutside("192.168.1.1/24");
@@ -144,6 +149,34 @@ test("a service's ports are reached, and no others, as its endpoints come and go
   await becomes("the end of the endpoint", false, web);
   await remove(toWeb);
   await becomes("the end of the policy", true, web);
+});
+
+test("a floating address leads to its pod, also the pod itself", async () => {
+  for (const netns of [netnsA, netnsB]) {
+    await becomes("the floating address", true, () => connects(netns, "192.0.2.2", 80));
+  }
+});
+
+test("a pod sends from what its prefixes allow, and from nothing else of others", async () => {
+  inside(netnsA, "ip", ["address", "add", "203.0.113.9/32", "dev", "lo"]);
+  const passes = async () => {
+    const from = ["-I", "203.0.113.9", "-c", "1", "-W", "0.1", "10.0.0.2"];
+    await new Promise((resolve) => {
+      spawn("ip", ["netns", "exec", netnsA, "ping", ...from], { stdio: "ignore" }).once(
+        "exit",
+        resolve,
+      );
+    });
+    // A packet that the raw table drops is never tracked.
+    return felix.run("conntrack", "-L", "--orig-src", "203.0.113.9") !== "";
+  };
+  assert.equal(await passes(), false, "a foreign address");
+  const key = keyOf(wep("a", "10.0.0.1"));
+  const endpoint = await datastore.get<"WorkloadEndpoint">(key);
+  const spec = { ...endpoint.spec, allowSpoofedSourcePrefixes: ["203.0.113.0/24"] };
+  await datastore.update<"WorkloadEndpoint">({ ...endpoint, spec });
+  await becomes("the allowed prefix", true, passes);
+  assert.equal(felix.run("cat", "/proc/sys/net/ipv4/conf/calia/rp_filter").trim(), "0");
 });
 
 test("a host endpoint's policies meet what is for the host, what is forwarded and what is not tracked", async () => {

@@ -9,6 +9,7 @@ import { dispatchChains } from "../../src/felix/rules/dispatch-chains.ts";
 import { rpfSkipChain, workloadEndpointChains } from "../../src/felix/rules/endpoint-chains.ts";
 import {
   cidrBlockChain,
+  floatingIpChains,
   natOutgoingChain,
   staticNatChains,
 } from "../../src/felix/rules/nat-chains.ts";
@@ -128,6 +129,10 @@ const endpoints: LocalEndpoint[] = ["cali0d7763386da", "cali0aaaaaaaaaa", "cali7
     tiers: [{ name: "default", defaultAction: "Deny", ingress: ids, egress: ids }],
     profiles: ["kns.default", "ksa.kube-system.coredns"],
     allowedSourcePrefixes: ["192.0.2.0/24", "2001:db8::/32"] as Prefix[],
+    floating: [
+      { internal: "10.244.10.5", external: "192.0.2.5" },
+      { internal: "fd00::5", external: "2001:db8::5" },
+    ] as unknown as LocalEndpoint["floating"],
   }),
 );
 
@@ -172,7 +177,11 @@ function chainsOf(table: TableName, family: IpFamily): Chain[] {
         ...policyChainsOf(family),
       ];
     case "nat":
-      return [...staticNatChains(config, family), natOutgoingChain(true, config, family)];
+      return [
+        ...staticNatChains(config, family),
+        ...floatingIpChains(endpoints, family),
+        natOutgoingChain(true, config, family),
+      ];
     case "filter":
       return [
         ...staticFilterChains(config, family),
@@ -320,10 +329,10 @@ for (const kind of ["nft", "legacy"] as const) {
         profileChains("kns.default", { ingress: [allowAll], egress: [] }, { config, family: 4 }),
       );
       const plan = await filter.apply();
-      assert.deepEqual(
-        plan?.write.filter((line) => line.startsWith(":")).sort(),
-        [":cali-pri-kns.default - [0:0]", ":cali-pro-kns.default - [0:0]"],
-      );
+      assert.deepEqual(plan?.write.filter((line) => line.startsWith(":")).sort(), [
+        ":cali-pri-kns.default - [0:0]",
+        ":cali-pro-kns.default - [0:0]",
+      ]);
       fill(filter);
       await filter.apply();
       assert.equal(save(4, "filter"), before);

@@ -61,10 +61,14 @@ export function checkObject(value: ResourceOfKind[Kind] | null): void {
 }
 
 function checkEndpoint({ spec, metadata }: WorkloadEndpoint): void {
-  checkLists(spec, ["ipNetworks", "profiles", "ports", "allowSpoofedSourcePrefixes"]);
+  checkLists(spec, ["ipNetworks", "profiles", "ports", "allowSpoofedSourcePrefixes", "ipNATs"]);
   checkTexts(metadata.labels, "labels");
   for (const text of spec.ipNetworks ?? []) parseInterfaceAddress(text);
   for (const text of spec.allowSpoofedSourcePrefixes ?? []) parseInterfaceAddress(text);
+  for (const { internalIP, externalIP } of spec.ipNATs ?? []) {
+    parseIpAddr(internalIP);
+    parseIpAddr(externalIP);
+  }
   if (spec.mac) parseMac(spec.mac);
 }
 

@@ -26,6 +26,10 @@ export function localEndpoint(
       const { address, length } = parseInterfaceAddress(text);
       return prefixOf(address, length);
     }),
+    floating: (spec.ipNATs ?? []).map(({ internalIP, externalIP }) => ({
+      internal: parseIpAddr(internalIP),
+      external: parseIpAddr(externalIP),
+    })),
   };
 }
 

@@ -153,6 +153,8 @@ export interface LocalEndpoint {
   readonly tiers: readonly EndpointTier[];
   readonly profiles: readonly string[];
   readonly allowedSourcePrefixes: readonly Prefix[];
+  /** Addresses under which it is reached besides its own, of the same family as `internal`. */
+  readonly floating: readonly { readonly internal: IpAddr; readonly external: IpAddr }[];
 }
 
 /** A HostEndpoint of this node. `id` is its name. */

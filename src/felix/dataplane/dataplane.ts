@@ -176,7 +176,12 @@ export class Dataplane {
     this.#resolveHosts(addresses);
     for (const part of this.#parts) await attempt(() => this.#applyDevice(part));
     const present = this.#endpoints.present();
-    errors.push(...this.#sysctls.apply(present.map(({ link }) => link)));
+    const { allowSourceSpoofing } = this.#config.rules;
+    const configured = present.map(({ link, endpoint }) => ({
+      link,
+      maySpoof: allowSourceSpoofing && endpoint.allowedSourcePrefixes.length > 0,
+    }));
+    errors.push(...this.#sysctls.apply(configured));
     const [rules, state] = await Promise.all([
       this.#applyRules(attempt),
       this.#state.apply(this.#desiredState()),

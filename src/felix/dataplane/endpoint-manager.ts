@@ -88,7 +88,9 @@ export class EndpointManager {
   }
 
   routesOf({ link, endpoint }: PresentEndpoint): KernelRoute[] {
-    return endpoint.addresses.map((address) => this.#route(address, link));
+    const { floatingIps } = this.#config.rules;
+    const floating = floatingIps ? endpoint.floating.map(({ external }) => external) : [];
+    return [...endpoint.addresses, ...floating].map((address) => this.#route(address, link));
   }
 
   #route(address: IpAddr, link: KernelLink): KernelRoute {

@@ -2,7 +2,12 @@ import type { Chain, TableName } from "../../kernel/iptables/model.ts";
 import type { InputError } from "../../lib/errors.ts";
 import type { IpFamily } from "../../lib/ip-addr.ts";
 import { rpfSkipChain } from "../rules/endpoint-chains.ts";
-import { cidrBlockChain, natOutgoingChain, staticNatChains } from "../rules/nat-chains.ts";
+import {
+  cidrBlockChain,
+  floatingIpChains,
+  natOutgoingChain,
+  staticNatChains,
+} from "../rules/nat-chains.ts";
 import type { RulesConfig } from "../rules/rules-config.ts";
 import { staticMangleChains, staticRawChains } from "../rules/static-chains.ts";
 import { staticFilterChains } from "../rules/static-filter-chains.ts";
@@ -23,12 +28,13 @@ export function allChains(
 ): Record<TableName, readonly Chain[]> {
   const { endpoints, hosts, policies, natOutgoing } = parts;
   const { rules, family } = context;
+  const local = [...endpoints.active().values()];
   const hostContext = { policies: policies.policies, config: rules };
   const filterPolicies = policies.chains(rules, family, onRefused);
   return {
     raw: [
       ...staticRawChains(rules, family),
-      rpfSkipChain(endpoints.active().values(), family),
+      rpfSkipChain(rules.allowSourceSpoofing ? local : [], family),
       ...hosts.rawChains(hostContext),
       ...policies.chainsOf(hosts.rawUses, rules, family),
     ],
@@ -37,7 +43,11 @@ export function allChains(
       ...hosts.mangleChains(hostContext),
       ...policies.chainsOf(hosts.mangleUses, rules, family),
     ],
-    nat: [...staticNatChains(rules, family), natOutgoingChain(natOutgoing, rules, family)],
+    nat: [
+      ...staticNatChains(rules, family),
+      ...floatingIpChains(rules.floatingIps ? local : [], family),
+      natOutgoingChain(natOutgoing, rules, family),
+    ],
     filter: [
       ...staticFilterChains(rules, family),
       cidrBlockChain([], rules, family),

@@ -32,6 +32,9 @@ export interface RulesConfig {
   readonly natOutgoingExclusions: "IPPoolsOnly" | "IPPoolsAndHostIPs";
   /** iptablesNATOutgoingInterfaceFilter; a "+" at its end matches all names that begin so. */
   readonly natOutgoingInterface?: string;
+  /** WorkloadSourceSpoofing "Any": endpoints may send from what their allowed prefixes name. */
+  readonly allowSourceSpoofing: boolean;
+  readonly floatingIps: boolean;
   readonly serviceLoopPrevention: "Drop" | "Reject" | "Disabled";
 }
 
@@ -66,6 +69,8 @@ export const defaultRulesConfig: RulesConfig = {
   failsafeOutbound: [udp(53), udp(67), ...clusterPorts],
   logPrefix: "calico-packet",
   natOutgoingExclusions: "IPPoolsOnly",
+  allowSourceSpoofing: false,
+  floatingIps: false,
   serviceLoopPrevention: "Drop",
 };
 

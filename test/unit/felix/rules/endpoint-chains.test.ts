@@ -58,6 +58,7 @@ const endpoint = (change: Partial<LocalEndpoint>): LocalEndpoint => ({
   tiers: [],
   profiles: ["kns.default"],
   allowedSourcePrefixes: [],
+  floating: [],
   ...change,
 });
 
