@@ -15,7 +15,24 @@ const variables: Readonly<Record<string, string>> = {
   etcdKeyFile: "ETCD_KEY_FILE",
   etcdCertFile: "ETCD_CERT_FILE",
   etcdCACertFile: "ETCD_CA_CERT_FILE",
+  kubeconfig: "KUBECONFIG",
+  k8sCurrentContext: "K8S_CURRENT_CONTEXT",
+  k8sAPIEndpoint: "K8S_API_ENDPOINT",
+  k8sKeyFile: "K8S_KEY_FILE",
+  k8sCertFile: "K8S_CERT_FILE",
+  k8sCAFile: "K8S_CA_FILE",
+  k8sInsecureSkipTLSVerify: "K8S_INSECURE_SKIP_TLS_VERIFY",
 };
+
+/** Who passed these over would speak to another cluster, or as somebody else. */
+const notSupported = [
+  "kubeconfigInline",
+  "k8sAPIToken",
+  "etcdKey",
+  "etcdCert",
+  "etcdCACert",
+  "etcdDiscoverySrv",
+];
 
 /** Any of these says which datastore is meant. */
 const decisive = ["DATASTORE_TYPE", "ETCD_ENDPOINTS", "TORTIE_DATASTORE_PATH"];
@@ -46,6 +63,10 @@ export async function clientEnvironment(
   }
   if (config?.kind !== "CalicoAPIConfig") {
     throw unreadable(path, "kind must be CalicoAPIConfig");
+  }
+  const refused = notSupported.find((field) => Object.hasOwn(config.spec ?? {}, field));
+  if (refused !== undefined) {
+    throw unreadable(path, `spec.${refused} is not supported`);
   }
   const given = Object.entries((config.spec ?? {}) as Record<string, unknown>).flatMap(
     ([field, value]) => {

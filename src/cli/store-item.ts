@@ -4,6 +4,7 @@ import { keyOf, type ResourceKey } from "../api/resource-key.ts";
 import type { AnyResource, Kind } from "../api/resource-of-kind.ts";
 import type { IPPool } from "../api/resources/ip-pool.ts";
 import { type Datastore, isDatastoreError } from "../datastore/datastore.ts";
+import { objectRefused } from "../datastore/stored-metadata.ts";
 import type { Clock } from "../lib/clock.ts";
 import { parsePrefix } from "../lib/prefix.ts";
 import { checkCreate, checkDelete, checkUpdate } from "./write-rules.ts";
@@ -60,7 +61,7 @@ export async function replaceItem(item: ManifestItem, ports: StorePorts): Promis
 
 /**
  * Deletes the object and what was stored besides it. A pool is disabled first, gives back its blocks,
- * then goes (facts 2.3).
+ * then goes (facts 2.3); a node first loses what it has.
  *
  * @throws {DatastoreError} not-found, conflict; {InputError} when it may not be deleted.
  */
@@ -75,6 +76,14 @@ export async function deleteObject(
   let version = ports.resourceVersion;
   if (resource.kind === "IPPool") {
     await retirePool(resource, version, ports);
+    version = undefined;
+  }
+  if (resource.kind === "Node") {
+    const { retireNode } = await import("./retire-node.ts");
+    if (version !== undefined && version !== resource.metadata.resourceVersion) {
+      throw objectRefused("conflict", key);
+    }
+    await retireNode(resource, ports);
     version = undefined;
   }
   await datastore.delete(key, version);

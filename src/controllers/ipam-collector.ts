@@ -1,4 +1,5 @@
 import type { BlockAffinity, IPAMHandle } from "../api/resources/ipam.ts";
+import { type AllocationUse, allocationUse } from "../ipam/allocation-use.ts";
 import type { Allocation } from "../ipam/audit.ts";
 import { countAddresses, isEmpty, normalizeBlock } from "../ipam/block.ts";
 import { affineNode } from "../ipam/block-affinity.ts";
@@ -11,7 +12,6 @@ import {
 } from "../ipam/repair.ts";
 import { groupBy } from "../lib/collections.ts";
 import { type Prefix, prefixFamily } from "../lib/prefix.ts";
-import { type AllocationUse, allocationUse } from "./allocation-use.ts";
 
 /** What garbage collection looks at, read at about one time. */
 export interface Observation {

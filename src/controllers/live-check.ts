@@ -1,10 +1,11 @@
 import type { Node } from "../api/resources/node.ts";
 import type { WorkloadEndpoint } from "../api/resources/workload-endpoint.ts";
 import { type Datastore, isDatastoreError } from "../datastore/datastore.ts";
+import { allocationUse } from "../ipam/allocation-use.ts";
 import { usersOf } from "../ipam/audit.ts";
 import { handleName } from "../ipam/handles.ts";
 import type { Clock, Millis } from "../lib/clock.ts";
-import { allocationUse } from "./allocation-use.ts";
+
 import type { Leak } from "./ipam-collector.ts";
 
 export interface LiveCheckPorts {

@@ -10,9 +10,10 @@ import {
   prefixContains,
   prefixesOverlap,
 } from "../lib/prefix.ts";
+import { allocationUse, heldHandles } from "./allocation-use.ts";
 import { addressOf, ownerOf } from "./block.ts";
 import { affineNode } from "./block-affinity.ts";
-import { handleName } from "./handles.ts";
+import { handleName, windowsHandle } from "./handles.ts";
 import type { StoredBlock } from "./ipam-records.ts";
 import { type Pool, poolOf } from "./pools.ts";
 
@@ -40,7 +41,7 @@ export interface Allocation {
   readonly handle: string;
   readonly attributes: Readonly<Record<string, string>>;
   readonly sequenceNumber: bigint;
-  /** The node that the block is affine to, where it is not the node that has the address. */
+  /** The node that the block is affine to, or "" for none, where it is not the node that has the address. */
   readonly borrowedFrom?: string;
   /** RFC 3339: released, and resting. */
   readonly coolingSince?: string;
@@ -48,8 +49,15 @@ export interface Allocation {
 }
 
 export type AuditProblem =
-  /** A block gives it to somebody, and nobody uses it. */
+  /** A block gives it to somebody, and nobody uses it: garbage collection gives it back in time. */
   | { readonly kind: "leaked"; readonly address: IpAddr; readonly handle: string }
+  /** The same, but it cannot be told leaked: nobody but a person gives it back. */
+  | {
+      readonly kind: "unclear";
+      readonly address: IpAddr;
+      readonly handle: string;
+      readonly why: string;
+    }
   /** Somebody uses it, and no block knows. */
   | { readonly kind: "unallocated"; readonly address: IpAddr; readonly users: readonly string[] }
   | { readonly kind: "shared"; readonly address: IpAddr; readonly users: readonly string[] }
@@ -70,9 +78,6 @@ export interface Audit {
   readonly problems: readonly AuditProblem[];
 }
 
-/** Addresses that Windows keeps for itself in each block. */
-export const windowsHandle = "windows-reserved-ipam-handle";
-
 /**
  * Compares what IPAM has given away with what workloads and tunnels use (facts 3.13). Pure. A pod that
  * is being added between two of the reads can look leaked: who acts on the answer reads again first.
@@ -84,7 +89,7 @@ export function audit(input: AuditInput): Audit {
     allocations,
     users,
     problems: [
-      ...allocationProblems(allocations),
+      ...allocationProblems(allocations, input.nodes),
       ...userProblems(users, allocations, input.pools),
       ...input.blocks
         .filter(({ cidr }) => !input.pools.some((pool) => prefixContains(pool.cidr, cidr)))
@@ -144,7 +149,7 @@ function allocationsOfBlock(
     const attributes = owner.secondary ?? {};
     const pool = poolOf(near, address);
     const node = attributes["node"];
-    const isBorrowed = blockNode !== undefined && node !== undefined && node !== blockNode;
+    const isBorrowed = node !== undefined && node !== blockNode;
     return [
       {
         address,
@@ -154,17 +159,29 @@ function allocationsOfBlock(
         sequenceNumber: spec.sequenceNumberForAllocation[ordinal] ?? 0n,
         users: users.get(address) ?? [],
         ...(pool === undefined ? {} : { pool: pool.name }),
-        ...(isBorrowed ? { borrowedFrom: blockNode } : {}),
+        ...(isBorrowed ? { borrowedFrom: blockNode ?? "" } : {}),
         ...(owner.releasedAt === undefined ? {} : { coolingSince: owner.releasedAt }),
       },
     ];
   });
 }
 
-function allocationProblems(allocations: readonly Allocation[]): AuditProblem[] {
-  return allocations.flatMap(({ address, handle, users, coolingSince }): AuditProblem[] => {
-    if (coolingSince !== undefined || handle === windowsHandle) return [];
-    return users.length === 0 ? [{ kind: "leaked", address, handle }] : [];
+/** By the judgement that garbage collection goes by, but without its patience. */
+function allocationProblems(
+  allocations: readonly Allocation[],
+  nodes: readonly Node[],
+): AuditProblem[] {
+  const names = new Set(nodes.map(({ metadata }) => metadata.name));
+  const held = heldHandles(allocations, names);
+  return allocations.flatMap((allocation): AuditProblem[] => {
+    const { address, handle } = allocation;
+    const use = allocationUse(allocation, names);
+    if (use === "used" || use === "resting" || handle === windowsHandle) return [];
+    if (use === "unknown") {
+      return [{ kind: "unclear", address, handle, why: "it does not say of which pod it is" }];
+    }
+    if (!held.has(handle)) return [{ kind: "leaked", address, handle }];
+    return [{ kind: "unclear", address, handle, why: "its handle has others that are in use" }];
   });
 }
 
@@ -225,6 +242,10 @@ export function problemText(problem: AuditProblem): string {
   switch (problem.kind) {
     case "leaked":
       return `${problem.address} is allocated to handle "${problem.handle}", and nobody uses it`;
+    case "unclear": {
+      const { address, handle, why } = problem;
+      return `${address} is allocated to handle "${handle}", nobody is seen to use it, and ${why}`;
+    }
     case "unallocated":
       return `${problem.address} is used by ${problem.users.join(" and ")}, and not allocated`;
     case "shared":

@@ -8,6 +8,9 @@ import { sanitizeHandle } from "./block.ts";
  * leaves it too high, never too low. Too high is repaired by the next release of the handle.
  */
 
+/** Addresses that Windows keeps for itself in each block. */
+export const windowsHandle = "windows-reserved-ipam-handle";
+
 /** Kinds of tunnel that have an address of their own, and how they are written (facts 2.7, 3.6). */
 export const tunnelHandles = {
   ipip: { prefix: "ipip-tunnel-addr-", type: "ipipTunnelAddress" },

@@ -57,6 +57,8 @@ export interface ReleaseResult {
 export interface AddressHolder {
   readonly handle: string;
   readonly attributes: Readonly<Record<string, string>>;
+  /** Where a virtual machine moves to. */
+  readonly alternateOwner: Readonly<Record<string, string>>;
   readonly sequenceNumber: bigint;
 }
 
@@ -258,6 +260,7 @@ export class Ipam {
     return {
       handle: owner.handle_id ?? "",
       attributes: owner.secondary ?? {},
+      alternateOwner: owner.alternateOwnerAttrs ?? {},
       sequenceNumber: block.spec.sequenceNumberForAllocation[ordinal] ?? 0n,
     };
   }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { TestLab } from "../support/lab.ts";
-import { labUp, podsComeAndGo, untilNothingIsWrong } from "./lab-churn.ts";
+import { collectSoon, labUp, podsComeAndGo, untilNothingIsWrong } from "./lab-churn.ts";
 
 describe("tortie controllers in a lab", () => {
   const lab = new TestLab("g");
@@ -13,6 +13,7 @@ describe("tortie controllers in a lab", () => {
     podsComeAndGo(lab, { pods: 24, atOnce: 24, podsPerKill: 6 }));
 
   test("a pod that vanished without a word is found, and its address given back", async () => {
+    await collectSoon(lab);
     const [, node] = (await lab.status()).nodes;
     await lab.mustLab("pod", "add", node?.name ?? "", "lost");
     const { stdout } = await lab.cli(["get", "workloadendpoints", "-o", "json"]);

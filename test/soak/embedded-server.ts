@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Datastore, DatastoreError } from "../../src/datastore/datastore.ts";
 import { openEmbeddedDatastore } from "../../src/datastore/embedded/embedded-datastore.ts";
+import { createNode } from "./create-node.ts";
 import type { HolderAnswer, HolderCall } from "./embedded-holder.ts";
 import type { SoakServer } from "./soak.ts";
 import type { WriterStore } from "./writer.ts";
@@ -28,6 +29,14 @@ export class EmbeddedServer implements SoakServer {
   readonly #waiting = new Map<number, Waiting>();
   #calls = 0;
   #holder: ChildProcess | undefined;
+
+  get env(): Readonly<Record<string, string>> {
+    return { DATASTORE_TYPE: "embedded", TORTIE_DATASTORE_PATH: this.#folder };
+  }
+
+  createNode(name: string): Promise<void> {
+    return createNode(this, name);
+  }
 
   async open(): Promise<Datastore> {
     return openEmbeddedDatastore(this.#folder);

@@ -4,6 +4,7 @@ import { openKubernetesDatastore } from "../../src/datastore/kubernetes/kubernet
 import { EtcdServer } from "../support/etcd-server.ts";
 import { findKubeApiServer } from "../support/kube-apiserver/program.ts";
 import { KubeApiServer } from "../support/kube-apiserver.ts";
+import { createNode } from "./create-node.ts";
 import { EmbeddedServer } from "./embedded-server.ts";
 import type { SoakServer } from "./soak.ts";
 import { soakNamespaces, type WriterStore } from "./writer.ts";
@@ -37,6 +38,14 @@ class EtcdSoakServer implements SoakServer {
 
   constructor(server: EtcdServer) {
     this.#server = server;
+  }
+
+  get env(): Readonly<Record<string, string>> {
+    return { DATASTORE_TYPE: "etcdv3", ETCD_ENDPOINTS: this.#server.endpoint };
+  }
+
+  createNode(name: string): Promise<void> {
+    return createNode(this, name);
   }
 
   open(): Promise<Datastore> {
@@ -74,6 +83,15 @@ class KubernetesSoakServer implements SoakServer {
 
   constructor(server: KubeApiServer) {
     this.#server = server;
+  }
+
+  get env(): Readonly<Record<string, string>> {
+    return { DATASTORE_TYPE: "kubernetes", KUBECONFIG: this.#server.kubeconfig() };
+  }
+
+  async createNode(name: string): Promise<void> {
+    const node = { apiVersion: "v1", kind: "Node", metadata: { name } };
+    await this.#server.must("POST", "/api/v1/nodes", node);
   }
 
   open(): Promise<Datastore> {

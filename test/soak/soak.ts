@@ -12,6 +12,9 @@ import { SoakWriter, soakKinds, type WriterStore } from "./writer.ts";
 /** A datastore whose server can be killed. `round` counts from 1. */
 export interface SoakServer {
   readonly name: string;
+  /** What points a process at the datastore. */
+  readonly env: Readonly<Record<string, string>>;
+  createNode(name: string): Promise<void>;
   /** As the watcher sees it. */
   open(): Promise<Datastore>;
   openForWriter(): Promise<WriterStore>;

@@ -48,7 +48,7 @@ const host = matching(/^[a-zA-Z0-9:._+-]{1,64}$/, "a host name or an address");
 const device = matching(/^[a-zA-Z0-9:._+-]{1,15}$/, "an interface name of at most 15 characters");
 const regularExpression = text((value) => {
   try {
-    new RegExp(value);
+    return new RegExp(value);
   } catch {
     throw new SyntaxError(`must be a regular expression, got ${shown(value)}`);
   }

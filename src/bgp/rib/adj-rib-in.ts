@@ -23,6 +23,16 @@ export type Rewrite = (attributesId: number) => number;
 
 const flag = { inUse: 1, stale: 2, condemned: 4, rewritten: 8 } as const;
 const isMarked = flag.condemned | flag.rewritten;
+/** Of these a path that counts has `inUse` alone. */
+const isPath = flag.inUse | flag.condemned;
+
+/** Flags that a path must have and must not have, and those that it gets and loses. */
+interface FlagChange {
+  readonly needs?: number;
+  readonly lacks?: number;
+  readonly set: number;
+  readonly clear?: number;
+}
 
 /**
  * What all peers have told of one family, and what we originate: the Adj-RIBs-In. The paths of one
@@ -142,42 +152,31 @@ export class AdjRibIn {
 
   /** Marks all paths of a peer. Gives their number. */
   markStale(peer: number): number {
-    const { flags } = this.#columns;
-    this.#eachOf(peer, this.countOf(peer), (path) => {
-      if (((flags[path] as number) & flag.stale) !== 0) return;
-      flags[path] = (flags[path] as number) | flag.stale;
-      this.#countStale(peer, 1);
-    });
+    const { changed } = this.#mark(peer, { lacks: flag.stale, set: flag.stale });
+    this.#countStale(peer, changed);
     return this.countOf(peer);
   }
 
   /** The paths of a peer, or its stale ones only, are gone from now on, and taken by `sweep`. */
   condemn(peer: number, which: "all" | "stale"): void {
-    const { flags } = this.#columns;
     if (which === "stale" && this.#staleCounts.get(peer) === 0) return;
-    this.#eachOf(peer, this.countOf(peer), (path) => {
-      const before = flags[path] as number;
-      const isStale = (before & flag.stale) !== 0;
-      if (which === "stale" && !isStale) return;
-      if ((before & flag.rewritten) === 0) this.#marked++;
-      flags[path] = (before & ~flag.rewritten) | flag.condemned;
-      this.#count(peer, -1);
-      if (isStale) this.#countStale(peer, -1);
+    const { changed, stale, rewritten } = this.#mark(peer, {
+      ...(which === "stale" ? { needs: flag.stale } : {}),
+      set: flag.condemned,
+      clear: flag.rewritten,
     });
+    this.#marked += changed - rewritten;
+    this.#count(peer, -changed);
+    this.#countStale(peer, -stale);
     this.#sweepAt = 1;
   }
 
   /** The stale paths of a peer get other attributes, by `sweep`. */
   rewriteStale(peer: number, rewrite: Rewrite): void {
     this.#rewrite = rewrite;
-    const { flags } = this.#columns;
     if (this.#staleCounts.get(peer) === 0) return;
-    this.#eachOf(peer, this.countOf(peer), (path) => {
-      const before = flags[path] as number;
-      if ((before & flag.stale) === 0 || (before & isMarked) !== 0) return;
-      flags[path] = before | flag.rewritten;
-      this.#marked++;
-    });
+    const marks = { needs: flag.stale, lacks: flag.rewritten, set: flag.rewritten };
+    this.#marked += this.#mark(peer, marks).changed;
     this.#sweepAt = 1;
   }
 
@@ -221,9 +220,28 @@ export class AdjRibIn {
 
   #isOf(path: number, peer: number): boolean {
     const flags = this.#columns.flags[path] as number;
-    return (
-      (flags & (flag.inUse | flag.condemned)) === flag.inUse && this.#columns.peer[path] === peer
-    );
+    return (flags & isPath) === flag.inUse && this.#columns.peer[path] === peer;
+  }
+
+  /**
+   * Changes the flags of a peer's paths that have and lack others. Gives the number, and how many of them
+   * were stale or rewritten. One loop: of a million paths in half the time that a callback for each takes.
+   */
+  #mark(peer: number, { needs = 0, lacks = 0, set, clear = 0 }: FlagChange) {
+    const { flags, peer: peers, end } = this.#columns;
+    const counts = { changed: 0, stale: 0, rewritten: 0 };
+    let left = this.countOf(peer);
+    for (let path = 1; left > 0 && path < end; path++) {
+      const before = flags[path] as number;
+      if ((before & isPath) !== flag.inUse || peers[path] !== peer) continue;
+      left--;
+      if ((before & needs) !== needs || (before & lacks) !== 0) continue;
+      flags[path] = (before & ~clear) | set;
+      counts.changed++;
+      if ((before & flag.stale) !== 0) counts.stale++;
+      if ((before & flag.rewritten) !== 0) counts.rewritten++;
+    }
+    return counts;
   }
 
   #rewriteOne(path: number): void {

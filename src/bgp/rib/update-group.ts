@@ -259,13 +259,21 @@ export class UpdateGroup {
     }
     if (this.#backlog.bytes > this.#backlogBytes) {
       this.#stream = undefined;
-      for (const member of members) {
-        if (member.isBlocked || member.readsTable) member.fallBehind(this.#table.family, slice);
-      }
+      this.#leaveBehind(members, slice);
     }
     let first = this.#stream?.since ?? this.#backlog.end;
     for (const { position } of members) if (position < first) first = position;
     this.#backlog.trim(first);
+  }
+
+  /** In slices, unless the row grows faster than that. */
+  #leaveBehind(members: readonly GroupMember[], slice: Pick<TimeSlice, "isOver">): void {
+    const isUrgent = this.#backlog.bytes > this.#backlogBytes * 2;
+    for (const member of members) {
+      if (!member.isBlocked && !member.readsTable) continue;
+      member.fallBehind(this.#table.family, isUrgent ? unlimited : slice);
+      if (!isUrgent && slice.isOver) return;
+    }
   }
 
   #member(peer: number): GroupMember {

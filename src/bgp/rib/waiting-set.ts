@@ -3,6 +3,7 @@ import type { IpFamily } from "../../lib/ip-addr.ts";
 import { decodeMessage } from "../wire/decode.ts";
 import { FrameSplitter } from "../wire/frame.ts";
 import type { PackedPrefixes } from "../wire/message.ts";
+import { readPlainUpdate } from "../wire/plain-update.ts";
 import { PrefixTable } from "./prefix-table.ts";
 
 /**
@@ -33,13 +34,22 @@ export class WaitingSet {
     const addPath = this.#pathIds === undefined ? {} : { addPath: [family] };
     const context = { fourOctetAs: true, external: false, families: [family], ...addPath };
     new FrameSplitter().push(bytes, (frame) => {
+      // Most are, and of those the attributes are not decoded: that is most of the work.
+      const plain = readPlainUpdate(frame, context)?.plain;
+      if (plain !== undefined) {
+        this.#addAll(plain.prefixes);
+        return;
+      }
       const decoded = decodeMessage(frame, context);
       if (!decoded.ok || decoded.message.kind !== "update") return;
       const { withdrawn, announced } = decoded.message;
-      for (const prefixes of [...withdrawn, ...announced.map((each) => each.prefixes)]) {
-        for (let i = 0; i < prefixes.count; i++) this.add(prefixes, i, prefixes.pathIds?.[i] ?? 0);
-      }
+      for (const prefixes of withdrawn) this.#addAll(prefixes);
+      for (const { prefixes } of announced) this.#addAll(prefixes);
     });
+  }
+
+  #addAll(prefixes: PackedPrefixes): void {
+    for (let i = 0; i < prefixes.count; i++) this.add(prefixes, i, prefixes.pathIds?.[i] ?? 0);
   }
 
   /** Takes some prefixes out: calls back with the id in `table`, valid until the next `add`. */

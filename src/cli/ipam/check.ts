@@ -1,8 +1,8 @@
 import { writeFile } from "node:fs/promises";
-import { isDatastoreError } from "../../datastore/datastore.ts";
 import { type Audit, type AuditProblem, problemText } from "../../ipam/audit.ts";
 import { errorMessage, InputError } from "../../lib/errors.ts";
 import type { Arguments } from "../arguments.ts";
+import { clusterSpec } from "./cluster-spec.ts";
 import type { IpamContext } from "./ipam-verb.ts";
 import { reportOf } from "./report.ts";
 
@@ -34,6 +34,7 @@ export async function runCheck(args: Arguments, context: IpamContext): Promise<n
 
 const sections: readonly (readonly [AuditProblem["kind"], string])[] = [
   ["leaked", "IPs that are allocated in IPAM but not actually in use"],
+  ["unclear", "IPs that are allocated in IPAM, and may or may not be in use"],
   ["outside-pools", "in-use IPs that are not in active IP pools"],
   ["unallocated", "in-use IPs that are in active IP pools but have no IPAM allocation"],
   ["shared", "IPs that are used more than once"],
@@ -55,24 +56,12 @@ function allIps({ allocations, users }: Audit): string[] {
 }
 
 async function writeReport(path: string, found: Audit, context: IpamContext): Promise<void> {
-  const cluster = await clusterOf(context);
+  const { calicoVersion = "", clusterGUID = "" } = await clusterSpec(context);
+  const cluster = { version: calicoVersion, clusterGUID };
   const text = JSON.stringify(reportOf(found, cluster), null, 2);
   try {
     await writeFile(path, `${text}\n`);
   } catch (error) {
     throw new InputError(`Cannot write the report ${path}: ${errorMessage(error)}`);
-  }
-}
-
-async function clusterOf({
-  datastore,
-}: IpamContext): Promise<{ readonly version: string; readonly clusterGUID: string }> {
-  try {
-    const store = await datastore();
-    const { spec } = await store.get({ kind: "ClusterInformation", name: "default" });
-    return { version: spec.calicoVersion ?? "", clusterGUID: spec.clusterGUID ?? "" };
-  } catch (error) {
-    if (isDatastoreError(error, "not-found")) return { version: "", clusterGUID: "" };
-    throw error;
   }
 }

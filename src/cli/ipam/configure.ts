@@ -1,5 +1,6 @@
 import { calicoApiVersion } from "../../api/meta.ts";
 import type { IPAMConfigurationSpec } from "../../api/resources/ipam.ts";
+import { checkResource, problemsError } from "../../api/validate.ts";
 import { isDatastoreError } from "../../datastore/datastore.ts";
 import { InputError } from "../../lib/errors.ts";
 import type { Arguments } from "../arguments.ts";
@@ -13,25 +14,33 @@ export async function runConfigure(args: Arguments, context: IpamContext): Promi
   const change = changeOf(args);
   if (Object.keys(change).length === 0) {
     throw new InputError(
-      "Cannot go on without --strictaffinity, --max-blocks-per-host or --ip-cooldown-seconds",
+      "Cannot go on without --strictaffinity, --max-blocks-per-host, --kubevirt-ip-persistence or --ip-cooldown-seconds",
     );
   }
   const store = await context.datastore();
   const key = { kind: "IPAMConfiguration", name: "default" } as const;
   const spec = { ...(await configurationOf(context)), ...change };
+  const metadata = { name: "default" };
+  const wanted = { apiVersion: calicoApiVersion, kind: key.kind, metadata, spec };
+  const { problems, title } = checkResource(wanted);
+  if (problems.length > 0) throw problemsError(title, problems);
   try {
     const present = await store.get(key);
     await store.update<"IPAMConfiguration">({ ...present, spec });
   } catch (error) {
     if (!isDatastoreError(error, "not-found")) throw error;
-    const metadata = { name: "default" };
-    const created = { apiVersion: calicoApiVersion, kind: key.kind, metadata, spec };
-    await store.create<"IPAMConfiguration">(created);
+    await store.create<"IPAMConfiguration">(wanted);
   }
   for (const [field, value] of Object.entries(change)) {
-    context.io.stdout.write(`Successfully set ${field} to: ${value}\n`);
+    context.io.stdout.write(`Successfully set ${shownName(field)} to: ${value}\n`);
   }
   return 0;
+}
+
+/** As --show-configuration has it. */
+function shownName(field: string): string {
+  if (field === "ipCooldownSeconds") return "IPCooldownSeconds";
+  return `${field[0]?.toUpperCase()}${field.slice(1)}`;
 }
 
 function changeOf(args: Arguments): Change {
@@ -43,10 +52,22 @@ function changeOf(args: Arguments): Change {
     }
     change.strictAffinity = strict === "true";
   }
+  const persistence = args.value("kubevirt-ip-persistence");
+  if (persistence !== undefined) {
+    if (persistence !== "Enabled" && persistence !== "Disabled") {
+      throw new InputError(
+        `Cannot accept --kubevirt-ip-persistence "${persistence}": it must be Enabled or Disabled`,
+      );
+    }
+    change.kubeVirtVMAddressPersistence = persistence;
+  }
   const blocks = countOf(args, "max-blocks-per-host");
   if (blocks !== undefined) change.maxBlocksPerHost = blocks;
-  const cooldown = countOf(args, "ip-cooldown-seconds");
-  if (cooldown !== undefined) change.ipCooldownSeconds = cooldown;
+  // -1 is calicoctl's word for "as it is".
+  if (args.value("ip-cooldown-seconds") !== "-1") {
+    const cooldown = countOf(args, "ip-cooldown-seconds");
+    if (cooldown !== undefined) change.ipCooldownSeconds = cooldown;
+  }
   return change;
 }
 

@@ -1,6 +1,7 @@
 import { errorMessage, InputError } from "../../lib/errors.ts";
 import type { Arguments } from "../arguments.ts";
 import { requireAddress } from "./address.ts";
+import { clusterSpec } from "./cluster-spec.ts";
 import type { IpamContext } from "./ipam-verb.ts";
 import { leakedInAll, readReport } from "./report.ts";
 
@@ -15,8 +16,8 @@ export async function runRelease(args: Arguments, context: IpamContext): Promise
   const address = requireAddress(args.value("ip"), "--ip or --from-report");
   const holder = await ipam.holderOf(address);
   if (holder === undefined) {
-    io.stdout.write(`IP address ${address} is not assigned.\n`);
-    return 0;
+    io.stderr.write(`IP address ${address} is not assigned\n`);
+    return 1;
   }
   // What was seen must still be so: the address may have a new owner by now.
   const { handle, sequenceNumber } = holder;
@@ -28,18 +29,24 @@ export async function runRelease(args: Arguments, context: IpamContext): Promise
 async function releaseLeaks(
   paths: readonly string[],
   force: boolean,
-  { io, ipam, datastore }: IpamContext,
+  context: IpamContext,
 ): Promise<number> {
   const reports = await Promise.all(paths.map(readReport));
-  if (!force) {
-    const store = await datastore();
-    const { spec } = await store.get({ kind: "ClusterInformation", name: "default" });
-    if (spec.datastoreReady !== false) {
+  const { io, ipam } = context;
+  const { clusterGUID: guid = "", calicoVersion = "", datastoreReady } = await clusterSpec(context);
+  for (const [index, { clusterGUID, version }] of reports.entries()) {
+    const path = paths[index];
+    // Not even --force makes one cluster's leaks those of another.
+    if (clusterGUID !== guid) {
       throw new InputError(
-        "Cannot release leaked addresses while the datastore is not locked: lock it, or give --force",
+        `Cannot release leaked addresses of the report ${path}: it is of cluster "${clusterGUID}", and this is "${guid}"`,
       );
     }
+    if (version === calicoVersion) continue;
+    const difference = `the report ${path} was made by version "${version}", and the cluster has "${calicoVersion}"`;
+    warnOrRefuse(difference, force, io);
   }
+  if (datastoreReady !== false) warnOrRefuse("the datastore is not locked", force, io);
   const stillLeaked = new Set(
     (await ipam.audit()).problems.flatMap((problem) =>
       problem.kind === "leaked" ? [problem.address] : [],
@@ -56,4 +63,9 @@ async function releaseLeaks(
   }
   io.stdout.write(`Released ${released} of ${leaks.length} leaked IPs\n`);
   return released === leaks.length ? 0 : 1;
+}
+
+function warnOrRefuse(why: string, force: boolean, io: IpamContext["io"]): void {
+  if (!force) throw new InputError(`Cannot release leaked addresses: ${why}; --force does`);
+  io.stderr.write(`Warning: ${why}: going on because of --force\n`);
 }

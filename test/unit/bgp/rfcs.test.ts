@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { suite, test } from "node:test";
+import { assertPathsExist, assertStatuses, coverageRows } from "../../support/coverage-table.ts";
 
 const root = join(import.meta.dirname, "../../..");
 const text = readFileSync(join(root, "docs/rfcs.md"), "utf8");
@@ -16,40 +17,13 @@ const asked = [
 /** Cited for a word or a number, not for what BGP does: text forms, reserved numbers, other protocols. */
 const onlyCited = new Set(["4291", "5291", "5396", "5952", "7300"]);
 
-/** Rows of all tables: status last, before it tests, before them files. */
-const rows = text
-  .split("\n")
-  .filter((line) => line.startsWith("| ") && !/^\| (section|what) \|/.test(line))
-  .map((line) => line.slice(2, -2).split(" | "));
-
-const listed = (cell: string) => [...cell.matchAll(/`([^`]+)`/g)].map(([, path = ""]) => path);
+const rows = coverageRows(text);
 
 suite("docs/rfcs.md", () => {
-  test("names files and tests that exist", () => {
-    for (const row of rows) {
-      const [files = "", tests = ""] = row.slice(-3);
-      for (const file of listed(files)) {
-        assert.ok(existsSync(join(source, file)), `${file} in ${row.join(" | ")}`);
-      }
-      for (const file of listed(tests)) {
-        assert.match(file, /\.test\.ts$/);
-        assert.ok(existsSync(join(root, "test", file)), `${file} in ${row.join(" | ")}`);
-      }
-    }
-  });
+  test("names files and tests that exist", () => assertPathsExist(rows, "src/bgp"));
 
-  test("has a status that says what is missing, and a file and a test of what is there", () => {
-    for (const row of rows) {
-      const [files = "", tests = "", status = ""] = row.slice(-3);
-      assert.match(
-        status,
-        /^(done|partly|differs: .+|not done: .+|not asked: .+)/,
-        row.join(" | "),
-      );
-      if (status.startsWith("not done")) continue;
-      assert.ok(listed(files).length > 0 && listed(tests).length > 0, row.join(" | "));
-    }
-  });
+  test("has a status that says what is missing, and a file and a test of what is there", () =>
+    assertStatuses(rows));
 
   test("has a section for each RFC that was asked for, or that a source file cites", () => {
     const sections = new Set([...text.matchAll(/^## RFC (\d+)/gm)].map(([, rfc = ""]) => rfc));

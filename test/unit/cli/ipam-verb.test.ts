@@ -82,7 +82,11 @@ test("ipam show has calicoctl's columns", async () => {
     "Block      10.0.0.0/29   8           2 (25%)      0              6 (75%)",
     "",
   ]);
-  assert.match((await run("ipam show --ip 10.0.0.1")).out, /^IP 10.0.0.1 is in use\n.*pod: b/s);
+  assert.equal(
+    (await run("ipam show --ip 10.0.0.1")).out,
+    "IP 10.0.0.1 is in use\nHandle ID: net.b\nActive Owner Attributes:\n" +
+      "  namespace: default\n  node: node1\n  pod: b\n",
+  );
   assert.equal((await run("ipam show --ip 10.0.0.5")).out, "10.0.0.5 is not assigned\n");
 });
 
@@ -96,6 +100,40 @@ test("ipam show --show-borrowed names the node that has it and the one whose blo
   });
   const { out } = await run("ipam show --show-borrowed");
   assert.match(out, /^10\.0\.0\.2 +node2 +10\.0\.0\.0\/29 +node1 +pod +default\/c$/m);
+  assert.doesNotMatch(out, /Note/);
+  await ipamOn(datastore).autoAssign({
+    node: "node1",
+    use: "Workload",
+    num4: 1,
+    handle: "old",
+    attributes: {},
+  });
+  assert.match(
+    (await run("ipam show --show-borrowed")).out,
+    /\nNote: found 1 IP allocations without an explicit node association\./,
+  );
+});
+
+test("ipam show and why -o json say what their text says", async () => {
+  const json = async (command: string) => JSON.parse((await run(`${command} -o json`)).out);
+  const pool = { pool: "pods", cidr: "10.0.0.0/29", capacity: 8, inUse: 2, cooling: 0 };
+  assert.deepEqual(await json("ipam show"), [{ ...pool, available: 6, reserved: 0 }]);
+  assert.equal((await json("ipam show --show-blocks"))[0].blocks[0].affinity, "host:node1");
+  assert.deepEqual(await json("ipam show --ip 10.0.0.6"), {
+    address: "10.0.0.6",
+    assigned: false,
+  });
+  assert.equal((await json("ipam show --ip 10.0.0.1")).handle, "net.b");
+  assert.deepEqual(await json("ipam show --show-borrowed"), []);
+  await removeEndpoint("b");
+  const { users, allocation, problems } = await json("ipam why 10.0.0.1");
+  assert.deepEqual(users, []);
+  assert.equal(allocation.handle, "net.b");
+  assert.equal(problems[0].kind, "leaked");
+  assert.equal(
+    (await run("ipam why 10.0.0.1 -o yaml")).err,
+    'Cannot accept -o "yaml": why has only json\n',
+  );
 });
 
 test("ipam check finds nothing wrong in a sound cluster", async () => {
@@ -120,6 +158,32 @@ test("ipam check names what is leaked, unallocated, used twice or miscounted, an
   assert.match(out, /192\.0\.2\.1 of Workload default\/far lies in no pool/);
   assert.match(out, /"net\.b" counts 3 addresses of 10\.0\.0\.0\/29, which gives it 1/);
   assert.match(out, /found 5 problems/);
+});
+
+test("ipam check, why and release leave alone what garbage collection leaves alone", async () => {
+  const ipam = ipamOn(datastore);
+  const owner = { node: "node1", use: "Workload", num4: 1 } as const;
+  await ipam.autoAssign({ ...owner, handle: "mine", attributes: { note: "by hand" } });
+  await ipam.autoAssign({
+    ...owner,
+    handle: "net.b",
+    attributes: { node: "node1", pod: "b", namespace: "default" },
+  });
+  const report = join(folder, "unclear.json");
+  const { code, out } = await run(`ipam check --show-problem-ips -o ${report}`);
+  assert.equal(code, 1);
+  assert.match(out, /Found 0 IPs that are allocated in IPAM but not actually in use\./);
+  assert.match(
+    out,
+    /Found 2 IPs that are allocated in IPAM, and may or may not be in use\.\n {2}10\.0\.0\.2 is allocated to handle "mine", nobody is seen to use it, and it does not say of which pod it is\n {2}10\.0\.0\.3 .*, and its handle has others that are in use/,
+  );
+  assert.match(
+    (await run("ipam why 10.0.0.2")).out,
+    /Nobody is seen to use it, but it does not say of which pod it is: it is not given back by itself\./,
+  );
+  const released = await run(`ipam release --force --from-report ${report}`);
+  assert.equal(released.out, "Released 0 of 0 leaked IPs\n");
+  assert.equal((await ipam.holderOf(parseIpAddr("10.0.0.2")))?.handle, "mine");
 });
 
 test("ipam release --from-report takes what is leaked in all reports, and still is", async () => {
@@ -149,6 +213,73 @@ test("ipam release --from-report leaves an address that was given to somebody el
   assert.equal(code, 1);
   assert.match(err, /10\.0\.0\.0.*assigned again since/);
   assert.equal((await ipamOn(datastore).holderOf(parseIpAddr("10.0.0.0")))?.handle, "net.a");
+});
+
+test("ipam release --from-report refuses another cluster always, another version without --force", async () => {
+  const report = join(folder, "other.json");
+  await removeEndpoint("a");
+  const info = await datastore.create<"ClusterInformation">({
+    apiVersion: "projectcalico.org/v3",
+    kind: "ClusterInformation",
+    metadata: { name: "default" },
+    spec: { clusterGUID: "one", calicoVersion: "v1", datastoreReady: false },
+  });
+  await run(`ipam check -o ${report}`);
+  const changed = await datastore.update<"ClusterInformation">({
+    ...info,
+    spec: { ...info.spec, calicoVersion: "v2" },
+  });
+  const versions = `the report ${report} was made by version "v1", and the cluster has "v2"`;
+  assert.equal(
+    (await run(`ipam release --from-report ${report}`)).err,
+    `Cannot release leaked addresses: ${versions}; --force does\n`,
+  );
+  await datastore.update<"ClusterInformation">({
+    ...changed,
+    spec: { ...changed.spec, clusterGUID: "two" },
+  });
+  assert.equal(
+    (await run(`ipam release --force --from-report ${report}`)).err,
+    `Cannot release leaked addresses of the report ${report}: it is of cluster "one", and this is "two"\n`,
+  );
+  const latest = await datastore.get({ kind: "ClusterInformation", name: "default" });
+  await datastore.update<"ClusterInformation">({
+    ...latest,
+    spec: { ...latest.spec, clusterGUID: "one" },
+  });
+  const { code, out, err } = await run(`ipam release --force --from-report ${report}`);
+  assert.deepEqual(
+    [code, out, err],
+    [0, "Released 1 of 1 leaked IPs\n", `Warning: ${versions}: going on because of --force\n`],
+  );
+});
+
+test("ipam release --ip of an address that nobody has ends with 1", async () => {
+  assert.deepEqual(await run("ipam release --ip 10.0.0.5"), {
+    code: 1,
+    out: "",
+    err: "IP address 10.0.0.5 is not assigned\n",
+  });
+});
+
+test("ipam configure refuses what the resource may not say, and writes nothing", async () => {
+  for (const [words, message] of [
+    [
+      "--max-blocks-per-host 2",
+      /^Cannot accept IPAMConfiguration "default": spec\.maxBlocksPerHost: may be above 0 only when strictAffinity is true\n$/,
+    ],
+    ["--ip-cooldown-seconds 1201", /spec\.ipCooldownSeconds: /],
+    [
+      "--kubevirt-ip-persistence maybe",
+      /^Cannot accept --kubevirt-ip-persistence "maybe": it must be Enabled or Disabled\n$/,
+    ],
+    ["--ip-cooldown-seconds=-1", /^Cannot go on without --strictaffinity/],
+  ] as const) {
+    const { code, err } = await run(`ipam configure ${words}`);
+    assert.equal(code, 1);
+    assert.match(err, message);
+    assert.deepEqual((await datastore.list("IPAMConfiguration")).items, []);
+  }
 });
 
 test("ipam release --ip, why and configure say what they did", async () => {

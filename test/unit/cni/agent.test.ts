@@ -40,7 +40,7 @@ class Bench {
     this.#agent = new CniAgent(config, this.#ports());
   }
 
-  async answer(variables: CniCall["variables"] = {}) {
+  async answer(variables: CniCall["variables"] = {}, config: object = {}) {
     const call = {
       variables: {
         CNI_COMMAND: "ADD",
@@ -50,7 +50,7 @@ class Bench {
         CNI_ARGS: "K8S_POD_NAMESPACE=default;K8S_POD_NAME=web",
         ...variables,
       },
-      stdin: JSON.stringify({ cniVersion: "1.0.0", name: "net", type: "calico" }),
+      stdin: JSON.stringify({ cniVersion: "1.0.0", name: "net", type: "calico", ...config }),
     };
     const { exitCode, stdout } = await this.#agent.answer(call, netnsFd);
     return { exitCode, ...(JSON.parse(stdout || "{}") as { code?: number; msg?: string }) };
@@ -174,4 +174,28 @@ test("DEL on a locked datastore is to be tried again, and takes nothing away", a
   assert.match(msg ?? "", /not ready/);
   assert.equal(bench.stored().length, 1);
   assert.deepEqual(bench.released, []);
+});
+
+test("ADD of a pod made anew with ipAddrs takes the address from its earlier sandbox", async () => {
+  const add = async (bench: Bench, container: string, config: object) => {
+    const before = bench.offered.length;
+    const answer = bench.answer({ CNI_CONTAINERID: container }, config);
+    await waitFor(() => bench.offered.length === before + 1);
+    bench.program();
+    assert.equal((await answer).exitCode, 0);
+  };
+  const annotations = { "cni.projectcalico.org/ipAddrs": '["10.65.0.1"]' };
+  const asked = { runtimeConfig: { "io.kubernetes.cri.pod-annotations": annotations } };
+  for (const [config, released] of [
+    [asked, ["net.first"]],
+    [{}, []],
+  ] as const) {
+    const bench = new Bench();
+    await add(bench, "first", config);
+    const link = await bench.pod.links.get("eth0");
+    assert.ok(link !== undefined);
+    await bench.pod.links.remove(link.ifindex);
+    await add(bench, "second", config);
+    assert.deepEqual(bench.released, released);
+  }
 });

@@ -185,12 +185,21 @@ test("the IPAM configuration is an IPAMConfig in v1", () => {
 
 test("a namespace and a service account are profiles", () => {
   const namespace = mapping("Profile", 0).decode({
-    metadata: { name: "shop", resourceVersion: "4", labels: { team: "a" } },
+    metadata: {
+      name: "shop",
+      resourceVersion: "4",
+      labels: { team: "a" },
+      annotations: { "cni.projectcalico.org/ipv4pools": '["p"]', other: "x" },
+    },
   });
   assert.deepEqual(namespace, {
     apiVersion: "projectcalico.org/v3",
     kind: "Profile",
-    metadata: { name: "kns.shop", resourceVersion: "4" },
+    metadata: {
+      name: "kns.shop",
+      annotations: { "cni.projectcalico.org/ipv4pools": '["p"]' },
+      resourceVersion: "4",
+    },
     spec: {
       ingress: [{ action: "Allow" }],
       egress: [{ action: "Allow" }],

@@ -1,4 +1,5 @@
-import { type Allocation, windowsHandle } from "../ipam/audit.ts";
+import type { Allocation } from "./audit.ts";
+import { windowsHandle } from "./handles.ts";
 
 /**
  * What an allocation looks like at one moment:
@@ -29,4 +30,19 @@ export function allocationUse(allocation: Allocation, nodes: ReadonlySet<string>
   if (tunnelTypes.has(type)) return nodes.has(node) ? "used" : "node-gone";
   if (!pod || !namespace) return "unknown";
   return nodes.has(node) ? "unused" : "node-gone";
+}
+
+/**
+ * Handles with an address that is used, or may be. A handle leaks as a whole or not at all (facts 3.10):
+ * none of their addresses is leaked.
+ */
+export function heldHandles(
+  allocations: readonly Allocation[],
+  nodes: ReadonlySet<string>,
+): ReadonlySet<string> {
+  const held = allocations.filter((allocation) => {
+    const use = allocationUse(allocation, nodes);
+    return use === "used" || use === "unknown";
+  });
+  return new Set(held.map(({ handle }) => handle));
 }
