@@ -4,6 +4,7 @@ import type { AnyResource } from "../../../src/api/resource-of-kind.ts";
 import { CalcGraph } from "../../../src/felix/calc/calc-graph.ts";
 import { felixConfig } from "../../../src/felix/config.ts";
 import { EndpointManager } from "../../../src/felix/dataplane/endpoint-manager.ts";
+import { HostEndpointManager } from "../../../src/felix/dataplane/host-endpoint-manager.ts";
 import { KernelLinks } from "../../../src/felix/dataplane/kernel-links.ts";
 import { PolicyManager } from "../../../src/felix/dataplane/policy-manager.ts";
 import { allChains } from "../../../src/felix/dataplane/rule-set.ts";
@@ -58,14 +59,17 @@ export async function nodeTexts(
   const links = new KernelLinks({} as Kernel["links"], systemClock);
   const parts = {
     endpoints: new EndpointManager(config, links),
+    hosts: new HostEndpointManager(),
     policies: new PolicyManager(),
     natOutgoing: false,
   };
   const updates = updatesOf(nodeName, resources);
   for (const update of updates) {
     parts.endpoints.onUpdate(update);
+    parts.hosts.onUpdate(update);
     parts.policies.onUpdate(update);
   }
+  parts.hosts.resolve(new Map());
   const family = async (family: IpFamily): Promise<NodeText> => {
     const texts: string[] = [];
     const tables = new RuleTables({ family, backend, insertMode: "insert" }, { exec: exec(texts) });
