@@ -9,6 +9,7 @@ import { labelVerb, patchVerb } from "./edit-verbs.ts";
 import { getVerb } from "./get-verb.ts";
 import type { CommandIo } from "./io.ts";
 import { ipamVerb } from "./ipam/ipam-verb.ts";
+import { policyVerb } from "./policy/policy-verb.ts";
 import { datastoreAway, endsCommand } from "./targets.ts";
 import { commonOptions, type Verb, type VerbContext } from "./verb.ts";
 import { viewWords } from "./views.ts";
@@ -24,6 +25,7 @@ const verbs: Readonly<Record<string, Verb>> = {
   delete: deleteVerb,
   validate: validateVerb,
   ipam: ipamVerb,
+  policy: policyVerb,
   datastore: datastoreVerb,
   completion: completionVerb(() => verbs),
 };

@@ -212,6 +212,8 @@ function rule(serviceSide: Side): fc.Arbitrary<Rule> {
         ...sides(family, true),
       }),
       fc.record({ action, ...sides(family, false) }),
+      // Without a protocol a named port is one of TCP.
+      fc.record({ action, destination: fc.record({ ports: subset(portNames, { minLength: 1 }) }) }),
       fc.record({
         action,
         protocol: fc.constant(family === 4 ? "ICMP" : "ICMPv6"),
@@ -376,39 +378,51 @@ function often<T>(value: T, times: number): T[] {
 }
 
 /** Mostly pods; the world and the nodes, too. */
-const end = fc.constantFrom(
-  ...pods.flatMap((index) => [...often(v4Of(index), 3), v6Of(index)]),
-  ...outside,
-  "192.168.0.1",
-  "192.168.0.2",
-);
+const ends: Readonly<Record<4 | 6, fc.Arbitrary<string>>> = {
+  4: fc.constantFrom(
+    ...pods.flatMap((index) => often(v4Of(index), 3)),
+    ...outside.filter((address) => !address.includes(":")),
+    "192.168.0.1",
+    "192.168.0.2",
+  ),
+  6: fc.constantFrom(
+    ...pods.flatMap((index) => often(v6Of(index), 3)),
+    ...outside.filter((address) => address.includes(":")),
+  ),
+};
 
-const packet: fc.Arbitrary<Packet> = fc
-  .record({
-    source: end,
-    destination: end,
-    protocol: fc.constantFrom(
-      ...often("tcp", 12),
-      ...often("udp", 3),
-      ...often("icmp", 3),
-      "sctp",
-      "ipip",
-    ),
-    sourcePort: fc.constantFrom(40_000, 80, 5353),
-    destinationPort: fc.constantFrom(...often(80, 4), ...often(8080, 4), 443, 5353, 4789, 7010),
-    icmp: fc.constantFrom({ type: 8, code: 0 }, { type: 3, code: 1 }, { type: 128, code: 0 }),
-  })
-  .filter(({ source, destination }) => source !== destination)
-  .filter(({ source, destination }) => source.includes(":") === destination.includes(":"))
-  .map(({ source, destination, protocol, sourcePort, destinationPort, icmp: message }) => {
-    const ends = { source: parseIpAddr(source), destination: parseIpAddr(destination) };
-    if (protocol === "icmp") {
-      return { ...ends, protocol: source.includes(":") ? 58 : 1, icmp: message };
-    }
-    if (protocol === "ipip") return { ...ends, protocol: 4 };
-    const number = { tcp: 6, udp: 17, sctp: 132 }[protocol] ?? 6;
-    return { ...ends, protocol: number, sourcePort, destinationPort };
-  });
+function packet(family: 4 | 6): fc.Arbitrary<Packet> {
+  return fc
+    .record({
+      source: ends[family],
+      destination: ends[family],
+      protocol: fc.constantFrom(
+        ...often("tcp", 12),
+        ...often("udp", 3),
+        ...often("icmp", 3),
+        "sctp",
+        "ipip",
+      ),
+      sourcePort: fc.constantFrom(40_000, 80, 5353),
+      destinationPort: fc.constantFrom(...often(80, 4), ...often(8080, 4), 443, 5353, 4789, 7010),
+      icmp: fc.constantFrom({ type: 8, code: 0 }, { type: 3, code: 1 }, { type: 128, code: 0 }),
+    })
+    .filter(({ source, destination }) => source !== destination)
+    .map(({ source, destination, protocol, sourcePort, destinationPort, icmp: message }) => {
+      const both = { source: parseIpAddr(source), destination: parseIpAddr(destination) };
+      if (protocol === "icmp") return { ...both, protocol: family === 6 ? 58 : 1, icmp: message };
+      if (protocol === "ipip") return { ...both, protocol: 4 };
+      const number = { tcp: 6, udp: 17, sctp: 132 }[protocol] ?? 6;
+      return { ...both, protocol: number, sourcePort, destinationPort };
+    });
+}
+
+/** Packets of one case are of one family: its rules alone are rendered. */
+function packetsOf(count: number): fc.Arbitrary<Packet[]> {
+  const many = (family: 4 | 6) =>
+    fc.array(packet(family), { minLength: 1, maxLength: count, size: "max" });
+  return fc.oneof({ weight: 4, arbitrary: many(4) }, { weight: 1, arbitrary: many(6) });
+}
 
 /** Clusters with `packets` packets each; shrinking takes policies, rules, fields and packets away. */
 export function arbitraryCase(packets: number): fc.Arbitrary<Case> {
@@ -419,7 +433,7 @@ export function arbitraryCase(packets: number): fc.Arbitrary<Case> {
       networkSets,
       slices,
       configuration,
-      packets: fc.array(packet, { minLength: 1, maxLength: packets, size: "max" }),
+      packets: packetsOf(packets),
     })
     .map((drawn) => ({
       resources: [

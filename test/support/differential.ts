@@ -9,6 +9,7 @@ import { PolicyModel } from "../../src/policy/model.ts";
 import type { Packet } from "../../src/policy/packet.ts";
 import { decisionText } from "../../src/policy/verdict.ts";
 import { arbitraryCase, type Case, fixed } from "./arbitrary-cluster.ts";
+import type { RuleInterpreter } from "./iptables/interpreter.ts";
 import { nodeRules } from "./iptables/node-rules.ts";
 import type { HookPacket } from "./iptables/rule-text.ts";
 
@@ -72,8 +73,6 @@ async function manifest(
   return [...drawn, ...found].map((one) => stringify(one)).join("---\n");
 }
 
-type Rules = Awaited<ReturnType<typeof nodeRules>>;
-
 /**
  * Holds the model against calculation graph, renderer and interpreter, for every packet of the case:
  * from node to node, as the packet goes. `change` falsifies the rendered text.
@@ -86,10 +85,13 @@ export async function differences(
   } = {},
 ): Promise<Difference[]> {
   const model = new PolicyModel(policyCluster(resources));
-  const rules = new Map<string, Rules>();
-  for (const { kind, metadata } of resources) {
-    if (kind === "Node")
-      rules.set(metadata.name, await nodeRules(metadata.name, resources, options.change));
+  const rules: RulesOfNodes = new Map();
+  for (const family of new Set(packets.map(({ source }) => ipFamily(source)))) {
+    for (const { kind, metadata } of resources) {
+      if (kind !== "Node") continue;
+      const written = await nodeRules(metadata.name, resources, family, options.change);
+      rules.set(`${metadata.name} ${family}`, written);
+    }
   }
   return packets.flatMap((packet) => {
     const { allowed, decision } = model.judge(packet);
@@ -101,6 +103,9 @@ export async function differences(
   });
 }
 
+/** By node and family. */
+type RulesOfNodes = Map<string, RuleInterpreter>;
+
 /** Where the packet comes from or goes to: a pod's interface, a node itself, or the world. */
 interface End {
   readonly node?: string;
@@ -110,12 +115,12 @@ interface End {
 function fateOf(
   packet: Packet,
   resources: readonly AnyResource[],
-  rules: ReadonlyMap<string, Rules>,
+  rules: RulesOfNodes,
 ): readonly [accepted: boolean, by: string] {
   const source = endOf(packet.source, resources);
   const destination = endOf(packet.destination, resources);
   for (const node of new Set([source.node, destination.node])) {
-    const interpreter = rules.get(node ?? "")?.[ipFamily(packet.source)];
+    const interpreter = rules.get(`${node} ${ipFamily(packet.source)}`);
     if (interpreter === undefined) continue;
     const from = source.node === node ? source.interfaceName : "eth0";
     const to = destination.node === node ? destination.interfaceName : "eth0";

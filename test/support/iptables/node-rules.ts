@@ -39,21 +39,20 @@ export interface NodeText {
 export async function nodeRules(
   nodeName: string,
   resources: readonly AnyResource[],
+  family: IpFamily,
   change: (text: string) => string = (text) => text,
-): Promise<Record<IpFamily, RuleInterpreter>> {
-  const written = await nodeTexts(nodeName, resources);
-  const interpreter = ({ texts, sets }: NodeText) => {
-    // NAT decides about addresses, not whether a packet may pass.
-    const decisive = texts.filter((text) => !text.startsWith("*nat"));
-    return new RuleInterpreter(decisive.map(change), sets);
-  };
-  return { 4: interpreter(written[4]), 6: interpreter(written[6]) };
+): Promise<RuleInterpreter> {
+  const { texts, sets } = await nodeTexts(nodeName, resources, family);
+  // NAT decides about addresses, not whether a packet may pass.
+  const decisive = texts.filter((text) => !text.startsWith("*nat"));
+  return new RuleInterpreter(decisive.map(change), sets);
 }
 
 export async function nodeTexts(
   nodeName: string,
   resources: readonly AnyResource[],
-): Promise<Record<IpFamily, NodeText>> {
+  family: IpFamily,
+): Promise<NodeText> {
   const spec = resources.find(({ kind }) => kind === "FelixConfiguration")?.spec ?? {};
   const config = felixConfig({ global: spec as Readonly<Record<string, unknown>>, env: {} });
   const links = new KernelLinks({} as Kernel["links"], systemClock);
@@ -70,20 +69,17 @@ export async function nodeTexts(
     parts.policies.onUpdate(update);
   }
   parts.hosts.resolve(new Map());
-  const family = async (family: IpFamily): Promise<NodeText> => {
-    const texts: string[] = [];
-    const tables = new RuleTables({ family, backend, insertMode: "insert" }, { exec: exec(texts) });
-    const chains = allChains(parts, { rules: config.rules, family }, refused);
-    tables.setAll(chains, config.rules, refused);
-    await tables.apply();
-    const sets = updates.flatMap((update) =>
-      update.kind === "ipSet" && update.op === "set"
-        ? [[setName(update.id, family), kernelMembers(update.value.members, family)] as const]
-        : [],
-    );
-    return { texts, sets: new Map(sets) };
-  };
-  return { 4: await family(4), 6: await family(6) };
+  const texts: string[] = [];
+  const tables = new RuleTables({ family, backend, insertMode: "insert" }, { exec: exec(texts) });
+  const chains = allChains(parts, { rules: config.rules, family }, refused);
+  tables.setAll(chains, config.rules, refused);
+  await tables.apply();
+  const sets = updates.flatMap((update) =>
+    update.kind === "ipSet" && update.op === "set"
+      ? [[setName(update.id, family), kernelMembers(update.value.members, family)] as const]
+      : [],
+  );
+  return { texts, sets: new Map(sets) };
 }
 
 function refused(what: string, error: Error): never {

@@ -70,10 +70,8 @@ const hostile = fc.oneof(
 
 /** Lines as what they do: the command, how many tests, which target. */
 async function shapeOf(strings: readonly string[]): Promise<string[]> {
-  const written = await nodeTexts(me, cluster(strings));
-  return [written[4], written[6]].flatMap(({ texts }) =>
-    texts.flatMap((text) => text.split("\n").map(lineShape)).sort(),
-  );
+  const { texts } = await nodeTexts(me, cluster(strings), 4);
+  return texts.flatMap((text) => text.split("\n").map(lineShape)).sort();
 }
 
 function lineShape(line: string): string {
@@ -100,6 +98,6 @@ test("no string of a resource leaves its place in restore text", async () => {
     fc.asyncProperty(fc.uniqueArray(hostile, { minLength: 6, maxLength: 6 }), async (strings) =>
       assert.deepEqual(await shapeOf(strings), harmless),
     ),
-    { numRuns: 100 },
+    { numRuns: 50 },
   );
 });
