@@ -12,8 +12,6 @@ export interface KindInfo {
   readonly apiVersion?: string;
   /** Written by daemons only: a user may look. */
   readonly internal?: true;
-  /** Kept and shown, but nothing acts on it yet: who writes one is told. */
-  readonly inert?: true;
 }
 
 /** Every kind that a datastore holds. A record by kind, so that none can be forgotten. */
@@ -85,7 +83,6 @@ export const kinds: Readonly<Record<Kind, KindInfo>> = {
     plural: "hostendpoints",
     aliases: ["hep", "heps"],
     namespaced: false,
-    inert: true,
   },
   IPAMBlock: {
     kind: "IPAMBlock",

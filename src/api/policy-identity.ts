@@ -2,7 +2,7 @@ import { defaultTier } from "./defaults.ts";
 import type { GlobalNetworkPolicy, NetworkPolicy } from "./resources/policy.ts";
 
 /** Short kinds of facts 4.6, of the policies that there are here. */
-export type PolicyShortKind = "np" | "gnp" | "knp";
+export type PolicyShortKind = "np" | "gnp" | "knp" | "kcnp";
 
 /** What a policy is called in chains, comments and metrics. */
 export interface PolicyIdentity {
@@ -18,10 +18,20 @@ export interface PolicyIdentity {
 /** A NetworkPolicy of this prefix is a Kubernetes one, stored in our form (facts 2.6). */
 export const kubernetesPolicyPrefix = "knp.default.";
 
+/**
+ * A GlobalNetworkPolicy of this prefix is a Kubernetes ClusterNetworkPolicy, stored in our form. No user
+ * can give a policy three labels for a name.
+ */
+export const clusterPolicyPrefix = "kcnp.default.";
+
 export function policyIdentity(policy: NetworkPolicy | GlobalNetworkPolicy): PolicyIdentity {
   const { name } = policy.metadata;
   const tier = policy.spec.tier || defaultTier;
   if (policy.kind === "GlobalNetworkPolicy") {
+    if (name.startsWith(clusterPolicyPrefix)) {
+      const original = name.slice(clusterPolicyPrefix.length);
+      return { id: `kcnp/${original}`, shortKind: "kcnp", name: original, tier };
+    }
     return { id: `gnp/${name}`, shortKind: "gnp", name, tier };
   }
   const namespace = policy.metadata.namespace ?? "default";

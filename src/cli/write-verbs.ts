@@ -1,4 +1,3 @@
-import { kinds } from "../api/kinds.ts";
 import type { ManifestItem } from "../api/manifest.ts";
 import { keyOf } from "../api/resource-key.ts";
 import type { FelixConfiguration } from "../api/resources/felix-configuration.ts";
@@ -112,12 +111,9 @@ function fileVerb(
 
 /** Fails open otherwise: an operator would believe that what was accepted has an effect. */
 function warnOfIdleParts(
-  { as, view, item }: Target & { readonly item: ManifestItem },
+  { as, item }: Target & { readonly item: ManifestItem },
   { io }: VerbContext,
 ): void {
-  if (kinds[view.stored].inert === true) {
-    io.stderr.write(`Warning: ${titleOf(as)} is kept, but tortie does not act on it yet\n`);
-  }
   const [resource] = item.resources;
   if (resource?.kind !== "FelixConfiguration") return;
   const problem = felixProblem(resource.spec);

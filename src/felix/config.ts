@@ -1,7 +1,8 @@
 import { InputError } from "../lib/errors.ts";
 import { type IpAddr, parseIpAddr } from "../lib/ip-addr.ts";
+import { parseInterfaceAddress, prefixOf } from "../lib/prefix.ts";
 import { allocateMarkBits, defaultMarkMask } from "./rules/mark-bits.ts";
-import type { RulesConfig } from "./rules/rules-config.ts";
+import type { FailsafePort, RulesConfig } from "./rules/rules-config.ts";
 import { defaultRulesConfig } from "./rules/rules-config.ts";
 
 /** Felix's parameters that act so far (facts appendix A). Durations are in milliseconds. */
@@ -51,7 +52,8 @@ export function felixConfig({ global = {}, node = {}, env }: ConfigSources): Fel
   const source: Source = (name) => {
     read.add(name.toUpperCase());
     const value = env[`FELIX_${name.toUpperCase()}`] || (node[name] ?? global[name]);
-    return value === undefined || value === null || value === "" ? undefined : String(value);
+    if (value === undefined || value === null || value === "") return undefined;
+    return typeof value === "object" ? JSON.stringify(value) : String(value);
   };
   const prefix = source("endpointStatusPathPrefix") ?? "/var/run/calico";
   const config = {
@@ -128,6 +130,8 @@ function rulesConfig(source: Source): RulesConfig {
     allowVxlanPacketsFromWorkloads: flag(source, "allowVXLANPacketsFromWorkloads", false),
     allowIpipPacketsFromWorkloads: flag(source, "allowIPIPPacketsFromWorkloads", false),
     disableConntrackInvalidCheck: flag(source, "disableConntrackInvalidCheck", false),
+    failsafeInbound: failsafePorts(source, "failsafeInboundHostPorts", "failsafeInbound"),
+    failsafeOutbound: failsafePorts(source, "failsafeOutboundHostPorts", "failsafeOutbound"),
     logPrefix: source("logPrefix") ?? defaultRulesConfig.logPrefix,
     ...(range === undefined ? {} : { natPortRange: range }),
     ...(address === undefined ? {} : { natOutgoingAddress: parseAddress(address) }),
@@ -137,6 +141,9 @@ function rulesConfig(source: Source): RulesConfig {
       ["IPPoolsOnly", "IPPoolsAndHostIPs"],
       "IPPoolsOnly",
     ),
+    allowSourceSpoofing:
+      choice(source, "workloadSourceSpoofing", ["Disabled", "Any"], "Disabled") === "Any",
+    floatingIps: choice(source, "floatingIPs", ["Disabled", "Enabled"], "Disabled") === "Enabled",
     serviceLoopPrevention: choice(
       source,
       "serviceLoopPrevention",
@@ -213,6 +220,42 @@ function portRange(source: Source, name: string): { first: number; last: number 
   const range = { first: Number(first), last: Number(last ?? first) };
   if (range.first <= range.last && range.last <= 65535) return range;
   throw refused(name, text, "a port or a range like 30000:40000");
+}
+
+/** "tcp:22,udp:10.0.0.0/8:68", "22" for TCP, "none"; or as a resource has it: a list of objects. */
+function failsafePorts(
+  source: Source,
+  name: string,
+  fallback: "failsafeInbound" | "failsafeOutbound",
+): readonly FailsafePort[] {
+  const text = source(name);
+  if (text === undefined) return defaultRulesConfig[fallback];
+  if (text.toLowerCase() === "none") return [];
+  try {
+    if (text.startsWith("[{") || text === "[]") return JSON.parse(text).map(failsafeObject);
+    return text.split(",").map((item) => failsafeText(item.trim()));
+  } catch {
+    throw refused(name, text, 'ports like "tcp:22,udp:10.0.0.0/8:68", or "none"');
+  }
+}
+
+function failsafeText(text: string): FailsafePort {
+  const [, protocol = "tcp", net = "", port] =
+    /^(?:(tcp|udp|sctp):)?(?:(.+):)?(\d+)$/i.exec(text) ?? [];
+  return failsafeObject({ protocol, net: net.replaceAll(/[[\]]/g, ""), port: Number(port) });
+}
+
+function failsafeObject(item: { protocol?: string; net?: string; port?: number }): FailsafePort {
+  const protocol = (["tcp", "udp", "sctp"] as const).find(
+    (known) => known === (item.protocol ?? "tcp").toLowerCase(),
+  );
+  const { port, net } = item;
+  if (protocol === undefined || port === undefined || !(port >= 1 && port <= 65535)) {
+    throw new RangeError(`Cannot use failsafe port ${port} of ${item.protocol}`);
+  }
+  if (!net) return { protocol, port };
+  const { address, length } = parseInterfaceAddress(net);
+  return { protocol, port, net: prefixOf(address, length) };
 }
 
 function parseAddress(text: string): IpAddr {

@@ -43,6 +43,19 @@ export class FelixNode {
     return inside(this.netns, program, args);
   }
 
+  /** What is behind the other end of eth0. */
+  get outside(): string {
+    return `${this.netns}-out`;
+  }
+
+  /** Moves the other end of eth0 into a namespace of its own, with this address. */
+  addOutside(address: string): void {
+    this.#addNamespace(this.outside);
+    this.run("ip", "link", "set", "other", "netns", this.outside);
+    inside(this.outside, "ip", ["address", "add", address, "dev", "other"]);
+    inside(this.outside, "ip", ["link", "set", "other", "up"]);
+  }
+
   /** A pod as the CNI plugin leaves it. Gives its namespace. */
   addPod(name: string, address: string, mac: string): string {
     const netns = `${this.netns}-${name}`;

@@ -3,8 +3,13 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { after, before, test } from "node:test";
 import { keyOf } from "../../src/api/resource-key.ts";
 import type { AnyResource } from "../../src/api/resource-of-kind.ts";
+import type { GlobalNetworkPolicySpec } from "../../src/api/resources/policy.ts";
+import type { Rule } from "../../src/api/resources/rule.ts";
+import type { WorkloadEndpointSpec } from "../../src/api/resources/workload-endpoint.ts";
 import {
   endpointSlice,
+  globalPolicy,
+  hostEndpoint,
   networkSet,
   node,
   pod,
@@ -17,19 +22,23 @@ import { FelixNode, inside, pings } from "./felix-node.ts";
 
 /** What packets may and may not pass, by the policy features that a packet can tell apart. */
 
-const felix = new FelixNode("fp");
+const felix = new FelixNode("fp", {
+  FELIX_FLOATINGIPS: "Enabled",
+  FELIX_WORKLOADSOURCESPOOFING: "Any",
+});
 const { datastore } = felix;
 const servers: ChildProcess[] = [];
 let netnsA = "";
 let netnsB = "";
 
-function wep(name: string, ip: string) {
+function wep(name: string, ip: string, rest: Partial<WorkloadEndpointSpec> = {}) {
   return pod(`node--a-k8s-${name}-eth0`, {
     ip: `${ip}/32`,
     labels: { app: name },
     pod: name,
     interfaceName: `cali${name}`,
     mac: `02:00:00:00:00:0${ip.at(-1)}`,
+    ...rest,
   });
 }
 
@@ -77,10 +86,13 @@ before(async () => {
     pool("default", "10.0.0.0/16"),
     profile("kns.prod"),
     wep("a", "10.0.0.1"),
-    wep("b", "10.0.0.2"),
+    wep("b", "10.0.0.2", { ipNATs: [{ internalIP: "10.0.0.2", externalIP: "192.0.2.2" }] }),
   ];
   for (const resource of resources) await create(resource);
+  felix.addOutside("192.168.1.1/24");
+  inside(felix.outside, "ip", ["route", "add", "10.0.0.0/16", "via", "192.168.1.11"]);
   await listen(netnsB, 80, 81);
+  await listen(felix.netns, 8080, 2379);
   await felix.start();
 });
 after(async () => {
@@ -138,3 +150,83 @@ test("a service's ports are reached, and no others, as its endpoints come and go
   await remove(toWeb);
   await becomes("the end of the policy", true, web);
 });
+
+test("a floating address leads to its pod, also the pod itself", async () => {
+  for (const netns of [netnsA, netnsB]) {
+    await becomes("the floating address", true, () => connects(netns, "192.0.2.2", 80));
+  }
+});
+
+test("a pod sends from what its prefixes allow, and from nothing else of others", async () => {
+  inside(netnsA, "ip", ["address", "add", "203.0.113.9/32", "dev", "lo"]);
+  const passes = async () => {
+    const from = ["-I", "203.0.113.9", "-c", "1", "-W", "0.1", "10.0.0.2"];
+    await new Promise((resolve) => {
+      spawn("ip", ["netns", "exec", netnsA, "ping", ...from], { stdio: "ignore" }).once(
+        "exit",
+        resolve,
+      );
+    });
+    // A packet that the raw table drops is never tracked.
+    return felix.run("conntrack", "-L", "--orig-src", "203.0.113.9") !== "";
+  };
+  assert.equal(await passes(), false, "a foreign address");
+  const key = keyOf(wep("a", "10.0.0.1"));
+  const endpoint = await datastore.get<"WorkloadEndpoint">(key);
+  const spec = { ...endpoint.spec, allowSpoofedSourcePrefixes: ["203.0.113.0/24"] };
+  await datastore.update<"WorkloadEndpoint">({ ...endpoint, spec });
+  await becomes("the allowed prefix", true, passes);
+  assert.equal(felix.run("cat", "/proc/sys/net/ipv4/conf/calia/rp_filter").trim(), "0");
+});
+
+test("a host endpoint's policies meet what is for the host, what is forwarded and what is not tracked", async () => {
+  const host = hostEndpoint("cali-other", { interfaceName: "eth0", labels: { role: "host" } });
+  const toHost = (port: number) => connects(felix.outside, "192.168.1.11", port);
+  const toPod = () => connects(felix.outside, "10.0.0.2", 80);
+  await becomes("the host's port", true, () => toHost(8080));
+  await becomes("the pod's port", true, toPod);
+  await create(host);
+  await becomes("the host endpoint without policy", false, () => toHost(8080));
+  assert.equal(await toHost(2379), true, "a failsafe port");
+  assert.equal(await toPod(), true, "what is forwarded, when no policy asks");
+  const steps: readonly (readonly [string, GlobalNetworkPolicySpec, () => Promise<boolean>])[] = [
+    ["a normal policy", { ingress: [allowTcp(8080)] }, () => toHost(8080)],
+    [
+      "an untracked policy",
+      {
+        doNotTrack: true,
+        applyOnForward: true,
+        ingress: [allowTcp(8080)],
+        egress: [{ action: "Allow", protocol: "TCP", source: { ports: [8080] } }],
+      },
+      () => toHost(8080),
+    ],
+    [
+      "a policy before DNAT",
+      { preDNAT: true, applyOnForward: true, ingress: [allowTcp(8080)] },
+      () => toHost(8080),
+    ],
+  ];
+  for (const [what, spec, reaches] of steps) {
+    const allow = globalPolicy("host", { selector: "role == 'host'", ...spec });
+    await create(allow);
+    await becomes(what, true, reaches);
+    await remove(allow);
+    await becomes(`the end of ${what}`, false, reaches);
+  }
+  const forward = globalPolicy("forward", {
+    selector: "role == 'host'",
+    applyOnForward: true,
+    ingress: [allowTcp(81)],
+  });
+  await create(forward);
+  await becomes("a policy on forward", false, toPod);
+  assert.equal(await connects(felix.outside, "10.0.0.2", 81), true, "what it allows");
+  await remove(forward);
+  await remove(host);
+  await becomes("the end of the host endpoint", true, () => toHost(8080));
+});
+
+function allowTcp(port: number): Rule {
+  return { action: "Allow", protocol: "TCP", destination: { ports: [port] } };
+}

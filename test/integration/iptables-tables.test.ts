@@ -4,10 +4,12 @@ import { after, before, describe, test } from "node:test";
 import koffi from "koffi";
 import { kernelSetName } from "../../src/api/names.ts";
 import type { ActivePolicy, LocalEndpoint, ResolvedEntity } from "../../src/felix/calc/updates.ts";
+import { HostEndpointManager } from "../../src/felix/dataplane/host-endpoint-manager.ts";
 import { dispatchChains } from "../../src/felix/rules/dispatch-chains.ts";
 import { rpfSkipChain, workloadEndpointChains } from "../../src/felix/rules/endpoint-chains.ts";
 import {
   cidrBlockChain,
+  floatingIpChains,
   natOutgoingChain,
   staticNatChains,
 } from "../../src/felix/rules/nat-chains.ts";
@@ -127,17 +129,59 @@ const endpoints: LocalEndpoint[] = ["cali0d7763386da", "cali0aaaaaaaaaa", "cali7
     tiers: [{ name: "default", defaultAction: "Deny", ingress: ids, egress: ids }],
     profiles: ["kns.default", "ksa.kube-system.coredns"],
     allowedSourcePrefixes: ["192.0.2.0/24", "2001:db8::/32"] as Prefix[],
+    floating: [
+      { internal: "10.244.10.5", external: "192.0.2.5" },
+      { internal: "fd00::5", external: "2001:db8::5" },
+    ] as unknown as LocalEndpoint["floating"],
   }),
 );
+
+const hosts = new HostEndpointManager();
+const hostTiers = [{ name: "default", defaultAction: "Deny", ingress: ids, egress: ids }] as const;
+const host = {
+  expectedAddresses: [],
+  profiles: ["kns.default"],
+  tiers: hostTiers,
+  forwardTiers: hostTiers,
+  untrackedTiers: hostTiers,
+  preDnatTiers: hostTiers,
+};
+for (const interfaceName of ["eth0", "eth1", "*"]) {
+  const value = { ...host, interfaceName };
+  hosts.onUpdate({ op: "set", kind: "hostEndpoint", id: `host ${interfaceName}`, value });
+}
+hosts.resolve(new Map());
+
+function policyChainsOf(family: IpFamily): Chain[] {
+  return [
+    ...[...policies].flatMap(([id, value]) => policyChains(id, value, { config, family })),
+    ...["kns.default", "ksa.kube-system.coredns", "unused"].flatMap((id) =>
+      profileChains(id, { ingress: [], egress: [allowAll] }, { config, family }),
+    ),
+  ];
+}
 
 function chainsOf(table: TableName, family: IpFamily): Chain[] {
   switch (table) {
     case "raw":
-      return [...staticRawChains(config, family), rpfSkipChain(endpoints, family)];
+      return [
+        ...staticRawChains(config, family),
+        rpfSkipChain(endpoints, family),
+        ...hosts.rawChains({ policies, config }),
+        ...policyChainsOf(family),
+      ];
     case "mangle":
-      return staticMangleChains(config);
+      return [
+        ...staticMangleChains(config, family),
+        ...hosts.mangleChains({ policies, config }),
+        ...policyChainsOf(family),
+      ];
     case "nat":
-      return [...staticNatChains(config, family), natOutgoingChain(true, config, family)];
+      return [
+        ...staticNatChains(config, family),
+        ...floatingIpChains(endpoints, family),
+        natOutgoingChain(true, config, family),
+      ];
     case "filter":
       return [
         ...staticFilterChains(config, family),
@@ -147,12 +191,10 @@ function chainsOf(table: TableName, family: IpFamily): Chain[] {
         ),
         ...endpoints.flatMap((endpoint) => [
           ...workloadEndpointChains(endpoint, policies, config),
-          ...endpointGroupChains(endpoint, policies, config),
+          ...endpointGroupChains(endpoint.tiers, policies, config),
         ]),
-        ...[...policies].flatMap(([id, value]) => policyChains(id, value, { config, family })),
-        ...["kns.default", "ksa.kube-system.coredns", "unused"].flatMap((id) =>
-          profileChains(id, { ingress: [], egress: [allowAll] }, { config, family }),
-        ),
+        ...hosts.filterChains({ policies, config }),
+        ...policyChainsOf(family),
         cidrBlockChain(["10.96.0.0/12", "fd96::/108"] as Prefix[], config, family),
       ];
   }
@@ -287,10 +329,10 @@ for (const kind of ["nft", "legacy"] as const) {
         profileChains("kns.default", { ingress: [allowAll], egress: [] }, { config, family: 4 }),
       );
       const plan = await filter.apply();
-      assert.deepEqual(
-        plan?.write.filter((line) => line.startsWith(":")),
-        [":cali-pri-kns.default - [0:0]", ":cali-pro-kns.default - [0:0]"],
-      );
+      assert.deepEqual(plan?.write.filter((line) => line.startsWith(":")).sort(), [
+        ":cali-pri-kns.default - [0:0]",
+        ":cali-pro-kns.default - [0:0]",
+      ]);
       fill(filter);
       await filter.apply();
       assert.equal(save(4, "filter"), before);

@@ -2,6 +2,7 @@ import { strict as assert } from "node:assert";
 import type {
   ActivePolicy,
   DataplaneUpdate,
+  EndpointTier,
   IpSetChange,
   ResolvedEntity,
   ResolvedRule,
@@ -75,15 +76,20 @@ function referencesOf(update: DataplaneUpdate & { readonly op: "set" }): string[
         ),
       );
     case "workloadEndpoint":
-      return [
-        ...update.value.tiers.flatMap(({ ingress, egress }) =>
-          [...ingress, ...egress].map((id) => `policy ${id}`),
-        ),
-        ...update.value.profiles.map((name) => `profile ${name}`),
-      ];
+      return endpointReferences(update.value.tiers, update.value.profiles);
+    case "hostEndpoint": {
+      const { tiers, forwardTiers, untrackedTiers, preDnatTiers, profiles } = update.value;
+      const all = [...tiers, ...forwardTiers, ...untrackedTiers, ...preDnatTiers];
+      return endpointReferences(all, profiles);
+    }
     default:
       return [];
   }
+}
+
+function endpointReferences(tiers: readonly EndpointTier[], profiles: readonly string[]): string[] {
+  const policies = tiers.flatMap(({ ingress, egress }) => [...ingress, ...egress]);
+  return [...policies.map((id) => `policy ${id}`), ...profiles.map((name) => `profile ${name}`)];
 }
 
 function linesOf(value: object): string[] {
@@ -95,8 +101,10 @@ function linesOf(value: object): string[] {
     if (field === "ingress" || field === "egress") {
       return (content as ActivePolicy["ingress"]).map((rule) => `${field}: ${ruleText(rule)}`);
     }
-    if (field === "tiers")
-      return (content as object[]).map((tier) => `tier ${JSON.stringify(tier)}`);
+    if (/tiers$/i.test(field)) {
+      const word = field.replace(/s$/, "");
+      return (content as object[]).map((tier) => `${word} ${JSON.stringify(tier)}`);
+    }
     if (content instanceof Set) return [`${field}: ${[...content].sort().join(" ")}`];
     return [`${field}: ${JSON.stringify(content)}`];
   });

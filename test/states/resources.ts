@@ -1,5 +1,6 @@
 import { calicoApiVersion } from "../../src/api/meta.ts";
 import type { AnyResource } from "../../src/api/resource-of-kind.ts";
+import type { HostEndpoint, HostEndpointSpec } from "../../src/api/resources/host-endpoint.ts";
 import type { IPPool, IPPoolSpec } from "../../src/api/resources/ip-pool.ts";
 import type { IPAMBlock } from "../../src/api/resources/ipam.ts";
 import { type EndpointSlice, serviceNameLabel } from "../../src/api/resources/kubernetes.ts";
@@ -81,6 +82,15 @@ export function policy(name: string, spec: NetworkPolicySpec, namespace = "prod"
 
 export function globalPolicy(name: string, spec: GlobalNetworkPolicySpec): GlobalNetworkPolicy {
   return resource<GlobalNetworkPolicy>("GlobalNetworkPolicy", name, { spec });
+}
+
+/** A host endpoint of this node unless said. */
+export function hostEndpoint(
+  name: string,
+  options: { readonly node?: string; readonly labels?: object } & Partial<HostEndpointSpec>,
+): HostEndpoint {
+  const { node = me, labels = {}, ...spec } = options;
+  return resource<HostEndpoint>("HostEndpoint", name, { labels, spec: { node, ...spec } });
 }
 
 /** A set of a namespace, or a global one. */

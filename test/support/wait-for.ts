@@ -6,7 +6,7 @@
 export async function waitFor<Value>(
   condition: () => Value | Promise<Value>,
   {
-    timeoutMs = 10_000,
+    timeoutMs = 30_000,
     what = "condition",
     intervalMs = 20,
   }: { timeoutMs?: number; what?: string; intervalMs?: number } = {},

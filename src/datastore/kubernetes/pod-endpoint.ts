@@ -7,7 +7,7 @@ import { vethName, wepName } from "../../api/names.ts";
 import type { EndpointPort, WorkloadEndpoint } from "../../api/resources/workload-endpoint.ts";
 import { namespaceLabel, serviceAccountLabel } from "../../api/selector/scope.ts";
 import { ipFamily, parseIpAddr } from "../../lib/ip-addr.ts";
-import { hostPrefix, type Prefix, parseInterfaceAddress } from "../../lib/prefix.ts";
+import { hostPrefix, type Prefix, parseInterfaceAddress, prefixOf } from "../../lib/prefix.ts";
 import { SharedValues } from "../../lib/shared-values.ts";
 import { type KubeObject, unlessEmpty } from "./kube-object.ts";
 import { mirroredUid } from "./uid.ts";
@@ -73,7 +73,7 @@ export function endpointOfPod(
   const containerID = annotations[annotation.containerID];
   const ports = portsOf(spec);
   const nats = natsOf(annotations[annotation.floatingIPs], addresses);
-  const sources = listOf(annotations[annotation.allowedSources]).flatMap(networkOf);
+  const sources = listOf(annotations[annotation.allowedSources]).flatMap(prefixOfText);
   return {
     apiVersion: calicoApiVersion,
     kind: "WorkloadEndpoint",
@@ -177,6 +177,17 @@ function networkOf(text: string): readonly Prefix[] {
         ).address,
       ),
     ];
+  } catch {
+    return [];
+  }
+}
+
+/** "10.0.0.0/24" as it is; an address alone is the host's own prefix. */
+function prefixOfText(text: string): readonly Prefix[] {
+  if (!text.includes("/")) return networkOf(text);
+  try {
+    const { address, length } = parseInterfaceAddress(text.trim());
+    return [prefixOf(address, length)];
   } catch {
     return [];
   }

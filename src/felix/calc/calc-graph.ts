@@ -1,5 +1,6 @@
 import { keyText, type ResourceKey } from "../../api/resource-key.ts";
 import type { Kind, ResourceOfKind } from "../../api/resource-of-kind.ts";
+import type { HostEndpoint } from "../../api/resources/host-endpoint.ts";
 import type { IPPool } from "../../api/resources/ip-pool.ts";
 import type { IPAMBlock } from "../../api/resources/ipam.ts";
 import type { EndpointSlice } from "../../api/resources/kubernetes.ts";
@@ -24,6 +25,7 @@ export const calcKinds: readonly Kind[] = [
   "EndpointSlice",
   "GlobalNetworkPolicy",
   "GlobalNetworkSet",
+  "HostEndpoint",
   "IPAMBlock",
   "IPPool",
   "NetworkPolicy",
@@ -41,7 +43,8 @@ const workPerTurn = 5_000;
  * From what the datastore says to what this node's dataplane must be.
  *
  * ```
- *  WorkloadEndpoint ─┬─► PolicyGraph ──► ipSet, policy, profile, workloadEndpoint ─┐
+ *  WorkloadEndpoint ─┬─► PolicyGraph ──► ipSet, policy, profile, workloadEndpoint, ─┐
+ *  HostEndpoint ─────┤                   hostEndpoint                              │
  *  policies, tiers ──┤                                                             │
  *  network sets ─────┤                                                             │
  *  EndpointSlice ────┤                                                             │
@@ -104,6 +107,9 @@ export class CalcGraph {
       case "NetworkPolicy":
       case "GlobalNetworkPolicy":
         this.#policies.setPolicy(id, value as NetworkPolicy | GlobalNetworkPolicy | null);
+        return;
+      case "HostEndpoint":
+        this.#policies.setHostEndpoint(key.name, value as HostEndpoint | null);
         return;
       case "NetworkSet":
       case "GlobalNetworkSet":

@@ -4,6 +4,7 @@ import type { IPAMBlock } from "../../api/resources/ipam.ts";
 import type { EndpointSlice } from "../../api/resources/kubernetes.ts";
 import type { Node } from "../../api/resources/node.ts";
 import type { WorkloadEndpoint } from "../../api/resources/workload-endpoint.ts";
+import { parseIpAddr } from "../../lib/ip-addr.ts";
 import { parseMac } from "../../lib/mac.ts";
 import { parseInterfaceAddress, parsePrefix } from "../../lib/prefix.ts";
 import { activePool, borrowers, hostAddresses, ownAddresses } from "./l3-routes.ts";
@@ -34,6 +35,11 @@ export function checkObject(value: ResourceOfKind[Kind] | null): void {
       policyIdentity(value);
       checkLists(value.spec, ["ingress", "egress", "types"]);
       return;
+    case "HostEndpoint":
+      checkLists(value.spec, ["expectedIPs", "profiles", "ports"]);
+      checkTexts(value.metadata.labels, "labels");
+      for (const text of value.spec.expectedIPs ?? []) parseIpAddr(text);
+      return;
     case "NetworkSet":
     case "GlobalNetworkSet":
       checkLists(value.spec, ["nets"]);
@@ -55,10 +61,14 @@ export function checkObject(value: ResourceOfKind[Kind] | null): void {
 }
 
 function checkEndpoint({ spec, metadata }: WorkloadEndpoint): void {
-  checkLists(spec, ["ipNetworks", "profiles", "ports", "allowSpoofedSourcePrefixes"]);
+  checkLists(spec, ["ipNetworks", "profiles", "ports", "allowSpoofedSourcePrefixes", "ipNATs"]);
   checkTexts(metadata.labels, "labels");
   for (const text of spec.ipNetworks ?? []) parseInterfaceAddress(text);
   for (const text of spec.allowSpoofedSourcePrefixes ?? []) parseInterfaceAddress(text);
+  for (const { internalIP, externalIP } of spec.ipNATs ?? []) {
+    parseIpAddr(internalIP);
+    parseIpAddr(externalIP);
+  }
   if (spec.mac) parseMac(spec.mac);
 }
 

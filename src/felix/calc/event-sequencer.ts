@@ -7,6 +7,7 @@ export const updateOrder: readonly UpdateKind[] = [
   "policy",
   "profile",
   "workloadEndpoint",
+  "hostEndpoint",
   "host",
   "pool",
   "vtep",

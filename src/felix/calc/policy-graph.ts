@@ -1,4 +1,5 @@
 import { type PolicyIdentity, policyIdentity } from "../../api/policy-identity.ts";
+import type { HostEndpoint } from "../../api/resources/host-endpoint.ts";
 import type { EndpointSlice } from "../../api/resources/kubernetes.ts";
 import type { GlobalNetworkSet, NetworkSet } from "../../api/resources/network-set.ts";
 import type {
@@ -11,18 +12,27 @@ import type { WorkloadEndpoint } from "../../api/resources/workload-endpoint.ts"
 import { all, not } from "../../api/selector/ast.ts";
 import { policySelector } from "../../api/selector/scope.ts";
 import { getOrCreate } from "../../lib/collections.ts";
-import { type IpAddr, parseIpAddr } from "../../lib/ip-addr.ts";
-import { parseMac } from "../../lib/mac.ts";
-import { type Prefix, parseInterfaceAddress, prefixOf } from "../../lib/prefix.ts";
 import { EndpointLabels } from "./endpoint-labels.ts";
 import { IpSetMembers } from "./ip-set-members.ts";
 import { LabelIndex } from "./label-index.ts";
-import { endpointTiers, type OrderedPolicy, orderedPolicy } from "./policy-order.ts";
+import { localEndpoint, localHostEndpoint } from "./local-endpoint.ts";
+import {
+  hostEndpointTiers,
+  type OrderedPolicy,
+  orderedPolicy,
+  workloadTiers,
+} from "./policy-order.ts";
 import { denyAll, type ScannedRules, scanRules } from "./rule-scanner.ts";
-import { networkSetSelectable, type Selectable, workloadSelectable } from "./selectable.ts";
+import {
+  hostEndpointSelectable,
+  networkSetSelectable,
+  type Selectable,
+  workloadSelectable,
+} from "./selectable.ts";
 import type { DataplaneUpdate, UpdateKind } from "./updates.ts";
 
 export type Policy = NetworkPolicy | GlobalNetworkPolicy;
+type Endpoint = WorkloadEndpoint | HostEndpoint;
 export type Emit = (update: DataplaneUpdate) => void;
 
 interface ActiveRules {
@@ -53,7 +63,7 @@ export class PolicyGraph {
   readonly #nodeName: string;
   readonly #emit: Emit;
   readonly #labels = new EndpointLabels();
-  readonly #endpoints = new Map<string, WorkloadEndpoint>();
+  readonly #endpoints = new Map<string, Endpoint>();
   readonly #selectables = new Map<string, Selectable>();
   readonly #policies = new Map<string, KnownPolicy>();
   readonly #profiles = new Map<string, Profile>();
@@ -77,12 +87,12 @@ export class PolicyGraph {
   }
 
   setEndpoint(id: string, endpoint: WorkloadEndpoint | null): void {
-    const before = this.#endpoints.get(id);
-    if (endpoint === null) this.#endpoints.delete(id);
-    else this.#endpoints.set(id, endpoint);
-    this.#setSelectable(id, endpoint === null ? null : workloadSelectable(endpoint));
-    this.#countProfiles(id, before, endpoint);
-    this.#relabel(id);
+    this.#setEndpoint(id, endpoint, endpoint === null ? null : workloadSelectable(endpoint));
+  }
+
+  setHostEndpoint(name: string, endpoint: HostEndpoint | null): void {
+    const selectable = endpoint === null ? null : hostEndpointSelectable(endpoint);
+    this.#setEndpoint(`${hostEndpointPrefix}${name}`, endpoint, selectable);
   }
 
   /** `key` is the resource's. */
@@ -148,7 +158,7 @@ export class PolicyGraph {
     this.#dirtyEndpoints.clear();
   }
 
-  #isLocal(endpoint: WorkloadEndpoint | undefined): endpoint is WorkloadEndpoint {
+  #isLocal(endpoint: Endpoint | undefined): endpoint is Endpoint {
     return endpoint?.spec.node === this.#nodeName;
   }
 
@@ -158,6 +168,15 @@ export class PolicyGraph {
     this.#sets.setSelectable(id, this.#selectables.get(id) ?? null, labels);
     if (this.#isLocal(endpoint)) this.#matches.setItem(id, labels);
     else this.#matches.removeItem(id);
+  }
+
+  #setEndpoint(id: string, endpoint: Endpoint | null, selectable: Selectable | null): void {
+    const before = this.#endpoints.get(id);
+    if (endpoint === null) this.#endpoints.delete(id);
+    else this.#endpoints.set(id, endpoint);
+    this.#setSelectable(id, selectable);
+    this.#countProfiles(id, before, endpoint);
+    this.#relabel(id);
     this.#dirtyEndpoints.add(id);
   }
 
@@ -167,12 +186,8 @@ export class PolicyGraph {
     this.#labels.setEndpoint(id, selectable);
   }
 
-  #countProfiles(
-    id: string,
-    before: WorkloadEndpoint | undefined,
-    after: WorkloadEndpoint | null,
-  ): void {
-    const profilesOf = (endpoint: WorkloadEndpoint | undefined) =>
+  #countProfiles(id: string, before: Endpoint | undefined, after: Endpoint | null): void {
+    const profilesOf = (endpoint: Endpoint | undefined) =>
       this.#isLocal(endpoint) ? (endpoint.spec.profiles ?? []) : [];
     for (const profile of profilesOf(before)) {
       this.#dirtyProfiles.add(profile);
@@ -226,7 +241,7 @@ export class PolicyGraph {
       this.#deactivate(id, "profile");
       return;
     }
-    const profile = this.#profiles.get(name);
+    const profile = this.#profiles.get(name) ?? builtInProfiles.get(name);
     // A profile that is not there allows nothing (facts 4.2).
     const value =
       profile === undefined
@@ -268,52 +283,44 @@ export class PolicyGraph {
   #flushEndpoint(id: string): void {
     const endpoint = this.#endpoints.get(id);
     if (!this.#isLocal(endpoint)) {
-      this.#emit({ op: "remove", kind: "workloadEndpoint", id });
+      // An id tells of which kind it was; what was never set is not removed.
+      const host = id.startsWith(hostEndpointPrefix);
+      const ofKind = host ? id.slice(hostEndpointPrefix.length) : id;
+      this.#emit({ op: "remove", kind: host ? "hostEndpoint" : "workloadEndpoint", id: ofKind });
       return;
     }
     const policies = [...this.#matches.selectorsOf(id)].flatMap(
       (key) => this.#policies.get(key)?.ordered ?? [],
     );
-    const { spec } = endpoint;
-    this.#emit({
-      op: "set",
-      kind: "workloadEndpoint",
-      id,
-      value: {
-        interfaceName: spec.interfaceName,
-        ...(spec.mac ? { mac: parseMac(spec.mac) } : {}),
-        addresses: (spec.ipNetworks ?? []).map(addressOfNetwork),
-        tiers: endpointTiers(policies, this.#tiers),
-        profiles: spec.profiles ?? [],
-        allowedSourcePrefixes: (spec.allowSpoofedSourcePrefixes ?? []).map(networkOf),
-      },
-    });
+    if (endpoint.kind === "HostEndpoint") {
+      const tiers = hostEndpointTiers(policies, this.#tiers);
+      const value = localHostEndpoint(endpoint, tiers);
+      this.#emit({ op: "set", kind: "hostEndpoint", id: endpoint.metadata.name, value });
+    } else {
+      const value = localEndpoint(endpoint, workloadTiers(policies, this.#tiers));
+      this.#emit({ op: "set", kind: "workloadEndpoint", id, value });
+    }
   }
 }
 
+/** Ids of workloads begin with a namespace, or with the "/" after none. */
+const hostEndpointPrefix = "HostEndpoint ";
+
+/** Profiles that need not be in the datastore (facts 2.5). Host endpoints that nobody wrote have it. */
+const builtInProfiles: ReadonlyMap<string, Pick<Profile, "spec">> = new Map([
+  [
+    "projectcalico-default-allow",
+    { spec: { ingress: [{ action: "Allow" }], egress: [{ action: "Allow" }] } },
+  ],
+]);
+
 const onlyDeny: ScannedRules = { rules: [denyAll], sets: new Map() };
 
-/**
- * A selector that cannot be parsed selects nothing: validation told its author. Untracked and pre-DNAT
- * policies are for host endpoints: no workload is theirs.
- */
+/** A selector that cannot be parsed selects nothing: validation told its author. */
 function selectorOf(policy: Policy) {
-  if (policy.kind === "GlobalNetworkPolicy") {
-    const { doNotTrack, preDNAT } = policy.spec;
-    if (doNotTrack === true || preDNAT === true) return not(all);
-  }
   try {
     return policySelector(policy);
   } catch {
     return not(all);
   }
-}
-
-function addressOfNetwork(text: string): IpAddr {
-  return parseIpAddr(text.split("/")[0] ?? "");
-}
-
-function networkOf(text: string): Prefix {
-  const { address, length } = parseInterfaceAddress(text);
-  return prefixOf(address, length);
 }

@@ -1,9 +1,16 @@
 import { namespaceProfilePrefix } from "../../api/kubernetes/namespace.ts";
+import type { HostEndpoint } from "../../api/resources/host-endpoint.ts";
 import type { GlobalNetworkSet, NetworkSet } from "../../api/resources/network-set.ts";
 import type { EndpointPort, WorkloadEndpoint } from "../../api/resources/workload-endpoint.ts";
 import { namespaceLabel } from "../../api/selector/scope.ts";
-import { type IpFamily, ipFamily } from "../../lib/ip-addr.ts";
-import { type Prefix, parseInterfaceAddress, parsePrefix, prefixOf } from "../../lib/prefix.ts";
+import { type IpFamily, ipFamily, parseIpAddr } from "../../lib/ip-addr.ts";
+import {
+  hostPrefix,
+  type Prefix,
+  parseInterfaceAddress,
+  parsePrefix,
+  prefixOf,
+} from "../../lib/prefix.ts";
 
 /** What selectors can select, whatever its kind: labels on one side, addresses on the other. */
 export interface Selectable {
@@ -21,6 +28,15 @@ export function workloadSelectable({ metadata, spec }: WorkloadEndpoint): Select
     labels: metadata.labels ?? {},
     profiles: spec.profiles ?? [],
     nets: (spec.ipNetworks ?? []).flatMap(memberNets),
+    ports: spec.ports ?? [],
+  };
+}
+
+export function hostEndpointSelectable({ metadata, spec }: HostEndpoint): Selectable {
+  return {
+    labels: metadata.labels ?? {},
+    profiles: spec.profiles ?? [],
+    nets: (spec.expectedIPs ?? []).map(parseIpAddr).map(hostPrefix),
     ports: spec.ports ?? [],
   };
 }

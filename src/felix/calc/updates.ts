@@ -33,6 +33,12 @@ export type DataplaneUpdate =
       readonly id: string;
       readonly value: LocalEndpoint;
     }
+  | {
+      readonly op: "set";
+      readonly kind: "hostEndpoint";
+      readonly id: string;
+      readonly value: LocalHostEndpoint;
+    }
   | { readonly op: "set"; readonly kind: "vtep"; readonly id: string; readonly value: Vtep }
   | {
       readonly op: "set";
@@ -54,6 +60,7 @@ export type UpdateKind =
   | "policy"
   | "profile"
   | "workloadEndpoint"
+  | "hostEndpoint"
   | "vtep"
   | "route"
   | "host"
@@ -73,7 +80,7 @@ export interface IpSetChange {
 }
 
 /** Short kinds of facts 4.6. */
-export type PolicyShortKind = "np" | "gnp" | "knp";
+export type PolicyShortKind = "np" | "gnp" | "knp" | "kcnp";
 
 /** A rule whose selectors have become IP set ids: all that rendering needs. Absent: matches any. */
 export interface ResolvedRule {
@@ -146,6 +153,26 @@ export interface LocalEndpoint {
   readonly tiers: readonly EndpointTier[];
   readonly profiles: readonly string[];
   readonly allowedSourcePrefixes: readonly Prefix[];
+  /** Addresses under which it is reached besides its own, of the same family as `internal`. */
+  readonly floating: readonly { readonly internal: IpAddr; readonly external: IpAddr }[];
+}
+
+/** A HostEndpoint of this node. `id` is its name. */
+export interface LocalHostEndpoint extends HostEndpointTiers {
+  /** "*" for all interfaces; absent: the one that has an expected address. */
+  readonly interfaceName?: string;
+  readonly expectedAddresses: readonly IpAddr[];
+  readonly profiles: readonly string[];
+}
+
+/** Tiers of a host endpoint, at each place that a packet passes (facts 4.5, 4.11). */
+export interface HostEndpointTiers {
+  /** For what is to or from the host itself. */
+  readonly tiers: readonly EndpointTier[];
+  readonly forwardTiers: readonly EndpointTier[];
+  readonly untrackedTiers: readonly EndpointTier[];
+  /** Ingress alone. */
+  readonly preDnatTiers: readonly EndpointTier[];
 }
 
 /** Where a node terminates VXLAN. `id` is the node name. The local node's is included. */

@@ -3,9 +3,10 @@ import type { ExecHelper } from "../../kernel/exec-helper.ts";
 import { routeKey } from "../../kernel/ip/route-identity.ts";
 import type { IptablesBackend } from "../../kernel/iptables/backend.ts";
 import type { IptablesTable } from "../../kernel/iptables/tables.ts";
-import type { Kernel, KernelEvent, KernelLink } from "../../kernel/kernel.ts";
+import type { Kernel, KernelAddress, KernelEvent, KernelLink } from "../../kernel/kernel.ts";
 import type { Clock } from "../../lib/clock.ts";
-import type { IpFamily } from "../../lib/ip-addr.ts";
+import { getOrCreate } from "../../lib/collections.ts";
+import type { IpAddr, IpFamily } from "../../lib/ip-addr.ts";
 import type { Logger } from "../../lib/log.ts";
 import type { DataplaneUpdate, LocalEndpoint, UpdateKind } from "../calc/updates.ts";
 import type { FelixConfig } from "../config.ts";
@@ -15,6 +16,7 @@ import { EndpointManager, type PresentEndpoint } from "./endpoint-manager.ts";
 import { EndpointStatusFiles } from "./endpoint-status.ts";
 import { EndpointSysctls, kernelHasIpv6 } from "./endpoint-sysctls.ts";
 import { FamilyPart } from "./family-part.ts";
+import { HostEndpointManager } from "./host-endpoint-manager.ts";
 import { KernelLinks } from "./kernel-links.ts";
 import { KernelState, type StateReport } from "./kernel-state.ts";
 import { PolicyManager } from "./policy-manager.ts";
@@ -33,6 +35,7 @@ const chainKinds: ReadonlySet<UpdateKind> = new Set([
   "policy",
   "profile",
   "workloadEndpoint",
+  "hostEndpoint",
   "pool",
 ]);
 
@@ -47,6 +50,7 @@ export class Dataplane {
   readonly #ports: DataplanePorts;
   readonly #links: KernelLinks;
   readonly #endpoints: EndpointManager;
+  readonly #hosts = new HostEndpointManager();
   readonly #policies = new PolicyManager();
   readonly #routes: RouteManager;
   readonly #state: KernelState;
@@ -86,6 +90,7 @@ export class Dataplane {
   onUpdates(updates: readonly DataplaneUpdate[]): void {
     for (const update of updates) {
       this.#endpoints.onUpdate(update);
+      this.#hosts.onUpdate(update);
       this.#policies.onUpdate(update);
       this.#routes.onUpdate(update);
       for (const part of this.#parts) part.onUpdate(update);
@@ -112,7 +117,10 @@ export class Dataplane {
       case "link":
         return this.#concernsLink(event.link, event.op, before);
       case "address":
-        return this.#parts.some((part) => part.isOwnAddress(event.address.address));
+        return (
+          this.#hosts.expects(event.address.address) ||
+          this.#parts.some((part) => part.isOwnAddress(event.address.address))
+        );
       default:
         return this.#state.drifts(event);
     }
@@ -163,10 +171,17 @@ export class Dataplane {
     };
     await this.#links.refresh();
     for (const name of this.#endpoints.missingInterfaces()) await this.#links.look(name);
-    this.#parents = await this.#parentLinks();
+    const addresses = await this.#ports.kernel.addresses.list();
+    this.#parents = this.#parentLinks(addresses);
+    this.#resolveHosts(addresses);
     for (const part of this.#parts) await attempt(() => this.#applyDevice(part));
     const present = this.#endpoints.present();
-    errors.push(...this.#sysctls.apply(present.map(({ link }) => link)));
+    const { allowSourceSpoofing } = this.#config.rules;
+    const configured = present.map(({ link, endpoint }) => ({
+      link,
+      maySpoof: allowSourceSpoofing && endpoint.allowedSourcePrefixes.length > 0,
+    }));
+    errors.push(...this.#sysctls.apply(configured));
     const [rules, state] = await Promise.all([
       this.#applyRules(attempt),
       this.#state.apply(this.#desiredState()),
@@ -198,9 +213,8 @@ export class Dataplane {
   }
 
   /** Interfaces that have the node's own addresses, while they are up. */
-  async #parentLinks(): Promise<Partial<Record<IpFamily, KernelLink>>> {
+  #parentLinks(addresses: readonly KernelAddress[]): Partial<Record<IpFamily, KernelLink>> {
     const parents: Partial<Record<IpFamily, KernelLink>> = {};
-    const addresses = await this.#ports.kernel.addresses.list();
     for (const { family, setManager } of this.#parts) {
       const own = setManager.hostAddress(this.#nodeName);
       const ifindex = addresses.find(({ address }) => address === own)?.ifindex;
@@ -208,6 +222,20 @@ export class Dataplane {
       if (link !== undefined) parents[family] = link;
     }
     return parents;
+  }
+
+  #resolveHosts(addresses: readonly KernelAddress[]): void {
+    const byInterface = new Map<string, Set<IpAddr>>();
+    for (const { address, ifindex } of this.#hosts.needsAddresses ? addresses : []) {
+      const name = this.#links.nameOf(ifindex);
+      const { interfacePrefixes } = this.#config;
+      if (name === undefined || interfacePrefixes.some((prefix) => name.startsWith(prefix)))
+        continue;
+      getOrCreate(byInterface, name, () => new Set()).add(address);
+    }
+    const { changed, problems } = this.#hosts.resolve(byInterface);
+    this.#chainsDirty ||= changed;
+    for (const problem of problems) this.#ports.log.warn(problem, "host endpoint has no effect");
   }
 
   async #applyDevice(part: FamilyPart): Promise<void> {
@@ -224,7 +252,7 @@ export class Dataplane {
   async #applyRules(attempt: (step: () => Promise<unknown>) => Promise<boolean>): Promise<boolean> {
     if (this.#chainsDirty) {
       const config = this.#rulesConfig();
-      const parts = { endpoints: this.#endpoints, policies: this.#policies };
+      const parts = { endpoints: this.#endpoints, hosts: this.#hosts, policies: this.#policies };
       for (const part of this.#parts) {
         part.renderChains(parts, config, (name, err) =>
           this.#ports.log.error({ chain: name, err }, "rules cannot be rendered"),

@@ -73,7 +73,7 @@ export class EndpointManager {
       const same = known?.version === version && known.rules === rules;
       const render = () => [
         ...workloadEndpointChains(endpoint, policies.policies, rules),
-        ...endpointGroupChains(endpoint, policies.policies, rules),
+        ...endpointGroupChains(endpoint.tiers, policies.policies, rules),
       ];
       this.#rendered.set(endpoint, same ? known : { version, rules, chains: render() });
     }
@@ -88,7 +88,9 @@ export class EndpointManager {
   }
 
   routesOf({ link, endpoint }: PresentEndpoint): KernelRoute[] {
-    return endpoint.addresses.map((address) => this.#route(address, link));
+    const { floatingIps } = this.#config.rules;
+    const floating = floatingIps ? endpoint.floating.map(({ external }) => external) : [];
+    return [...endpoint.addresses, ...floating].map((address) => this.#route(address, link));
   }
 
   #route(address: IpAddr, link: KernelLink): KernelRoute {

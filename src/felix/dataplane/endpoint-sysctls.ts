@@ -13,8 +13,8 @@ export function kernelHasIpv6(): boolean {
 export class EndpointSysctls {
   readonly #ipv6: boolean;
   readonly #rpFilter = readSysctl(["net", "ipv4", "conf", "default", "rp_filter"]);
-  /** ifindex by name. */
-  readonly #configured = new Map<string, number>();
+  /** By name: the link that was configured, and its reverse-path filter. */
+  readonly #configured = new Map<string, { readonly ifindex: number; readonly rpFilter: string }>();
 
   constructor(options: { readonly ipv6: boolean }) {
     this.#ipv6 = options.ipv6;
@@ -26,18 +26,26 @@ export class EndpointSysctls {
   }
 
   forget({ name, ifindex }: KernelLink): void {
-    if (this.#configured.get(name) === ifindex) this.#configured.delete(name);
+    if (this.#configured.get(name)?.ifindex === ifindex) this.#configured.delete(name);
   }
 
-  /** @returns what failed; it is tried again by the next apply. */
-  apply(links: Iterable<KernelLink>): unknown[] {
+  /**
+   * `maySpoof`: the pod may send from addresses that are not its own; our rules look at them instead
+   * of the kernel's filter.
+   *
+   * @returns what failed; it is tried again by the next apply.
+   */
+  apply(links: Iterable<{ readonly link: KernelLink; readonly maySpoof: boolean }>): unknown[] {
     const errors: unknown[] = [];
-    const options = { rpFilter: this.#rpFilter, ipv6: this.#ipv6 };
-    for (const { name, ifindex } of links) {
-      if (this.#configured.get(name) === ifindex) continue;
+    for (const { link, maySpoof } of links) {
+      const { name, ifindex } = link;
+      const rpFilter = maySpoof ? "0" : this.#rpFilter;
+      const known = this.#configured.get(name);
+      if (known?.ifindex === ifindex && known.rpFilter === rpFilter) continue;
       try {
+        const options = { rpFilter, ipv6: this.#ipv6 };
         for (const [path, value] of interfaceSysctls(name, options)) writeSysctl(path, value);
-        this.#configured.set(name, ifindex);
+        this.#configured.set(name, { ifindex, rpFilter });
       } catch (error) {
         // An interface that is gone again needs nothing: its event is on the way.
         if ((error as NodeJS.ErrnoException).code !== "ENOENT") errors.push(error);

@@ -8,6 +8,7 @@ import type { FelixConfig } from "../config.ts";
 import type { RulesConfig } from "../rules/rules-config.ts";
 import type { DataplanePorts } from "./dataplane.ts";
 import type { EndpointManager } from "./endpoint-manager.ts";
+import type { HostEndpointManager } from "./host-endpoint-manager.ts";
 import { IpSetManager } from "./ip-set-manager.ts";
 import type { KernelLinks } from "./kernel-links.ts";
 import type { PolicyManager } from "./policy-manager.ts";
@@ -79,7 +80,11 @@ export class FamilyPart {
   }
 
   renderChains(
-    parts: { readonly endpoints: EndpointManager; readonly policies: PolicyManager },
+    parts: {
+      readonly endpoints: EndpointManager;
+      readonly hosts: HostEndpointManager;
+      readonly policies: PolicyManager;
+    },
     rules: RulesConfig,
     onRefused: (id: string, error: InputError) => void,
   ): void {

@@ -3,7 +3,7 @@ import { InputError } from "../../lib/errors.ts";
 import type { IpFamily } from "../../lib/ip-addr.ts";
 import type { ActivePolicy, ActiveProfile, DataplaneUpdate } from "../calc/updates.ts";
 import { policyChains, profileChains } from "../rules/policy-chains.ts";
-import type { RulesConfig } from "../rules/rules-config.ts";
+import { droppingConfig, type RulesConfig } from "../rules/rules-config.ts";
 
 /** Chains of a policy or profile, as long as it and the configuration stay the same. */
 interface Rendered {
@@ -44,14 +44,10 @@ export class PolicyManager {
   }
 
   /**
-   * Chains of one family. One that cannot be rendered is left out and told: what jumps to it then
-   * drops.
+   * Chains of one family for the filter table. One that cannot be rendered is left out and told: what
+   * jumps to it then drops.
    */
-  chains(
-    config: RulesConfig,
-    family: IpFamily,
-    onRefused: (id: string, error: InputError) => void,
-  ): Chain[] {
+  chains(config: RulesConfig, family: IpFamily, onRefused: OnRefused): Chain[] {
     const context = { config, family };
     const before = new Map(this.#rendered[family]);
     const rendered = this.#rendered[family];
@@ -69,13 +65,43 @@ export class PolicyManager {
     }
     return [...rendered.values()].flatMap(({ chains }) => chains);
   }
+
+  /** Chains of some for another table, after `chains` of the family. */
+  chainsOf(
+    uses: { readonly policies: Iterable<string>; readonly profiles: Iterable<string> },
+    config: RulesConfig,
+    family: IpFamily,
+  ): Chain[] {
+    const dropping = droppingConfig(config);
+    const context = { config: dropping, family };
+    const ids = [
+      ...[...uses.policies].map((id) => `policy ${id}`),
+      ...[...uses.profiles].map((id) => `profile ${id}`),
+    ];
+    if (dropping === config)
+      return ids.flatMap((id) => this.#rendered[family].get(id)?.chains ?? []);
+    // What cannot be rendered was told by `chains`.
+    const silent: OnRefused = () => undefined;
+    return [
+      ...[...uses.policies].flatMap((id) => {
+        const policy = this.#policies.get(id);
+        return policy === undefined
+          ? []
+          : orRefused(id, () => policyChains(id, policy, context), silent);
+      }),
+      ...[...uses.profiles].flatMap((id) => {
+        const profile = this.#profiles.get(id);
+        return profile === undefined
+          ? []
+          : orRefused(id, () => profileChains(id, profile, context), silent);
+      }),
+    ];
+  }
 }
 
-function orRefused(
-  id: string,
-  render: () => Chain[],
-  onRefused: (id: string, error: InputError) => void,
-): Chain[] {
+type OnRefused = (id: string, error: InputError) => void;
+
+function orRefused(id: string, render: () => Chain[], onRefused: OnRefused): Chain[] {
   try {
     return render();
   } catch (error) {

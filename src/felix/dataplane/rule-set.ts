@@ -2,34 +2,58 @@ import type { Chain, TableName } from "../../kernel/iptables/model.ts";
 import type { InputError } from "../../lib/errors.ts";
 import type { IpFamily } from "../../lib/ip-addr.ts";
 import { rpfSkipChain } from "../rules/endpoint-chains.ts";
-import { cidrBlockChain, natOutgoingChain, staticNatChains } from "../rules/nat-chains.ts";
+import {
+  cidrBlockChain,
+  floatingIpChains,
+  natOutgoingChain,
+  staticNatChains,
+} from "../rules/nat-chains.ts";
 import type { RulesConfig } from "../rules/rules-config.ts";
 import { staticMangleChains, staticRawChains } from "../rules/static-chains.ts";
 import { staticFilterChains } from "../rules/static-filter-chains.ts";
 import type { EndpointManager } from "./endpoint-manager.ts";
+import type { HostEndpointManager } from "./host-endpoint-manager.ts";
 import type { PolicyManager } from "./policy-manager.ts";
 
 /** Every chain of one family, by table. */
 export function allChains(
   parts: {
     readonly endpoints: EndpointManager;
+    readonly hosts: HostEndpointManager;
     readonly policies: PolicyManager;
     readonly natOutgoing: boolean;
   },
   context: { readonly rules: RulesConfig; readonly family: IpFamily },
   onRefused: (id: string, error: InputError) => void,
 ): Record<TableName, readonly Chain[]> {
-  const { endpoints, policies, natOutgoing } = parts;
+  const { endpoints, hosts, policies, natOutgoing } = parts;
   const { rules, family } = context;
+  const local = [...endpoints.active().values()];
+  const hostContext = { policies: policies.policies, config: rules };
+  const filterPolicies = policies.chains(rules, family, onRefused);
   return {
-    raw: [...staticRawChains(rules, family), rpfSkipChain(endpoints.active().values(), family)],
-    mangle: staticMangleChains(rules),
-    nat: [...staticNatChains(rules, family), natOutgoingChain(natOutgoing, rules, family)],
+    raw: [
+      ...staticRawChains(rules, family),
+      rpfSkipChain(rules.allowSourceSpoofing ? local : [], family),
+      ...hosts.rawChains(hostContext),
+      ...policies.chainsOf(hosts.rawUses, rules, family),
+    ],
+    mangle: [
+      ...staticMangleChains(rules, family),
+      ...hosts.mangleChains(hostContext),
+      ...policies.chainsOf(hosts.mangleUses, rules, family),
+    ],
+    nat: [
+      ...staticNatChains(rules, family),
+      ...floatingIpChains(rules.floatingIps ? local : [], family),
+      natOutgoingChain(natOutgoing, rules, family),
+    ],
     filter: [
       ...staticFilterChains(rules, family),
       cidrBlockChain([], rules, family),
       ...endpoints.chains(policies, rules),
-      ...policies.chains(rules, family, onRefused),
+      ...hosts.filterChains(hostContext),
+      ...filterPolicies,
     ],
   };
 }

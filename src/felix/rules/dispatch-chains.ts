@@ -1,35 +1,104 @@
 import type { Chain, Rule } from "../../kernel/iptables/model.ts";
 import { compareText, groupBy } from "../../lib/collections.ts";
-import { goto, interfaceIs, interfacePrefix } from "./match.ts";
-import { chains, type Direction, endpointChainName } from "./names.ts";
+import { goto, interfaceIs, interfacePrefix, returns } from "./match.ts";
+import {
+  allInterfaces,
+  chains,
+  type Direction,
+  endpointChainName,
+  hostEndpointChainName,
+  hostForwardChainName,
+} from "./names.ts";
 import { filterDeny, type RulesConfig } from "./rules-config.ts";
 
 /**
- * Finds a pod's chain by the interface in two steps rather than by one long list (facts 4.6): names
- * that share the character behind the common prefix share a child chain. What is on none of them
- * is dropped, in the child chains as well: a goto does not come back.
+ * Finds an endpoint's chain by the interface in two steps rather than by one long list (facts 4.6):
+ * names that share the character behind the common prefix share a child chain. A goto does not come
+ * back, so what is on none of the interfaces meets the same end in child chains as in the root.
  */
+interface Dispatch {
+  readonly root: string;
+  readonly way: "in" | "out";
+  /** Chain of an interface. */
+  readonly target: (interfaceName: string) => string;
+  readonly end: readonly Rule[];
+}
+
+/** What is on no pod's interface is dropped. */
 export function dispatchChains(interfaceNames: Iterable<string>, config: RulesConfig): Chain[] {
-  const names = [...new Set(interfaceNames)].sort(compareText);
+  const names = sorted(interfaceNames);
+  const end: Rule[] = [{ match: [], action: filterDeny(config), comments: ["Unknown interface"] }];
+  const target = (direction: Direction) => (name: string) => endpointChainName(name, direction);
   return [
-    ...tree(names, { root: chains.fromWorkloadDispatch, direction: "egress" }, config),
-    ...tree(names, { root: chains.toWorkloadDispatch, direction: "ingress" }, config),
+    ...tree(names, {
+      root: chains.fromWorkloadDispatch,
+      way: "in",
+      target: target("egress"),
+      end,
+    }),
+    ...tree(names, { root: chains.toWorkloadDispatch, way: "out", target: target("ingress"), end }),
   ];
 }
 
-interface Side {
-  readonly root: string;
-  /** As the pod sees it. */
-  readonly direction: Direction;
+/** Interfaces that have a host endpoint in one table. `all`: others have the one of all interfaces. */
+export interface HostInterfaces {
+  readonly names: Iterable<string>;
+  readonly all: boolean;
+}
+
+/** What comes in by an interface, to the chain of its host endpoint. */
+export function fromHostDispatch({ names, all }: HostInterfaces): Chain[] {
+  const target = (name: string) => hostEndpointChainName(name, "ingress");
+  const end = all ? [gotoAll(target)] : [];
+  return tree(sorted(names), { root: chains.fromHostEndpoint, way: "in", target, end });
+}
+
+/**
+ * What goes out. `workloadPrefixes`: what goes to pods is none of the host endpoint of all
+ * interfaces, where nothing has sorted it out before.
+ */
+export function toHostDispatch(
+  { names, all }: HostInterfaces,
+  workloadPrefixes: readonly string[] = [],
+): Chain[] {
+  const target = (name: string) => hostEndpointChainName(name, "egress");
+  const skip = workloadPrefixes.map(
+    (prefix): Rule => ({
+      match: [interfacePrefix("out", prefix)],
+      action: returns,
+      comments: ["Skip egress WHEP policy for traffic to local workload"],
+    }),
+  );
+  const end = all ? [...skip, gotoAll(target)] : [];
+  return tree(sorted(names), { root: chains.toHostEndpoint, way: "out", target, end });
+}
+
+/** What is forwarded, either way. */
+export function hostForwardDispatch({ names, all }: HostInterfaces): Chain[] {
+  const list = sorted(names);
+  const side = (root: string, way: "in" | "out", direction: Direction) => {
+    const target = (name: string) => hostForwardChainName(name, direction);
+    return tree(list, { root, way, target, end: all ? [gotoAll(target)] : [] });
+  };
+  return [
+    ...side(chains.fromHostEndpointForward, "in", "ingress"),
+    ...side(chains.toHostEndpointForward, "out", "egress"),
+  ];
+}
+
+function gotoAll(target: Dispatch["target"]): Rule {
+  return { match: [], action: goto(target(allInterfaces)) };
+}
+
+function sorted(names: Iterable<string>): string[] {
+  return [...new Set(names)].sort(compareText);
 }
 
 /** Child chains, then the root. `names` are sorted and distinct. */
-function tree(names: readonly string[], { root, direction }: Side, config: RulesConfig): Chain[] {
-  const way = direction === "egress" ? "in" : "out";
-  const end: Rule = { match: [], action: filterDeny(config), comments: ["Unknown interface"] };
+function tree(names: readonly string[], { root, way, target, end }: Dispatch): Chain[] {
   const toEndpoint = (name: string): Rule => ({
     match: [interfaceIs(way, name)],
-    action: goto(endpointChainName(name, direction)),
+    action: goto(target(name)),
   });
   const common = commonPrefix(names);
   const children: Chain[] = [];
@@ -41,15 +110,15 @@ function tree(names: readonly string[], { root, direction }: Side, config: Rules
     }
     const child = `${root}-${next}`;
     rules.push({ match: [interfacePrefix(way, common + next)], action: goto(child) });
-    children.push({ name: child, rules: [...bucket.map(toEndpoint), end] });
+    children.push({ name: child, rules: [...bucket.map(toEndpoint), ...end] });
   }
-  return [...children, { name: root, rules: [...rules, end] }];
+  return [...children, { name: root, rules: [...rules, ...end] }];
 }
 
 /** The first and the last of a sorted list share what all share. */
-function commonPrefix(sorted: readonly string[]): string {
-  const first = sorted[0] ?? "";
-  const last = sorted.at(-1) ?? "";
+function commonPrefix(sortedNames: readonly string[]): string {
+  const first = sortedNames[0] ?? "";
+  const last = sortedNames.at(-1) ?? "";
   let length = 0;
   while (length < first.length && first[length] === last[length]) length++;
   return first.slice(0, length);

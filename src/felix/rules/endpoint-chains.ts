@@ -1,4 +1,4 @@
-import type { Chain, Match, Rule } from "../../kernel/iptables/model.ts";
+import type { Action, Chain, Match, Rule } from "../../kernel/iptables/model.ts";
 import type { IpFamily } from "../../lib/ip-addr.ts";
 import { prefixFamily } from "../../lib/prefix.ts";
 import type { ActivePolicy, EndpointTier, LocalEndpoint } from "../calc/updates.ts";
@@ -23,29 +23,90 @@ import { groupPolicies, groupTarget } from "./policy-groups.ts";
 import { denyWord, filterAllow, filterDeny, type RulesConfig } from "./rules-config.ts";
 
 /**
- * The two chains of a pod: "cali-tw-" for what goes to it, "cali-fw-" for what it sends. The order
- * is contract (facts 4.6). Chains of policies, groups and profiles that they lead to are others'.
+ * The two chains of a pod: "cali-tw-" for what goes to it, "cali-fw-" for what it sends. Chains of
+ * policies, groups and profiles that they lead to are others'.
  */
 export function workloadEndpointChains(
   endpoint: LocalEndpoint,
   policies: ReadonlyMap<string, ActivePolicy>,
   config: RulesConfig,
 ): Chain[] {
-  return (["ingress", "egress"] as const).map((direction) => ({
-    name: endpointChainName(endpoint.interfaceName, direction),
-    rules: [
-      ...conntrackRules(config),
-      { match: [], action: clearMark(union(config.marks.accept, config.marks.pass)) },
-      ...(direction === "egress" ? encapsulatedDrops(config) : []),
-      ...endpoint.tiers.flatMap((tier) => tierRules(tier, { direction, policies, config })),
-      ...endpoint.profiles.flatMap((profile) => profileRules(profile, direction, config)),
+  return (["ingress", "egress"] as const).map((direction) =>
+    endpointChain(
       {
-        match: [],
-        action: filterDeny(config),
-        comments: [`${denyWord(config)} if no profiles matched`],
+        name: endpointChainName(endpoint.interfaceName, direction),
+        stage: "normal",
+        direction,
+        tiers: endpoint.tiers,
+        profiles: endpoint.profiles,
+        allow: filterAllow(config),
+        beforePolicy: direction === "egress" ? encapsulatedDrops(config) : [],
       },
+      { policies, config },
+    ),
+  );
+}
+
+/** One chain of a workload's or host's endpoint, for one direction at one place of a packet's way. */
+export interface EndpointChain {
+  readonly name: string;
+  readonly stage: "normal" | "forward" | "untracked" | "preDnat";
+  /** Of the policies that it asks. */
+  readonly direction: Direction;
+  readonly tiers: readonly EndpointTier[];
+  readonly profiles: readonly string[];
+  /** For connections that go on. */
+  readonly allow: Action;
+  /** Chain of what is always let through. */
+  readonly failsafe?: string;
+  readonly beforePolicy?: readonly Rule[];
+}
+
+export interface EndpointContext {
+  readonly policies: ReadonlyMap<string, ActivePolicy>;
+  readonly config: RulesConfig;
+}
+
+/** The order is contract (facts 4.6). */
+export function endpointChain(chain: EndpointChain, context: EndpointContext): Chain {
+  const { config } = context;
+  const { stage, failsafe } = chain;
+  const forwardsAll = stage === "forward" && chain.tiers.length === 0;
+  return {
+    name: chain.name,
+    rules: [
+      ...(stage === "untracked" ? [] : conntrackRules(chain.allow, config)),
+      ...(failsafe === undefined ? [] : [{ match: [], action: jump(failsafe) }]),
+      { match: [], action: clearMark(union(config.marks.accept, config.marks.pass)) },
+      ...(chain.beforePolicy ?? []),
+      ...chain.tiers.flatMap((tier) => tierRules(tier, chain, context)),
+      ...(forwardsAll ? forwardDefault(config) : []),
+      ...(stage === "normal" ? profilesRules(chain, config) : []),
     ],
-  }));
+  };
+}
+
+/** Nothing is asked of what is only forwarded, unless some policy asks it. */
+function forwardDefault(config: RulesConfig): Rule[] {
+  return [
+    {
+      match: [],
+      action: setMark(config.marks.accept),
+      comments: ["Allow forwarded traffic by default"],
+    },
+    { match: [], action: returns, comments: ["Return for accepted forward traffic"] },
+  ];
+}
+
+function profilesRules({ profiles, direction }: EndpointChain, config: RulesConfig): Rule[] {
+  return [
+    ...profiles.flatMap((profile) => profileRules(profile, direction, config)),
+    {
+      match: [],
+      action: filterDeny(config),
+      comments: [`${denyWord(config)} if no profiles matched`],
+    },
+  ];
 }
 
 /** Chain of the raw table: pods that may send from addresses that are not theirs. */
@@ -62,9 +123,8 @@ export function rpfSkipChain(endpoints: Iterable<LocalEndpoint>, family: IpFamil
 }
 
 /** Before policy: a connection that policy let begin goes on when policy changes. */
-function conntrackRules(config: RulesConfig): Rule[] {
+function conntrackRules(allow: Action, config: RulesConfig): Rule[] {
   const match = [conntrackState(["RELATED", "ESTABLISHED"])];
-  const allow = filterAllow(config);
   const rules: Rule[] = [];
   if (allow.kind !== "accept") rules.push({ match, action: setMark(config.marks.accept) });
   rules.push({ match, action: allow });
@@ -90,13 +150,11 @@ function encapsulatedDrops(config: RulesConfig): Rule[] {
   ];
 }
 
-interface TierContext {
-  readonly direction: Direction;
-  readonly policies: ReadonlyMap<string, ActivePolicy>;
-  readonly config: RulesConfig;
-}
-
-function tierRules(tier: EndpointTier, { direction, policies, config }: TierContext): Rule[] {
+function tierRules(
+  tier: EndpointTier,
+  { direction, stage }: EndpointChain,
+  { policies, config }: EndpointContext,
+): Rule[] {
   const { accept, pass } = config.marks;
   const groups = groupPolicies(tier[direction], direction, policies);
   if (groups.length === 0) return [];
@@ -106,10 +164,12 @@ function tierRules(tier: EndpointTier, { direction, policies, config }: TierCont
   for (const group of groups) {
     rules.push(
       { match: [markClear(pass)], action: jump(groupTarget(group)) },
+      ...(stage === "untracked" ? [untrack(accept)] : []),
       { match: [markSet(accept)], action: returns, comments: ["Return if policy accepted"] },
     );
   }
-  if (tier.defaultAction !== "Pass") {
+  const mayDrop = stage === "normal" || stage === "forward";
+  if (mayDrop && tier.defaultAction !== "Pass") {
     rules.push({
       match: [markClear(pass)],
       action: filterDeny(config),
@@ -117,6 +177,10 @@ function tierRules(tier: EndpointTier, { direction, policies, config }: TierCont
     });
   }
   return rules;
+}
+
+function untrack(accept: number): Rule {
+  return { match: [markSet(accept)], action: { kind: "noTrack" } };
 }
 
 function profileRules(profile: string, direction: Direction, config: RulesConfig): Rule[] {

@@ -17,6 +17,8 @@ export const chains = {
   toHostEndpoint: "cali-to-host-endpoint",
   fromHostEndpointForward: "cali-from-hep-forward",
   toHostEndpointForward: "cali-to-hep-forward",
+  failsafeIn: "cali-failsafe-in",
+  failsafeOut: "cali-failsafe-out",
   cidrBlock: "cali-cidr-block",
   rpfSkip: "cali-rpf-skip",
   natOutgoing: "cali-nat-outgoing",
@@ -53,11 +55,25 @@ export function endpointChainName(interfaceName: string, direction: Direction): 
   return legalChainName(direction === "ingress" ? "cali-tw-" : "cali-fw-", interfaceName);
 }
 
+/** To and from a host endpoint: what the host sends is egress, what it receives ingress. */
+export function hostEndpointChainName(interfaceName: string, direction: Direction): string {
+  return legalChainName(direction === "ingress" ? "cali-fh-" : "cali-th-", interfaceName);
+}
+
+/** The same for what is only forwarded. */
+export function hostForwardChainName(interfaceName: string, direction: Direction): string {
+  return legalChainName(direction === "ingress" ? "cali-fhfw-" : "cali-thfw-", interfaceName);
+}
+
+/** In chain names, for a host endpoint of all interfaces: too long to be one's name. */
+export const allInterfaces = "any-interface-at-all";
+
 /** Kind of a policy as comments spell it. */
 export const kindOfShortKind: Readonly<Record<PolicyShortKind, string>> = {
   np: "NetworkPolicy",
   gnp: "GlobalNetworkPolicy",
   knp: "KubernetesNetworkPolicy",
+  kcnp: "KubernetesClusterNetworkPolicy",
 };
 
 /** A chain of a name that iptables cannot carry has a hashed name: one too long is always hashed. */

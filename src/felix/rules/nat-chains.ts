@@ -1,7 +1,8 @@
 import type { Action, Chain, Match, Ports, Rule } from "../../kernel/iptables/model.ts";
 import { compareText } from "../../lib/collections.ts";
-import type { IpFamily } from "../../lib/ip-addr.ts";
+import { type IpFamily, ipFamily } from "../../lib/ip-addr.ts";
 import { type Prefix, prefixFamily } from "../../lib/prefix.ts";
+import type { LocalEndpoint } from "../calc/updates.ts";
 import { interfaceIs, interfacePrefix, ipSet, jump, net, protocol, returns } from "./match.ts";
 import { chains, setName, staticSets } from "./names.ts";
 import type { RulesConfig } from "./rules-config.ts";
@@ -20,9 +21,45 @@ export function staticNatChains(config: RulesConfig, family: IpFamily): Chain[] 
       ],
     },
     { name: chains.output, rules: [{ match: [], action: jump(chains.floatingDnat) }] },
-    { name: chains.floatingDnat, rules: [] },
-    { name: chains.floatingSnat, rules: [] },
   ];
+}
+
+/**
+ * What goes to a floating address goes to its endpoint; what an endpoint sends to itself that way seems
+ * to come from there, so that the answer comes back the same way (facts 4.5).
+ */
+export function floatingIpChains(endpoints: Iterable<LocalEndpoint>, family: IpFamily): Chain[] {
+  const pairs = [...endpoints]
+    .flatMap(({ floating }) => floating)
+    .filter(({ internal, external }) =>
+      [internal, external].every((one) => ipFamily(one) === family),
+    );
+  const dnat = oneOfEach(pairs, "external", "internal").map(({ external, internal }) => ({
+    match: [net("destination", external)],
+    action: { kind: "dnat", address: internal } as const,
+  }));
+  const snat = oneOfEach(pairs, "internal", "external").map(({ external, internal }) => ({
+    match: [net("destination", internal), net("source", internal)],
+    action: { kind: "snat", address: external } as const,
+  }));
+  return [
+    { name: chains.floatingDnat, rules: dnat },
+    { name: chains.floatingSnat, rules: snat },
+  ];
+}
+
+type Floating = LocalEndpoint["floating"][number];
+
+/** Sorted by `key`; of several with one, that with the first `other`. */
+function oneOfEach(
+  pairs: readonly Floating[],
+  key: keyof Floating,
+  other: keyof Floating,
+): Floating[] {
+  const sorted = pairs.toSorted(
+    (a, b) => compareText(a[key], b[key]) || compareText(a[other], b[other]),
+  );
+  return sorted.filter((pair, i) => pair[key] !== sorted[i - 1]?.[key]);
 }
 
 /** `active`: some pool asks for outgoing NAT. Otherwise the chain is there and empty. */

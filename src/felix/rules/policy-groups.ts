@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Chain, Rule } from "../../kernel/iptables/model.ts";
 import { maxChainNameLength } from "../../kernel/iptables/render.ts";
-import type { ActivePolicy, LocalEndpoint } from "../calc/updates.ts";
+import type { ActivePolicy, EndpointTier } from "../calc/updates.ts";
 import { union } from "./mark-bits.ts";
 import { jump, markClear, markNotClear, returns } from "./match.ts";
 import { type Direction, policyChainName } from "./names.ts";
@@ -54,13 +54,13 @@ export function groupTarget(group: PolicyGroup): string {
     : groupChainName(group);
 }
 
-/** Chains of all groups of an endpoint that have one. Equal groups of endpoints are one chain. */
+/** Chains of all groups of an endpoint's tiers that have one. Equal groups are one chain. */
 export function endpointGroupChains(
-  endpoint: LocalEndpoint,
+  tiers: readonly EndpointTier[],
   policies: ReadonlyMap<string, ActivePolicy>,
   config: RulesConfig,
 ): Chain[] {
-  return endpoint.tiers
+  return tiers
     .flatMap((tier) => [
       ...groupPolicies(tier.ingress, "ingress", policies),
       ...groupPolicies(tier.egress, "egress", policies),

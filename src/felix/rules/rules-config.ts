@@ -1,5 +1,6 @@
 import type { Action } from "../../kernel/iptables/model.ts";
 import type { IpAddr, IpFamily } from "../../lib/ip-addr.ts";
+import type { Prefix } from "../../lib/prefix.ts";
 import type { PortRange } from "../calc/updates.ts";
 import { allocateMarkBits, defaultMarkMask, type MarkBits } from "./mark-bits.ts";
 
@@ -22,14 +23,32 @@ export interface RulesConfig {
   readonly allowVxlanPacketsFromWorkloads: boolean;
   readonly allowIpipPacketsFromWorkloads: boolean;
   readonly disableConntrackInvalidCheck: boolean;
+  /** Ports of the host that no host endpoint's policy closes (facts 4.10). */
+  readonly failsafeInbound: readonly FailsafePort[];
+  readonly failsafeOutbound: readonly FailsafePort[];
   readonly logPrefix: string;
   readonly natPortRange?: PortRange;
   readonly natOutgoingAddress?: IpAddr;
   readonly natOutgoingExclusions: "IPPoolsOnly" | "IPPoolsAndHostIPs";
   /** iptablesNATOutgoingInterfaceFilter; a "+" at its end matches all names that begin so. */
   readonly natOutgoingInterface?: string;
+  /** WorkloadSourceSpoofing "Any": endpoints may send from what their allowed prefixes name. */
+  readonly allowSourceSpoofing: boolean;
+  readonly floatingIps: boolean;
   readonly serviceLoopPrevention: "Drop" | "Reject" | "Disabled";
 }
+
+/** `net`: only towards, or from, these addresses. */
+export interface FailsafePort {
+  readonly protocol: "tcp" | "udp" | "sctp";
+  readonly port: number;
+  readonly net?: Prefix;
+}
+
+const tcp = (port: number): FailsafePort => ({ protocol: "tcp", port });
+const udp = (port: number): FailsafePort => ({ protocol: "udp", port });
+/** BGP, etcd, typha, Kubernetes API, etcd of old. */
+const clusterPorts = [179, 2379, 2380, 5473, 6443, 6666, 6667].map(tcp);
 
 /** Calico's defaults. */
 export const defaultRulesConfig: RulesConfig = {
@@ -46,8 +65,12 @@ export const defaultRulesConfig: RulesConfig = {
   allowVxlanPacketsFromWorkloads: false,
   allowIpipPacketsFromWorkloads: false,
   disableConntrackInvalidCheck: false,
+  failsafeInbound: [tcp(22), udp(68), ...clusterPorts],
+  failsafeOutbound: [udp(53), udp(67), ...clusterPorts],
   logPrefix: "calico-packet",
   natOutgoingExclusions: "IPPoolsOnly",
+  allowSourceSpoofing: false,
+  floatingIps: false,
   serviceLoopPrevention: "Drop",
 };
 
@@ -61,6 +84,11 @@ export function mangleAllow(config: RulesConfig): Action {
 
 export function filterDeny(config: RulesConfig): Action {
   return config.filterDenyAction === "DROP" ? { kind: "drop" } : { kind: "reject" };
+}
+
+/** Of the raw and mangle tables, which know no REJECT. */
+export function droppingConfig(config: RulesConfig): RulesConfig {
+  return config.filterDenyAction === "DROP" ? config : { ...config, filterDenyAction: "DROP" };
 }
 
 /** The denying action as comments call it. */

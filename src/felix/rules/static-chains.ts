@@ -1,5 +1,6 @@
 import type { Chain, Rule, TableName } from "../../kernel/iptables/model.ts";
 import type { IpFamily } from "../../lib/ip-addr.ts";
+import { failsafeChains } from "./failsafe-chains.ts";
 import { calicoBits } from "./mark-bits.ts";
 import {
   accepts,
@@ -18,8 +19,7 @@ import { filterAllow, mangleAllow, type RulesConfig } from "./rules-config.ts";
 
 /**
  * The raw and mangle chains that every node has, in Calico's order (facts 4.5), and the rules that
- * lead to ours from the kernel's chains. Chains of host endpoints are there
- * and empty: what a chain refers to must exist.
+ * lead to ours from the kernel's chains.
  */
 
 /** Rules that kernel chains begin and end with, for one table. */
@@ -75,7 +75,7 @@ export function staticRawChains(config: RulesConfig, family: IpFamily): Chain[] 
       ]
     : [];
   return [
-    ...emptyChains(chains.fromHostEndpoint, chains.toHostEndpoint),
+    ...failsafeChains("raw", config, family),
     rawPrerouting(config, untrackVxlan),
     {
       name: chains.output,
@@ -109,11 +109,11 @@ function rawPrerouting(config: RulesConfig, untrackVxlan: readonly Rule[]): Chai
   };
 }
 
-export function staticMangleChains(config: RulesConfig): Chain[] {
+export function staticMangleChains(config: RulesConfig, family: IpFamily): Chain[] {
   const { accept } = config.marks;
   const allow = mangleAllow(config);
   return [
-    ...emptyChains(chains.fromHostEndpoint, chains.toHostEndpoint),
+    ...failsafeChains("mangle", config, family),
     {
       name: chains.prerouting,
       rules: [
@@ -133,9 +133,4 @@ export function staticMangleChains(config: RulesConfig): Chain[] {
       ],
     },
   ];
-}
-
-/** Chains that must exist because others lead to them, and have nothing to say. */
-export function emptyChains(...names: readonly string[]): Chain[] {
-  return names.map((name) => ({ name, rules: [] }));
 }

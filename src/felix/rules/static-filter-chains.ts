@@ -1,5 +1,6 @@
 import type { Chain, Rule } from "../../kernel/iptables/model.ts";
 import type { IpFamily } from "../../lib/ip-addr.ts";
+import { failsafeChains } from "./failsafe-chains.ts";
 import { calicoBits, union } from "./mark-bits.ts";
 import {
   accepts,
@@ -20,7 +21,7 @@ import {
 } from "./match.ts";
 import { chains, setName, staticSets } from "./names.ts";
 import { denyWord, filterAllow, filterDeny, type RulesConfig } from "./rules-config.ts";
-import { emptyChains, hostAccepted } from "./static-chains.ts";
+import { hostAccepted } from "./static-chains.ts";
 
 /** What a pod's kernel needs to find its router and neighbours (facts 4.5). */
 const neighborDiscoveryTypes = [130, 131, 132, 133, 135, 136];
@@ -28,12 +29,7 @@ const neighborDiscoveryTypes = [130, 131, 132, 133, 135, 136];
 /** The filter table's chains that every node has, in Calico's order (facts 4.5). */
 export function staticFilterChains(config: RulesConfig, family: IpFamily): Chain[] {
   return [
-    ...emptyChains(
-      chains.fromHostEndpoint,
-      chains.toHostEndpoint,
-      chains.fromHostEndpointForward,
-      chains.toHostEndpointForward,
-    ),
+    ...failsafeChains("filter", config, family),
     forwardChain(config),
     inputChain(config, family),
     workloadToHostChain(config, family),

@@ -4,7 +4,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { after, before, test } from "node:test";
-import { kinds } from "../../../src/api/kinds.ts";
 import type { AnyResource } from "../../../src/api/resource-of-kind.ts";
 import { decodeResource } from "../../../src/api/validate.ts";
 import { resourceVerbs, runResourceCommand } from "../../../src/cli/resource-command.ts";
@@ -661,15 +660,9 @@ test("apply says which parameters of a FelixConfiguration nothing acts on", asyn
   assert.equal(await apply({ vxlanPort: 4789 }), "");
 });
 
-test("apply says which kinds nothing acts on", async () => {
-  const inert = Object.values(kinds).find((info) => info.inert === true);
-  assert.equal(inert?.kind, "HostEndpoint", "another kind that nothing acts on is to be taken");
-  const stdin = JSON.stringify({
-    apiVersion: "projectcalico.org/v3",
-    kind: inert.kind,
-    metadata: { name: "s" },
-    spec: { node: "node1", interfaceName: "eth0" },
-  });
+test("apply of a network set warns of nothing: felix acts on it", async () => {
+  const sets = { apiVersion: "projectcalico.org/v3", kind: "GlobalNetworkSet", spec: {} };
+  const stdin = JSON.stringify({ ...sets, metadata: { name: "s" } });
   const { err } = await run("apply -f -", undefined, { stdin });
-  assert.match(err, /^Warning: .* is kept, but tortie does not act on it yet\n$/);
+  assert.equal(err, "");
 });

@@ -127,3 +127,32 @@ test("felixConfig() reads a mark mask in hexadecimal, and prefixes parted by com
   assert.equal(config.rules.marks.accept, 0x100);
   assert.deepEqual(config.rules.workloadInterfacePrefixes, ["cali", "tap"]);
 });
+
+test("failsafe ports, as text and as a resource has them", () => {
+  const inbound = (text: unknown) =>
+    felixConfig({ global: { failsafeInboundHostPorts: text }, env: {} }).rules.failsafeInbound;
+  const tcp = (port: number) => ({ protocol: "tcp", port });
+  assert.deepEqual(inbound(undefined).slice(0, 3), [
+    tcp(22),
+    { protocol: "udp", port: 68 },
+    tcp(179),
+  ]);
+  assert.deepEqual(inbound("none"), []);
+  assert.deepEqual(inbound([]), []);
+  assert.deepEqual(inbound("22, UDP:68,tcp:10.1.2.3/8:80,udp:[2001:db8::]/32:53"), [
+    tcp(22),
+    { protocol: "udp", port: 68 },
+    { ...tcp(80), net: "10.0.0.0/8" },
+    { protocol: "udp", port: 53, net: "2001:db8::/32" },
+  ]);
+  assert.deepEqual(
+    inbound([
+      { protocol: "tcp", port: 22 },
+      { port: 80, net: "10.0.0.1" },
+    ]),
+    [tcp(22), { ...tcp(80), net: "10.0.0.1/32" }],
+  );
+  for (const wrong of ["ssh", "tcp:", "icmp:1", "tcp:0", "tcp:70000", "tcp:300.0.0.0/8:1", [{}]]) {
+    assert.throws(() => inbound(wrong), /failsafeInboundHostPorts/, JSON.stringify(wrong));
+  }
+});

@@ -58,6 +58,7 @@ const endpoint = (change: Partial<LocalEndpoint>): LocalEndpoint => ({
   tiers: [],
   profiles: ["kns.default"],
   allowedSourcePrefixes: [],
+  floating: [],
   ...change,
 });
 
@@ -145,7 +146,7 @@ describe("workloadEndpointChains()", () => {
     const ids = ["gnp/1", "gnp/2", "gnp/3", "gnp/4", "gnp/5", "gnp/6", "gnp/7"];
     const policies = new Map(ids.map((id) => [id, policy(id === "gnp/7" ? "b" : "a")]));
     const tiers = [tier({ ingress: ids })];
-    const groups = endpointGroupChains(endpoint({ tiers }), policies, defaultRulesConfig);
+    const groups = endpointGroupChains(tiers, policies, defaultRulesConfig);
     const [group] = groups;
     assert.ok(group !== undefined && groups.length === 1);
     assert.match(group.name, /^cali-gi-[\w-]{20}$/);

@@ -1,12 +1,15 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import type { LocalEndpoint } from "../../../../src/felix/calc/updates.ts";
 import {
   cidrBlockChain,
+  floatingIpChains,
   natOutgoingChain,
   staticNatChains,
 } from "../../../../src/felix/rules/nat-chains.ts";
 import { defaultRulesConfig, type RulesConfig } from "../../../../src/felix/rules/rules-config.ts";
 import type { IpAddr } from "../../../../src/lib/ip-addr.ts";
+import { parseIpAddr } from "../../../../src/lib/ip-addr.ts";
 import type { Prefix } from "../../../../src/lib/prefix.ts";
 import { show, showChain } from "./show-chains.ts";
 
@@ -54,6 +57,36 @@ describe("natOutgoingChain()", () => {
     assert.equal(rules[4], `${pools} --jump SNAT --to-source 192.0.2.1 --random-fully`);
     assert.match(outgoing({ natOutgoingAddress }, 6)[0] ?? "", /MASQUERADE/);
   });
+});
+
+test("floatingIpChains(): each address once, sorted, of the family", () => {
+  const pair = (internal: string, external: string) => ({
+    internal: parseIpAddr(internal),
+    external: parseIpAddr(external),
+  });
+  const endpoint = {
+    interfaceName: "calia",
+    addresses: [],
+    tiers: [],
+    profiles: [],
+    allowedSourcePrefixes: [],
+  };
+  const endpoints: LocalEndpoint[] = [
+    { ...endpoint, floating: [pair("10.0.0.2", "192.0.2.9"), pair("10.0.0.2", "192.0.2.1")] },
+    { ...endpoint, floating: [pair("10.0.0.1", "192.0.2.9"), pair("fd00::1", "2001:db8::1")] },
+  ];
+  const v4 = floatingIpChains(endpoints, 4);
+  assert.deepEqual(showChain(v4, "cali-fip-dnat"), [
+    "--destination 192.0.2.1 --jump DNAT --to-destination 10.0.0.2",
+    "--destination 192.0.2.9 --jump DNAT --to-destination 10.0.0.1",
+  ]);
+  assert.deepEqual(showChain(v4, "cali-fip-snat"), [
+    "--destination 10.0.0.1 --source 10.0.0.1 --jump SNAT --to-source 192.0.2.9 --random-fully",
+    "--destination 10.0.0.2 --source 10.0.0.2 --jump SNAT --to-source 192.0.2.1 --random-fully",
+  ]);
+  assert.deepEqual(showChain(floatingIpChains(endpoints, 6), "cali-fip-dnat"), [
+    "--destination 2001:db8::1 --jump DNAT --to-destination fd00::1",
+  ]);
 });
 
 describe("staticNatChains()", () => {

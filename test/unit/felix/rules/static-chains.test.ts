@@ -41,7 +41,7 @@ describe("raw table", () => {
 });
 
 describe("mangle table", () => {
-  const chains = staticMangleChains({ ...tunnels, mangleAllowAction: "RETURN" });
+  const chains = staticMangleChains({ ...tunnels, mangleAllowAction: "RETURN" }, 4);
 
   test("cali-PREROUTING", () => {
     assert.deepEqual(showChain(chains, "cali-PREROUTING"), [
