@@ -86,9 +86,14 @@ export class EtcdServer {
     await this.ask("/v3/kv/compaction", { revision, physical: true });
   }
 
+  /** Deletes past whoever else uses this etcd, in one revision. */
+  async deletePrefix(prefix: string): Promise<void> {
+    const end = prefix.slice(0, -1) + String.fromCharCode(prefix.charCodeAt(prefix.length - 1) + 1);
+    await this.ask("/v3/kv/deleterange", { key: base64(prefix), range_end: base64(end) });
+  }
+
   /** Writes values past whoever else uses this etcd, many of one revision. */
   async put(values: ReadonlyMap<string, string>): Promise<void> {
-    const base64 = (text: string) => Buffer.from(text).toString("base64");
     const puts = [...values].map(([key, value]) => ({
       requestPut: { key: base64(key), value: base64(value) },
     }));
@@ -109,6 +114,10 @@ export class EtcdServer {
     await this.stop("SIGKILL");
     rmSync(this.#folder, { recursive: true, force: true });
   }
+}
+
+function base64(text: string): string {
+  return Buffer.from(text).toString("base64");
 }
 
 /** A port that was free just now. */

@@ -168,6 +168,13 @@ export class KubeApiServer {
     }
   }
 
+  /** Calico's objects and nodes are gone, from its own store. Nobody may watch meanwhile. */
+  async forgetObjects(): Promise<void> {
+    for (const kept of ["crd.projectcalico.org", "projectcalico.org", "minions"]) {
+      await this.#etcd.deletePrefix(`/registry/${kept}/`);
+    }
+  }
+
   async createNamespaces(...names: readonly string[]): Promise<void> {
     for (const name of names) {
       const namespace = { apiVersion: "v1", kind: "Namespace", metadata: { name } };

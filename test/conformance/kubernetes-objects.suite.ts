@@ -1,20 +1,19 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { isDatastoreError, type WatchEvent } from "../../src/datastore/datastore.ts";
-import { openKubernetesDatastore } from "../../src/datastore/kubernetes/kubernetes-datastore.ts";
 import { endpointName } from "../../src/datastore/kubernetes/pod-endpoint.ts";
 import type { KubeApiServer } from "../support/kube-apiserver.ts";
 import { waitFor } from "../support/wait-for.ts";
-import { configOf, withKubeApiServer } from "./kubernetes-server.ts";
+import { openPatiently } from "./kubernetes-server.ts";
 
 const is = (code: Parameters<typeof isDatastoreError>[1]) => (error: unknown) =>
   isDatastoreError(error, code);
 const mergePatch = "application/merge-patch+json";
 const crds = "/apis/crd.projectcalico.org/v1";
 
-await withKubeApiServer("crd.projectcalico.org/v1", async (server) => {
+export async function kubernetesObjects(server: KubeApiServer): Promise<void> {
   await server.createNamespaces("shop");
-  const datastore = await openKubernetesDatastore(configOf(server));
+  const datastore = await openPatiently(server);
 
   test("kubernetes: a node is read, and what we know of it is written with its status", async () => {
     await createNode(server, "node1");
@@ -182,7 +181,7 @@ await withKubeApiServer("crd.projectcalico.org/v1", async (server) => {
   });
 
   test("kubernetes: the datastore closes", () => datastore.close());
-});
+}
 
 interface Raw {
   readonly metadata: {
