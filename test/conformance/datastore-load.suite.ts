@@ -21,11 +21,12 @@ import { deafable, FollowedKinds } from "./followed-kinds.ts";
 export async function datastoreLoadSuite(driver: DriverUnderTest): Promise<void> {
   const [store, other] = await connectTwice(driver);
   const it = (what: string, run: () => Promise<void>) => test(`${driver.name}: ${what}`, run);
-  const createEach = (policies: readonly NetworkPolicy[]) => createAll(store, policies);
+  const createMany: NonNullable<DriverUnderTest["createMany"]> =
+    driver.createMany ?? ((policies) => createAll(store, policies));
 
   it("a list of 10,000 objects is whole", async () => {
     const policies = numbered("many", 10_000);
-    await (driver.createMany ?? createEach)(policies);
+    await createMany(policies, "shared");
     const { items } = await other.list("NetworkPolicy", { namespace: "many" });
     assert.deepEqual(
       items.map(({ metadata }) => metadata.name),
@@ -39,7 +40,7 @@ export async function datastoreLoadSuite(driver: DriverUnderTest): Promise<void>
     const stop = new AbortController();
     const sleeper = other.watch(["NetworkPolicy"], revision, stop.signal)[Symbol.asyncIterator]();
     const first = sleeper.next();
-    await createEach(policies);
+    await createMany(policies, "one each");
     const heard = new Set<string>();
     let failure: unknown;
     try {

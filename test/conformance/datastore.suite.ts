@@ -20,8 +20,8 @@ export interface DriverUnderTest {
   open(): Promise<Datastore>;
   /** Makes a watch from any revision before `revision` impossible. */
   compact(revision: string): Promise<void>;
-  /** Makes policies faster than by a request each, where that takes too long. */
-  createMany?(policies: readonly NetworkPolicy[]): Promise<void>;
+  /** Makes policies faster than the driver does, where that takes long. A watcher is told of each revision once. */
+  createMany?(policies: readonly NetworkPolicy[], revisions: "one each" | "shared"): Promise<void>;
   /** The server, where there is one. */
   readonly server?: {
     stop(signal: "SIGKILL"): Promise<void>;

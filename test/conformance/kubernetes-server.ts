@@ -61,7 +61,7 @@ export async function kubernetesDriver(
       await server.stop();
       await server.start();
     },
-    createMany: (policies) => putPolicies(server, apiGroup, policies),
+    createMany: (policies, revisions) => putPolicies(server, { apiGroup, policies, revisions }),
     server,
     openAt: (endpoint) => openAt(server, endpoint, apiGroup),
     ordersKinds: false,
@@ -82,13 +82,20 @@ export async function openAt(
 }
 
 /**
- * Writes Calico policies into the API server's own store, 20 times as fast as it would. Some share a revision,
- * so nobody may watch meanwhile.
+ * Writes Calico policies into the API server's own store, 20 times as fast as it would. Where some share
+ * a revision, nobody may watch meanwhile.
  */
 export async function putPolicies(
   server: KubeApiServer,
-  apiGroup: ApiGroup,
-  policies: readonly NetworkPolicy[],
+  {
+    apiGroup,
+    policies,
+    revisions,
+  }: {
+    readonly apiGroup: ApiGroup;
+    readonly policies: readonly NetworkPolicy[];
+    readonly revisions: "one each" | "shared";
+  },
 ): Promise<void> {
   const [group] = apiGroup.split("/");
   const values = policies.map((policy): [string, string] => {
@@ -98,5 +105,5 @@ export async function putPolicies(
     const stored = { ...policy, apiVersion: apiGroup, metadata };
     return [`/registry/${group}/networkpolicies/${namespace}/${name}`, JSON.stringify(stored)];
   });
-  await server.etcd.put(new Map(values));
+  await server.etcd.put(new Map(values), revisions);
 }
