@@ -8,24 +8,39 @@ import { waitFor } from "./wait-for.ts";
 /** What etcd takes in one transaction. */
 const maxOperations = 128;
 
+/** Paths of PEM files. */
+export interface TlsPaths {
+  readonly ca: string;
+  readonly certificate: string;
+  readonly key: string;
+}
+
 /** A real etcd on loopback and on a unix socket, in a temporary folder. */
 export class EtcdServer {
   readonly #folder = mkdtempSync(join(tmpdir(), "tortie-etcd-"));
-  readonly #ports: readonly [client: number, peer: number];
+  readonly #ports: readonly [client: number, peer: number, tls: number];
+  readonly #tls: TlsPaths | undefined;
   #child: ChildProcess | undefined;
 
-  private constructor(ports: readonly [number, number]) {
+  private constructor(ports: readonly [number, number, number], tls: TlsPaths | undefined) {
     this.#ports = ports;
+    this.#tls = tls;
   }
 
-  static async start(): Promise<EtcdServer> {
-    const server = new EtcdServer([await freePort(), await freePort()]);
+  /** @param tls also serves `tlsEndpoint`, to those who show a certificate */
+  static async start(tls?: TlsPaths): Promise<EtcdServer> {
+    const ports = [await freePort(), await freePort(), await freePort()] as const;
+    const server = new EtcdServer(ports, tls);
     await server.start();
     return server;
   }
 
   get endpoint(): string {
     return `http://127.0.0.1:${this.#ports[0]}`;
+  }
+
+  get tlsEndpoint(): string {
+    return `https://127.0.0.1:${this.#ports[2]}`;
   }
 
   get socketEndpoint(): string {
@@ -41,12 +56,13 @@ export class EtcdServer {
       [
         "--name=test",
         "--data-dir=data",
-        `--listen-client-urls=${this.endpoint},unix://etcd.sock:0`,
+        `--listen-client-urls=${this.#clientUrls.join(",")}`,
         `--advertise-client-urls=${this.endpoint}`,
         `--listen-peer-urls=${peer}`,
         `--initial-advertise-peer-urls=${peer}`,
         `--initial-cluster=test=${peer}`,
         "--unsafe-no-fsync=true",
+        ...this.#tlsFlags,
       ],
       { cwd: this.#folder, stdio: "ignore" },
     );
@@ -61,6 +77,22 @@ export class EtcdServer {
       what: "etcd",
     });
     await Promise.race([healthy, failed]);
+  }
+
+  get #clientUrls(): readonly string[] {
+    const plain = [this.endpoint, "unix://etcd.sock:0"];
+    return this.#tls === undefined ? plain : [...plain, this.tlsEndpoint];
+  }
+
+  get #tlsFlags(): readonly string[] {
+    if (this.#tls === undefined) return [];
+    const { ca, certificate, key } = this.#tls;
+    return [
+      `--trusted-ca-file=${ca}`,
+      `--cert-file=${certificate}`,
+      `--key-file=${key}`,
+      "--client-cert-auth=true",
+    ];
   }
 
   async stop(signal: NodeJS.Signals = "SIGTERM"): Promise<void> {
