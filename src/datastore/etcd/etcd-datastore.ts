@@ -90,8 +90,8 @@ class EtcdDatastore implements Datastore {
       }
     }
     const items = kvs
-      .filter(({ key }) => keyOfPath(key.toString())?.kind === kind)
-      .flatMap((kv) => decode(kv) ?? []) as ResourceOfKind[K][];
+      .flatMap((kv) => decode(kv) ?? [])
+      .filter((resource) => resource.kind === kind) as ResourceOfKind[K][];
     return { items: inOrder(items), revision };
   }
 
