@@ -50,6 +50,21 @@ function textOfAttribute(attribute: BlockAttribute): string {
 /** Of bigints, or numbers, by ordinal. */
 function textOfSequences(sequences: Readonly<Record<string, bigint>>): string {
   let text = "";
-  for (const ordinal in sequences) text += `${text && ","}"${ordinal}":${sequences[ordinal]}`;
+  for (const ordinal in sequences) {
+    text += `${text && ","}"${ordinal}":${digitsOf(sequences[ordinal] as bigint)}`;
+  }
   return `{${text}}`;
+}
+
+/** Digits of the numbers of some 30 full blocks: to make them takes longer than to find them. */
+const digits = new Map<bigint, string>();
+const keptDigits = 2_000;
+
+function digitsOf(sequence: bigint): string {
+  const known = digits.get(sequence);
+  if (known !== undefined) return known;
+  if (digits.size >= keptDigits) digits.clear();
+  const text = String(sequence);
+  digits.set(sequence, text);
+  return text;
 }

@@ -83,6 +83,16 @@ const words = {
   conflict: "was changed by somebody else",
 } as const;
 
+/**
+ * An answer like any other, and the key says all: without a stack, which takes 9 us of the 200 that an
+ * address takes.
+ */
 export function objectRefused(code: keyof typeof words, key: ResourceKey): DatastoreError {
-  return new DatastoreError(`${keyText(key)} ${words[code]}`, { code, key });
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 0;
+  try {
+    return new DatastoreError(`${keyText(key)} ${words[code]}`, { code, key });
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
+  }
 }

@@ -140,7 +140,10 @@ async function assignFromNewBlocks(
       }
     }
     const present = choice.kind === "own" ? await ownBlock(records, node, choice.cidr) : undefined;
-    const block = present ?? (await claimBlock(records, node, choice.cidr));
+    const listAgain = async () => {
+      blocks = await records.blocks(family);
+    };
+    const block = present ?? (await claimBlock(records, node, choice.cidr, listAgain));
     if (block === undefined) continue;
     owned.add(choice.cidr);
     const taken = await assignFromBlock(job, block, { mustBeOwn: true });

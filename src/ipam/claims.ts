@@ -19,19 +19,31 @@ import type { IpamRecords, StoredBlock } from "./ipam-records.ts";
 /**
  * Makes the block the node's.
  *
+ * The block is read beside the first write, and `whenLost` called beside the last: a driver may make one
+ * call of each. The former may come too early to say that the block is ours: only a rival's, which ends the
+ * claim whenever it was seen, is believed.
+ *
  * @returns undefined when another node has it; nothing of ours is left behind then.
  */
 export async function claimBlock(
   records: IpamRecords,
   node: string,
   cidr: Prefix,
+  whenLost: () => Promise<void> = async () => undefined,
 ): Promise<StoredBlock | undefined> {
+  const isRivals = (block: StoredBlock | undefined) =>
+    block !== undefined && block.spec.affinity !== hostAffinity(node);
   const claimed = await records.retry(async () => {
-    const pending = await records.writeAffinity(node, cidr, "pending", { likelyNew: true });
-    const block = (await createBlock(records, node, cidr)) ?? (await records.block(cidr));
+    const [pending, early] = await Promise.all([
+      records.writeAffinity(node, cidr, "pending", { likelyNew: true }),
+      records.block(cidr),
+    ]);
+    const block = isRivals(early)
+      ? early
+      : ((await createBlock(records, node, cidr)) ?? (await records.block(cidr)));
     if (block === undefined) return undefined;
-    if (block.spec.affinity !== hostAffinity(node)) {
-      await records.remove(pending);
+    if (isRivals(block)) {
+      await Promise.all([records.remove(pending), whenLost()]);
       return null;
     }
     // Not read again: when somebody changed it since, this claim begins again.

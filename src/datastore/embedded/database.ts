@@ -128,6 +128,22 @@ export class Database {
     return (row?.["last"] as number | null) ?? 0;
   }
 
+  /** Kinds of which an object was changed after `revision`; undefined when that is too long ago to tell. */
+  kindsChangedAfter(revision: number): {
+    readonly kinds: readonly string[] | undefined;
+    readonly revision: number;
+  } {
+    const last = this.revision();
+    if (last === revision) return { kinds: [], revision };
+    const { keptChanges } = this.#config;
+    if (last < revision || last - revision >= keptChanges)
+      return { kinds: undefined, revision: last };
+    const rows = this.#prepare(
+      "select distinct kind from change where revision > ? and revision <= ?",
+    ).all(revision, last);
+    return { kinds: rows.map(({ kind }) => kind as string), revision: last };
+  }
+
   /**
    * The next changes after `revision`, at most `limit`. Undefined when that cannot be told: older
    * changes are forgotten, or `revision` is not of this datastore's past.
@@ -158,7 +174,9 @@ export class Database {
     const revisions = await this.#lock.run(this.#config.lockPatienceMs, () => {
       this.#prepare("begin immediate").run();
       try {
-        const made = changes.map((change) => this.#change(change));
+        let last = this.revision();
+        const made = changes.map((change) => this.#change(change, ++last));
+        this.#forgetChanges(last);
         this.#prepare("commit").run();
         return made;
       } catch (error) {
@@ -199,10 +217,9 @@ export class Database {
     return row?.["revision"] as number | undefined;
   }
 
-  #change({ key, kind, value, check }: Change): number {
+  #change({ key, kind, value, check }: Change, revision: number): number {
     const present = this.#revisionOf(key);
     check(present);
-    const revision = this.revision() + 1;
     if (value === null) this.#prepare("delete from object where key = ?").run(key);
     else if (present !== undefined) {
       this.#prepare("update object set value = ?, revision = ? where key = ?").run(
@@ -224,10 +241,12 @@ export class Database {
       kind,
       value,
     );
-    this.#prepare("delete from change where revision <= ?").run(
-      revision - this.#config.keptChanges,
-    );
     return revision;
+  }
+
+  #forgetChanges(last: number): void {
+    const { keptChanges } = this.#config;
+    this.#prepare("delete from change where revision <= ?").run(last - keptChanges);
   }
 
   #prepare(sql: string): StatementSync {

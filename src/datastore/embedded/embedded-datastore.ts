@@ -22,6 +22,7 @@ import {
   withBigSequences,
 } from "../stored-metadata.ts";
 import { type Change, Database, type StoredChange, type StoredObject } from "./database.ts";
+import { KnownAnswers } from "./known-answers.ts";
 import { ParsedResources } from "./parsed-resources.ts";
 
 export interface EmbeddedOptions {
@@ -62,17 +63,20 @@ class EmbeddedDatastore implements Datastore {
   readonly #database: Database;
   readonly #clock: Clock;
   readonly #parsed = new ParsedResources(resourceOf);
+  readonly #known: KnownAnswers;
   #closed = false;
 
   constructor(database: Database, clock: Clock) {
     this.#database = database;
     this.#clock = clock;
+    this.#known = new KnownAnswers((revision) => database.kindsChangedAfter(revision));
   }
 
   async get<K extends Kind>(key: ResourceKey<K>): Promise<ResourceOfKind[K]> {
-    const stored = this.#read(() => this.#database.get(keyText(key)));
-    if (stored === undefined) throw objectRefused("not-found", key);
-    return this.#parsed.get(stored) as ResourceOfKind[K];
+    const path = keyText(key);
+    const [found] = this.#read(() => this.#known.get(key.kind, path, () => this.#get(path))).items;
+    if (found === undefined) throw objectRefused("not-found", key);
+    return found as ResourceOfKind[K];
   }
 
   async list<K extends Kind>(
@@ -81,9 +85,15 @@ class EmbeddedDatastore implements Datastore {
   ): Promise<ResourceList<ResourceOfKind[K]>> {
     const { namespace } = options;
     const prefix = namespace === undefined ? `${kind}/` : `${kind}/${namespace}/`;
-    const { objects, revision } = this.#read(() => this.#database.list(prefix));
-    const items = inOrder(this.#parsed.list(objects) as readonly ResourceOfKind[K][]);
-    return { items, revision: String(revision) };
+    const { items, revision } = this.#read(() =>
+      this.#known.get(kind, prefix, () => this.#list(prefix)),
+    );
+    const known = this.#known.revision;
+    // Since the answer was kept, none of the kind was changed.
+    return {
+      items: items as readonly ResourceOfKind[K][],
+      revision: String(Math.max(revision, known)),
+    };
   }
 
   async create<K extends Kind>(resource: ResourceOfKind[K]): Promise<ResourceOfKind[K]> {
@@ -161,6 +171,16 @@ class EmbeddedDatastore implements Datastore {
     this.#database.close();
   }
 
+  #get(path: string): { readonly items: readonly ResourceOfKind[Kind][] } {
+    const stored = this.#database.get(path);
+    return { items: stored === undefined ? [] : [this.#parsed.get(stored)] };
+  }
+
+  #list(prefix: string): { readonly items: readonly ResourceOfKind[Kind][]; revision: number } {
+    const { objects, revision } = this.#database.list(prefix);
+    return { items: Object.freeze(inOrder(this.#parsed.list(objects))), revision };
+  }
+
   #changesAfter(seen: number, asked: string): StoredChange[] {
     const changes = Number.isSafeInteger(seen)
       ? this.#read(() => this.#database.changesAfter(seen, changesAtOnce))
@@ -187,7 +207,12 @@ class EmbeddedDatastore implements Datastore {
 
   async #write(changes: readonly Change[]): Promise<readonly number[]> {
     try {
-      return await this.#database.write(changes);
+      const revisions = await this.#database.write(changes);
+      this.#known.wrote(
+        changes.map(({ kind }) => kind),
+        revisions,
+      );
+      return revisions;
     } catch (cause) {
       if (cause instanceof DatastoreError) throw cause;
       throw unavailable("Cannot write to the embedded datastore", cause);

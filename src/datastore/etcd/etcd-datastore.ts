@@ -246,11 +246,11 @@ function decodeAll<K extends Kind>(
   const items: ResourceOfKind[K][] = [];
   const unreadable: string[] = [];
   for (const kv of kvs) {
-    const path = kv.key.toString();
-    if (keyOfPath(path)?.kind !== kind) continue;
     const resource = decode(kv);
-    if (resource === undefined) unreadable.push(path);
-    else items.push(resource as ResourceOfKind[K]);
+    if (resource?.kind === kind) items.push(resource as ResourceOfKind[K]);
+    if (resource !== undefined) continue;
+    const path = kv.key.toString();
+    if (keyOfPath(path)?.kind === kind) unreadable.push(path);
   }
   return { items, unreadable };
 }

@@ -2,8 +2,12 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { IPPool } from "../../../src/api/resources/ip-pool.ts";
 import { type Datastore, DatastoreError } from "../../../src/datastore/datastore.ts";
+import { BlockMemory } from "../../../src/ipam/block-memory.ts";
+import { claimBlock } from "../../../src/ipam/claims.ts";
 import type { Ipam } from "../../../src/ipam/ipam.ts";
 import { IpamError } from "../../../src/ipam/ipam-error.ts";
+import { IpamRecords } from "../../../src/ipam/ipam-records.ts";
+import { systemClock } from "../../../src/lib/clock.ts";
 import { errorMessage } from "../../../src/lib/errors.ts";
 import { checkInvariants, createCluster, inUse, ipamOn, pool } from "./cluster.ts";
 import { FakeDatastore, failure } from "./fake-datastore.ts";
@@ -237,4 +241,30 @@ test("a handle that was counted up while the pools were read is counted down whe
   assert.equal(shared.writes - before, 2);
   assert.equal(await ipam.knowsHandle("d"), false);
   await checkInvariants(shared, { exact: true });
+});
+
+test("a claim of a rival's block tries no write of the block, and leaves nothing behind", async () => {
+  const shared = new FakeDatastore();
+  await createCluster(shared, { pools });
+  const [rivals] = await ipamOn(shared).autoAssign(pod("first", "rival"));
+  assert.ok(rivals !== undefined);
+  const tried: string[] = [];
+  const before = (op: string, key: Parameters<typeof failure>[1]) => {
+    tried.push(`${op} ${key.kind}`);
+  };
+  const datastore = new FakeDatastore({ before }, shared);
+  const ports = { datastore, clock: systemClock, random: Math.random };
+  const records = new IpamRecords({ cooldownMs: 0, memory: new BlockMemory() }, ports);
+  let listedBeside = 0;
+  const whenLost = async () => {
+    listedBeside = tried.length;
+  };
+  assert.equal(await claimBlock(records, "late", rivals.block, whenLost), undefined);
+  assert.deepEqual(tried, ["create BlockAffinity", "delete BlockAffinity"]);
+  assert.ok(listedBeside > 0);
+  const { items } = await shared.list("BlockAffinity");
+  assert.deepEqual(
+    items.map(({ spec }) => spec.node),
+    ["rival"],
+  );
 });
