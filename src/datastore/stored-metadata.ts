@@ -84,8 +84,8 @@ const words = {
 } as const;
 
 /**
- * An answer like any other, and the key says all: without a stack, which takes 9 us of the 200 that an
- * address takes.
+ * An answer like any other, and the key says all: without a stack, which takes 9 us, where a read that
+ * is known takes 2.
  */
 export function objectRefused(code: keyof typeof words, key: ResourceKey): DatastoreError {
   const { stackTraceLimit } = Error;
