@@ -15,13 +15,14 @@ import type { DriverUnderTest } from "./datastore.suite.ts";
 export async function withKubeApiServer(
   apiGroups: readonly ApiGroup[],
   declare: (server: KubeApiServer) => Promise<void> | void,
+  flags: readonly string[] = [],
 ): Promise<void> {
   const found = findKubeApiServer();
   if ("missing" in found) {
     test("kubernetes", { skip: found.missing }, () => undefined);
     return;
   }
-  const server = await KubeApiServer.start(found.path);
+  const server = await KubeApiServer.start(found.path, flags);
   after(() => server.remove());
   for (const apiGroup of apiGroups) {
     await server.installCrds(

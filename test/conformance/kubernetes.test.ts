@@ -11,20 +11,24 @@ import { migrateKubernetes } from "./migrate-kubernetes.suite.ts";
  * Everything that lets its API server live shares one: a start costs 5 s of a core. Each part begins without
  * Calico's objects and nodes.
  */
-await withKubeApiServer(["crd.projectcalico.org/v1", "projectcalico.org/v3"], async (server) => {
-  const driver = await kubernetesDriver(server, "projectcalico.org/v3");
-  const parts = {
-    crds: () => kubernetesCrds(server),
-    objects: () => kubernetesObjects(server),
-    ipam: () => kubernetesIpam(server),
-    migrate: () => migrateKubernetes(server),
-    "the other API group": () => datastoreSuite(driver),
-    faults: () => kubernetesFaults(server),
-  };
-  for (const [name, declare] of Object.entries(parts)) {
-    describe(name, async () => {
-      before(() => server.forgetObjects());
-      await declare();
-    });
-  }
-});
+await withKubeApiServer(
+  ["crd.projectcalico.org/v1", "projectcalico.org/v3"],
+  async (server) => {
+    const driver = await kubernetesDriver(server, "projectcalico.org/v3");
+    const parts = {
+      crds: () => kubernetesCrds(server),
+      objects: () => kubernetesObjects(server),
+      ipam: () => kubernetesIpam(server),
+      migrate: () => migrateKubernetes(server),
+      "the other API group": () => datastoreSuite(driver),
+      faults: () => kubernetesFaults(server),
+    };
+    for (const [name, declare] of Object.entries(parts)) {
+      describe(name, async () => {
+        before(() => server.forgetObjects());
+        await declare();
+      });
+    }
+  },
+  ["--feature-gates=WatchList=true"],
+);

@@ -20,13 +20,14 @@ const endAnnotation = "k8s.io/initial-events-end";
 
 interface Told {
   readonly type: string;
-  readonly object: KubeObject & { readonly message?: string };
+  readonly object: KubeObject;
 }
 
 /**
  * All resources of a collection as the first events of a watch (KEP-3157): the server sends them one by one, from
  * memory. Undefined where it has no such watch (before 1.32, and in 1.33 unless WatchList is enabled), or does
- * not end it: an etcd that tells no progress leaves it waiting for the next change.
+ * not end it: an etcd that tells no progress (before 3.4.25) leaves it waiting for the next change, or has it refused in
+ * its first event.
  */
 export async function listByWatch(
   mapping: Mapping,
@@ -58,7 +59,7 @@ async function readInitialEvents(
   lines: AsyncIterable<string>,
   mapping: Mapping,
   ports: WatchListPorts & { readonly ended: AbortController },
-): Promise<Listed> {
+): Promise<Listed | undefined> {
   const what = `Cannot list ${collectionText(mapping.collection)}`;
   const items = new Map<string, AnyResource>();
   const { clock, silenceMs, ended } = ports;
@@ -69,7 +70,7 @@ async function readInitialEvents(
       cancel();
       cancel = clock.setTimer(silenceMs, giveUp);
       const { type, object } = parseKubeJson(line) as Told;
-      if (type === "ERROR") throw unavailable(`${what}: ${object.message}`);
+      if (type === "ERROR") return undefined;
       const { name, namespace, annotations, resourceVersion = "" } = object.metadata;
       if (type === "BOOKMARK") {
         if (annotations?.[endAnnotation] !== "true") continue;

@@ -120,6 +120,19 @@ test("a server without such a watch is asked for pages, and not asked for it aga
   });
 });
 
+test("a server that refuses such a watch in its first event is asked for pages", async () => {
+  const message = "the required storage feature RequestWatchProgress is disabled";
+  const refusal = lines({ type: "ERROR", object: { metadata: {}, code: 500, message } });
+  const pages = list(["a"], { resourceVersion: "5" });
+  await withAnswers([refusal, pages], async (datastore, asked) => {
+    for (const _ of [1, 2]) {
+      const { items } = await datastore.list("IPPool", { beforeWatch: true });
+      assert.equal(items.length, 1);
+    }
+    assert.equal(asked.filter((one) => one.includes("sendInitialEvents")).length, 1);
+  });
+});
+
 test("first events that stop are given up for pages; those that end too soon are no list", async () => {
   const stops: Answer = (_request, response) => {
     response.writeHead(200);
