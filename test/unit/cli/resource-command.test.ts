@@ -242,6 +242,40 @@ test("a Kubernetes policy is applied, shown and deleted by its own name", async 
   assert.equal((await run("delete -s -f -", store, { stdin: kubernetesPolicy })).code, 0);
 });
 
+test("a ClusterNetworkPolicy is applied, shown and deleted by its own name", async () => {
+  const store = new MemoryDatastore();
+  const policy = `apiVersion: policy.networking.k8s.io/v1alpha2
+kind: ClusterNetworkPolicy
+metadata: {name: no-db}
+spec:
+  tier: Baseline
+  priority: 7
+  subject: {namespaces: {}}
+  ingress: [{action: Deny, from: [{namespaces: {}}]}]
+`;
+  assert.equal((await run("apply -f -", store, { stdin: policy })).code, 0);
+  assert.deepEqual(Object.keys(store.contents()), ["GlobalNetworkPolicy/kcnp.default.no-db"]);
+  assert.match(
+    (await run("get kcnp", store)).out,
+    /^NAME +TIER +PRIORITY *\nno-db +kube-baseline +7/,
+  );
+  for (const word of ["gnp", "kcnp", "clusternetworkpolicies.policy.networking.k8s.io"]) {
+    const yaml = await run(`get ${word} no-db -o yaml`, store);
+    assert.match(yaml.out, /^apiVersion: policy.networking.k8s.io\/v1alpha2\nkind: Cluster/, word);
+    assert.doesNotMatch(yaml.out, /kubernetes-spec|projectcalico|kcnp/);
+    assert.equal((await run("apply -f -", store, { stdin: yaml.out })).code, 0);
+  }
+  assert.match((await run("get gnp", store)).out, /^no-db +kube-baseline/m);
+  assert.deepEqual(await run("delete -f -", store, { stdin: policy }), {
+    code: 0,
+    out: "Successfully deleted 1 'ClusterNetworkPolicy' resource(s)\n",
+    err: "",
+  });
+  assert.deepEqual(store.contents(), {});
+  const again = await run("delete kcnp no-db", store);
+  assert.match(again.err, /ClusterNetworkPolicy "no-db": it does not exist/);
+});
+
 test("patch changes a Kubernetes policy in its own form", async () => {
   const store = new MemoryDatastore();
   await run("apply -f -", store, { stdin: kubernetesPolicy });
