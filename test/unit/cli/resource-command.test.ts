@@ -217,6 +217,16 @@ test("files of a folder are read in order, those below with -R", async () => {
   assert.match(gone.err, /^Cannot read .*nope\.yaml: there is no such file\n$/);
 });
 
+test("apply keeps the finalizers of what is there", async () => {
+  const store = new MemoryDatastore();
+  await run("apply -f -", store, { stdin: poolText("a", "10.1.0.0/16") });
+  const key = { kind: "IPPool", name: "a" } as const;
+  const { metadata, ...rest } = await store.get(key);
+  await store.update<"IPPool">({ ...rest, metadata: { ...metadata, finalizers: ["f"] } });
+  await run("apply -f -", store, { stdin: poolText("a", "10.1.0.0/16") });
+  assert.deepEqual((await store.get(key)).metadata.finalizers, ["f"]);
+});
+
 test("a Kubernetes policy is applied, shown and deleted by its own name", async () => {
   const store = new MemoryDatastore();
   assert.equal((await run("apply -f -", store, { stdin: kubernetesPolicy })).code, 0);
