@@ -67,6 +67,8 @@ export interface ResourceList<R> {
   readonly items: readonly R[];
   /** Where a watch that misses nothing starts. */
   readonly revision: string;
+  /** Where the store has values of this kind that nobody can decode: etcd keys. Absent where there are none. */
+  readonly unreadable?: readonly string[];
 }
 
 export type WatchEvent =

@@ -21,12 +21,17 @@ for (let count = 0; ; count++) {
       use: "Workload",
       num4: 1,
     });
-    process.stdout.write(`held ${handle} ${assigned?.address}\n`);
+    await say(`held ${handle} ${assigned?.address}`);
     if (count % 3 !== 2) continue;
-    process.stdout.write(`releasing ${handle}\n`);
+    await say(`releasing ${handle}`);
     await ipam.releaseByHandle(handle);
   } catch (error) {
     // Its server is busy: what was not certain stays open, as after a crash.
     if (!isDatastoreError(error, "unavailable")) throw error;
   }
+}
+
+/** Done when the kernel has the line: what waits in this process is lost when it is killed. */
+function say(line: string): Promise<void> {
+  return new Promise((resolve) => process.stdout.write(`${line}\n`, () => resolve()));
 }

@@ -8,12 +8,13 @@ import { after, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { isDatastoreError } from "../../src/datastore/datastore.ts";
 import { openEmbeddedDatastore } from "../../src/datastore/embedded/embedded-datastore.ts";
-import { datastoreSuite, pool } from "./datastore.suite.ts";
+import { type DriverUnderTest, datastoreSuite, pool } from "./datastore.suite.ts";
+import { datastoreLoadSuite } from "./datastore-load.suite.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "tortie-embedded-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
 
-datastoreSuite({
+const driver: DriverUnderTest = {
   name: "embedded",
   open: async () => openEmbeddedDatastore(folder, { keptChanges: 2000 }),
   compact: async () => {
@@ -21,7 +22,9 @@ datastoreSuite({
     await store.create<"IPPool">(pool("compactor", "10.30.0.0/16"));
     await store.close();
   },
-});
+};
+await datastoreSuite(driver);
+await datastoreLoadSuite(driver);
 
 test("embedded: files are for their owner alone", () => {
   assert.equal(statSync(join(folder, "tortie.db")).mode & 0o077, 0);

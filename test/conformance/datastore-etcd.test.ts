@@ -7,19 +7,22 @@ import {
 } from "../../src/datastore/datastore.ts";
 import { openEtcdDatastore } from "../../src/datastore/etcd/etcd-datastore.ts";
 import { EtcdServer } from "../support/etcd-server.ts";
-import { datastoreSuite, pool } from "./datastore.suite.ts";
+import { type DriverUnderTest, datastoreSuite, pool } from "./datastore.suite.ts";
+import { datastoreLoadSuite } from "./datastore-load.suite.ts";
 
 const server = await EtcdServer.start();
 after(() => server.remove());
 
-datastoreSuite({
+const driver: DriverUnderTest = {
   name: "etcd",
   open: () => openEtcdDatastore({ endpoints: [server.endpoint] }),
   compact: (revision) => server.compact(revision),
   server,
   openAt: (endpoint) =>
     openEtcdDatastore({ endpoints: [endpoint] }, { deadlineMs: 500, silenceMs: 300 }),
-});
+};
+await datastoreSuite(driver);
+await datastoreLoadSuite(driver);
 
 test("etcd: a unix socket serves as well", async () => {
   const datastore = await openEtcdDatastore({ endpoints: [server.socketEndpoint] });
@@ -35,7 +38,7 @@ test("etcd: a delete at the compacted revision is told, or the watch ends", asyn
   await datastore.delete({ kind: "IPPool", name: "buried" });
   await server.compact((await datastore.list("IPPool")).revision);
   const stop = new AbortController();
-  const timer = setTimeout(() => stop.abort(), 20_000);
+  const timer = setTimeout(() => stop.abort(), 60_000);
   const outcome = await firstOf(datastore.watch(["IPPool"], revision, stop.signal));
   clearTimeout(timer);
   stop.abort();

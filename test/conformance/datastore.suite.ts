@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { after, test } from "node:test";
 import { affinityName, cidrName } from "../../src/api/names.ts";
 import type { IPPool } from "../../src/api/resources/ip-pool.ts";
 import type { BlockAffinity, IPAMBlock, IPAMHandle } from "../../src/api/resources/ipam.ts";
@@ -7,14 +7,11 @@ import type { NetworkPolicy } from "../../src/api/resources/policy.ts";
 import {
   type Datastore,
   isDatastoreError,
-  maxWaitingEvents,
   type WatchEvent,
 } from "../../src/datastore/datastore.ts";
 import { groupBy } from "../../src/lib/collections.ts";
 import { parsePrefix } from "../../src/lib/prefix.ts";
-import { StallingProxy } from "../support/stalling-proxy.ts";
 import { waitFor } from "../support/wait-for.ts";
-import { deafable, FollowedKinds } from "./followed-kinds.ts";
 
 /** What a driver's test gives to the suite. */
 export interface DriverUnderTest {
@@ -23,8 +20,8 @@ export interface DriverUnderTest {
   open(): Promise<Datastore>;
   /** Makes a watch from any revision before `revision` impossible. */
   compact(revision: string): Promise<void>;
-  /** Makes policies faster than by a request each, where that takes too long. */
-  createMany?(policies: readonly NetworkPolicy[]): Promise<void>;
+  /** Makes policies faster than the driver does, where that takes long. A watcher is told of each revision once. */
+  createMany?(policies: readonly NetworkPolicy[], revisions: "one each" | "shared"): Promise<void>;
   /** The server, where there is one. */
   readonly server?: {
     stop(signal: "SIGKILL"): Promise<void>;
@@ -43,31 +40,28 @@ export function pool(name: string, cidr: string): IPPool {
   return { apiVersion, kind: "IPPool", metadata: { name }, spec: { cidr } };
 }
 
-function policy(namespace: string, name: string): NetworkPolicy {
+export function policy(namespace: string, name: string): NetworkPolicy {
   return { apiVersion, kind: "NetworkPolicy", metadata: { name, namespace }, spec: {} };
 }
 
-function numbered(namespace: string, count: number): readonly NetworkPolicy[] {
-  const digits = (index: number) => String(index).padStart(5, "0");
-  return Array.from({ length: count }, (_, index) => policy(namespace, `many-${digits(index)}`));
+export function refusedWith(
+  code: Parameters<typeof isDatastoreError>[1],
+): (error: unknown) => boolean {
+  return (error) => isDatastoreError(error, code);
 }
 
-const refusedWith = (code: Parameters<typeof isDatastoreError>[1]) => (error: unknown) =>
-  isDatastoreError(error, code);
+/** Two connections to a driver's store, closed after the tests. */
+export async function connectTwice(
+  driver: DriverUnderTest,
+): Promise<readonly [store: Datastore, other: Datastore]> {
+  const connections = [await driver.open(), await driver.open()] as const;
+  after(() => Promise.all(connections.map((each) => each.close())));
+  return connections;
+}
 
 /** The same promises from every driver (src/datastore/datastore.ts). */
-export function datastoreSuite(driver: DriverUnderTest): void {
-  let store: Datastore;
-  let other: Datastore;
-
-  before(async () => {
-    store = await driver.open();
-    other = await driver.open();
-  });
-  after(async () => {
-    await store?.close();
-    await other?.close();
-  });
+export async function datastoreSuite(driver: DriverUnderTest): Promise<void> {
+  const [store, other] = await connectTwice(driver);
 
   const it = (what: string, run: () => Promise<void>) => test(`${driver.name}: ${what}`, run);
 
@@ -167,8 +161,15 @@ export function datastoreSuite(driver: DriverUnderTest): void {
       ...policy("a", "future"),
       spec: { order: 1, ...{ future } },
     });
-    await other.update<"NetworkPolicy">({ ...created, spec: { ...created.spec, order: 2 } });
-    const updated = await store.get({ kind: "NetworkPolicy", namespace: "a", name: "future" });
+    await other.update<"NetworkPolicy">({
+      ...created,
+      spec: { ...created.spec, order: 2 },
+    });
+    const updated = await store.get({
+      kind: "NetworkPolicy",
+      namespace: "a",
+      name: "future",
+    });
     assert.deepEqual(updated.spec, { order: 2, future });
     await store.delete({ kind: "NetworkPolicy", namespace: "a", name: "future" });
   });
@@ -209,7 +210,10 @@ export function datastoreSuite(driver: DriverUnderTest): void {
     );
     const created = await store.create<"IPPool">(pool("watched", "10.6.0.0/16"));
     await store.create<"NetworkPolicy">(policy("w", "watched"));
-    await store.update<"IPPool">({ ...created, spec: { ...created.spec, disabled: true } });
+    await store.update<"IPPool">({
+      ...created,
+      spec: { ...created.spec, disabled: true },
+    });
     await store.delete({ kind: "IPPool", name: "watched" });
     await store.create<"IPAMHandle">({
       apiVersion,
@@ -262,47 +266,6 @@ export function datastoreSuite(driver: DriverUnderTest): void {
     );
   });
 
-  it("a list of 10,000 objects is whole", async () => {
-    const policies = numbered("many", 10_000);
-    await (driver.createMany ?? createEach)(policies);
-    const { items } = await other.list("NetworkPolicy", { namespace: "many" });
-    assert.deepEqual(
-      items.map(({ metadata }) => metadata.name),
-      policies.map(({ metadata }) => metadata.name),
-    );
-  });
-
-  it("a receiver that sleeps hears of every change, or that it does not", async () => {
-    const policies = numbered("w", maxWaitingEvents * 2.5);
-    const { revision } = await store.list("NetworkPolicy");
-    const stop = new AbortController();
-    const sleeper = other.watch(["NetworkPolicy"], revision, stop.signal)[Symbol.asyncIterator]();
-    const first = sleeper.next();
-    await createEach(policies);
-    const heard = new Set<string>();
-    let failure: unknown;
-    try {
-      for (let next = first; heard.size < policies.length; next = sleeper.next()) {
-        const { value: event } = await next;
-        if (event === undefined) break;
-        if ("key" in event) heard.add(event.key.name);
-      }
-    } catch (error) {
-      failure = error;
-    }
-    const told = isDatastoreError(failure, "compacted") || isDatastoreError(failure, "unavailable");
-    assert.ok(heard.size === policies.length || told, `${heard.size} heard, then ${failure}`);
-    stop.abort();
-    await sleeper.return?.();
-  });
-
-  async function createEach(policies: readonly NetworkPolicy[]): Promise<void> {
-    for (let start = 0; start < policies.length; start += 50) {
-      const some = policies.slice(start, start + 50);
-      await Promise.all(some.map((one) => store.create<"NetworkPolicy">(one)));
-    }
-  }
-
   it("concurrent compare-and-swaps on one object lose none", async () => {
     await store.create<"IPAMHandle">({
       apiVersion,
@@ -314,75 +277,9 @@ export function datastoreSuite(driver: DriverUnderTest): void {
     const { spec } = await store.get({ kind: "IPAMHandle", name: "counter" });
     assert.equal(spec.block["10.0.0.0/26"], 100);
   });
-
-  it("what was deleted while nobody listened, and is forgotten, is found by listing again", async () => {
-    await store.create<"IPPool">(pool("gone", "10.8.1.0/24"));
-    await store.create<"IPPool">(pool("stays", "10.8.2.0/24"));
-    const deaf = deafable(other);
-    const followed = new FollowedKinds(["IPPool", "NetworkPolicy"], deaf.datastore);
-    await followed.inSync();
-    deaf.stopListening();
-    const { revision } = await store.list("IPPool");
-    await store.delete({ kind: "IPPool", name: "gone" });
-    await store.create<"IPPool">(pool("new", "10.8.3.0/24"));
-    await driver.compact((await store.list("IPPool")).revision);
-    await assert.rejects(
-      collect(store.watch(["IPPool"], revision, AbortSignal.timeout(60_000)), []),
-      refusedWith("compacted"),
-    );
-    assert.deepEqual(followed.withdrawn, []);
-    deaf.listenAgain();
-    await followed.tells("new", true);
-    await followed.tells("gone", false);
-    assert.deepEqual(followed.withdrawn, ["gone"]);
-    await followed.end();
-  });
-
-  const { server, openAt } = driver;
-  if (server === undefined || openAt === undefined) return;
-  it("a server that dies in mid-watch costs nothing: no change is lost, nothing is withdrawn", async () => {
-    await store.create<"IPPool">(pool("before", "10.10.1.0/24"));
-    const connection = await driver.open();
-    const followed = new FollowedKinds(["IPPool", "NetworkPolicy"], connection);
-    await followed.inSync();
-    await server.stop("SIGKILL");
-    await followed.watchFailed();
-    assert.deepEqual(followed.withdrawn, []);
-    await server.start();
-    const writer = await driver.open();
-    await writer.create<"IPPool">(pool("after", "10.10.2.0/24"));
-    await followed.tells("after", true);
-    await writer.delete({ kind: "IPPool", name: "before" });
-    await followed.tells("before", false);
-    assert.deepEqual(followed.withdrawn, ["before"]);
-    assert.equal(followed.statuses.at(-1), "in-sync");
-    await followed.end();
-    await Promise.all([connection.close(), writer.close()]);
-  });
-
-  it("a half-open connection is noticed, and nothing is lost by it", async () => {
-    const url = new URL(server.endpoint);
-    const proxy = await StallingProxy.start(Number(url.port));
-    url.port = String(proxy.port);
-    const connection = await openAt(url.origin);
-    const followed = new FollowedKinds(["IPPool"], connection);
-    try {
-      await followed.inSync();
-      proxy.stall();
-      await store.create<"IPPool">(pool("unheard", "10.11.1.0/24"));
-      await followed.watchFailed();
-      assert.deepEqual(followed.withdrawn, []);
-      proxy.forwardNew();
-      await followed.tells("unheard", true);
-    } finally {
-      proxy.close();
-      await followed.end();
-      await connection.close();
-    }
-  });
 }
 
-async function collect(watch: AsyncIterable<WatchEvent>, into: WatchEvent[]): Promise<void> {
+export async function collect(watch: AsyncIterable<WatchEvent>, into: WatchEvent[]): Promise<void> {
   for await (const event of watch) into.push(event);
 }
 

@@ -8,6 +8,7 @@ import {
 import { runSyncer } from "../../src/datastore/reflector.ts";
 import type { SyncStatus, Update } from "../../src/datastore/syncer.ts";
 import { systemClock } from "../../src/lib/clock.ts";
+import { aborted } from "../../src/lib/service.ts";
 import { waitFor } from "../support/wait-for.ts";
 
 /** A server that starts again on a machine with other work may take this long. */
@@ -60,23 +61,32 @@ export class FollowedKinds {
   }
 }
 
-/** A datastore whose watches can be made to hear nothing, as over a broken line. */
+/**
+ * A datastore whose watches can be made to hear nothing, as over a broken line: those under way end, and new ones
+ * wait in vain until the line is whole.
+ */
 export function deafable(datastore: Datastore): {
   readonly datastore: Datastore;
   stopListening(): void;
   listenAgain(): void;
 } {
   let line = new AbortController();
+  let mended = new AbortController();
   const watch: Datastore["watch"] = async function* (kinds, revision, signal) {
     const { signal: cut } = line;
     if (!cut.aborted) yield* datastore.watch(kinds, revision, AbortSignal.any([signal, cut]));
+    else await aborted(AbortSignal.any([signal, mended.signal]));
     if (!signal.aborted) throw new DatastoreError("the line is cut", { code: "unavailable" });
   };
   return {
     datastore: withWatch(datastore, watch),
-    stopListening: () => line.abort(),
+    stopListening: () => {
+      mended = new AbortController();
+      line.abort();
+    },
     listenAgain: () => {
       line = new AbortController();
+      mended.abort();
     },
   };
 }

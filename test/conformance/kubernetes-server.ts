@@ -9,10 +9,11 @@ import {
 } from "../../src/datastore/kubernetes/kubernetes-datastore.ts";
 import { findKubeApiServer } from "../support/kube-apiserver/program.ts";
 import { KubeApiServer } from "../support/kube-apiserver.ts";
+import type { DriverUnderTest } from "./datastore.suite.ts";
 
 /** Declares tests on a real API server with Calico's CRDs, or one skipped test that says why not. */
 export async function withKubeApiServer(
-  apiGroup: ApiGroup,
+  apiGroups: readonly ApiGroup[],
   declare: (server: KubeApiServer) => Promise<void> | void,
 ): Promise<void> {
   const found = findKubeApiServer();
@@ -22,9 +23,11 @@ export async function withKubeApiServer(
   }
   const server = await KubeApiServer.start(found.path);
   after(() => server.remove());
-  await server.installCrds(
-    apiGroup === "crd.projectcalico.org/v1" ? "crd.projectcalico.org" : "projectcalico.org",
-  );
+  for (const apiGroup of apiGroups) {
+    await server.installCrds(
+      apiGroup === "crd.projectcalico.org/v1" ? "crd.projectcalico.org" : "projectcalico.org",
+    );
+  }
   await declare(server);
 }
 
@@ -33,6 +36,36 @@ export function configOf(
   apiGroup: ApiGroup = "crd.projectcalico.org/v1",
 ): KubernetesConfig {
   return { access: { kubeconfig: server.kubeconfig() }, apiGroup };
+}
+
+/** One that waits long, as a healthy server on a busy machine may need: a success never waits. */
+export async function openPatiently(
+  server: KubeApiServer,
+  apiGroup?: ApiGroup,
+): Promise<Datastore> {
+  return await openKubernetesDatastore(configOf(server, apiGroup), { deadlineMs: 60_000 });
+}
+
+/** The driver for an API server that nobody has written Calico's objects to. */
+export async function kubernetesDriver(
+  server: KubeApiServer,
+  apiGroup: ApiGroup,
+): Promise<DriverUnderTest> {
+  await server.createNamespaces("a", "b", "w", "many");
+  return {
+    name: `kubernetes ${apiGroup}`,
+    open: () => openPatiently(server, apiGroup),
+    // What a server remembers of changes is gone with it, and etcd's memory by compaction.
+    compact: async (revision) => {
+      await server.etcd.compact(revision);
+      await server.stop();
+      await server.start();
+    },
+    createMany: (policies, revisions) => putPolicies(server, { apiGroup, policies, revisions }),
+    server,
+    openAt: (endpoint) => openAt(server, endpoint, apiGroup),
+    ordersKinds: false,
+  };
 }
 
 /** A connection to the server through another endpoint, which gives up on a silent one soon. */
@@ -49,13 +82,20 @@ export async function openAt(
 }
 
 /**
- * Writes Calico policies into the API server's own store, 20 times as fast as it would. Some share a revision,
- * so nobody may watch meanwhile.
+ * Writes Calico policies into the API server's own store, 20 times as fast as it would. Where some share
+ * a revision, nobody may watch meanwhile.
  */
 export async function putPolicies(
   server: KubeApiServer,
-  apiGroup: ApiGroup,
-  policies: readonly NetworkPolicy[],
+  {
+    apiGroup,
+    policies,
+    revisions,
+  }: {
+    readonly apiGroup: ApiGroup;
+    readonly policies: readonly NetworkPolicy[];
+    readonly revisions: "one each" | "shared";
+  },
 ): Promise<void> {
   const [group] = apiGroup.split("/");
   const values = policies.map((policy): [string, string] => {
@@ -65,5 +105,5 @@ export async function putPolicies(
     const stored = { ...policy, apiVersion: apiGroup, metadata };
     return [`/registry/${group}/networkpolicies/${namespace}/${name}`, JSON.stringify(stored)];
   });
-  await server.etcd.put(new Map(values));
+  await server.etcd.put(new Map(values), revisions);
 }

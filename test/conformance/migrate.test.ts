@@ -7,8 +7,8 @@ import { openEmbeddedDatastore } from "../../src/datastore/embedded/embedded-dat
 import { openEtcdDatastore } from "../../src/datastore/etcd/etcd-datastore.ts";
 import { EtcdServer } from "../support/etcd-server.ts";
 import { sampleCluster } from "../support/sample-cluster.ts";
-import { ipamOn } from "../unit/ipam/cluster.ts";
-import { contents, everything, move, run, type Store } from "./migration.ts";
+import { ipamOn, pool } from "../unit/ipam/cluster.ts";
+import { contents, everything, move, refusal, run, type Store } from "./migration.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "tt-migrate-"));
 const etcd = await EtcdServer.start();
@@ -41,4 +41,20 @@ test("embedded to etcd and back: every object is the same", async () => {
   const moved = await second.open();
   assert.deepEqual((await ipamOn(moved).audit()).problems, []);
   await moved.close();
+});
+
+test("a value in etcd that cannot be decoded is no object of a list, and stops an export, which names its key", async () => {
+  const path = "/calico/resources/v3/projectcalico.org/ippools/broken";
+  const datastore = await etcdStore.open();
+  await datastore.create<"IPPool">(pool("whole", { cidr: "10.40.0.0/16" }));
+  await run(etcdStore, "lock");
+  await etcd.put(new Map([[path, '{"kind":"IPPool","spec":']]));
+  const { items, unreadable } = await datastore.list("IPPool");
+  assert.ok(items.some(({ metadata }) => metadata.name === "whole"));
+  assert.deepEqual(unreadable, [path]);
+  const said = await refusal(etcdStore, "export");
+  assert.ok(said.startsWith(`Cannot read what the datastore has of IPPool at ${path}: `), said);
+  await etcd.deletePrefix(path);
+  assert.match(await run(etcdStore, "export"), /"name": "whole"/);
+  await datastore.close();
 });

@@ -39,7 +39,7 @@ async function attempt(
 }
 
 /** What a command that must fail says. */
-export async function refusal(store: Store, command: string, input: string): Promise<string> {
+export async function refusal(store: Store, command: string, input = ""): Promise<string> {
   const { code, err } = await attempt(store, command, input);
   assert.equal(code, 1);
   return err;

@@ -8,24 +8,39 @@ import { waitFor } from "./wait-for.ts";
 /** What etcd takes in one transaction. */
 const maxOperations = 128;
 
+/** Paths of PEM files. */
+export interface TlsPaths {
+  readonly ca: string;
+  readonly certificate: string;
+  readonly key: string;
+}
+
 /** A real etcd on loopback and on a unix socket, in a temporary folder. */
 export class EtcdServer {
   readonly #folder = mkdtempSync(join(tmpdir(), "tortie-etcd-"));
-  readonly #ports: readonly [client: number, peer: number];
+  readonly #ports: readonly [client: number, peer: number, tls: number];
+  readonly #tls: TlsPaths | undefined;
   #child: ChildProcess | undefined;
 
-  private constructor(ports: readonly [number, number]) {
+  private constructor(ports: readonly [number, number, number], tls: TlsPaths | undefined) {
     this.#ports = ports;
+    this.#tls = tls;
   }
 
-  static async start(): Promise<EtcdServer> {
-    const server = new EtcdServer([await freePort(), await freePort()]);
+  /** @param tls also serves `tlsEndpoint`, to those who show a certificate */
+  static async start(tls?: TlsPaths): Promise<EtcdServer> {
+    const ports = [await freePort(), await freePort(), await freePort()] as const;
+    const server = new EtcdServer(ports, tls);
     await server.start();
     return server;
   }
 
   get endpoint(): string {
     return `http://127.0.0.1:${this.#ports[0]}`;
+  }
+
+  get tlsEndpoint(): string {
+    return `https://127.0.0.1:${this.#ports[2]}`;
   }
 
   get socketEndpoint(): string {
@@ -41,12 +56,13 @@ export class EtcdServer {
       [
         "--name=test",
         "--data-dir=data",
-        `--listen-client-urls=${this.endpoint},unix://etcd.sock:0`,
+        `--listen-client-urls=${this.#clientUrls.join(",")}`,
         `--advertise-client-urls=${this.endpoint}`,
         `--listen-peer-urls=${peer}`,
         `--initial-advertise-peer-urls=${peer}`,
         `--initial-cluster=test=${peer}`,
         "--unsafe-no-fsync=true",
+        ...this.#tlsFlags,
       ],
       { cwd: this.#folder, stdio: "ignore" },
     );
@@ -61,6 +77,22 @@ export class EtcdServer {
       what: "etcd",
     });
     await Promise.race([healthy, failed]);
+  }
+
+  get #clientUrls(): readonly string[] {
+    const plain = [this.endpoint, "unix://etcd.sock:0"];
+    return this.#tls === undefined ? plain : [...plain, this.tlsEndpoint];
+  }
+
+  get #tlsFlags(): readonly string[] {
+    if (this.#tls === undefined) return [];
+    const { ca, certificate, key } = this.#tls;
+    return [
+      `--trusted-ca-file=${ca}`,
+      `--cert-file=${certificate}`,
+      `--key-file=${key}`,
+      "--client-cert-auth=true",
+    ];
   }
 
   async stop(signal: NodeJS.Signals = "SIGTERM"): Promise<void> {
@@ -86,14 +118,23 @@ export class EtcdServer {
     await this.ask("/v3/kv/compaction", { revision, physical: true });
   }
 
-  /** Writes values past whoever else uses this etcd, many of one revision. */
-  async put(values: ReadonlyMap<string, string>): Promise<void> {
-    const base64 = (text: string) => Buffer.from(text).toString("base64");
+  /** Deletes past whoever else uses this etcd, in one revision. */
+  async deletePrefix(prefix: string): Promise<void> {
+    const end = prefix.slice(0, -1) + String.fromCharCode(prefix.charCodeAt(prefix.length - 1) + 1);
+    await this.ask("/v3/kv/deleterange", { key: base64(prefix), range_end: base64(end) });
+  }
+
+  /** Writes values past whoever else uses this etcd. Those that share a revision are many times as fast. */
+  async put(
+    values: ReadonlyMap<string, string>,
+    revisions: "one each" | "shared" = "shared",
+  ): Promise<void> {
     const puts = [...values].map(([key, value]) => ({
       requestPut: { key: base64(key), value: base64(value) },
     }));
-    for (let start = 0; start < puts.length; start += maxOperations) {
-      await this.ask("/v3/kv/txn", { success: puts.slice(start, start + maxOperations) });
+    const size = revisions === "shared" ? maxOperations : 1;
+    for (let start = 0; start < puts.length; start += size) {
+      await this.ask("/v3/kv/txn", { success: puts.slice(start, start + size) });
     }
   }
 
@@ -109,6 +150,10 @@ export class EtcdServer {
     await this.stop("SIGKILL");
     rmSync(this.#folder, { recursive: true, force: true });
   }
+}
+
+function base64(text: string): string {
+  return Buffer.from(text).toString("base64");
 }
 
 /** A port that was free just now. */

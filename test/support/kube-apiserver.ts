@@ -100,7 +100,12 @@ export class KubeApiServer {
         "--shutdown-delay-duration=0s",
         ...this.#flags,
       ],
-      { cwd: this.#folder, stdio: ["ignore", "ignore", "pipe"] },
+      {
+        cwd: this.#folder,
+        stdio: ["ignore", "ignore", "pipe"],
+        // A start costs a fifth less CPU, for some memory.
+        env: { ...process.env, GOGC: "400" },
+      },
     );
     this.#child = child;
     child.stderr?.pipe(createWriteStream(join(this.#folder, "log"), { flags: "a" }));
@@ -165,6 +170,13 @@ export class KubeApiServer {
         timeoutMs: 60_000,
         what: path,
       });
+    }
+  }
+
+  /** Calico's objects and nodes are gone, from its own store. Nobody may watch meanwhile. */
+  async forgetObjects(): Promise<void> {
+    for (const kept of ["crd.projectcalico.org", "projectcalico.org", "minions"]) {
+      await this.#etcd.deletePrefix(`/registry/${kept}/`);
     }
   }
 

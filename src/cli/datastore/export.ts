@@ -8,7 +8,7 @@ import { checkAll, type Migration, withoutIdentity } from "./migration-file.ts";
 /**
  * Everything of a locked datastore.
  *
- * @throws {InputError} when it is not locked, is being written to, or holds what no import accepts.
+ * @throws {InputError} when it is not locked, is being written to, or holds what nobody can decode or no import accepts.
  */
 export async function exportDatastore(datastore: Datastore): Promise<Migration> {
   await requireLock(datastore);
@@ -34,9 +34,18 @@ async function requireLock(datastore: Datastore): Promise<void> {
   );
 }
 
-/** Of IPAM's objects, those that are not being deleted: the rest counts as absent (facts 2.3). */
+/**
+ * Of IPAM's objects, those that are not being deleted: the rest counts as absent (facts 2.3).
+ *
+ * @throws {InputError} when something is there that cannot be decoded: it would be lost.
+ */
 export async function liveObjects(datastore: Datastore, kind: Kind): Promise<AnyResource[]> {
-  const { items } = await datastore.list(kind);
+  const { items, unreadable } = await datastore.list(kind);
+  if (unreadable !== undefined) {
+    throw new InputError(
+      `Cannot read what the datastore has of ${kind} at ${unreadable.join(", ")}: repair it or delete it first`,
+    );
+  }
   return (items as readonly AnyResource[]).filter(
     ({ spec }) => (spec as { deleted?: boolean } | undefined)?.deleted !== true,
   );

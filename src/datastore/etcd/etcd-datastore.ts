@@ -89,10 +89,9 @@ class EtcdDatastore implements Datastore {
         page = await this.#page({ start: `${page.kvs.at(-1)?.key}\0`, end }, revision);
       }
     }
-    const items = kvs
-      .filter(({ key }) => keyOfPath(key.toString())?.kind === kind)
-      .flatMap((kv) => decode(kv) ?? []) as ResourceOfKind[K][];
-    return { items: inOrder(items), revision };
+    const { items, unreadable } = decodeAll(kvs, kind);
+    const whole = { items: inOrder(items), revision };
+    return unreadable.length === 0 ? whole : { ...whole, unreadable };
   }
 
   #page({ start, end }: KeyRange, revision?: string): Promise<RangeAnswer> {
@@ -238,6 +237,22 @@ function unchangedSince(path: string, version: string | undefined): ICompare {
 
 function refused(present: boolean, key: ResourceKey): DatastoreError {
   return objectRefused(present ? "conflict" : "not-found", key);
+}
+
+function decodeAll<K extends Kind>(
+  kvs: readonly IKeyValue[],
+  kind: K,
+): { readonly items: ResourceOfKind[K][]; readonly unreadable: readonly string[] } {
+  const items: ResourceOfKind[K][] = [];
+  const unreadable: string[] = [];
+  for (const kv of kvs) {
+    const path = kv.key.toString();
+    if (keyOfPath(path)?.kind !== kind) continue;
+    const resource = decode(kv);
+    if (resource === undefined) unreadable.push(path);
+    else items.push(resource as ResourceOfKind[K]);
+  }
+  return { items, unreadable };
 }
 
 /** @throws {DatastoreError} corrupt */

@@ -5,18 +5,16 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import type { Kind } from "../../src/api/resource-of-kind.ts";
 import { openEmbeddedDatastore } from "../../src/datastore/embedded/embedded-datastore.ts";
-import type { ApiGroup } from "../../src/datastore/kubernetes/collections.ts";
-import { openKubernetesDatastore } from "../../src/datastore/kubernetes/kubernetes-datastore.ts";
+import type { KubeApiServer } from "../support/kube-apiserver.ts";
 import { sampleCluster } from "../support/sample-cluster.ts";
-import { configOf, withKubeApiServer } from "./kubernetes-server.ts";
+import { openPatiently } from "./kubernetes-server.ts";
 import { contents, everything, move, refusal, run, type Store } from "./migration.ts";
 
 /** What Kubernetes has in its own form. */
 const own: readonly Kind[] = ["EndpointSlice", "Node", "Profile", "Service", "WorkloadEndpoint"];
 const kinds = everything.filter((kind) => !own.includes(kind));
-const apiGroup: ApiGroup = "crd.projectcalico.org/v1";
 
-await withKubeApiServer(apiGroup, (server) => {
+export function migrateKubernetes(server: KubeApiServer): void {
   const folder = mkdtempSync(join(tmpdir(), "tt-migrate-"));
   after(() => rmSync(folder, { recursive: true }));
   const embedded = (name: string): Store => ({
@@ -25,7 +23,7 @@ await withKubeApiServer(apiGroup, (server) => {
   });
   const kubernetes: Store = {
     type: "kubernetes",
-    open: () => openKubernetesDatastore(configOf(server, apiGroup)),
+    open: () => openPatiently(server),
   };
 
   test("embedded to kubernetes and back: every object that is not Kubernetes' own is the same", async () => {
@@ -60,4 +58,4 @@ await withKubeApiServer(apiGroup, (server) => {
       await datastore.close();
     }
   });
-});
+}

@@ -3,15 +3,18 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { test } from "node:test";
 import { isDatastoreError } from "../../src/datastore/datastore.ts";
 import { openKubernetesDatastore } from "../../src/datastore/kubernetes/kubernetes-datastore.ts";
+import type { KubeApiServer } from "../support/kube-apiserver.ts";
 import { pool } from "./datastore.suite.ts";
-import { configOf, withKubeApiServer } from "./kubernetes-server.ts";
+import { configOf, openPatiently } from "./kubernetes-server.ts";
 
-await withKubeApiServer("crd.projectcalico.org/v1", (server) => {
+export function kubernetesFaults(server: KubeApiServer): void {
   test("kubernetes: a server that hangs is unavailable: a call after its deadline, a watch too", async () => {
-    const datastore = await openKubernetesDatastore(configOf(server), { deadlineMs: 2_000 });
-    const { revision } = await datastore.list("IPPool");
-    const watch = datastore.watch(["IPPool"], revision, AbortSignal.timeout(60_000));
-    const created = await datastore.create<"IPPool">(pool("before", "10.23.0.0/16"));
+    const patient = await openPatiently(server);
+    const hasty = await openKubernetesDatastore(configOf(server), { deadlineMs: 2_000 });
+    const watcher = await openKubernetesDatastore(configOf(server), { silenceMs: 1_000 });
+    const { revision } = await patient.list("IPPool");
+    const watch = watcher.watch(["IPPool"], revision, AbortSignal.timeout(60_000));
+    const created = await patient.create<"IPPool">(pool("before", "10.23.0.0/16"));
     const iterator = watch[Symbol.asyncIterator]();
     assert.equal((await iterator.next()).value?.kind, "set");
     const isUnavailable = (error: unknown) => isDatastoreError(error, "unavailable");
@@ -20,12 +23,12 @@ await withKubeApiServer("crd.projectcalico.org/v1", (server) => {
       const ended = assert.rejects(async () => {
         while (!(await iterator.next()).done);
       }, isUnavailable);
-      await assert.rejects(datastore.list("IPPool"), isUnavailable);
-      await assert.rejects(datastore.update<"IPPool">(created), isUnavailable);
+      await assert.rejects(hasty.list("IPPool"), isUnavailable);
+      await assert.rejects(hasty.update<"IPPool">(created), isUnavailable);
       await ended;
     } finally {
       server.thaw();
-      await datastore.close();
+      await Promise.all([patient, hasty, watcher].map((each) => each.close()));
     }
   });
 
@@ -42,7 +45,7 @@ await withKubeApiServer("crd.projectcalico.org/v1", (server) => {
     const created = datastore.create<"IPPool">(pool("forbidden", "10.24.0.0/16"));
     await assert.rejects(created, lacks("create", pools));
     const watching = async () => {
-      for await (const _ of datastore.watch(["Node"], "1", AbortSignal.timeout(10_000)));
+      for await (const _ of datastore.watch(["Node"], "1", AbortSignal.timeout(60_000)));
     };
     await assert.rejects(watching, lacks("watch", "nodes"));
     await datastore.close();
@@ -85,4 +88,4 @@ await withKubeApiServer("crd.projectcalico.org/v1", (server) => {
     );
     await datastore.close();
   });
-});
+}

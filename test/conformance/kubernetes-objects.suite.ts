@@ -5,16 +5,16 @@ import { openKubernetesDatastore } from "../../src/datastore/kubernetes/kubernet
 import { endpointName } from "../../src/datastore/kubernetes/pod-endpoint.ts";
 import type { KubeApiServer } from "../support/kube-apiserver.ts";
 import { waitFor } from "../support/wait-for.ts";
-import { configOf, withKubeApiServer } from "./kubernetes-server.ts";
+import { configOf, openPatiently } from "./kubernetes-server.ts";
 
 const is = (code: Parameters<typeof isDatastoreError>[1]) => (error: unknown) =>
   isDatastoreError(error, code);
 const mergePatch = "application/merge-patch+json";
 const crds = "/apis/crd.projectcalico.org/v1";
 
-await withKubeApiServer("crd.projectcalico.org/v1", async (server) => {
+export async function kubernetesObjects(server: KubeApiServer): Promise<void> {
   await server.createNamespaces("shop");
-  const datastore = await openKubernetesDatastore(configOf(server));
+  const datastore = await openPatiently(server);
 
   test("kubernetes: a node is read, and what we know of it is written with its status", async () => {
     await createNode(server, "node1");
@@ -116,7 +116,7 @@ await withKubeApiServer("crd.projectcalico.org/v1", async (server) => {
   });
 
   test("kubernetes: ClusterNetworkPolicies are there when their CRD is, and gone with it", async () => {
-    const own = await openKubernetesDatastore(configOf(server), { askMs: 50 });
+    const own = await openKubernetesDatastore(configOf(server), { deadlineMs: 60_000, askMs: 50 });
     const stop = new AbortController();
     const kinds = ["GlobalNetworkPolicy"] as const;
     const follow = async () => {
@@ -223,7 +223,7 @@ await withKubeApiServer("crd.projectcalico.org/v1", async (server) => {
   });
 
   test("kubernetes: the datastore closes", () => datastore.close());
-});
+}
 
 /** As much of the CRD of the network-policy-api project as the server needs to keep the objects. */
 const clusterPolicyCrd = {

@@ -1,24 +1,24 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { openKubernetesDatastore } from "../../src/datastore/kubernetes/kubernetes-datastore.ts";
+import type { KubeApiServer } from "../support/kube-apiserver.ts";
 import { checkInvariants, createCluster, inUse, ipamOn, pool } from "../unit/ipam/cluster.ts";
-import { configOf, withKubeApiServer } from "./kubernetes-server.ts";
+import { openPatiently } from "./kubernetes-server.ts";
 
 const hosts = ["node0", "node1", "node2", "node3", "node4"];
 const podsPerHost = 12;
 
-await withKubeApiServer("crd.projectcalico.org/v1", (server) => {
+export function kubernetesIpam(server: KubeApiServer): void {
   test("kubernetes: hosts that claim, assign and release at once give no address twice and lose none", async () => {
     for (const name of hosts) {
       const node = { apiVersion: "v1", kind: "Node", metadata: { name } };
       await server.must("POST", "/api/v1/nodes", node);
     }
-    const datastore = await openKubernetesDatastore(configOf(server));
+    const datastore = await openPatiently(server);
     await createCluster(datastore, { pools: [pool("v4", { cidr: "10.0.0.0/24", blockSize: 29 })] });
     const held = new Map<string, string>();
     await Promise.all(
       hosts.map(async (node) => {
-        const connection = await openKubernetesDatastore(configOf(server));
+        const connection = await openPatiently(server);
         const ipam = ipamOn(connection);
         for (let index = 0; index < podsPerHost; index++) {
           const handle = `k8s-pod-network.${node}-${index}`;
@@ -45,4 +45,4 @@ await withKubeApiServer("crd.projectcalico.org/v1", (server) => {
     await checkInvariants(datastore, { exact: true });
     await datastore.close();
   });
-});
+}

@@ -11,7 +11,6 @@ import { specToStore } from "../../src/datastore/kubernetes/custom-spec.ts";
 import type { KubeApiServer } from "../support/kube-apiserver.ts";
 import { waitFor } from "../support/wait-for.ts";
 import { wholeSpecs } from "../unit/api/whole-specs.ts";
-import { withKubeApiServer } from "./kubernetes-server.ts";
 
 const groups: readonly ApiGroup[] = ["crd.projectcalico.org/v1", "projectcalico.org/v3"];
 const crdsPath = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
@@ -25,9 +24,7 @@ interface Stored {
   readonly spec: Readonly<Record<string, unknown>>;
 }
 
-await withKubeApiServer("projectcalico.org/v3", async (server) => {
-  await server.installCrds("crd.projectcalico.org");
-
+export function kubernetesCrds(server: KubeApiServer): void {
   test("kubernetes: every CRD of both groups is established, its schema structural", async () => {
     const count = groups.length * customKinds.length;
     const found = new Map<string, string>();
@@ -62,7 +59,7 @@ await withKubeApiServer("projectcalico.org/v3", async (server) => {
       }
     });
   }
-});
+}
 
 type CustomKind = (typeof customKinds)[number];
 

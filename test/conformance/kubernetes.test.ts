@@ -1,0 +1,32 @@
+import { before, describe } from "node:test";
+import { datastoreSuite } from "./datastore.suite.ts";
+import { kubernetesCrds } from "./kubernetes-crds.suite.ts";
+import { kubernetesFaults } from "./kubernetes-faults.suite.ts";
+import { kubernetesIpam } from "./kubernetes-ipam.suite.ts";
+import { kubernetesObjects } from "./kubernetes-objects.suite.ts";
+import { kubernetesPools } from "./kubernetes-pools.suite.ts";
+import { kubernetesDriver, withKubeApiServer } from "./kubernetes-server.ts";
+import { migrateKubernetes } from "./migrate-kubernetes.suite.ts";
+
+/**
+ * Everything that lets its API server live shares one: a start costs 5 s of a core. Each part begins without
+ * Calico's objects and nodes.
+ */
+await withKubeApiServer(["crd.projectcalico.org/v1", "projectcalico.org/v3"], async (server) => {
+  const driver = await kubernetesDriver(server, "projectcalico.org/v3");
+  const parts = {
+    crds: () => kubernetesCrds(server),
+    objects: () => kubernetesObjects(server),
+    ipam: () => kubernetesIpam(server),
+    pools: () => kubernetesPools(server),
+    migrate: () => migrateKubernetes(server),
+    "the other API group": () => datastoreSuite(driver),
+    faults: () => kubernetesFaults(server),
+  };
+  for (const [name, declare] of Object.entries(parts)) {
+    describe(name, async () => {
+      before(() => server.forgetObjects());
+      await declare();
+    });
+  }
+});
