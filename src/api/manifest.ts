@@ -1,14 +1,14 @@
 import { InputError } from "../lib/errors.ts";
 import { type KindInfo, kindNamed } from "./kinds.ts";
+import { globalPolicyOf } from "./kubernetes/cluster-network-policy.ts";
 import { profilesOfNamespace } from "./kubernetes/namespace.ts";
-import {
-  kubernetesNetworkingApiVersion,
-  kubernetesSpecAnnotation,
-  networkPolicyOf,
-} from "./kubernetes/network-policy.ts";
+import { kubernetesNetworkingApiVersion, networkPolicyOf } from "./kubernetes/network-policy.ts";
+import { kubernetesSpecAnnotation } from "./kubernetes/written-form.ts";
 import { calicoApiVersion } from "./meta.ts";
 import type { AnyResource } from "./resource-of-kind.ts";
+import type { ClusterNetworkPolicy } from "./resources/cluster-network-policy.ts";
 import type { KubernetesNamespace, KubernetesNetworkPolicy } from "./resources/kubernetes.ts";
+import { clusterNetworkPolicy } from "./schemas/cluster-policy-schema.ts";
 import { dnsLabel, dnsSubdomain } from "./schemas/fields.ts";
 import { kubernetesNamespace, kubernetesNetworkPolicy } from "./schemas/kubernetes-schema.ts";
 import { type Check, isObject, type Report, shown } from "./schemas/schema.ts";
@@ -16,7 +16,7 @@ import { checkResource, problemsError, titleOf } from "./validate.ts";
 
 /** An object by the kind and name that its author gave it. */
 export interface WrittenAs {
-  /** "IPPool", "NetworkPolicy" (ours and Kubernetes'), "Namespace". */
+  /** "IPPool", "NetworkPolicy" (ours and Kubernetes'), "ClusterNetworkPolicy", "Namespace". */
   readonly kind: string;
   readonly name: string;
   readonly namespace?: string;
@@ -35,10 +35,10 @@ export interface ManifestItem {
 const maxListDepth = 8;
 
 /**
- * The objects of one document: a v3 resource, a Kubernetes NetworkPolicy, Namespace, Service or
- * EndpointSlice, or a list or array of such. What is no manifest at all (an unknown kind or field, a field of the wrong type) is refused
- * as a whole; an object with a value that is not acceptable is an item with a `problem`, as one item
- * does not spoil the others (facts 7.3).
+ * The objects of one document: a v3 resource, a Kubernetes NetworkPolicy, ClusterNetworkPolicy, Namespace,
+ * Service or EndpointSlice, or a list or array of such. What is no manifest at all (an unknown kind or
+ * field, a field of the wrong type) is refused as a whole; an object with a value that is not acceptable
+ * is an item with a `problem`, as one item does not spoil the others (facts 7.3).
  *
  * @throws {InputError}
  */
@@ -94,6 +94,7 @@ function readItem(input: unknown, namespace: string | undefined): ManifestItem {
   if (isObject(input) && input["apiVersion"] === kubernetesNetworkingApiVersion) {
     if (input["kind"] === "NetworkPolicy") return readKubernetesPolicy(input, namespace);
   }
+  if (isObject(input) && input["kind"] === "ClusterNetworkPolicy") return readClusterPolicy(input);
   if (isObject(input) && input["apiVersion"] === "v1" && input["kind"] === "Namespace") {
     return readNamespace(input);
   }
@@ -123,6 +124,14 @@ function readKubernetesPolicy(input: unknown, namespace: string | undefined): Ma
   const refused = mismatch ?? problem;
   if (refused !== undefined) return failed(as, apiVersion, refused);
   return { as, apiVersion, resources: [networkPolicyOf(policy as KubernetesNetworkPolicy)] };
+}
+
+function readClusterPolicy(input: Record<string, unknown>): ManifestItem {
+  const [policy, problem] = checkKubernetes(input, clusterNetworkPolicy, dnsSubdomain);
+  const as = writtenAs(input, "ClusterNetworkPolicy", false);
+  const apiVersion = String(input["apiVersion"]);
+  if (problem !== undefined) return failed(as, apiVersion, problem);
+  return { as, apiVersion, resources: [globalPolicyOf(policy as ClusterNetworkPolicy)] };
 }
 
 function readNamespace(input: unknown): ManifestItem {

@@ -10,6 +10,9 @@ export interface Metadata {
   /** RFC 3339. */
   readonly creationTimestamp?: string;
   readonly generateName?: string;
+  /** Set by an API server that was asked to delete the object, and waits for its finalizers. */
+  readonly deletionTimestamp?: string;
+  readonly finalizers?: readonly string[];
 }
 
 /** One object of the datastore, in its v3 form. */

@@ -10,7 +10,7 @@ export interface PolicyIdentity {
   readonly id: string;
   readonly shortKind: PolicyShortKind;
   readonly namespace?: string;
-  /** As the user wrote it: without "knp.default.". */
+  /** As the user wrote it: without "knp.default." or "kcnp.default.". */
   readonly name: string;
   readonly tier: string;
 }
@@ -23,6 +23,20 @@ export const kubernetesPolicyPrefix = "knp.default.";
  * can give a policy three labels for a name.
  */
 export const clusterPolicyPrefix = "kcnp.default.";
+
+/** True for what was written as a policy of Kubernetes, of either kind. */
+export function isKubernetesPolicy({
+  kind,
+  name,
+}: {
+  readonly kind: string;
+  readonly name: string;
+}): boolean {
+  return (
+    (kind === "NetworkPolicy" && name.startsWith(kubernetesPolicyPrefix)) ||
+    (kind === "GlobalNetworkPolicy" && name.startsWith(clusterPolicyPrefix))
+  );
+}
 
 export function policyIdentity(policy: NetworkPolicy | GlobalNetworkPolicy): PolicyIdentity {
   const { name } = policy.metadata;

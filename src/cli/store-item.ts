@@ -138,8 +138,9 @@ async function update(resource: AnyResource, { datastore }: StorePorts): Promise
 
 /** The new object with what only the datastore and daemons know of the old one. */
 function successor(resource: AnyResource, previous: AnyResource): AnyResource {
-  const { uid, creationTimestamp, resourceVersion } = previous.metadata;
+  const { uid, creationTimestamp, resourceVersion, finalizers } = previous.metadata;
   const metadata: Metadata = {
+    ...(finalizers === undefined ? {} : { finalizers }),
     ...resource.metadata,
     ...(uid === undefined ? {} : { uid }),
     ...(creationTimestamp === undefined ? {} : { creationTimestamp }),

@@ -125,6 +125,7 @@ function canonical(text: string): string {
 /** Why nobody may take an address from the pool for this use; undefined when anybody may. */
 export function refusal(pool: Pool, use: PoolUse): string | undefined {
   const { spec } = pool.resource;
+  if (pool.resource.metadata.deletionTimestamp !== undefined) return "it is being deleted";
   if (spec.disabled === true) return "it is disabled";
   if (!isAllocatable(pool.resource)) return "its status says that it is not allocatable";
   if (pool.blockSize < prefixLength(pool.cidr)) {

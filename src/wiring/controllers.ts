@@ -2,9 +2,12 @@ import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import { ipamController } from "../controllers/ipam-controller.ts";
 import { defaultLease, whileLeader } from "../controllers/leader.ts";
-import { openDatastore } from "../datastore/open-datastore.ts";
+import { poolController } from "../controllers/pool-controller.ts";
+import { kubernetesConfigOf } from "../datastore/kubernetes/kubernetes-config.ts";
+import { datastoreType, openDatastore } from "../datastore/open-datastore.ts";
 import { Ipam } from "../ipam/ipam.ts";
 import { systemClock } from "../lib/clock.ts";
+import { runServices, type Service } from "../lib/service.ts";
 import { type Environment, runDaemon } from "./process.ts";
 
 /** `tortie controllers`: one works, however many run. Gives the exit code. */
@@ -20,10 +23,21 @@ export function runControllersProcess(env: Environment): Promise<number> {
         name: "tortie-controllers",
         identity: `${hostname()}_${randomBytes(6).toString("hex")}`,
       };
-      const work = ipamController({ datastore, ipam, clock, log });
+      const ports = { datastore, ipam, clock, log };
+      const services = [ipamController(ports)];
+      if (keepsFinalizers(env)) services.push(poolController(ports));
+      const work: Service = (stop) => runServices(services, stop);
       await whileLeader(lease, work, { datastore, clock, log })(signal);
     } finally {
       await datastore.close();
     }
   });
+}
+
+/** Only where pools are custom resources themselves does the server wait for their finalizers. */
+function keepsFinalizers(env: Environment): boolean {
+  return (
+    datastoreType(env) === "kubernetes" &&
+    kubernetesConfigOf(env).apiGroup === "projectcalico.org/v3"
+  );
 }

@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { isDatastoreError, type WatchEvent } from "../../src/datastore/datastore.ts";
+import { openKubernetesDatastore } from "../../src/datastore/kubernetes/kubernetes-datastore.ts";
 import { endpointName } from "../../src/datastore/kubernetes/pod-endpoint.ts";
 import type { KubeApiServer } from "../support/kube-apiserver.ts";
 import { waitFor } from "../support/wait-for.ts";
-import { openPatiently } from "./kubernetes-server.ts";
+import { configOf, openPatiently } from "./kubernetes-server.ts";
 
 const is = (code: Parameters<typeof isDatastoreError>[1]) => (error: unknown) =>
   isDatastoreError(error, code);
@@ -114,6 +115,47 @@ export async function kubernetesObjects(server: KubeApiServer): Promise<void> {
     await datastore.get({ ...key, name: "web" });
   });
 
+  test("kubernetes: ClusterNetworkPolicies are there when their CRD is, and gone with it", async () => {
+    const own = await openKubernetesDatastore(configOf(server), { deadlineMs: 60_000, askMs: 50 });
+    const stop = new AbortController();
+    const kinds = ["GlobalNetworkPolicy"] as const;
+    const follow = async () => {
+      const { items, revision } = await own.list("GlobalNetworkPolicy", { beforeWatch: true });
+      const events: WatchEvent[] = [];
+      const ended = collect(own.watch(kinds, revision, stop.signal), events);
+      ended.catch(() => undefined);
+      return { names: items.map(({ metadata }) => metadata.name), events, ended };
+    };
+    const without = await follow();
+    assert.deepEqual(without.names, []);
+    const definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+    await server.must("POST", definitions, clusterPolicyCrd);
+    await assert.rejects(without.ended, is("compacted"));
+
+    const path = "/apis/policy.networking.k8s.io/v1alpha2/clusternetworkpolicies";
+    const followed = await follow();
+    await waitFor(async () => (await server.request("POST", path, clusterPolicy)).status === 201);
+    await waitFor(() => followed.events.length > 0);
+    const key = { kind: "GlobalNetworkPolicy", name: "kcnp.default.web" } as const;
+    const read = await own.get(key);
+    assert.equal(read.spec.tier, "kube-admin");
+    assert.deepEqual(followed.events[0]?.kind === "set" && followed.events[0].resource, read);
+    const labels = { ...read.metadata.labels, own: "1" };
+    await own.update<"GlobalNetworkPolicy">({ ...read, metadata: { ...read.metadata, labels } });
+    const raw = (await server.must("GET", `${path}/web`)) as Raw;
+    assert.deepEqual(raw.metadata.labels, { own: "1" });
+    assert.deepEqual(raw.spec, clusterPolicy.spec);
+    await own.delete(key);
+    await waitFor(() => followed.events.at(-1)?.kind === "deleted");
+
+    await own.create<"GlobalNetworkPolicy">(read);
+    await server.must("DELETE", `${definitions}/${clusterPolicyCrd.metadata.name}`);
+    await assert.rejects(followed.ended, is("compacted"));
+    assert.deepEqual((await follow()).names, []);
+    stop.abort();
+    await own.close();
+  });
+
   test("kubernetes: an IPAM object marked as deleted by another is finished by whoever reads it", async () => {
     const affinity = {
       apiVersion: "projectcalico.org/v3",
@@ -182,6 +224,43 @@ export async function kubernetesObjects(server: KubeApiServer): Promise<void> {
 
   test("kubernetes: the datastore closes", () => datastore.close());
 }
+
+/** As much of the CRD of the network-policy-api project as the server needs to keep the objects. */
+const clusterPolicyCrd = {
+  apiVersion: "apiextensions.k8s.io/v1",
+  kind: "CustomResourceDefinition",
+  metadata: {
+    name: "clusternetworkpolicies.policy.networking.k8s.io",
+    // The server lets nobody have a CRD of this group without it.
+    annotations: { "api-approved.kubernetes.io": "unapproved, a test" },
+  },
+  spec: {
+    group: "policy.networking.k8s.io",
+    scope: "Cluster",
+    names: { kind: "ClusterNetworkPolicy", plural: "clusternetworkpolicies" },
+    versions: [
+      {
+        name: "v1alpha2",
+        served: true,
+        storage: true,
+        schema: {
+          openAPIV3Schema: { type: "object", "x-kubernetes-preserve-unknown-fields": true },
+        },
+      },
+    ],
+  },
+};
+const clusterPolicy = {
+  apiVersion: "policy.networking.k8s.io/v1alpha2",
+  kind: "ClusterNetworkPolicy",
+  metadata: { name: "web" },
+  spec: {
+    tier: "Admin",
+    priority: 1,
+    subject: { namespaces: {} },
+    ingress: [{ action: "Deny", from: [{ namespaces: {} }] }],
+  },
+};
 
 interface Raw {
   readonly metadata: {

@@ -4,6 +4,7 @@ import { kubernetesCrds } from "./kubernetes-crds.suite.ts";
 import { kubernetesFaults } from "./kubernetes-faults.suite.ts";
 import { kubernetesIpam } from "./kubernetes-ipam.suite.ts";
 import { kubernetesObjects } from "./kubernetes-objects.suite.ts";
+import { kubernetesPools } from "./kubernetes-pools.suite.ts";
 import { kubernetesDriver, withKubeApiServer } from "./kubernetes-server.ts";
 import { migrateKubernetes } from "./migrate-kubernetes.suite.ts";
 
@@ -19,6 +20,7 @@ await withKubeApiServer(
       crds: () => kubernetesCrds(server),
       objects: () => kubernetesObjects(server),
       ipam: () => kubernetesIpam(server),
+      pools: () => kubernetesPools(server),
       migrate: () => migrateKubernetes(server),
       "the other API group": () => datastoreSuite(driver),
       faults: () => kubernetesFaults(server),

@@ -36,7 +36,10 @@ const expression = object(
   },
 );
 
-const labelSelector = object({ matchLabels: labels, matchExpressions: array(expression) });
+export const labelSelector: Check = object({
+  matchLabels: labels,
+  matchExpressions: array(expression),
+});
 
 const ipBlock = object(
   { cidr: net, except: array(net) },
@@ -64,7 +67,7 @@ const peer = object(
   },
 );
 
-const portNumber = integer(1, 65535);
+export const portNumber: Check = integer(1, 65535);
 const port = object(
   {
     protocol: oneOf("TCP", "UDP", "SCTP"),

@@ -1,4 +1,4 @@
-import { kubernetesPolicyPrefix } from "../../api/policy-identity.ts";
+import { isKubernetesPolicy } from "../../api/policy-identity.ts";
 import type { AnyResource, Kind } from "../../api/resource-of-kind.ts";
 
 /**
@@ -54,12 +54,12 @@ export const sharedKinds: readonly Kind[] = migratedKinds.filter(
 
 /** calicoctl refuses a policy that Kubernetes has in its own form. */
 export function partOf(resource: AnyResource): Part {
-  return isKubernetesPolicy(resource) ? "own" : parts[resource.kind];
+  return isPolicyOfKubernetes(resource) ? "own" : parts[resource.kind];
 }
 
 /** What a cluster has without us: an import into it passes it over. Nodes are not among these. */
 export function isKeptByKubernetes(resource: AnyResource): boolean {
-  return keptByKubernetes.has(resource.kind) || isKubernetesPolicy(resource);
+  return keptByKubernetes.has(resource.kind) || isPolicyOfKubernetes(resource);
 }
 
 const keptByKubernetes: ReadonlySet<Kind> = new Set<Kind>([
@@ -69,6 +69,6 @@ const keptByKubernetes: ReadonlySet<Kind> = new Set<Kind>([
   "WorkloadEndpoint",
 ]);
 
-function isKubernetesPolicy({ kind, metadata }: AnyResource): boolean {
-  return kind === "NetworkPolicy" && metadata.name.startsWith(kubernetesPolicyPrefix);
+function isPolicyOfKubernetes({ kind, metadata }: AnyResource): boolean {
+  return isKubernetesPolicy({ kind, name: metadata.name });
 }

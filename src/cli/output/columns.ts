@@ -101,6 +101,12 @@ const tables: Readonly<Record<View["table"], TableColumns>> = {
       CLASSES: ({ spec }) => spec.classes.join(","),
     }),
   },
+  ClusterNetworkPolicy: same(
+    columns<"GlobalNetworkPolicy">({
+      TIER: ({ spec }) => spec.tier,
+      PRIORITY: ({ spec }) => spec.order,
+    }),
+  ),
   ClusterInformation: same(
     columns<"ClusterInformation">({
       CLUSTERGUID: ({ spec }) => spec.clusterGUID,

@@ -11,6 +11,8 @@ export interface Collection {
   readonly kind: string;
   readonly plural: string;
   readonly namespaced: boolean;
+  /** Not every server has it: one that has not holds none of its objects. */
+  readonly optional?: boolean;
 }
 
 /** Kinds that Kubernetes has in its own form, or has as they are. */
@@ -60,6 +62,17 @@ export const kubernetesPolicyCollection: Collection = native(
   "networkpolicies",
   true,
 );
+
+/** Made by a CRD that is not ours. */
+export const clusterPolicyCollection: Collection = {
+  ...native(
+    "policy.networking.k8s.io/v1alpha2",
+    "ClusterNetworkPolicy",
+    "clusternetworkpolicies",
+    false,
+  ),
+  optional: true,
+};
 
 /** A kind that is stored as it is. */
 export function plainCollection(kind: "EndpointSlice" | "Lease" | "Service"): Collection {

@@ -20,11 +20,18 @@ export interface Asked {
   readonly subresource?: string;
 }
 
+/** The server has no such collection: it lacks the CRD. */
+export class UnknownKindError extends DatastoreError {}
+
 /** The error that an answer is, other than success. */
 export function refusalOf(answer: KubeAnswer, asked: Asked): Error {
   const { status } = answer;
   const { key, verb } = asked;
   if (status === 410) return expired("");
+  if (status === 404 && isUnknownKind(answer, asked)) {
+    const why = "the API server does not know this kind: apply its CRD, ours are in deploy/crds";
+    return new UnknownKindError(`Cannot ${whatOf(asked)}: ${why}`, { code: "unavailable" });
+  }
   if (key !== undefined && status === 404) return objectRefused("not-found", key);
   if (key !== undefined && status === 409) {
     const exists = verb === "create" && statusOf(answer).reason === "AlreadyExists";
@@ -34,11 +41,12 @@ export function refusalOf(answer: KubeAnswer, asked: Asked): Error {
   if (status === 400 || status === 413 || status === 422) {
     return new InputError(`Cannot ${whatOf(asked)}: ${messageOf(answer)}`);
   }
-  const why =
-    status === 404
-      ? "the API server does not know this kind: apply deploy/crds"
-      : messageOf(answer);
-  return unavailable(`Cannot ${whatOf(asked)}: ${why}`);
+  return unavailable(`Cannot ${whatOf(asked)}: ${messageOf(answer)}`);
+}
+
+/** Of a namespace that is not there, the server says so in a Status. */
+function isUnknownKind(answer: KubeAnswer, { key, verb }: Asked): boolean {
+  return key === undefined || (verb === "create" && statusOf(answer).reason === undefined);
 }
 
 export function unavailable(message: string, cause?: unknown): DatastoreError {

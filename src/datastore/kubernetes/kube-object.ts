@@ -13,7 +13,6 @@ export interface KubeMetadata extends Metadata {
   readonly generation?: number;
   readonly managedFields?: unknown;
   readonly selfLink?: string;
-  readonly deletionTimestamp?: string;
   readonly ownerReferences?: readonly OwnerReference[];
 }
 

@@ -2,18 +2,20 @@ import type { Clock } from "../../lib/clock.ts";
 import { errorMessage } from "../../lib/errors.ts";
 import { DatastoreError, maxWaitingEvents, type WatchEvent } from "../datastore.ts";
 import { collectionPath, collectionText } from "./collections.ts";
-import { expired, unavailable } from "./kube-error.ts";
+import { expired, UnknownKindError, unavailable } from "./kube-error.ts";
 import { type KubeHttp, parseKubeJson } from "./kube-http.ts";
 import { decoded, oldest } from "./kube-list.ts";
 import type { KubeObject } from "./kube-object.ts";
 import { linesOf } from "./lines-of.ts";
 import type { Mapping } from "./mapping.ts";
+import type { OptionalCollections } from "./optional-collections.ts";
 
 export interface KubeWatchPorts {
   readonly http: KubeHttp;
   readonly clock: Clock;
   /** A watch that is silent for so long is checked: a server that hangs keeps it open. */
   readonly silenceMs: number;
+  readonly optional: OptionalCollections;
 }
 
 /** The server ends a watch after this long, and we go on: so that watches spread over servers. */
@@ -30,10 +32,11 @@ type Told =
 /**
  * Changes of several collections after one revision. Each is in order; which of two collections is
  * first, nobody knows. So the revision that an event tells is the oldest that any collection has
- * reached: who resumes there misses nothing, and may hear something again.
+ * reached: who resumes there misses nothing, and may hear something again. When a collection comes that was
+ * not there, or goes, only another list tells what is in it: the revision counts as expired.
  */
 export async function* watchKube(
-  mappings: readonly Mapping[],
+  all: readonly Mapping[],
   revision: string,
   ports: KubeWatchPorts,
   signal: AbortSignal,
@@ -45,6 +48,8 @@ export async function* watchKube(
   const guard = new SilenceGuard(ports, (cause) => {
     queue.fail(unavailable("Cannot watch: the API server does not answer", cause));
   });
+  const mappings = all.filter(({ collection }) => !ports.optional.isAbsent(collection));
+  const absent = all.filter((mapping) => !mappings.includes(mapping));
   const reached = mappings.map(() => BigInt(revision));
   const pumps = mappings.map(async (mapping, index) => {
     try {
@@ -53,8 +58,12 @@ export async function* watchKube(
         await queue.put({ index, told });
       }
     } catch (error) {
-      queue.fail(error);
+      const isGone = mapping.collection.optional && error instanceof UnknownKindError;
+      queue.fail(isGone ? expired(revision) : error);
     }
+  });
+  const waits = absent.map(async ({ collection }) => {
+    if (await ports.optional.appears(collection, stop)) queue.fail(expired(revision));
   });
   try {
     for await (const { index, told } of queue) {
@@ -69,7 +78,7 @@ export async function* watchKube(
   } finally {
     guard.end();
     ended.abort();
-    await Promise.all(pumps);
+    await Promise.all([...pumps, ...waits]);
   }
 }
 

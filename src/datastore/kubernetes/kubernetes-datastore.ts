@@ -18,6 +18,7 @@ import { KubeObjects } from "./kube-objects.ts";
 import { watchKube } from "./kube-watch.ts";
 import type { Mapping } from "./mapping.ts";
 import { mappingsOf } from "./mappings.ts";
+import { OptionalCollections } from "./optional-collections.ts";
 import { listByWatch } from "./watch-list.ts";
 
 export interface KubernetesConfig {
@@ -36,6 +37,8 @@ export interface KubernetesOptions {
    * connection that died without a word is noticed within 20 s.
    */
   readonly silenceMs?: number;
+  /** How often the server is asked for kinds that it had not: every 30 s unless given. */
+  readonly askMs?: number;
   readonly clock?: Clock;
 }
 
@@ -44,10 +47,10 @@ export async function openKubernetesDatastore(
   config: KubernetesConfig,
   options: KubernetesOptions = {},
 ): Promise<Datastore> {
-  const { deadlineMs = 10_000, silenceMs = 10_000, clock = systemClock } = options;
+  const { deadlineMs = 10_000, silenceMs = 10_000, askMs = 30_000, clock = systemClock } = options;
   const auth = await KubeAuth.load(config.access, clock);
   const http = new KubeHttp({ auth, clock, deadlineMs });
-  return new KubernetesDatastore(config, http, { clock, deadlineMs, silenceMs });
+  return new KubernetesDatastore(config, http, { clock, deadlineMs, silenceMs, askMs });
 }
 
 class KubernetesDatastore implements Datastore {
@@ -55,6 +58,7 @@ class KubernetesDatastore implements Datastore {
   readonly #clock: Clock;
   readonly #mappings: Readonly<Record<Kind, readonly Mapping[]>>;
   readonly #objects: KubeObjects;
+  readonly #optional: OptionalCollections;
   readonly #deadlineMs: number;
   readonly #silenceMs: number;
   #hasWatchList = true;
@@ -62,7 +66,7 @@ class KubernetesDatastore implements Datastore {
   constructor(
     config: KubernetesConfig,
     http: KubeHttp,
-    { clock, deadlineMs, silenceMs }: Required<KubernetesOptions>,
+    { clock, deadlineMs, silenceMs, askMs }: Required<KubernetesOptions>,
   ) {
     this.#http = http;
     this.#clock = clock;
@@ -71,6 +75,7 @@ class KubernetesDatastore implements Datastore {
     const { apiGroup, interfacePrefix = "cali" } = config;
     this.#mappings = mappingsOf({ apiGroup, interfacePrefix });
     this.#objects = new KubeObjects(http);
+    this.#optional = new OptionalCollections({ http, clock, askMs });
   }
 
   async get<K extends Kind>(key: ResourceKey<K>): Promise<ResourceOfKind[K]> {
@@ -81,12 +86,15 @@ class KubernetesDatastore implements Datastore {
     kind: K,
     { namespace, beforeWatch = false }: ListOptions = {},
   ): Promise<ResourceList<ResourceOfKind[K]>> {
-    const lists = await Promise.all(
-      this.#mappings[kind].map(async (mapping) => {
-        const listed = beforeWatch ? await this.#listByWatch(mapping, namespace) : undefined;
-        return listed ?? (await listKube(this.#http, mapping, namespace));
-      }),
+    const answers = await Promise.all(
+      this.#mappings[kind].map((mapping) =>
+        this.#optional.listed(mapping.collection, async () => {
+          const listed = beforeWatch ? await this.#listByWatch(mapping, namespace) : undefined;
+          return listed ?? (await listKube(this.#http, mapping, namespace));
+        }),
+      ),
     );
+    const lists = answers.filter((answer) => answer !== undefined);
     const items = lists.flatMap((list) => list.items as readonly ResourceOfKind[K][]);
     const revision = oldest(lists.map((list) => BigInt(list.revision)));
     return { items: inOrder(items), revision };
@@ -144,7 +152,12 @@ class KubernetesDatastore implements Datastore {
 
   watch(kinds: readonly Kind[], revision: string, signal: AbortSignal): AsyncIterable<WatchEvent> {
     const mappings = [...new Set(kinds)].flatMap((kind) => this.#mappings[kind]);
-    const ports = { http: this.#http, clock: this.#clock, silenceMs: this.#silenceMs };
+    const ports = {
+      http: this.#http,
+      clock: this.#clock,
+      silenceMs: this.#silenceMs,
+      optional: this.#optional,
+    };
     return watchKube(mappings, revision, ports, signal);
   }
 

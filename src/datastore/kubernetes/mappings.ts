@@ -3,18 +3,15 @@ import {
   profilesOfNamespace,
   serviceAccountProfilePrefix,
 } from "../../api/kubernetes/namespace.ts";
-import { kubernetesPolicyOf, networkPolicyOf } from "../../api/kubernetes/network-policy.ts";
 import { calicoApiVersion } from "../../api/meta.ts";
 import { parseWepName } from "../../api/names.ts";
-import { kubernetesPolicyPrefix } from "../../api/policy-identity.ts";
-import { keyOf, keyText, type ResourceKey } from "../../api/resource-key.ts";
+import { isKubernetesPolicy } from "../../api/policy-identity.ts";
+import { keyOf, type ResourceKey } from "../../api/resource-key.ts";
 import type { AnyResource, Kind } from "../../api/resource-of-kind.ts";
-import type { KubernetesNetworkPolicy } from "../../api/resources/kubernetes.ts";
 import type { Node } from "../../api/resources/node.ts";
-import type { NetworkPolicy, Profile } from "../../api/resources/policy.ts";
+import type { Profile } from "../../api/resources/policy.ts";
 import type { WorkloadEndpoint } from "../../api/resources/workload-endpoint.ts";
 import { serviceAccountLabelPrefix } from "../../api/selector/scope.ts";
-import { InputError } from "../../lib/errors.ts";
 import {
   type ApiGroup,
   accountCollection,
@@ -22,7 +19,6 @@ import {
   customCollection,
   customKinds,
   kindsWithStatus,
-  kubernetesPolicyCollection,
   namespaceCollection,
   nodeCollection,
   plainCollection,
@@ -31,10 +27,11 @@ import {
 import { metadataOfStored, metadataToStore, storedNames } from "./custom-metadata.ts";
 import { isDeleted, softDeletedKinds, specOfStored, specToStore } from "./custom-spec.ts";
 import { type KubeMetadata, type KubeObject, plainMetadata, unlessEmpty } from "./kube-object.ts";
-import type { Mapping, ObjectName } from "./mapping.ts";
+import type { Mapping } from "./mapping.ts";
+import { namespaceOf, ownMetadata, writtenMetadata } from "./mapping-metadata.ts";
 import { annotationsOfNode, nodeOfKube } from "./node-annotations.ts";
 import { annotationsOfEndpoint, endpointOfPod, releasedAnnotations } from "./pod-endpoint.ts";
-import { mirroredUid } from "./uid.ts";
+import { clusterPolicyMapping, kubernetesPolicyMapping } from "./policy-mappings.ts";
 
 export interface MappingOptions {
   readonly apiGroup: ApiGroup;
@@ -49,6 +46,7 @@ export function mappingsOf(options: MappingOptions): Readonly<Record<Kind, reado
   ) as unknown as Record<CustomKind, readonly Mapping[]>;
   return {
     ...custom,
+    GlobalNetworkPolicy: [...custom.GlobalNetworkPolicy, clusterPolicyMapping],
     NetworkPolicy: [...custom.NetworkPolicy, kubernetesPolicyMapping],
     Node: [nodeMapping],
     Profile: [namespaceProfileMapping, accountProfileMapping],
@@ -110,39 +108,6 @@ function customMapping(kind: CustomKind, apiGroup: ApiGroup): Mapping {
     },
   };
 }
-
-const kubernetesPolicyMapping: Mapping = {
-  kind: "NetworkPolicy",
-  collection: kubernetesPolicyCollection,
-  locate: (key) =>
-    isKubernetesPolicy(key)
-      ? [{ ...namespaceOf(key), name: key.name.slice(kubernetesPolicyPrefix.length) }]
-      : [],
-  keyOf: ({ metadata }) => ({
-    kind: "NetworkPolicy",
-    name: kubernetesPolicyPrefix + metadata.name,
-    ...namespaceOf(metadata),
-  }),
-  decode: (object) =>
-    networkPolicyOf({
-      ...object,
-      metadata: ownMetadata(object.metadata, true),
-    } as unknown as KubernetesNetworkPolicy),
-  writes: {
-    kind: "objects",
-    softDeleted: false,
-    hasStatus: false,
-    encode: (resource) => {
-      const policy = kubernetesPolicyOf(resource as NetworkPolicy);
-      if (policy === undefined) {
-        throw new InputError(
-          `Cannot store ${keyText(keyOf(resource))}: a name with ${kubernetesPolicyPrefix} is for Kubernetes NetworkPolicies`,
-        );
-      }
-      return { ...policy, metadata: writtenMetadata(policy.metadata) } as unknown as KubeObject;
-    },
-  },
-};
 
 const nodeMapping: Mapping = {
   kind: "Node",
@@ -256,10 +221,6 @@ function plainMapping(kind: "EndpointSlice" | "Lease" | "Service"): Mapping {
   };
 }
 
-function isKubernetesPolicy({ kind, name }: ResourceKey): boolean {
-  return kind === "NetworkPolicy" && name.startsWith(kubernetesPolicyPrefix);
-}
-
 function accountProfileName({ name, namespace }: KubeMetadata): string {
   return `${serviceAccountProfilePrefix}${namespace}.${name}`;
 }
@@ -269,21 +230,4 @@ function withIdentity(profile: Profile, metadata: KubeMetadata): Profile {
   const identity = { resourceVersion, uid, creationTimestamp };
   const given = Object.entries(identity).filter(([, value]) => value !== undefined);
   return { ...profile, metadata: { ...profile.metadata, ...Object.fromEntries(given) } };
-}
-
-/** Metadata as it is, but for the UID of what is another object to Kubernetes. */
-function ownMetadata(metadata: KubeMetadata, mirrored: boolean): KubeMetadata {
-  const plain = plainMetadata(metadata);
-  if (!mirrored || plain.uid === undefined) return plain;
-  return { ...plain, uid: mirroredUid(plain.uid) };
-}
-
-/** The server gives identity and time. */
-function writtenMetadata(metadata: KubeMetadata): KubeMetadata {
-  const { uid: _uid, creationTimestamp: _created, ...rest } = plainMetadata(metadata);
-  return rest;
-}
-
-function namespaceOf({ namespace }: { readonly namespace?: string }): Partial<ObjectName> {
-  return namespace === undefined ? {} : { namespace };
 }

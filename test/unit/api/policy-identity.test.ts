@@ -1,6 +1,6 @@
 import { strict as assert } from "node:assert";
 import { test } from "node:test";
-import { policyIdentity } from "../../../src/api/policy-identity.ts";
+import { isKubernetesPolicy, policyIdentity } from "../../../src/api/policy-identity.ts";
 import { globalPolicy, policy } from "../../states/resources.ts";
 
 const rows = [
@@ -17,3 +17,12 @@ for (const [of, id, name] of rows) {
     assert.deepEqual([identity.id, identity.name, identity.tier], [id, name, "default"]);
   });
 }
+
+test("isKubernetesPolicy() knows a prefix of each kind", () => {
+  const wanted = new Set(["knp/prod/a", "kcnp/a"]);
+  for (const [of, id] of rows) {
+    const key = { kind: of.kind, name: of.metadata.name };
+    assert.equal(isKubernetesPolicy(key), wanted.has(id), id);
+  }
+  assert.equal(isKubernetesPolicy({ kind: "GlobalNetworkPolicy", name: "knp.default.a" }), false);
+});

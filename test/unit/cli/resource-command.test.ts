@@ -217,6 +217,16 @@ test("files of a folder are read in order, those below with -R", async () => {
   assert.match(gone.err, /^Cannot read .*nope\.yaml: there is no such file\n$/);
 });
 
+test("apply keeps the finalizers of what is there", async () => {
+  const store = new MemoryDatastore();
+  await run("apply -f -", store, { stdin: poolText("a", "10.1.0.0/16") });
+  const key = { kind: "IPPool", name: "a" } as const;
+  const { metadata, ...rest } = await store.get(key);
+  await store.update<"IPPool">({ ...rest, metadata: { ...metadata, finalizers: ["f"] } });
+  await run("apply -f -", store, { stdin: poolText("a", "10.1.0.0/16") });
+  assert.deepEqual((await store.get(key)).metadata.finalizers, ["f"]);
+});
+
 test("a Kubernetes policy is applied, shown and deleted by its own name", async () => {
   const store = new MemoryDatastore();
   assert.equal((await run("apply -f -", store, { stdin: kubernetesPolicy })).code, 0);
@@ -240,6 +250,40 @@ test("a Kubernetes policy is applied, shown and deleted by its own name", async 
   const again = await run("delete -f -", store, { stdin: kubernetesPolicy });
   assert.match(again.err, /NetworkPolicy "shop\/allow-web": it does not exist/);
   assert.equal((await run("delete -s -f -", store, { stdin: kubernetesPolicy })).code, 0);
+});
+
+test("a ClusterNetworkPolicy is applied, shown and deleted by its own name", async () => {
+  const store = new MemoryDatastore();
+  const policy = `apiVersion: policy.networking.k8s.io/v1alpha2
+kind: ClusterNetworkPolicy
+metadata: {name: no-db}
+spec:
+  tier: Baseline
+  priority: 7
+  subject: {namespaces: {}}
+  ingress: [{action: Deny, from: [{namespaces: {}}]}]
+`;
+  assert.equal((await run("apply -f -", store, { stdin: policy })).code, 0);
+  assert.deepEqual(Object.keys(store.contents()), ["GlobalNetworkPolicy/kcnp.default.no-db"]);
+  assert.match(
+    (await run("get kcnp", store)).out,
+    /^NAME +TIER +PRIORITY *\nno-db +kube-baseline +7/,
+  );
+  for (const word of ["gnp", "kcnp", "clusternetworkpolicies.policy.networking.k8s.io"]) {
+    const yaml = await run(`get ${word} no-db -o yaml`, store);
+    assert.match(yaml.out, /^apiVersion: policy.networking.k8s.io\/v1alpha2\nkind: Cluster/, word);
+    assert.doesNotMatch(yaml.out, /kubernetes-spec|projectcalico|kcnp/);
+    assert.equal((await run("apply -f -", store, { stdin: yaml.out })).code, 0);
+  }
+  assert.match((await run("get gnp", store)).out, /^no-db +kube-baseline/m);
+  assert.deepEqual(await run("delete -f -", store, { stdin: policy }), {
+    code: 0,
+    out: "Successfully deleted 1 'ClusterNetworkPolicy' resource(s)\n",
+    err: "",
+  });
+  assert.deepEqual(store.contents(), {});
+  const again = await run("delete kcnp no-db", store);
+  assert.match(again.err, /ClusterNetworkPolicy "no-db": it does not exist/);
 });
 
 test("patch changes a Kubernetes policy in its own form", async () => {

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { globalPolicyOf } from "../../../src/api/kubernetes/cluster-network-policy.ts";
 import { networkPolicyOf } from "../../../src/api/kubernetes/network-policy.ts";
 import { calicoApiVersion } from "../../../src/api/meta.ts";
 import type { AnyResource } from "../../../src/api/resource-of-kind.ts";
+import type { ClusterNetworkPolicy } from "../../../src/api/resources/cluster-network-policy.ts";
 import type {
   KubernetesNetworkPolicy,
   KubernetesNetworkPolicySpec,
@@ -14,6 +16,7 @@ import { policyCluster } from "../../../src/policy/cluster.ts";
 import { PolicyModel } from "../../../src/policy/model.ts";
 import { type Packet, pingPacket } from "../../../src/policy/packet.ts";
 import { decisionText } from "../../../src/policy/verdict.ts";
+import { writtenRule } from "../../../src/policy/written-rule.ts";
 import { globalPolicy, node, pod, policy, profile, tier } from "../../states/resources.ts";
 
 /*
@@ -487,6 +490,101 @@ describe("Kubernetes NetworkPolicy", () => {
   for (const [name, spec, allowed] of rows) {
     test(name, () => assert.equal(judge([kubernetes(spec)]).allowed, allowed));
   }
+});
+
+describe("ClusterNetworkPolicy", () => {
+  const clusterPolicy = (spec: object): AnyResource =>
+    globalPolicyOf({
+      apiVersion: "policy.networking.k8s.io/v1alpha2",
+      kind: "ClusterNetworkPolicy",
+      metadata: { name: "cluster" },
+      spec: { tier: "Admin", priority: 1, subject: { namespaces: {} }, ...spec },
+    } as ClusterNetworkPolicy);
+  const tiers = [
+    tier("kube-admin", { order: 1_000, defaultAction: "Pass" }),
+    tier("kube-baseline", { order: 10_000_000, defaultAction: "Pass" }),
+  ];
+  const from = [{ namespaces: { matchLabels: { env: "development" } } }];
+  const clients = [{ pods: { podSelector: { matchLabels: { app: "client" } } } }];
+  const nobodyToWeb = policy("web", { selector: "app == 'web'", types: ["Ingress"] });
+  const anyToWeb = policy("web", { selector: "app == 'web'", ingress: [{ action: "Allow" }] });
+  const deny = { ingress: [{ action: "Deny", from }] };
+  const accept = { ingress: [{ action: "Accept", from: clients }] };
+  const pass = { action: "Pass", from: clients };
+  const protocols = [{ tcp: { destinationPort: { range: { start: 8000, end: 9000 } } } }];
+  const rows: readonly [name: string, resources: readonly AnyResource[], allowed: boolean][] = [
+    ["Admin denies what a NetworkPolicy allows", [clusterPolicy(deny), anyToWeb], false],
+    ["Admin accepts what a NetworkPolicy denies", [clusterPolicy(accept), nobodyToWeb], true],
+    ["Pass asks the NetworkPolicy", [clusterPolicy({ ingress: [pass] }), nobodyToWeb], false],
+    [
+      "Pass skips the rest of the tier",
+      [clusterPolicy({ ingress: [pass, ...deny.ingress] }), anyToWeb],
+      true,
+    ],
+    ["without a match the next tier is asked", [clusterPolicy({}), nobodyToWeb], false],
+    [
+      "Baseline denies where no NetworkPolicy is",
+      [clusterPolicy({ ...deny, tier: "Baseline" })],
+      false,
+    ],
+    [
+      "Baseline is not asked where one is",
+      [clusterPolicy({ ...deny, tier: "Baseline" }), anyToWeb],
+      true,
+    ],
+    [
+      "a port in the range",
+      [clusterPolicy({ ingress: [{ action: "Deny", from, protocols }] })],
+      false,
+    ],
+    [
+      "another protocol",
+      [
+        clusterPolicy({
+          ingress: [
+            { action: "Deny", from, protocols: [{ udp: { destinationPort: { number: 8080 } } }] },
+          ],
+        }),
+      ],
+      true,
+    ],
+    [
+      "egress to networks",
+      [clusterPolicy({ egress: [{ action: "Deny", to: [{ networks: ["10.0.0.0/24"] }] }] })],
+      false,
+    ],
+    [
+      "a subject that is not the pod",
+      [clusterPolicy({ ...deny, subject: { pods: { podSelector: { matchLabels: { a: "b" } } } } })],
+      true,
+    ],
+    [
+      "an Accept rule that cannot be understood matches nothing",
+      [clusterPolicy({ ingress: [{ action: "Accept", from: [{ planets: {} }] }] }), nobodyToWeb],
+      false,
+    ],
+    [
+      "a Pass rule that cannot be understood denies",
+      [clusterPolicy({ ingress: [{ action: "Pass", from: [{ planets: {} }] }] }), anyToWeb],
+      false,
+    ],
+  ];
+  for (const [name, resources, allowed] of rows) {
+    test(name, () => assert.equal(judge([...tiers, ...resources]).allowed, allowed));
+  }
+
+  test("a decision names the policy and the rule as they were written", () => {
+    const rule = { action: "Deny", from: [...clients, ...from] };
+    const denies = clusterPolicy({
+      ingress: [{ action: "Accept", from: [{ networks: [] }] }, rule],
+    });
+    assert.equal(
+      judge([...tiers, denies]).because,
+      "Ingress rule 0 of ClusterNetworkPolicy cluster",
+    );
+    assert.ok(denies.kind === "GlobalNetworkPolicy");
+    assert.deepEqual(writtenRule(denies, "Ingress", 1), { path: "spec.ingress[1]", rule });
+  });
 });
 
 describe("hosts", () => {

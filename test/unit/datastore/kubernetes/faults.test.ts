@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { test } from "node:test";
+import { globalPolicyOf } from "../../../../src/api/kubernetes/cluster-network-policy.ts";
 import type { IPPool } from "../../../../src/api/resources/ip-pool.ts";
 import {
   type Datastore,
@@ -10,6 +11,7 @@ import {
   type WatchEvent,
 } from "../../../../src/datastore/datastore.ts";
 import { openKubernetesDatastore } from "../../../../src/datastore/kubernetes/kubernetes-datastore.ts";
+import { waitFor } from "../../../support/wait-for.ts";
 
 /** What a real API server does too seldom to wait for; the rest is tested with a real one. */
 type Answer = (request: IncomingMessage, response: ServerResponse) => void;
@@ -38,7 +40,7 @@ async function withAnswers(
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const config = { access: { endpoint }, apiGroup: "crd.projectcalico.org/v1" } as const;
-  const datastore = await openKubernetesDatastore(config, { deadlineMs: 1_500 });
+  const datastore = await openKubernetesDatastore(config, { deadlineMs: 1_500, askMs: 5 });
   try {
     await run(datastore, asked);
   } finally {
@@ -62,6 +64,13 @@ const lines =
       response.write(typeof event === "string" ? event : `${JSON.stringify(event)}\n`);
     }
     response.end();
+  };
+/** Answers with the one of the longest path that a request begins with. */
+const byPath =
+  (answers: Readonly<Record<string, Answer>>): Answer =>
+  (request, response) => {
+    const paths = Object.keys(answers).filter((path) => request.url?.startsWith(path));
+    answers[paths.sort((a, b) => b.length - a.length)[0] ?? ""]?.(request, response);
   };
 const list = (names: readonly string[], metadata: object): Answer =>
   json(200, { metadata, items: names.map((name) => pool(name, "5")) });
@@ -281,4 +290,76 @@ test("of several kinds, an event tells the oldest revision that any kind has rea
 
 async function collect(watch: AsyncIterable<WatchEvent>, into: WatchEvent[]): Promise<void> {
   for await (const event of watch) into.push(event);
+}
+
+const calicoPolicies = "/apis/crd.projectcalico.org/v1/globalnetworkpolicies";
+const clusterPolicies = "/apis/policy.networking.k8s.io/v1alpha2/clusternetworkpolicies";
+const unknown: Answer = (_request, response) => {
+  response.writeHead(404);
+  response.end("404 page not found\n");
+};
+const clusterPolicy = {
+  metadata: { name: "web", resourceVersion: "6" },
+  spec: { tier: "Admin", priority: 1, subject: { namespaces: {} } },
+};
+/** A watch that tells nothing. */
+const quiet: Answer = (_request, response) => {
+  response.writeHead(200);
+  response.flushHeaders();
+};
+
+test("without ClusterNetworkPolicy's CRD there are no such policies; when it comes, they are listed", async () => {
+  let there = false;
+  const answer = byPath({
+    [calicoPolicies]: list([], { resourceVersion: "5" }),
+    [`${calicoPolicies}?watch=1`]: quiet,
+    [clusterPolicies]: (request, response) =>
+      (there ? json(200, { metadata: { resourceVersion: "7" }, items: [clusterPolicy] }) : unknown)(
+        request,
+        response,
+      ),
+  });
+  await withAnswers([answer], async (datastore, asked) => {
+    assert.deepEqual(await datastore.list("GlobalNetworkPolicy"), { items: [], revision: "5" });
+    const key = { kind: "GlobalNetworkPolicy", name: "kcnp.default.web" } as const;
+    await assert.rejects(datastore.get(key), is("not-found"));
+    const stop = new AbortController();
+    const ended = assert.rejects(firstEvent(datastore, stop.signal), is("compacted"));
+    const before = asked.length;
+    await waitFor(() => asked.slice(before).filter((one) => one.includes("limit=1")).length > 2);
+    there = true;
+    await ended;
+    const { items, revision } = await datastore.list("GlobalNetworkPolicy");
+    assert.deepEqual(
+      [items.map(({ metadata }) => metadata.name), revision],
+      [["kcnp.default.web"], "5"],
+    );
+  });
+});
+
+test("a watch whose optional kind is gone ends, so that what was of it is found gone", async () => {
+  const answer = byPath({
+    [calicoPolicies]: quiet,
+    [clusterPolicies]: unknown,
+  });
+  await withAnswers([answer], async (datastore) => {
+    const { signal } = new AbortController();
+    await assert.rejects(firstEvent(datastore, signal), is("compacted"));
+  });
+});
+
+test("a kind that must be there and is not is an error, as is a write of one that need not be", async () => {
+  await withAnswers([unknown], async (datastore) => {
+    await assert.rejects(datastore.list("IPPool"), /does not know this kind.*deploy\/crds/);
+    const policy = globalPolicyOf(clusterPolicy as never);
+    await assert.rejects(
+      datastore.create<"GlobalNetworkPolicy">(policy),
+      /Cannot create GlobalNetworkPolicy\/kcnp\.default\.web: the API server does not know this kind/,
+    );
+  });
+});
+
+async function firstEvent(datastore: Datastore, signal: AbortSignal): Promise<unknown> {
+  for await (const event of datastore.watch(["GlobalNetworkPolicy"], "5", signal)) return event;
+  return undefined;
 }

@@ -240,3 +240,22 @@ test("a Kubernetes policy is NetworkPolicy knp.default.<name> and is written bac
   assert.deepEqual(mapping("NetworkPolicy", 0).locate(key), []);
   assert.deepEqual(native.locate(key), [{ namespace: "shop", name: "web" }]);
 });
+
+test("a ClusterNetworkPolicy is GlobalNetworkPolicy kcnp.default.<name> and is written back as it was", () => {
+  const native = mapping("GlobalNetworkPolicy", 1);
+  const policy = {
+    apiVersion: "policy.networking.k8s.io/v1alpha2",
+    kind: "ClusterNetworkPolicy",
+    metadata: { name: "web", resourceVersion: "5" },
+    spec: { tier: "Admin", priority: 1, subject: { namespaces: {} } },
+  };
+  const resource = native.decode({ ...policy, status: { conditions: [] } });
+  assert.equal(resource?.metadata.name, "kcnp.default.web");
+  assert.ok(resource);
+  assert.deepEqual(native.writes.kind === "objects" && native.writes.encode(resource), policy);
+  const key = { kind: "GlobalNetworkPolicy", name: "kcnp.default.web" } as const;
+  assert.deepEqual(mapping("GlobalNetworkPolicy", 0).locate(key), []);
+  assert.deepEqual(native.locate(key), [{ name: "web" }]);
+  assert.deepEqual(native.keyOf(policy), key);
+  assert.deepEqual(native.locate({ ...key, name: "web" }), []);
+});

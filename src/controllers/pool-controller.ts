@@ -1,0 +1,111 @@
+import type { IPPool } from "../api/resources/ip-pool.ts";
+import { isLocked } from "../datastore/cluster-lock.ts";
+import { type Datastore, isDatastoreError } from "../datastore/datastore.ts";
+import { runSyncer } from "../datastore/reflector.ts";
+import type { Ipam } from "../ipam/ipam.ts";
+import type { Clock } from "../lib/clock.ts";
+import { errorMessage } from "../lib/errors.ts";
+import type { Logger } from "../lib/log.ts";
+import { PacedRunner } from "../lib/paced-runner.ts";
+import { type Prefix, parsePrefix, prefixContains, prefixesOverlap } from "../lib/prefix.ts";
+import { runServices, type Service } from "../lib/service.ts";
+
+export interface PoolPorts {
+  readonly datastore: Datastore;
+  readonly ipam: Ipam;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/** Keeps a pool whose deletion was asked for (facts 2.3). */
+export const poolFinalizer = "projectcalico.org/ippool-finalizer";
+
+const paces = { minIntervalMs: 1_000, retryIntervalMs: 5_000, maxIntervalMs: 60_000 };
+/** Addresses being assigned when a pool is deleted are assigned by then (facts 2.3). */
+const settleMs = 500;
+
+/**
+ * Keeps each pool that is being deleted until no block of it is left. Blocks without addresses are
+ * given back at once, the others when their last address is.
+ */
+export function poolController(ports: PoolPorts): Service {
+  const { clock, log } = ports;
+  const runner = new PacedRunner(paces, clock);
+  const onError = (error: unknown) =>
+    log.error({ reason: errorMessage(error) }, "Cannot see pools");
+  const callbacks = { onUpdates: () => runner.request(), onStatus: () => undefined };
+  return (signal) =>
+    runServices(
+      [
+        (stop) => runner.start(() => settlePools(ports, stop), onError, stop),
+        (stop) => runSyncer({ kinds: ["IPPool"] }, { ...ports, callbacks }, stop),
+      ],
+      signal,
+    );
+}
+
+async function settlePools(ports: PoolPorts, signal: AbortSignal): Promise<void> {
+  const { datastore, log } = ports;
+  if (await isLocked(datastore)) return;
+  const { items: pools } = await datastore.list("IPPool");
+  for (const pool of pools) {
+    if (signal.aborted) return;
+    const hasFinalizer = finalizersOf(pool).includes(poolFinalizer);
+    try {
+      if (!isBeingDeleted(pool)) {
+        if (!hasFinalizer) await write(pool, [...finalizersOf(pool), poolFinalizer], ports);
+      } else if (hasFinalizer && (await isEmptied(pool, pools, ports, signal))) {
+        const others = finalizersOf(pool).filter((name) => name !== poolFinalizer);
+        await write(pool, others, ports);
+        log.info({ pool: pool.metadata.name }, "Let a pool go: it has no blocks any more");
+      }
+    } catch (error) {
+      // Somebody else wrote or deleted it: the next look sees what it is now.
+      if (isDatastoreError(error, "conflict") || isDatastoreError(error, "not-found")) continue;
+      throw error;
+    }
+  }
+}
+
+/** Gives back the pool's blocks; true when none is left. Those of a pool that stays are not its own. */
+async function isEmptied(
+  pool: IPPool,
+  pools: readonly IPPool[],
+  { ipam, datastore, clock }: PoolPorts,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const cidr = parsePrefix(pool.spec.cidr);
+  const staying = pools.filter((other) => !isBeingDeleted(other)).map(cidrOf);
+  await clock.sleep(settleMs, signal);
+  if (!staying.some((other) => prefixesOverlap(other, cidr))) {
+    await ipam.releaseAffinities({ pool: cidr });
+  }
+  const { items: blocks } = await datastore.list("IPAMBlock");
+  return !blocks
+    .filter(({ spec }) => spec.deleted !== true)
+    .map(cidrOf)
+    .some(
+      (block) =>
+        prefixContains(cidr, block) && !staying.some((other) => prefixContains(other, block)),
+    );
+}
+
+function cidrOf({ spec }: { readonly spec: { readonly cidr: string } }): Prefix {
+  return parsePrefix(spec.cidr);
+}
+
+function isBeingDeleted({ metadata }: IPPool): boolean {
+  return metadata.deletionTimestamp !== undefined;
+}
+
+function finalizersOf({ metadata }: IPPool): readonly string[] {
+  return metadata.finalizers ?? [];
+}
+
+async function write(
+  pool: IPPool,
+  finalizers: readonly string[],
+  { datastore }: PoolPorts,
+): Promise<void> {
+  await datastore.update<"IPPool">({ ...pool, metadata: { ...pool.metadata, finalizers } });
+}
