@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { endChild } from "./end-child.ts";
 import { waitFor } from "./wait-for.ts";
 
 /** What etcd takes in one transaction. */
@@ -98,10 +99,7 @@ export class EtcdServer {
   async stop(signal: NodeJS.Signals = "SIGTERM"): Promise<void> {
     const child = this.#child;
     this.#child = undefined;
-    if (child === undefined || child.exitCode !== null) return;
-    const ended = new Promise((resolve) => child.on("exit", resolve));
-    child.kill(signal);
-    await ended;
+    if (child !== undefined) await endChild(child, signal);
   }
 
   /** Stopped, not ended: it takes connections and answers nothing. */

@@ -5,6 +5,7 @@ import { Agent, request } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { endChild } from "./end-child.ts";
 import { EtcdServer, freePort } from "./etcd-server.ts";
 import { waitFor } from "./wait-for.ts";
 
@@ -134,10 +135,7 @@ export class KubeApiServer {
     this.#child = undefined;
     this.#agent.destroy();
     this.#agent = new Agent({ keepAlive: true, rejectUnauthorized: false });
-    if (child === undefined || child.exitCode !== null) return;
-    const ended = new Promise((resolve) => child.on("exit", resolve));
-    child.kill(signal);
-    await ended;
+    if (child !== undefined) await endChild(child, signal);
   }
 
   /** Stopped, not ended: it takes connections and answers nothing. */

@@ -3,6 +3,7 @@ import type { Etcd3, IWatchRequest, IWatchResponse } from "etcd3";
 import type { Kind } from "../../api/resource-of-kind.ts";
 import type { Clock } from "../../lib/clock.ts";
 import { DatastoreError, type WatchEvent } from "../datastore.ts";
+import { SilenceGuard } from "../silence-guard.ts";
 import { unavailable } from "./etcd-client.ts";
 import { type KeyRange, keyOfPath, watchedRange } from "./keys.ts";
 import { decode } from "./values.ts";
@@ -42,7 +43,9 @@ export async function* watchEtcd(
   const stream = await openStream(ports.client);
   const onAbort = () => stream.destroy();
   signal.addEventListener("abort", onAbort, { once: true });
-  const guard = new SilenceGuard(stream, check, ports);
+  const { clock, silenceMs } = ports;
+  const onDead = (cause: unknown) => stream.destroy(cause as Error);
+  const guard = new SilenceGuard({ clock, silenceMs, check, onDead });
   try {
     if (signal.aborted) return;
     stream.write(createRequest(range, config.revision));
@@ -146,41 +149,4 @@ function compacted(revision: string): DatastoreError {
     code: "compacted",
     revision,
   });
-}
-
-/** Breaks a stream that says nothing while its server does not answer either. */
-class SilenceGuard {
-  readonly #stream: WatchStream;
-  readonly #check: () => Promise<void>;
-  readonly #ports: WatchPorts;
-  #cancel: () => void = () => undefined;
-  #ended = false;
-
-  constructor(stream: WatchStream, check: () => Promise<void>, ports: WatchPorts) {
-    this.#stream = stream;
-    this.#check = check;
-    this.#ports = ports;
-    this.heard();
-  }
-
-  heard(): void {
-    this.#cancel();
-    if (this.#ended) return;
-    const { clock, silenceMs } = this.#ports;
-    this.#cancel = clock.setTimer(silenceMs, () => void this.#ask());
-  }
-
-  end(): void {
-    this.#ended = true;
-    this.#cancel();
-  }
-
-  async #ask(): Promise<void> {
-    try {
-      await this.#check();
-      this.heard();
-    } catch (error) {
-      if (!this.#ended) this.#stream.destroy(error as Error);
-    }
-  }
 }

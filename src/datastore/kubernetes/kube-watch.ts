@@ -1,6 +1,7 @@
 import type { Clock } from "../../lib/clock.ts";
 import { errorMessage } from "../../lib/errors.ts";
 import { DatastoreError, maxWaitingEvents, type WatchEvent } from "../datastore.ts";
+import { SilenceGuard } from "../silence-guard.ts";
 import { collectionPath, collectionText } from "./collections.ts";
 import { expired, UnknownKindError, unavailable } from "./kube-error.ts";
 import { type KubeHttp, parseKubeJson } from "./kube-http.ts";
@@ -45,8 +46,15 @@ export async function* watchKube(
   const ended = new AbortController();
   const stop = AbortSignal.any([signal, ended.signal]);
   const queue = new EventQueue(stop);
-  const guard = new SilenceGuard(ports, (cause) => {
-    queue.fail(unavailable("Cannot watch: the API server does not answer", cause));
+  const { clock, silenceMs } = ports;
+  // One question for all streams.
+  const guard = new SilenceGuard({
+    clock,
+    silenceMs,
+    check: () => ports.http.ping(),
+    onDead: (cause) => {
+      queue.fail(unavailable("Cannot watch: the API server does not answer", cause));
+    },
   });
   const mappings = all.filter(({ collection }) => !ports.optional.isAbsent(collection));
   const absent = all.filter((mapping) => !mappings.includes(mapping));
@@ -203,39 +211,4 @@ function asDatastoreError(error: unknown): DatastoreError {
   return error instanceof DatastoreError
     ? error
     : unavailable(`Cannot watch: ${errorMessage(error)}`, error);
-}
-
-/** Asks a server that says nothing whether it is there: one question for all streams. */
-class SilenceGuard {
-  readonly #ports: KubeWatchPorts;
-  readonly #onDead: (cause: unknown) => void;
-  #cancel: () => void = () => undefined;
-  #ended = false;
-
-  constructor(ports: KubeWatchPorts, onDead: (cause: unknown) => void) {
-    this.#ports = ports;
-    this.#onDead = onDead;
-    this.heard();
-  }
-
-  heard(): void {
-    this.#cancel();
-    if (this.#ended) return;
-    const { clock, silenceMs } = this.#ports;
-    this.#cancel = clock.setTimer(silenceMs, () => void this.#ask());
-  }
-
-  end(): void {
-    this.#ended = true;
-    this.#cancel();
-  }
-
-  async #ask(): Promise<void> {
-    try {
-      await this.#ports.http.ping();
-      this.heard();
-    } catch (error) {
-      if (!this.#ended) this.#onDead(error);
-    }
-  }
 }

@@ -1,12 +1,12 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { promisify } from "node:util";
+import { endChild } from "../end-child.ts";
 
 const run = promisify(execFile);
 
 /** A program that runs in the foreground in a namespace. What it says is kept for a failed test. */
 export class DaemonProcess {
   readonly #child: ChildProcess;
-  readonly #exit: Promise<void>;
   output = "";
 
   constructor(namespace: string, command: readonly string[], env: NodeJS.ProcessEnv = {}) {
@@ -20,11 +20,6 @@ export class DaemonProcess {
     };
     this.#child.stdout?.on("data", keep);
     this.#child.stderr?.on("data", keep);
-    this.#exit = new Promise((resolve) => this.#child.once("exit", () => resolve()));
-  }
-
-  get hasEnded(): boolean {
-    return this.#child.exitCode !== null || this.#child.signalCode !== null;
   }
 
   signal(signal: NodeJS.Signals): void {
@@ -33,10 +28,7 @@ export class DaemonProcess {
 
   /** Sends the signal and waits for the end. */
   async end(signal: NodeJS.Signals = "SIGKILL"): Promise<void> {
-    if (this.hasEnded) return;
-    this.#child.kill("SIGCONT");
-    this.#child.kill(signal);
-    await this.#exit;
+    await endChild(this.#child, signal);
   }
 }
 
