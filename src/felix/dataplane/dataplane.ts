@@ -10,6 +10,7 @@ import type { IpAddr, IpFamily } from "../../lib/ip-addr.ts";
 import type { Logger } from "../../lib/log.ts";
 import type { DataplaneUpdate, LocalEndpoint, UpdateKind } from "../calc/updates.ts";
 import type { FelixConfig } from "../config.ts";
+import type { DenialContext } from "../denials/denial-log.ts";
 import type { RulesConfig } from "../rules/rules-config.ts";
 import { EndedConnections } from "./ended-connections.ts";
 import { EndpointManager, type PresentEndpoint } from "./endpoint-manager.ts";
@@ -85,6 +86,12 @@ export class Dataplane {
 
   get ruleTables(): readonly IptablesTable[] {
     return this.#parts.flatMap(({ rules }) => rules.tables);
+  }
+
+  /** What is wanted at this moment, for who tells people of it. */
+  get wanted(): DenialContext {
+    const { policies, profiles } = this.#policies;
+    return { policies, profiles, endpoints: this.#endpoints.all };
   }
 
   onUpdates(updates: readonly DataplaneUpdate[]): void {

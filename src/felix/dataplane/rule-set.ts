@@ -8,7 +8,7 @@ import {
   natOutgoingChain,
   staticNatChains,
 } from "../rules/nat-chains.ts";
-import type { RulesConfig } from "../rules/rules-config.ts";
+import { droppingConfig, type RulesConfig, untrackedConfig } from "../rules/rules-config.ts";
 import { staticMangleChains, staticRawChains } from "../rules/static-chains.ts";
 import { staticFilterChains } from "../rules/static-filter-chains.ts";
 import type { EndpointManager } from "./endpoint-manager.ts";
@@ -36,12 +36,12 @@ export function allChains(
       ...staticRawChains(rules, family),
       rpfSkipChain(rules.allowSourceSpoofing ? local : [], family),
       ...hosts.rawChains(hostContext),
-      ...policies.chainsOf(hosts.rawUses, rules, family),
+      ...policies.chainsOf(hosts.rawUses, untrackedConfig(rules), family),
     ],
     mangle: [
       ...staticMangleChains(rules, family),
       ...hosts.mangleChains(hostContext),
-      ...policies.chainsOf(hosts.mangleUses, rules, family),
+      ...policies.chainsOf(hosts.mangleUses, droppingConfig(rules), family),
     ],
     nat: [
       ...staticNatChains(rules, family),

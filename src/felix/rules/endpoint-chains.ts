@@ -19,6 +19,7 @@ import {
   setMark,
 } from "./match.ts";
 import { chains, type Direction, endpointChainName, profileChainName } from "./names.ts";
+import { denialLog, endOfTierPrefix, noProfilePrefix } from "./nflog.ts";
 import { groupPolicies, groupTarget } from "./policy-groups.ts";
 import { denyWord, filterAllow, filterDeny, type RulesConfig } from "./rules-config.ts";
 
@@ -101,6 +102,7 @@ function forwardDefault(config: RulesConfig): Rule[] {
 function profilesRules({ profiles, direction }: EndpointChain, config: RulesConfig): Rule[] {
   return [
     ...profiles.flatMap((profile) => profileRules(profile, direction, config)),
+    ...denialLog(direction, noProfilePrefix(direction), [], config),
     {
       match: [],
       action: filterDeny(config),
@@ -170,10 +172,12 @@ function tierRules(
   }
   const mayDrop = stage === "normal" || stage === "forward";
   if (mayDrop && tier.defaultAction !== "Pass") {
-    rules.push({
-      match: [markClear(pass)],
+    const match = [markClear(pass)];
+    const comment = `End of tier ${tier.name}. ${denyWord(config)} if no policies passed packet`;
+    rules.push(...denialLog(direction, endOfTierPrefix(direction, tier.name), match, config), {
+      match,
       action: filterDeny(config),
-      comments: [`End of tier ${tier.name}. ${denyWord(config)} if no policies passed packet`],
+      comments: [comment],
     });
   }
   return rules;

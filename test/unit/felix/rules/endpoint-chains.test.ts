@@ -121,6 +121,27 @@ describe("workloadEndpointChains()", () => {
     ]);
   });
 
+  test("tells of what the end of a tier and the lack of a profile deny", () => {
+    const tiers = [
+      tier({ name: "a", ingress: ["gnp/a.x"], defaultAction: "Pass" }),
+      tier({ name: "b", ingress: ["gnp/b.x"] }),
+    ];
+    const limit = "-m limit --limit 10/second --limit-burst 20";
+    const config = { denialLogLimit: { rate: "10/second", burst: 20 } };
+    assert.deepEqual(chain("tw", { tiers, profiles: [] }, config).slice(3), [
+      start("a"),
+      call("cali-pi-gnp/a.x"),
+      accepted,
+      start("b"),
+      call("cali-pi-gnp/b.x"),
+      accepted,
+      `-m mark --mark 0/0x20000 ${limit} --jump NFLOG --nflog-group 1 --nflog-prefix DPI|b --nflog-size 80`,
+      end("b"),
+      `${limit} --jump NFLOG --nflog-group 1 --nflog-prefix DRI --nflog-size 80`,
+      last,
+    ]);
+  });
+
   test("follows its configuration", () => {
     const rules = chain(
       "fw",
