@@ -1,9 +1,14 @@
 import { setImmediate } from "node:timers/promises";
-import type { Clock } from "./clock.ts";
 import { type Slice, TimeSlice } from "./time-slice.ts";
 
 /** Nothing waits longer for its turn of the event loop, but for what one step takes. */
 const sliceMs = 8;
+
+/** All that a worker needs of its turns. */
+export interface TurnTaking extends Slice {
+  /** Lets others have their turn, then begins the next slice. */
+  next(): Promise<void>;
+}
 
 /**
  * Long work that its caller waits for, slice by slice:
@@ -13,11 +18,12 @@ const sliceMs = 8;
  *       if (turns.isOver) await turns.next();
  *     }
  */
-export class Turns implements Slice {
+export class Turns implements TurnTaking {
   readonly #now: () => number;
   #slice: TimeSlice;
 
-  constructor(clock: Pick<Clock, "now">) {
+  /** `clock`: in ms, Clock or performance. */
+  constructor(clock: { now(): number }) {
     this.#now = () => clock.now();
     this.#slice = new TimeSlice(this.#now, sliceMs);
   }
@@ -26,7 +32,6 @@ export class Turns implements Slice {
     return this.#slice.isOver;
   }
 
-  /** Lets others have their turn, then begins the next slice. */
   async next(): Promise<void> {
     await setImmediate();
     this.#slice = new TimeSlice(this.#now, sliceMs);
