@@ -1,6 +1,7 @@
 import type { Chain, TableName } from "../../kernel/iptables/model.ts";
 import type { InputError } from "../../lib/errors.ts";
 import type { IpFamily } from "../../lib/ip-addr.ts";
+import { egressDscpChain } from "../rules/dscp-chain.ts";
 import { rpfSkipChain } from "../rules/endpoint-chains.ts";
 import {
   cidrBlockChain,
@@ -40,6 +41,7 @@ export function allChains(
     ],
     mangle: [
       ...staticMangleChains(rules, family),
+      egressDscpChain(local, family),
       ...hosts.mangleChains(hostContext),
       ...policies.chainsOf(hosts.mangleUses, droppingConfig(rules), family),
     ],

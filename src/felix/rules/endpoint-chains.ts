@@ -1,7 +1,13 @@
 import type { Action, Chain, Match, Rule } from "../../kernel/iptables/model.ts";
 import type { IpFamily } from "../../lib/ip-addr.ts";
 import { prefixFamily } from "../../lib/prefix.ts";
-import type { ActivePolicy, EndpointTier, LocalEndpoint } from "../calc/updates.ts";
+import type {
+  ActivePolicy,
+  DirectionLimits,
+  EndpointTier,
+  LocalEndpoint,
+} from "../calc/updates.ts";
+import { connectionLimitRules, packetRateRules } from "./limit-rules.ts";
 import { union } from "./mark-bits.ts";
 import {
   accepts,
@@ -41,6 +47,7 @@ export function workloadEndpointChains(
         tiers: endpoint.tiers,
         profiles: endpoint.profiles,
         allow: filterAllow(config),
+        ...(endpoint.qos === undefined ? {} : { limits: endpoint.qos[direction] }),
         beforePolicy: direction === "egress" ? encapsulatedDrops(config) : [],
       },
       { policies, config },
@@ -61,6 +68,7 @@ export interface EndpointChain {
   /** Chain of what is always let through. */
   readonly failsafe?: string;
   readonly beforePolicy?: readonly Rule[];
+  readonly limits?: DirectionLimits;
 }
 
 export interface EndpointContext {
@@ -71,12 +79,14 @@ export interface EndpointContext {
 /** The order is contract (facts 4.6). */
 export function endpointChain(chain: EndpointChain, context: EndpointContext): Chain {
   const { config } = context;
-  const { stage, failsafe } = chain;
+  const { stage, failsafe, direction, limits = {} } = chain;
   const forwardsAll = stage === "forward" && chain.tiers.length === 0;
   return {
     name: chain.name,
     rules: [
+      ...packetRateRules(limits, direction, config),
       ...(stage === "untracked" ? [] : conntrackRules(chain.allow, config)),
+      ...connectionLimitRules(limits, direction),
       ...(failsafe === undefined ? [] : [{ match: [], action: jump(failsafe) }]),
       { match: [], action: clearMark(union(config.marks.accept, config.marks.pass)) },
       ...(chain.beforePolicy ?? []),
