@@ -54,6 +54,18 @@ async function limit(
   });
 }
 
+const qdiscs = () => felix.run("tc", "qdisc", "show");
+
+/** Seconds that 500 kB take from pod a to pod b. */
+function transferSeconds(port: number): number {
+  const program = `
+    const started = process.hrtime.bigint();
+    const socket = require("node:net").connect(${port}, "10.0.0.2");
+    socket.end(Buffer.alloc(500_000)).resume();
+    socket.on("close", () => console.log(Number(process.hrtime.bigint() - started) / 1e9));`;
+  return Number(inside(netnsA, process.execPath, ["-e", program]));
+}
+
 const rules = (table: string) => () => felix.run("iptables-save", "-t", table);
 
 /** How many of these pings, 10 ms apart, are answered. */
@@ -144,4 +156,53 @@ test("what leaves the cluster has the pod's code point, what stays has none", as
   await waitFor(() => felix.run("ipset", "list", "cali40this-host").includes("192.168.1.77"), {
     what: "an address of the host that came",
   });
+});
+
+test("bandwidth is held down in either direction, and the devices for it go with the limit", async () => {
+  const server = spawn(
+    "ip",
+    [
+      ...["netns", "exec", netnsB, process.execPath, "-e"],
+      'require("net").createServer((socket) => socket.resume()).listen(81)',
+    ],
+    { stdio: "ignore" },
+  );
+  try {
+    await waitFor(() => inside(netnsB, "ss", ["-Hltn"]).includes(":81"), { what: "the listener" });
+    await limit("b", undefined, rules("filter"), /over ingress connection limit/);
+    // 1 MB a second, 10 kB of them at once: 0.49 s for the rest.
+    const [rate, burst] = [8_000_000, 80_000];
+    await limit(
+      "b",
+      { ingressBandwidth: rate, ingressBurst: burst },
+      qdiscs,
+      /tbf 1: dev calib root/,
+    );
+    assert.ok(transferSeconds(81) > 0.45, "to the pod");
+    await limit("b", undefined, qdiscs, /tbf/);
+    await limit(
+      "a",
+      { egressBandwidth: rate, egressBurst: burst },
+      qdiscs,
+      /ingress ffff: dev calia/,
+    );
+    assert.match(qdiscs(), /tbf 1: dev bwcali[0-9a-f]{9} root/);
+    assert.ok(transferSeconds(81) > 0.45, "from the pod");
+    assert.equal(answered(netnsA, 1, "10.0.0.2"), 1);
+    // What a felix left behind that was killed, the next one takes away.
+    await felix.stop("SIGKILL");
+    const resource = wep("a", "10.0.0.1");
+    const { metadata } = await felix.datastore.get<"WorkloadEndpoint">(keyOf(resource));
+    await felix.datastore.update<"WorkloadEndpoint">({ ...resource, metadata });
+    await felix.start();
+    await waitFor(
+      () => !/tbf|ingress/.test(qdiscs()) && !felix.run("ip", "link").includes("bwcali"),
+      {
+        what: "the end of the limit",
+      },
+    );
+    assert.equal(answered(netnsA, 1, "10.0.0.2"), 1);
+  } finally {
+    server.kill("SIGKILL");
+  }
 });
