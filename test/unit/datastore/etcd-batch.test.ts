@@ -5,7 +5,9 @@ import { Batch } from "../../../src/datastore/etcd/batch.ts";
 
 const key = (name: string) => ({ key: Buffer.from(name) });
 const write = (name: string) => ({
-  conditions: [{ ...key(name), target: "Version" as const, result: "Equal" as const, version: "0" }],
+  conditions: [
+    { ...key(name), target: "Version" as const, result: "Equal" as const, version: "0" },
+  ],
   operations: [{ request_put: { ...key(name), value: Buffer.from("") } }],
   looks: [{ request_range: key(name) }],
 });
