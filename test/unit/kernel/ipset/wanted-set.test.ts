@@ -29,12 +29,10 @@ test("missingMembers() compares in turns", async () => {
 });
 
 const members = fc.uniqueArray(fc.integer({ min: 1, max: 9 }).map((i) => `10.0.0.${i}/32`));
-const change = fc
-  .tuple(members, members)
-  .map(([add, remove]) => ({
-    add: new Set(add),
-    remove: new Set(remove).difference(new Set(add)),
-  }));
+const change = fc.tuple(members, members).map(([add, remove]) => ({
+  add: new Set(add),
+  remove: new Set(remove).difference(new Set(add)),
+}));
 
 test("WantedSet notes what the kernel lacks and has too much, however it came", async () => {
   await fc.assert(
