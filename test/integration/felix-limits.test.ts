@@ -3,23 +3,17 @@ import { execFileSync, spawn } from "node:child_process";
 import { after, before, test } from "node:test";
 import { keyOf } from "../../src/api/resource-key.ts";
 import type { QoSControls } from "../../src/api/resources/workload-endpoint.ts";
-import { node, pod, pool, profile } from "../states/resources.ts";
+import { node, pool, profile } from "../states/resources.ts";
 import { waitFor } from "../support/wait-for.ts";
-import { FelixNode, inside } from "./felix-node.ts";
+import { FelixNode, inside, podEndpoint } from "./felix-node.ts";
 
 /** What an endpoint's qosControls do to packets (facts 4.5, 4.6, 4.19). */
 
 const felix = new FelixNode("fl");
 let [netnsA, netnsB] = ["", ""];
 
-const wep = (name: string, ip: string, qosControls?: QoSControls) =>
-  pod(`node--a-k8s-${name}-eth0`, {
-    ip: `${ip}/32`,
-    pod: name,
-    interfaceName: `cali${name}`,
-    mac: `02:00:00:00:00:0${ip.at(-1)}`,
-    ...(qosControls === undefined ? {} : { qosControls }),
-  });
+const limited = (name: string, ip: string, qosControls?: QoSControls) =>
+  podEndpoint(name, ip, qosControls === undefined ? {} : { qosControls });
 
 before(async () => {
   netnsA = felix.addPod("a", "10.0.0.1", "02:00:00:00:00:01");
@@ -30,8 +24,8 @@ before(async () => {
     node("node-a", "192.168.1.11/24"),
     pool("default", "10.0.0.0/16"),
     profile("kns.prod"),
-    wep("a", "10.0.0.1"),
-    wep("b", "10.0.0.2"),
+    limited("a", "10.0.0.1"),
+    limited("b", "10.0.0.2"),
   ];
   for (const resource of resources) await felix.datastore.create(resource as never);
   await felix.start();
@@ -45,7 +39,7 @@ async function limit(
   shown: () => string,
   want: RegExp,
 ): Promise<void> {
-  const resource = wep(name, name === "a" ? "10.0.0.1" : "10.0.0.2", qosControls);
+  const resource = limited(name, name === "a" ? "10.0.0.1" : "10.0.0.2", qosControls);
   const { metadata } = await felix.datastore.get<"WorkloadEndpoint">(keyOf(resource));
   await felix.datastore.update<"WorkloadEndpoint">({ ...resource, metadata });
   await waitFor(() => want.test(shown()) === (qosControls !== undefined), {
@@ -191,7 +185,7 @@ test("bandwidth is held down in either direction, and the devices for it go with
     assert.equal(answered(netnsA, 1, "10.0.0.2"), 1);
     // What a felix left behind that was killed, the next one takes away.
     await felix.stop("SIGKILL");
-    const resource = wep("a", "10.0.0.1");
+    const resource = limited("a", "10.0.0.1");
     const { metadata } = await felix.datastore.get<"WorkloadEndpoint">(keyOf(resource));
     await felix.datastore.update<"WorkloadEndpoint">({ ...resource, metadata });
     await felix.start();
