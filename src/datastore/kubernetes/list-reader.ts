@@ -39,9 +39,9 @@ class ItemSplitter {
   #inString = false;
   #escaped = false;
   #inArray = false;
-  /** Parts of the item that has begun, of earlier chunks. */
-  #item: Buffer[] = [];
-  #outside: Buffer[] = [];
+  /** The item that has begun, of earlier chunks. */
+  readonly #item = new Scratch();
+  readonly #outside = new Scratch();
 
   constructor(onItem: (json: string) => void) {
     this.#onItem = onItem;
@@ -59,34 +59,51 @@ class ItemSplitter {
       else if (openers.has(byte)) {
         if (this.#depth === 1) this.#inArray = byte === 0x5b;
         if (this.#isItemEdge()) {
-          this.#outside.push(chunk.subarray(start, at));
+          this.#outside.append(chunk, start, at);
           start = at;
         }
         this.#depth++;
       } else if (closers.has(byte)) {
         this.#depth--;
         if (!this.#isItemEdge()) continue;
-        this.#endItem(chunk.subarray(start, at + 1));
+        this.#item.append(chunk, start, at + 1);
+        this.#onItem(this.#item.take());
         start = at + 1;
       }
     }
     const within = this.#inArray && this.#depth > itemDepth;
-    (within ? this.#item : this.#outside).push(Buffer.from(chunk.subarray(start)));
+    (within ? this.#item : this.#outside).append(chunk, start, chunk.length);
   }
 
   /** What is outside the items, where only commas are left of them. */
   rest(): string {
-    const text = Buffer.concat(this.#outside).toString();
-    return text.replace(/\[[\s,]*\]/, "[]");
+    return this.#outside.take().replace(/\[[\s,]*\]/, "[]");
   }
 
   #isItemEdge(): boolean {
     return this.#inArray && this.#depth === itemDepth;
   }
+}
 
-  #endItem(last: Buffer): void {
-    const parts = this.#item;
-    this.#item = [];
-    this.#onItem((parts.length === 0 ? last : Buffer.concat([...parts, last])).toString());
+/** Bytes on their way to a text: one buffer for all items, as one each is 20 MB of holes among 10,000. */
+class Scratch {
+  #bytes = Buffer.allocUnsafeSlow(16_384);
+  #length = 0;
+
+  append(from: Buffer, start: number, end: number): void {
+    const needed = this.#length + end - start;
+    if (needed > this.#bytes.length) {
+      const larger = Buffer.allocUnsafeSlow(2 * needed);
+      this.#bytes.copy(larger, 0, 0, this.#length);
+      this.#bytes = larger;
+    }
+    from.copy(this.#bytes, this.#length, start, end);
+    this.#length = needed;
+  }
+
+  take(): string {
+    const text = this.#bytes.toString("utf8", 0, this.#length);
+    this.#length = 0;
+    return text;
   }
 }
