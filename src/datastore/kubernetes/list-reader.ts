@@ -1,4 +1,5 @@
 import type { IncomingMessage } from "node:http";
+import { TextBuffer } from "./text-buffer.ts";
 
 /** What a list's answer is without its items. */
 export interface ListMetadata {
@@ -40,8 +41,8 @@ class ItemSplitter {
   #escaped = false;
   #inArray = false;
   /** The item that has begun, of earlier chunks. */
-  readonly #item = new Scratch();
-  readonly #outside = new Scratch();
+  readonly #item = new TextBuffer();
+  readonly #outside = new TextBuffer();
 
   constructor(onItem: (json: string) => void) {
     this.#onItem = onItem;
@@ -82,28 +83,5 @@ class ItemSplitter {
 
   #isItemEdge(): boolean {
     return this.#inArray && this.#depth === itemDepth;
-  }
-}
-
-/** Bytes on their way to a text: one buffer for all items, as one each is 20 MB of holes among 10,000. */
-class Scratch {
-  #bytes = Buffer.allocUnsafeSlow(16_384);
-  #length = 0;
-
-  append(from: Buffer, start: number, end: number): void {
-    const needed = this.#length + end - start;
-    if (needed > this.#bytes.length) {
-      const larger = Buffer.allocUnsafeSlow(2 * needed);
-      this.#bytes.copy(larger, 0, 0, this.#length);
-      this.#bytes = larger;
-    }
-    from.copy(this.#bytes, this.#length, start, end);
-    this.#length = needed;
-  }
-
-  take(): string {
-    const text = this.#bytes.toString("utf8", 0, this.#length);
-    this.#length = 0;
-    return text;
   }
 }
