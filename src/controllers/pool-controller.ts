@@ -51,6 +51,11 @@ async function settlePools(ports: PoolPorts, signal: AbortSignal): Promise<void>
   if (await isLocked(datastore)) return;
   const { items: pools } = await datastore.list("IPPool");
   const verdicts = allocatablePools(pools);
+  // A pool that waits for another's addresses has no blocks.
+  const staying = pools
+    .filter(({ metadata }) => verdicts.get(metadata.name)?.reason !== "CIDROverlap")
+    .filter((pool) => !isBeingDeleted(pool))
+    .map(cidrOf);
   for (const pool of pools) {
     if (signal.aborted) return;
     const hasFinalizer = finalizersOf(pool).includes(poolFinalizer);
@@ -58,7 +63,7 @@ async function settlePools(ports: PoolPorts, signal: AbortSignal): Promise<void>
       const judged = await judge(pool, verdicts, ports);
       if (!isBeingDeleted(pool)) {
         if (!hasFinalizer) await write(judged, [...finalizersOf(pool), poolFinalizer], ports);
-      } else if (hasFinalizer && (await isEmptied(pool, pools, ports, signal))) {
+      } else if (hasFinalizer && (await isEmptied(pool, staying, ports, signal))) {
         const others = finalizersOf(pool).filter((name) => name !== poolFinalizer);
         await write(judged, others, ports);
         log.info({ pool: pool.metadata.name }, "Let a pool go: it has no blocks any more");
@@ -85,15 +90,14 @@ async function judge(
   return written;
 }
 
-/** Gives back the pool's blocks; true when none is left. Those of a pool that stays are not its own. */
+/** Gives back the pool's blocks; true when none is left. Those of `staying` pools are not its own. */
 async function isEmptied(
   pool: IPPool,
-  pools: readonly IPPool[],
+  staying: readonly Prefix[],
   { ipam, datastore, clock }: PoolPorts,
   signal: AbortSignal,
 ): Promise<boolean> {
   const cidr = parsePrefix(pool.spec.cidr);
-  const staying = pools.filter((other) => !isBeingDeleted(other)).map(cidrOf);
   await clock.sleep(settleMs, signal);
   if (!staying.some((other) => prefixesOverlap(other, cidr))) {
     await ipam.releaseAffinities({ pool: cidr });

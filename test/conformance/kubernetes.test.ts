@@ -9,6 +9,7 @@ import { kubernetesLists } from "./kubernetes-lists.suite.ts";
 import { kubernetesObjects } from "./kubernetes-objects.suite.ts";
 import { kubernetesPools } from "./kubernetes-pools.suite.ts";
 import { kubernetesDriver, withKubeApiServer } from "./kubernetes-server.ts";
+import { kubernetesServices } from "./kubernetes-services.suite.ts";
 import { migrateKubernetes } from "./migrate-kubernetes.suite.ts";
 
 const newEtcd = findNewEtcd();
@@ -26,6 +27,7 @@ await withKubeApiServer(
       objects: () => kubernetesObjects(server),
       ipam: () => kubernetesIpam(server),
       pools: () => kubernetesPools(server),
+      services: () => kubernetesServices(server),
       migrate: () => migrateKubernetes(server),
       "the other API group": () => datastoreSuite(driver),
       lists: () => kubernetesLists(server, "projectcalico.org/v3", "watch"),
