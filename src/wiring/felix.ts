@@ -1,6 +1,5 @@
 import { readFileSync } from "node:fs";
-import { keyText } from "../api/resource-key.ts";
-import type { FelixConfiguration } from "../api/resources/felix-configuration.ts";
+import { type FelixLayers, felixLayers } from "../api/felix-layers.ts";
 import { CniAgent } from "../cni/agent.ts";
 import { runAgentSocket } from "../cni/agent-service.ts";
 import { defaultSocketPath } from "../cni/protocol.ts";
@@ -29,6 +28,7 @@ import { nodeNameOf } from "../node/node-name.ts";
 import { ipamAddresses } from "./cni-addresses.ts";
 import { acceptStored } from "./decode.ts";
 import { type Environment, runDaemon } from "./process.ts";
+import { StoredLayers } from "./stored-layers.ts";
 
 /** "Start me again": the configuration has changed (facts 1.1). */
 const restartCode = 129;
@@ -157,22 +157,21 @@ function mtuOf(file: string): number {
   }
 }
 
-interface StoredConfig {
-  readonly global?: FelixConfiguration["spec"];
-  readonly node?: FelixConfiguration["spec"];
+async function storedConfig(nodeName: string, datastore: Datastore): Promise<FelixLayers> {
+  const { items } = await datastore.list("FelixConfiguration");
+  return felixLayers(items, { name: nodeName, labels: await labelsOf(nodeName, datastore) });
 }
 
-async function storedConfig(nodeName: string, datastore: Datastore): Promise<StoredConfig> {
-  const spec = async (name: string) => {
-    try {
-      return (await datastore.get({ kind: "FelixConfiguration", name })).spec;
-    } catch (error) {
-      if (isDatastoreError(error, "not-found")) return undefined;
-      throw error;
-    }
-  };
-  const [global, node] = [await spec("default"), await spec(`node.${nodeName}`)];
-  return { ...(global === undefined ? {} : { global }), ...(node === undefined ? {} : { node }) };
+async function labelsOf(
+  name: string,
+  datastore: Datastore,
+): Promise<Readonly<Record<string, string>>> {
+  try {
+    return (await datastore.get({ kind: "Node", name })).metadata.labels ?? {};
+  } catch (error) {
+    if (isDatastoreError(error, "not-found")) return {};
+    throw error;
+  }
 }
 
 /** Configurations with the same text make no difference. */
@@ -188,34 +187,26 @@ function watchConfig(
   signal: AbortSignal,
 ): Promise<void> {
   const { nodeName, env, datastore, log } = parts;
-  const specs = new Map<string, FelixConfiguration["spec"]>();
+  const stored = new StoredLayers(nodeName);
   let inSync = false;
   const judge = () => {
     if (!inSync) return;
-    const [global, node] = [
-      specs.get("FelixConfiguration/default"),
-      specs.get(`FelixConfiguration/node.${nodeName}`),
-    ];
     try {
-      const next = felixConfig({ ...(global ? { global } : {}), ...(node ? { node } : {}), env });
+      const next = felixConfig({ ...stored.layers, env });
       if (actingText(next) !== actingText(present)) onNewConfig();
     } catch (err) {
       log.error({ err }, "FelixConfiguration cannot be used");
     }
   };
   return runSyncer(
-    { kinds: ["FelixConfiguration"] },
+    { kinds: StoredLayers.kinds },
     {
       datastore,
       clock: systemClock,
       log,
       callbacks: {
         onUpdates: (updates) => {
-          for (const { key, value } of updates) {
-            if (value === null) specs.delete(keyText(key));
-            else specs.set(keyText(key), (value as FelixConfiguration).spec);
-          }
-          judge();
+          if (stored.learn(updates)) judge();
         },
         onStatus: (status) => {
           inSync ||= status === "in-sync";

@@ -63,10 +63,9 @@ interface KnownPolicy {
 export class PolicyGraph {
   readonly #nodeName: string;
   readonly #emit: Emit;
-  readonly #labels = new EndpointLabels();
+  readonly #labels = new EndpointLabels<Selectable>();
   /** Those of this node: of the others, what selectors select is enough. */
   readonly #endpoints = new Map<string, Endpoint>();
-  readonly #selectables = new Map<string, Selectable>();
   readonly #policies = new Map<string, KnownPolicy>();
   readonly #profiles = new Map<string, Profile>();
   readonly #tiers = new Map<string, Tier>();
@@ -163,7 +162,7 @@ export class PolicyGraph {
 
   #relabel(id: string): void {
     const labels = this.#labels.labelsOf(id);
-    this.#sets.setSelectable(id, this.#selectables.get(id) ?? null, labels);
+    this.#sets.setSelectable(id, this.#labels.endpointOf(id) ?? null, labels);
     if (this.#endpoints.has(id)) this.#matches.setItem(id, labels);
     else this.#matches.removeItem(id);
   }
@@ -180,8 +179,6 @@ export class PolicyGraph {
   }
 
   #setSelectable(id: string, selectable: Selectable | null): void {
-    if (selectable === null) this.#selectables.delete(id);
-    else this.#selectables.set(id, selectable);
     this.#labels.setEndpoint(id, selectable);
     this.#unlabelled.add(id);
   }
