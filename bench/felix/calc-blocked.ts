@@ -35,7 +35,7 @@ export async function watched<Result>(work: () => Promise<Result>): Promise<Watc
 }
 
 /** In ms, of this thread alone: the collector's helpers are others. */
-function processorTime(): number {
+export function processorTime(): number {
   const { user, system } = process.threadCpuUsage();
   return (user + system) / 1_000;
 }
