@@ -99,6 +99,7 @@ export class FelixNode {
         DATASTORE_TYPE: "embedded",
         TORTIE_DATASTORE_PATH: join(this.folder, "store"),
         TORTIE_CNI_SOCKET: socket,
+        TORTIE_RUN_DIR: this.folder,
         FELIX_ENDPOINTSTATUSPATHPREFIX: this.folder,
         FELIX_LOGSEVERITYSCREEN: "Debug",
         ...this.#env,

@@ -66,6 +66,26 @@ export const states: readonly State[] = [
   { name: "empty", resources: [] },
   { name: "local-pod", resources: webHere },
   {
+    name: "limits",
+    resources: [
+      pod(`${me}-limited`.replaceAll("-", "--"), {
+        ip: "10.0.0.5/32",
+        interfaceName: "calilimited",
+        qosControls: {
+          ingressBandwidth: 1_000_000,
+          ingressPacketRate: 100,
+          egressMaxConnections: 7,
+          dscp: "EF",
+        },
+      }),
+      pod(`${me}-burst-alone`.replaceAll("-", "--"), {
+        ip: "10.0.0.6/32",
+        interfaceName: "caliburst",
+        qosControls: { ingressBurst: 1_000_000 },
+      }),
+    ],
+  },
+  {
     name: "remote-pods-only",
     resources: [...pods.slice(1), profile("kns.prod"), allowFromClients],
   },
