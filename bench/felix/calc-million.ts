@@ -8,13 +8,15 @@ import { inNetns } from "../../src/kernel/netns.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { globalPolicy, networkSet, pod, profile } from "../../test/states/resources.ts";
 import { TestNetns } from "../../test/support/netns.ts";
-import { watched } from "./calc-blocked.ts";
+import { type Watched, watched } from "./calc-blocked.ts";
 
 export const members = 1_000_000;
 const netsPerSet = 1_000;
 
 export interface MillionReport {
-  readonly blockedMs: Readonly<Record<string, number>>;
+  readonly steps: Readonly<
+    Record<string, Pick<Watched<unknown>, "blockedMs" | "blockedProcessorMs">>
+  >;
   readonly rssMb: number;
 }
 
@@ -26,13 +28,13 @@ export async function millionMembers(): Promise<MillionReport> {
   const graph = new CalcGraph({ nodeName: "node-a" });
   for (const resource of cluster()) graph.update(keyOf(resource), resource);
   graph.setInSync();
-  const blockedMs: Record<string, number> = {};
+  const steps: Record<string, MillionReport["steps"][string]> = {};
   let rssMb = 0;
   const step = async <Result>(name: string, work: () => Promise<Result>): Promise<Result> => {
-    const seen = await watched(work);
-    blockedMs[name] = seen.blockedMs;
+    const { result, blockedMs, blockedProcessorMs, ...seen } = await watched(work);
+    steps[name] = { blockedMs, blockedProcessorMs };
     rssMb = seen.rssMb;
-    return seen.result;
+    return result;
   };
   const updates = await step("calculated", () => calculate(graph, systemClock));
   await step("written", async () => {
@@ -50,7 +52,7 @@ export async function millionMembers(): Promise<MillionReport> {
     );
   }
   kernelSets.close();
-  return { blockedMs, rssMb };
+  return { steps, rssMb };
 }
 
 function* cluster(): Generator<AnyResource> {
