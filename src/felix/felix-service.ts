@@ -10,9 +10,10 @@ import { watchTables } from "../kernel/iptables/watch-tables.ts";
 import { PacedRunner } from "../lib/paced-runner.ts";
 import { runServices } from "../lib/service.ts";
 import { CalcGraph, calcKinds, endpointId } from "./calc/calc-graph.ts";
-import type { FelixConfig } from "./config.ts";
+import type { FelixConfig } from "./config/felix-config.ts";
 import { Dataplane, type DataplanePorts } from "./dataplane/dataplane.ts";
 import { OfferedEndpoints } from "./offered-endpoints.ts";
+import { RefreshTimers } from "./refresh-timers.ts";
 
 export interface FelixPorts extends DataplanePorts {
   readonly datastore: Datastore;
@@ -34,8 +35,7 @@ export class Felix {
   readonly #runner: PacedRunner;
   readonly #offered: OfferedEndpoints;
   readonly #waiters = new Set<() => void>();
-  readonly #refreshMs: number;
-  #lastResync: number | undefined;
+  readonly #refresh: RefreshTimers;
   /** Number of the apply that began last, and of the one that ended last. */
   #applies = 0;
   #finished = 0;
@@ -49,8 +49,9 @@ export class Felix {
     this.#ports = ports;
     this.#calc = new CalcGraph({ nodeName });
     this.#dataplane = new Dataplane(nodeName, config, ports);
-    this.#refreshMs = refreshInterval(config);
-    this.#runner = new PacedRunner({ ...pacing, maxIntervalMs: this.#refreshMs }, ports.clock);
+    this.#refresh = new RefreshTimers(config.refreshMs);
+    const maxIntervalMs = this.#refresh.shortest;
+    this.#runner = new PacedRunner({ ...pacing, maxIntervalMs }, ports.clock);
     this.#offered = new OfferedEndpoints(ports.clock, ({ key, value }) => {
       this.#calc.update(key, value);
       this.#runner.request();
@@ -149,8 +150,8 @@ export class Felix {
         clock,
         onStale: () => this.#runner.request(),
         onError: (err) => log.warn({ err }, "iptables watch failed"),
-        ...(backend.kind === "nft" && this.#config.iptablesRefreshMs > 0
-          ? { pollMs: this.#config.iptablesRefreshMs }
+        ...(backend.kind === "nft" && this.#config.refreshMs.iptables > 0
+          ? { pollMs: this.#config.refreshMs.iptables }
           : {}),
       },
       signal,
@@ -165,11 +166,10 @@ export class Felix {
     while (!this.#calc.work()) await new Promise(setImmediate);
     const updates = this.#calc.flush();
     this.#dataplane.onUpdates(updates);
-    this.#lastResync ??= started;
-    if (started - this.#lastResync >= this.#refreshMs) {
-      this.#lastResync = started;
-      this.#dataplane.resync();
-      log.debug({}, "dataplane compared with the kernel");
+    const due = this.#refresh.due(started);
+    if (due.size > 0) {
+      this.#dataplane.resync(due);
+      log.debug({ parts: [...due] }, "dataplane compared with the kernel");
     }
     try {
       await this.#dataplane.apply();
@@ -182,11 +182,4 @@ export class Felix {
       for (const waiter of this.#waiters) waiter();
     }
   }
-}
-
-/** The shortest of the refresh intervals; one of 0 is switched off. */
-function refreshInterval(config: FelixConfig): number {
-  const { routeRefreshMs, ipSetsRefreshMs, iptablesRefreshMs } = config;
-  const given = [routeRefreshMs, ipSetsRefreshMs, iptablesRefreshMs].filter((ms) => ms > 0);
-  return Math.min(Number.POSITIVE_INFINITY, ...given);
 }

@@ -7,7 +7,7 @@ import { defaultSocketPath } from "../cni/protocol.ts";
 import { type Datastore, isDatastoreError } from "../datastore/datastore.ts";
 import { openDatastore } from "../datastore/open-datastore.ts";
 import { runSyncer } from "../datastore/reflector.ts";
-import { type FelixConfig, felixConfig } from "../felix/config.ts";
+import { type FelixConfig, felixConfig } from "../felix/config/felix-config.ts";
 import { Felix } from "../felix/felix-service.ts";
 import { Ipam } from "../ipam/ipam.ts";
 import { type ExecHelper, startExecHelper } from "../kernel/exec-helper.ts";
@@ -17,7 +17,7 @@ import { openLinuxKernel } from "../kernel/linux-kernel.ts";
 import { inNetns } from "../kernel/netns.ts";
 import { writeSysctl } from "../kernel/sysctl.ts";
 import { systemClock } from "../lib/clock.ts";
-import type { Logger } from "../lib/log.ts";
+import { type Logger, levelOfSeverity } from "../lib/log.ts";
 import { runServices } from "../lib/service.ts";
 import { mtuFile } from "../node/mtu.ts";
 import { nodeNameOf } from "../node/node-name.ts";
@@ -68,6 +68,8 @@ async function runParts(parts: Parts, signal: AbortSignal, onNewConfig: () => vo
   if (config.ignored.length > 0) {
     log.warn({ parameters: config.ignored }, "parameters that nothing acts on are ignored");
   }
+  for (const reason of config.problems) log.error({ reason }, "parameter has a wrong value");
+  log.level = levelOfSeverity(config.logSeverityScreen);
   writeSysctl(["net", "ipv4", "ip_forward"], "1");
   if (config.ipv6Support) writeSysctl(["net", "ipv6", "conf", "all", "forwarding"], "1");
   const backend = await detectBackend(exec, config.iptablesBackend);
@@ -148,7 +150,7 @@ async function storedConfig(nodeName: string, datastore: Datastore): Promise<Sto
 }
 
 /** Configurations with the same text make no difference. */
-function actingText({ ignored: _ignored, ...acting }: FelixConfig): string {
+function actingText({ ignored: _ignored, problems: _problems, ...acting }: FelixConfig): string {
   return JSON.stringify(acting);
 }
 

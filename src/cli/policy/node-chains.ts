@@ -2,7 +2,7 @@ import { keyOf } from "../../api/resource-key.ts";
 import type { AnyResource } from "../../api/resource-of-kind.ts";
 import { CalcGraph, endpointId } from "../../felix/calc/calc-graph.ts";
 import type { ActivePolicy, ActiveProfile, LocalEndpoint } from "../../felix/calc/updates.ts";
-import { felixConfig } from "../../felix/config.ts";
+import { felixConfig } from "../../felix/config/felix-config.ts";
 import { workloadEndpointChains } from "../../felix/rules/endpoint-chains.ts";
 import { endpointChainName, policyChainName, profileChainName } from "../../felix/rules/names.ts";
 import { policyChains, profileChains, type RuleContext } from "../../felix/rules/policy-chains.ts";

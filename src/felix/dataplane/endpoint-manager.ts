@@ -5,7 +5,7 @@ import { compareText } from "../../lib/collections.ts";
 import { type IpAddr, ipFamily } from "../../lib/ip-addr.ts";
 import { hostPrefix } from "../../lib/prefix.ts";
 import type { DataplaneUpdate, LocalEndpoint } from "../calc/updates.ts";
-import type { FelixConfig } from "../config.ts";
+import type { FelixConfig } from "../config/felix-config.ts";
 import { dispatchChains } from "../rules/dispatch-chains.ts";
 import { workloadEndpointChains } from "../rules/endpoint-chains.ts";
 import { endpointGroupChains } from "../rules/policy-groups.ts";

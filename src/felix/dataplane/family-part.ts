@@ -4,7 +4,8 @@ import { ipSetPrefixes } from "../../kernel/ownership.ts";
 import type { InputError } from "../../lib/errors.ts";
 import type { IpAddr, IpFamily } from "../../lib/ip-addr.ts";
 import type { DataplaneUpdate } from "../calc/updates.ts";
-import type { FelixConfig } from "../config.ts";
+import type { FelixConfig } from "../config/felix-config.ts";
+import type { Refreshed } from "../refresh-timers.ts";
 import type { RulesConfig } from "../rules/rules-config.ts";
 import type { DataplanePorts } from "./dataplane.ts";
 import type { EndpointManager } from "./endpoint-manager.ts";
@@ -16,6 +17,11 @@ import { allChains } from "./rule-set.ts";
 import { RuleTables } from "./rule-tables.ts";
 import { VxlanManager } from "./vxlan-manager.ts";
 
+export type KernelSets = Pick<
+  IpSets,
+  "set" | "change" | "delete" | "apply" | "destroyUnused" | "resync"
+>;
+
 /** What there is once for IPv4 and once for IPv6: sets, rules and the tunnel device. */
 export class FamilyPart {
   readonly family: IpFamily;
@@ -23,7 +29,7 @@ export class FamilyPart {
   readonly rules: RuleTables;
   readonly vxlan: VxlanManager;
   readonly #nodeName: string;
-  readonly #sets: IpSets;
+  readonly #sets: KernelSets;
   #vxlanLink: KernelLink | undefined;
 
   constructor(
@@ -37,7 +43,7 @@ export class FamilyPart {
     const { nodeName, config, ports } = of;
     this.family = family;
     this.#nodeName = nodeName;
-    this.#sets = new IpSets(family, ipSetPrefixes[family]);
+    this.#sets = ports.openSets?.(family) ?? new IpSets(family, ipSetPrefixes[family]);
     this.setManager = new IpSetManager(family, this.#sets);
     this.rules = new RuleTables(
       { family, backend: ports.backend, insertMode: config.chainInsertMode },
@@ -64,8 +70,9 @@ export class FamilyPart {
     );
   }
 
-  resync(): void {
-    this.#sets.resync();
+  resync(what?: ReadonlySet<Refreshed>): void {
+    if (what?.has("ipSets") !== false) this.#sets.resync();
+    if (what?.has("iptables") === false) return;
     for (const table of this.rules.tables) table.invalidate();
   }
 

@@ -3,7 +3,7 @@ import { vxlanDevice, vxlanDeviceV6 } from "../../kernel/ownership.ts";
 import type { IpAddr, IpFamily } from "../../lib/ip-addr.ts";
 import type { MacAddr } from "../../lib/mac.ts";
 import type { DataplaneUpdate, Vtep } from "../calc/updates.ts";
-import type { FelixConfig } from "../config.ts";
+import type { FelixConfig } from "../config/felix-config.ts";
 import type { KernelLinks } from "./kernel-links.ts";
 
 const overhead: Readonly<Record<IpFamily, number>> = { 4: 50, 6: 70 };

@@ -8,6 +8,8 @@ test("healthConfig() is off unless asked for, and on localhost:9099", () => {
     host: "localhost",
     port: 9099,
   });
+  const env = { FELIX_HEALTHENABLED: "1", FELIX_HEALTHHOST: "::1", FELIX_HEALTHPORT: "9000" };
+  assert.deepEqual(healthConfig(env), { host: "::1", port: 9000 });
   assert.throws(
     () => healthConfig({ FELIX_HEALTHENABLED: "true", FELIX_HEALTHPORT: "99999" }),
     /FELIX_HEALTHPORT "99999"/,

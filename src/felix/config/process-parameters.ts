@@ -1,0 +1,146 @@
+import { keyValues, timeoutsByName } from "./forms.ts";
+import { acts, ignored, type ParameterTable, type TableOf } from "./parameter.ts";
+import {
+  choice,
+  duration,
+  flag,
+  integer,
+  list,
+  matching,
+  port,
+  regularExpression,
+  text,
+} from "./types.ts";
+
+import type { HealthValues, LoggingValues } from "./values.ts";
+
+/** Facts appendix A, "Datastore connection" and "Process". */
+
+const local = { local: true } as const;
+const openDatastore =
+  "the datastore is opened by the variables that calicoctl has, such as ETCD_ENDPOINTS";
+const noTypha = "there is no typha yet";
+const noFile = "logs go to standard error";
+const noGo = "Node.js is no Go";
+
+const severity = choice("Trace", "Debug", "Info", "Warning", "Error", "Fatal", "None");
+const host = matching(/^[a-zA-Z0-9:._+-]{1,64}$/, "a host name or an address");
+const authority = matching(/^[^:/]+:\d+$/, "HOST:PORT");
+const hostName = matching(/^[a-zA-Z0-9_.-]+$/, "a host name");
+const anyInteger = integer(-1, Number.MAX_SAFE_INTEGER);
+
+export const datastoreParameters: ParameterTable = {
+  DatastoreType: ignored(choice("etcdv3", "kubernetes"), "etcdv3", openDatastore, local),
+  EtcdAddr: ignored(authority, "127.0.0.1:2379", openDatastore, local),
+  EtcdCaFile: ignored(text, "", openDatastore, local),
+  EtcdCertFile: ignored(text, "", openDatastore, local),
+  EtcdEndpoints: ignored(list("URLs", String), "", openDatastore, local),
+  EtcdKeyFile: ignored(text, "", openDatastore, local),
+  EtcdScheme: ignored(choice("http", "https"), "http", openDatastore, local),
+  FelixHostname: ignored(hostName, "", "NODENAME names the node", local),
+  TyphaAddr: ignored(authority, "", noTypha, local),
+  TyphaCAFile: ignored(text, "", noTypha, local),
+  TyphaCN: ignored(text, "", noTypha, local),
+  TyphaCertFile: ignored(text, "", noTypha, local),
+  TyphaK8sNamespace: ignored(text, "kube-system", noTypha, local),
+  TyphaK8sServiceName: ignored(text, "", noTypha, local),
+  TyphaKeyFile: ignored(text, "", noTypha, local),
+  TyphaReadTimeout: ignored(duration(), "30s", noTypha, local),
+  TyphaURISAN: ignored(text, "", noTypha, local),
+  TyphaWriteTimeout: ignored(duration(), "10s", noTypha, local),
+};
+
+export const featureParameters: ParameterTable = {
+  featureDetectOverride: ignored(keyValues, "", "features are detected"),
+  featureGates: ignored(keyValues, "", "nothing is gated"),
+};
+
+export const runtimeParameters: ParameterTable = {
+  goGCThreshold: ignored(anyInteger, "40", noGo),
+  goMaxProcs: ignored(anyInteger, "-1", noGo),
+  goMemoryLimitMB: ignored(anyInteger, "-1", noGo),
+};
+
+export const healthParameters: TableOf<HealthValues> = {
+  healthEnabled: acts(flag, "false", "unit/node/health"),
+  healthHost: acts(host, "localhost", "unit/node/health"),
+  healthPort: acts(port, "9099", "unit/node/health"),
+  healthTimeoutOverrides: ignored(
+    timeoutsByName,
+    "",
+    "felix' parts do not report their health one by one",
+  ),
+};
+
+export const loggingParameters: TableOf<LoggingValues> = {
+  logActionRateLimit: ignored(
+    matching(/^([1-9]\d{0,3}\/(second|minute|hour|day))?$/, "a rate such as 10/minute"),
+    "",
+    "LOG rules have no limit yet",
+  ),
+  logActionRateLimitBurst: ignored(integer(0, 9999), "5", "LOG rules have no limit yet"),
+  logDebugFilenameRegex: ignored(
+    regularExpression,
+    "",
+    "log lines do not say from which file they are",
+  ),
+  logFilePath: ignored(text, "none", noFile, {
+    note: "Calico's default is /var/log/calico/felix.log, and none in its image",
+  }),
+  logPrefix: acts(text, "calico-packet", "unit/felix/config/rules-parameters"),
+  logSeverityFile: ignored(severity, "Info", noFile),
+  logSeverityScreen: acts(severity, "Info", "unit/felix/config/felix-config"),
+  logSeveritySys: ignored(severity, "Info", noFile),
+};
+
+const noMetrics = "felix has no metrics yet";
+
+export const metricsParameters: ParameterTable = {
+  prometheusGoMetricsEnabled: ignored(flag, "true", noMetrics),
+  prometheusMetricsCAFile: ignored(text, "", noMetrics),
+  prometheusMetricsCertFile: ignored(text, "", noMetrics),
+  prometheusMetricsClientAuth: ignored(
+    choice(
+      "NoClientCert",
+      "RequestClientCert",
+      "RequireAnyClientCert",
+      "VerifyClientCertIfGiven",
+      "RequireAndVerifyClientCert",
+    ),
+    "NoClientCert",
+    noMetrics,
+  ),
+  prometheusMetricsEnabled: ignored(flag, "false", noMetrics),
+  prometheusMetricsHost: ignored(host, "", noMetrics),
+  prometheusMetricsKeyFile: ignored(text, "", noMetrics),
+  prometheusMetricsPort: ignored(port, "9091", noMetrics),
+  prometheusProcessMetricsEnabled: ignored(flag, "true", noMetrics),
+  prometheusWireGuardMetricsEnabled: ignored(flag, "true", "WireGuard is not built yet"),
+};
+
+const noReport = "nothing is reported to anybody";
+
+export const usageParameters: ParameterTable = {
+  usageReportingEnabled: ignored(flag, "false", noReport, { note: "Calico's default is true" }),
+  usageReportingInitialDelay: ignored(duration(), "5m", noReport, {
+    variable: "UsageReportingInitialDelaySecs",
+  }),
+  usageReportingInterval: ignored(duration(), "24h", noReport, {
+    variable: "UsageReportingIntervalSecs",
+  }),
+};
+
+const noDebug = "for the debugging of Calico's own process";
+
+export const debugParameters: ParameterTable = {
+  debugHost: ignored(host, "localhost", noDebug),
+  debugPort: ignored(port, "0", noDebug),
+  debugDisableLogDropping: ignored(flag, "false", noDebug),
+  debugMemoryProfilePath: ignored(text, "", noDebug),
+  debugCPUProfilePath: ignored(text, "", noDebug),
+  debugSimulateCalcGraphHangAfter: ignored(duration(), "0", noDebug),
+  debugSimulateDataplaneHangAfter: ignored(duration(), "0", noDebug),
+  debugSimulateDataplaneApplyDelay: ignored(duration(), "0", noDebug),
+  debugSimulateDataRace: ignored(flag, "false", noDebug),
+  debugPanicAfter: ignored(duration(), "0", noDebug),
+};

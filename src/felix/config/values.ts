@@ -1,0 +1,67 @@
+import type { IpAddr } from "../../lib/ip-addr.ts";
+import type { PortRange } from "../calc/updates.ts";
+import type { MarkBits } from "../rules/mark-bits.ts";
+import type { FailsafePort } from "../rules/rules-config.ts";
+
+/** Values of the parameters that act, by name. Durations are in milliseconds. */
+export interface ParameterValues
+  extends HealthValues,
+    LoggingValues,
+    CommonValues,
+    IptablesValues,
+    VxlanValues {}
+
+export interface HealthValues {
+  readonly healthEnabled: boolean;
+  readonly healthHost: string;
+  readonly healthPort: number;
+}
+
+export interface LoggingValues {
+  readonly logPrefix: string;
+  readonly logSeverityScreen: string;
+}
+
+export interface CommonValues {
+  readonly allowIPIPPacketsFromWorkloads: boolean;
+  readonly allowVXLANPacketsFromWorkloads: boolean;
+  readonly chainInsertMode: "insert" | "append";
+  readonly defaultEndpointToHostAction: "DROP" | "ACCEPT" | "RETURN";
+  readonly deviceRouteProtocol: number;
+  readonly disableConntrackInvalidCheck: boolean;
+  readonly endpointStatusPathPrefix: string;
+  readonly failsafeInboundHostPorts: readonly FailsafePort[];
+  readonly failsafeOutboundHostPorts: readonly FailsafePort[];
+  readonly floatingIPs: "Disabled" | "Enabled";
+  readonly ipv4NormalRoutePriority: number;
+  readonly ipv6NormalRoutePriority: number;
+  readonly interfacePrefix: readonly string[];
+  readonly interfaceRefreshInterval: number;
+  readonly ipv6Support: boolean;
+  readonly mtuIfacePattern: RegExp;
+  readonly natOutgoingAddress: IpAddr | undefined;
+  readonly natOutgoingExclusions: "IPPoolsOnly" | "IPPoolsAndHostIPs";
+  readonly natPortRange: PortRange | undefined;
+  readonly programClusterRoutes: "Disabled" | "Enabled" | "EnabledNoEncapOnly" | "EnabledIPIPOnly";
+  readonly removeExternalRoutes: boolean;
+  readonly routeRefreshInterval: number;
+  readonly serviceLoopPrevention: "Drop" | "Reject" | "Disabled";
+  readonly workloadSourceSpoofing: "Disabled" | "Any";
+}
+
+export interface IptablesValues {
+  readonly ipsetsRefreshInterval: number;
+  readonly iptablesBackend: "auto" | "nft" | "legacy";
+  readonly iptablesFilterAllowAction: "ACCEPT" | "RETURN";
+  readonly iptablesFilterDenyAction: "DROP" | "REJECT";
+  readonly iptablesMangleAllowAction: "ACCEPT" | "RETURN";
+  readonly iptablesMarkMask: MarkBits;
+  readonly iptablesNATOutgoingInterfaceFilter: string | undefined;
+  readonly iptablesRefreshInterval: number;
+}
+
+export interface VxlanValues {
+  readonly vxlanMTU: number;
+  readonly vxlanPort: number;
+  readonly vxlanVNI: number;
+}
