@@ -1,7 +1,7 @@
 import type { Datastore } from "../../src/datastore/datastore.ts";
 import type { Ipam } from "../../src/ipam/ipam.ts";
+import { median, ms, type Row, timed, timesOf } from "../row.ts";
 import { assignOne, ipamOn } from "./assign.ts";
-import { median, ms, type Row, timed, timesOf } from "./row.ts";
 import { createCluster, embedded, etcd, withStore } from "./stores.ts";
 
 export function oneHostEmbedded(): Promise<Row> {

@@ -1,10 +1,9 @@
 import { writeFileSync } from "node:fs";
-import { arch, availableParallelism, cpus, loadavg } from "node:os";
 import { fileURLToPath } from "node:url";
+import { machineText, type Row, rowsOf, tableText } from "../row.ts";
 import { fiftyHostsEtcd, oneHostEmbedded, oneHostEtcd } from "./assign-rows.ts";
 import { firstBlocksEtcd } from "./claim-row.ts";
 import { pluginRow } from "./plugin-row.ts";
-import type { Row } from "./row.ts";
 import { syncerRow } from "./syncer-row.ts";
 
 /**
@@ -25,38 +24,22 @@ const benches: readonly (() => Promise<Row>)[] = [
   pluginRow,
 ];
 
-const rows: Row[] = [];
-for (const bench of benches) {
-  const row = await bench();
-  rows.push(row);
-  console.log(`${verdict(row).padEnd(8)}${row.work}: ${row.measured} (${row.mustReach})`);
-}
+const rows = await rowsOf(benches);
 if (process.argv.includes("--write-doc")) {
   writeFileSync(fileURLToPath(new URL("../../docs/bench/ipam.md", import.meta.url)), document());
 }
 process.exit(0);
 
-function verdict({ reached }: Row): string {
-  if (reached === undefined) return "-";
-  return reached ? "reached" : "missed";
-}
-
 function document(): string {
-  const cpu = cpus()[0]?.model.trim() ?? arch();
-  const lines = rows.map(
-    (row) => `| ${row.work} | ${row.measured} | ${row.mustReach} | ${verdict(row)} |`,
-  );
   return `# IPAM: how fast
 
 Written by \`node bench/ipam/main.ts --write-doc\` (\`npm run bench:ipam\` prints it). Medians of one run on
-${availableParallelism()} cores of ${cpu}, Node ${process.versions.node}, load average ${loadavg()[0]?.toFixed(1)} at its end:
+${machineText()}:
 on a machine with other work, times are longer, and ratios are what to look at. The etcd is Debian's, on
 loopback, without fsync. The 50 hosts that claim at once run in a process for each core, with a connection each;
 a claim alone is one of a connection in use. The plugins are run by a shell, 100 in a row, in turn.
 
-| work | measured | must reach | |
-|---|---|---|---|
-${lines.join("\n")}
+${tableText(rows)}
 
 What was measured beside the table, on the same 4 cores under a load of 10 to 20, which makes all of it longer.
 Embedded, medians of the parts of a call of 410 us: 120 us all before the write, of which the one read of the database

@@ -7,7 +7,7 @@ import type { Datastore } from "../../src/datastore/datastore.ts";
 import { openEmbeddedDatastore } from "../../src/datastore/embedded/embedded-datastore.ts";
 import { waitFor } from "../support/wait-for.ts";
 
-const tortie = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
+const tortie = fileURLToPath(new URL("../../bin/tortie", import.meta.url));
 
 /**
  * A network namespace that is a node: eth0 192.168.1.11/24, pods in namespaces of their own, and the
@@ -77,7 +77,7 @@ export class FelixNode {
     const socket = join(this.folder, "cni.sock");
     rmSync(socket, { force: true });
     this.#log = "";
-    this.#daemon = spawn("ip", ["netns", "exec", this.netns, process.execPath, tortie, "felix"], {
+    this.#daemon = spawn("ip", ["netns", "exec", this.netns, tortie, "felix"], {
       env: {
         PATH: process.env["PATH"] ?? "",
         NODENAME: "node-a",
@@ -93,9 +93,11 @@ export class FelixNode {
     this.#daemon.stderr?.on("data", (piece: Buffer) => {
       this.#log = (this.#log + piece.toString()).slice(-100_000);
     });
-    await waitFor(() => existsSync(socket), { timeoutMs: 20_000, what: "felix" }).catch((cause) => {
-      throw new Error(`felix did not start:\n${this.#log}`, { cause });
-    });
+    await waitFor(() => existsSync(socket), { timeoutMs: 120_000, what: "felix" }).catch(
+      (cause) => {
+        throw new Error(`felix did not start:\n${this.#log}`, { cause });
+      },
+    );
   }
 
   /** What felix logged since it started. */
