@@ -47,7 +47,7 @@ export class Felix {
   constructor(nodeName: string, config: FelixConfig, ports: FelixPorts) {
     this.#config = config;
     this.#ports = ports;
-    this.#calc = new CalcGraph({ nodeName });
+    this.#calc = new CalcGraph({ nodeName, routeSource: config.routeSource });
     this.#dataplane = new Dataplane(nodeName, config, ports);
     this.#refresh = new RefreshTimers(config.refreshMs);
     const maxIntervalMs = this.#refresh.shortest;
@@ -64,6 +64,11 @@ export class Felix {
   /** What the datastore will say too, sooner. */
   offerEndpoint(endpoint: WorkloadEndpoint): void {
     this.#offered.offer(keyOf(endpoint), endpoint);
+  }
+
+  /** What the CNI agent said and the datastore has not said yet; after `run`, too. */
+  standingOffers(): ReturnType<OfferedEndpoints["standing"]> {
+    return this.#offered.standing();
   }
 
   withdrawEndpoint(key: ResourceKey<"WorkloadEndpoint">): void {
@@ -92,11 +97,19 @@ export class Felix {
     }
   }
 
-  /** Runs until `signal` aborts. The kernel stays as it is. */
+  /** Runs until `signal` aborts, once. The kernel stays as it is. */
   async run(signal: AbortSignal): Promise<void> {
+    try {
+      await this.#runServices(signal);
+    } finally {
+      this.#offered.close();
+      this.#dataplane.close();
+    }
+  }
+
+  #runServices(signal: AbortSignal): Promise<void> {
     const { kernel, log } = this.#ports;
-    signal.addEventListener("abort", () => this.#offered.close(), { once: true });
-    await runServices(
+    return runServices(
       [
         (stop) => this.#sync(stop),
         (stop) =>

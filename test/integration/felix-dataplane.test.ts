@@ -6,6 +6,7 @@ import { after, before, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import type { AnyResource } from "../../src/api/resource-of-kind.ts";
 import { block, node, pod, policy, pool, profile } from "../states/resources.ts";
+import { SteadyPing } from "../support/steady-ping.ts";
 import { waitFor } from "../support/wait-for.ts";
 import { FelixNode, pings } from "./felix-node.ts";
 
@@ -117,6 +118,25 @@ test("policy is enforced between two pods as it changes", async () => {
     2_000,
     () => !sets().some((set) => set.startsWith("cali40s:")),
   );
+});
+
+test("a change of FelixConfiguration acts in the same process, and no packet is lost", async () => {
+  const { pid } = felix;
+  const ping = new SteadyPing("pod to pod", netnsA, "10.0.0.2");
+  await ping.answers();
+  const spec = { defaultEndpointToHostAction: "Accept", ipForwarding: "Enabled" };
+  const { apiVersion } = podA;
+  const metadata = { name: "default" };
+  await create({ apiVersion, kind: "FelixConfiguration", metadata, spec } as AnyResource);
+  await within("the rule", 5_000, () =>
+    /-A cali-wl-to-host .*DefaultEndpointToHostAction" -j ACCEPT/.test(filter()),
+  );
+  await datastore.delete({ kind: "FelixConfiguration", name: "default" });
+  await within("the default", 5_000, () =>
+    /-A cali-wl-to-host .*DefaultEndpointToHostAction" -j DROP/.test(filter()),
+  );
+  assert.equal(felix.pid, pid);
+  assert.deepEqual(await ping.lost(), []);
 });
 
 function sets(): string[] {

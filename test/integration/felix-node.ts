@@ -100,6 +100,11 @@ export class FelixNode {
     );
   }
 
+  /** Of the process; undefined when it does not run. */
+  get pid(): number | undefined {
+    return this.#daemon?.exitCode === null ? this.#daemon.pid : undefined;
+  }
+
   /** What felix logged since it started. */
   get log(): string {
     return this.#log;

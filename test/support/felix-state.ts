@@ -17,6 +17,8 @@ export class FelixState {
   readonly clock: FakeClock = new FakeClock();
   /** By kernel name, what felix wants. */
   readonly sets: Map<string, DesiredSet> = new Map();
+  /** What was written by iptables-restore. */
+  rules = "";
   /** Programs that were run, with their arguments. */
   readonly runs: string[] = [];
   readonly dataplane: Dataplane;
@@ -41,7 +43,7 @@ export class FelixState {
       openSets: () => this.#openSets(),
       hasIpv6: () => true,
     });
-    const graph = new CalcGraph({ nodeName: "node-a" });
+    const graph = new CalcGraph({ nodeName: "node-a", routeSource: config.routeSource });
     graph.setInSync();
     for (const resource of resources) graph.update(keyOf(resource), resource);
     this.dataplane.onUpdates(graph.flush());
@@ -53,8 +55,13 @@ export class FelixState {
 
   #exec(): ExecHelper {
     return {
-      run: async (program: string, args: readonly string[]) => {
+      run: async (
+        program: string,
+        args: readonly string[],
+        { stdin = "" }: { readonly stdin?: string } = {},
+      ) => {
         this.runs.push([program, ...args].join(" "));
+        this.rules += stdin;
         return { code: 0, stdout: "", stderr: "" };
       },
     } as unknown as ExecHelper;
@@ -67,6 +74,7 @@ export class FelixState {
       delete: (name) => void this.sets.delete(name),
       apply: async () => undefined,
       destroyUnused: async () => false,
+      close: () => undefined,
       resync: () => void this.runs.push("ipset list"),
     };
   }

@@ -15,7 +15,7 @@ import type {
 import type { WorkloadEndpoint } from "../../api/resources/workload-endpoint.ts";
 import { checkObject } from "./check-object.ts";
 import { EventSequencer } from "./event-sequencer.ts";
-import { activePool, hostAddresses, L3Routes } from "./l3-routes.ts";
+import { activePool, hostAddresses, L3Routes, type RouteSource } from "./l3-routes.ts";
 import { PolicyGraph } from "./policy-graph.ts";
 import type { DataplaneUpdate } from "./updates.ts";
 import { vtepOf } from "./vteps.ts";
@@ -66,12 +66,15 @@ export class CalcGraph {
   /** `onInvalid` hears of each malformed object, once for each time that it comes. */
   constructor(config: {
     readonly nodeName: string;
+    readonly routeSource?: RouteSource;
     readonly onInvalid?: (key: ResourceKey, error: unknown) => void;
   }) {
     this.#onInvalid = config.onInvalid ?? (() => undefined);
     this.#policies = new PolicyGraph(config.nodeName, (update) => this.#sequencer.offer(update));
-    this.#routes = new L3Routes(config.nodeName, (id, route) =>
-      this.#offer("route", id, route ?? undefined),
+    this.#routes = new L3Routes(
+      config.nodeName,
+      (id, route) => this.#offer("route", id, route ?? undefined),
+      config.routeSource,
     );
   }
 

@@ -44,11 +44,11 @@ export const commonParameters: TableOf<CommonValues> = {
   dataplaneWatchdogTimeout: ignored(duration(), "90s", notYet),
   defaultEndpointToHostAction: acts(choice("DROP", "ACCEPT", "RETURN"), "DROP", inRules, required),
   deviceRouteProtocol: acts(integer(0, 255), "3", inState),
-  deviceRouteSourceAddress: ignored(maybe(address(4)), "", notYet),
-  deviceRouteSourceAddressIPv6: ignored(maybe(address(6)), "", notYet),
+  deviceRouteSourceAddress: acts(maybe(address(4)), "", inState),
+  deviceRouteSourceAddressIPv6: acts(maybe(address(6)), "", inState),
   disableConntrackInvalidCheck: acts(flag, "false", inRules),
   endpointStatusPathPrefix: acts(text, "/var/run/calico", "integration/felix-service"),
-  externalNodesList: ignored(cidrs, "", notYet, { variable: "ExternalNodesCIDRList", ...required }),
+  externalNodesList: acts(cidrs, "", inState, { variable: "ExternalNodesCIDRList", ...required }),
   failsafeInboundHostPorts: acts(
     failsafePorts,
     "tcp:22,udp:68,tcp:179,tcp:2379,tcp:2380,tcp:5473,tcp:6443,tcp:6666,tcp:6667",
@@ -62,12 +62,12 @@ export const commonParameters: TableOf<CommonValues> = {
     required,
   ),
   floatingIPs: acts(onOff, "Disabled", inRules),
-  ipForwarding: ignored(onOff, "Enabled", "forwarding is always switched on"),
+  ipForwarding: acts(onOff, "Enabled", inState),
   ipv4ElevatedRoutePriority: ignored(priority, "512", noLiveMigration),
   ipv4NormalRoutePriority: acts(priority, "1024", inState),
   ipv6ElevatedRoutePriority: ignored(priority, "512", noLiveMigration),
   ipv6NormalRoutePriority: acts(priority, "1024", inState),
-  interfaceExclude: ignored(interfacePatterns, "kube-ipvs0", notYet),
+  interfaceExclude: acts(interfacePatterns, "kube-ipvs0", inState),
   interfacePrefix: acts(interfacePrefixes, "cali", inRules, required),
   interfaceRefreshInterval: acts(duration(), "90s", inState),
   ipv6Support: acts(flag, "true", inState),
@@ -101,8 +101,8 @@ export const commonParameters: TableOf<CommonValues> = {
   removeExternalRoutes: acts(flag, "true", inState),
   requireMTUFile: ignored(flag, "false", notYet),
   routeRefreshInterval: acts(duration(), "90s", inState),
-  routeSource: ignored(choice("CalicoIPAM", "WorkloadIPs"), "CalicoIPAM", notYet),
-  routeSyncDisabled: ignored(flag, "false", notYet),
+  routeSource: acts(choice("CalicoIPAM", "WorkloadIPs"), "CalicoIPAM", inState),
+  routeSyncDisabled: acts(flag, "false", inState),
   routeTableRange: ignored(tables, "", wireguardTables),
   routeTableRanges: ignored(tables, "", wireguardTables),
   serviceLoopPrevention: ignored(choice("Drop", "Reject", "Disabled"), "Drop", notYet),
@@ -116,7 +116,7 @@ export const iptablesParameters: TableOf<IptablesValues> = {
   iptablesBackend: acts(choice("auto", "nft", "legacy"), "auto", "integration/lab-legacy"),
   iptablesFilterAllowAction: acts(accepting, "ACCEPT", inRules, required),
   iptablesFilterDenyAction: acts(choice("DROP", "REJECT"), "DROP", inRules, required),
-  iptablesLockProbeInterval: ignored(duration("milliseconds"), "50ms", notYet, {
+  iptablesLockProbeInterval: acts(duration("milliseconds"), "50ms", inState, {
     variable: "IptablesLockProbeIntervalMillis",
   }),
   iptablesMangleAllowAction: acts(accepting, "ACCEPT", inRules, required),
@@ -131,7 +131,7 @@ export const iptablesParameters: TableOf<IptablesValues> = {
     "30000:32767",
     "kube-proxy's IPVS mode is not served yet",
   ),
-  maxIpsetSize: ignored(integer(1, 0xffffffff), "1048576", notYet),
+  maxIpsetSize: acts(integer(1, 0xffffffff), "1048576", inState),
 };
 
 export const nftablesParameters: ParameterTable = {

@@ -1,3 +1,5 @@
+import type { IpAddr, IpFamily } from "../../lib/ip-addr.ts";
+import type { Prefix } from "../../lib/prefix.ts";
 import type { Refreshed } from "../refresh-timers.ts";
 import { defaultRulesConfig, type RulesConfig } from "../rules/rules-config.ts";
 import { type ConfigSources, readParameters } from "./read-parameters.ts";
@@ -14,10 +16,24 @@ export interface FelixConfig {
   readonly vxlanPort: number;
   readonly vxlanVni: number;
   /** 0: from the parent's MTU. */
-  readonly vxlanMtu: number;
+  readonly vxlanMtu: Readonly<Record<IpFamily, number>>;
+  /** VXLAN of IPv4 whatever pools say. */
+  readonly vxlanEnabled: boolean | undefined;
   readonly removeExternalRoutes: boolean;
-  readonly normalRoutePriority: Readonly<Record<4 | 6, number>>;
+  readonly normalRoutePriority: Readonly<Record<IpFamily, number>>;
   readonly deviceRouteProtocol: number;
+  /** Source address that routes to pods propose. */
+  readonly deviceRouteSource: Readonly<Partial<Record<IpFamily, IpAddr>>>;
+  readonly routeSource: "CalicoIPAM" | "WorkloadIPs";
+  /** Routes are others' affair. */
+  readonly routeSyncDisabled: boolean;
+  readonly ipForwarding: boolean;
+  /** Interfaces that count as if they were not there. */
+  readonly excludedInterfaces: readonly RegExp[];
+  /** Where tunnelled packets may come from, beside the cluster's nodes. */
+  readonly externalNodes: readonly Prefix[];
+  readonly maxIpSetSize: number;
+  readonly iptablesLockProbeMs: number;
   readonly programClusterRoutes: ParameterValues["programClusterRoutes"];
   /** Folder of the endpoint-status files; undefined: none are written. */
   readonly endpointStatusFolder: string | undefined;
@@ -46,10 +62,19 @@ export function felixConfig(sources: ConfigSources): FelixConfig {
     },
     vxlanPort: values.vxlanPort,
     vxlanVni: values.vxlanVNI,
-    vxlanMtu: values.vxlanMTU,
+    vxlanMtu: { 4: values.vxlanMTU, 6: values.vxlanMTUV6 },
+    vxlanEnabled: values.vxlanEnabled,
     removeExternalRoutes: values.removeExternalRoutes,
     normalRoutePriority: { 4: values.ipv4NormalRoutePriority, 6: values.ipv6NormalRoutePriority },
     deviceRouteProtocol: values.deviceRouteProtocol,
+    deviceRouteSource: deviceRouteSource(values),
+    routeSource: values.routeSource,
+    routeSyncDisabled: values.routeSyncDisabled,
+    ipForwarding: values.ipForwarding === "Enabled",
+    excludedInterfaces: values.interfaceExclude,
+    externalNodes: values.externalNodesList,
+    maxIpSetSize: values.maxIpsetSize,
+    iptablesLockProbeMs: values.iptablesLockProbeInterval,
     programClusterRoutes: values.programClusterRoutes,
     endpointStatusFolder: folder === "" ? undefined : `${folder}/endpoint-status`,
     logSeverityScreen: values.logSeverityScreen,
@@ -57,6 +82,11 @@ export function felixConfig(sources: ConfigSources): FelixConfig {
     ignored,
     problems,
   };
+}
+
+function deviceRouteSource(values: ParameterValues): FelixConfig["deviceRouteSource"] {
+  const { deviceRouteSourceAddress: v4, deviceRouteSourceAddressIPv6: v6 } = values;
+  return { ...(v4 === undefined ? {} : { 4: v4 }), ...(v6 === undefined ? {} : { 6: v6 }) };
 }
 
 function rulesConfig(values: ParameterValues): RulesConfig {

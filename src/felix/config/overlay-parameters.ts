@@ -12,9 +12,11 @@ const mtu = integer(0, 65535);
 const device = matching(/^[a-zA-Z0-9:._+-]{1,15}$/, "an interface name of at most 15 characters");
 
 export const vxlanParameters: TableOf<VxlanValues> = {
-  vxlanEnabled: ignored(maybe(flag), "", "IP pools decide"),
+  vxlanEnabled: acts(maybe(flag), "", vxlan, {
+    note: "for IPv4; where it is not set, IP pools decide",
+  }),
   vxlanMTU: acts(mtu, "0", vxlan),
-  vxlanMTUV6: ignored(mtu, "0", "not built yet"),
+  vxlanMTUV6: acts(mtu, "0", vxlan),
   vxlanPort: acts(integer(1, 65535), "4789", "unit/felix/config/rules-parameters"),
   vxlanVNI: acts(integer(1, 0xffffff), "4096", vxlan),
 };

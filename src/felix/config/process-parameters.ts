@@ -89,7 +89,7 @@ export const loggingParameters: TableOf<LoggingValues> = {
   }),
   logPrefix: acts(text, "calico-packet", "unit/felix/config/rules-parameters"),
   logSeverityFile: ignored(severity, "Info", noFile),
-  logSeverityScreen: acts(severity, "Info", "unit/felix/config/felix-config"),
+  logSeverityScreen: acts(severity, "Info", "unit/wiring/felix-config"),
   logSeveritySys: ignored(severity, "Info", noFile),
 };
 

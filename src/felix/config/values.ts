@@ -1,4 +1,5 @@
 import type { IpAddr } from "../../lib/ip-addr.ts";
+import type { Prefix } from "../../lib/prefix.ts";
 import type { PortRange } from "../calc/updates.ts";
 import type { MarkBits } from "../rules/mark-bits.ts";
 import type { FailsafePort } from "../rules/rules-config.ts";
@@ -28,13 +29,18 @@ export interface CommonValues {
   readonly chainInsertMode: "insert" | "append";
   readonly defaultEndpointToHostAction: "DROP" | "ACCEPT" | "RETURN";
   readonly deviceRouteProtocol: number;
+  readonly deviceRouteSourceAddress: IpAddr | undefined;
+  readonly deviceRouteSourceAddressIPv6: IpAddr | undefined;
   readonly disableConntrackInvalidCheck: boolean;
   readonly endpointStatusPathPrefix: string;
+  readonly externalNodesList: readonly Prefix[];
   readonly failsafeInboundHostPorts: readonly FailsafePort[];
   readonly failsafeOutboundHostPorts: readonly FailsafePort[];
   readonly floatingIPs: "Disabled" | "Enabled";
+  readonly ipForwarding: "Disabled" | "Enabled";
   readonly ipv4NormalRoutePriority: number;
   readonly ipv6NormalRoutePriority: number;
+  readonly interfaceExclude: readonly RegExp[];
   readonly interfacePrefix: readonly string[];
   readonly interfaceRefreshInterval: number;
   readonly ipv6Support: boolean;
@@ -45,6 +51,8 @@ export interface CommonValues {
   readonly programClusterRoutes: "Disabled" | "Enabled" | "EnabledNoEncapOnly" | "EnabledIPIPOnly";
   readonly removeExternalRoutes: boolean;
   readonly routeRefreshInterval: number;
+  readonly routeSource: "CalicoIPAM" | "WorkloadIPs";
+  readonly routeSyncDisabled: boolean;
   readonly serviceLoopPrevention: "Drop" | "Reject" | "Disabled";
   readonly workloadSourceSpoofing: "Disabled" | "Any";
 }
@@ -54,14 +62,18 @@ export interface IptablesValues {
   readonly iptablesBackend: "auto" | "nft" | "legacy";
   readonly iptablesFilterAllowAction: "ACCEPT" | "RETURN";
   readonly iptablesFilterDenyAction: "DROP" | "REJECT";
+  readonly iptablesLockProbeInterval: number;
   readonly iptablesMangleAllowAction: "ACCEPT" | "RETURN";
   readonly iptablesMarkMask: MarkBits;
   readonly iptablesNATOutgoingInterfaceFilter: string | undefined;
   readonly iptablesRefreshInterval: number;
+  readonly maxIpsetSize: number;
 }
 
 export interface VxlanValues {
+  readonly vxlanEnabled: boolean | undefined;
   readonly vxlanMTU: number;
+  readonly vxlanMTUV6: number;
   readonly vxlanPort: number;
   readonly vxlanVNI: number;
 }

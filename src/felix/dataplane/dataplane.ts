@@ -93,6 +93,11 @@ export class Dataplane {
     return this.#parts.flatMap(({ rules }) => rules.tables);
   }
 
+  /** Nothing may be asked of it any more. */
+  close(): void {
+    for (const part of this.#parts) part.close();
+  }
+
   onUpdates(updates: readonly DataplaneUpdate[]): void {
     for (const update of updates) {
       this.#endpoints.onUpdate(update);
@@ -237,9 +242,10 @@ export class Dataplane {
     const byInterface = new Map<string, Set<IpAddr>>();
     for (const { address, ifindex } of this.#hosts.needsAddresses ? addresses : []) {
       const name = this.#links.nameOf(ifindex);
-      const { interfacePrefixes } = this.#config;
+      const { interfacePrefixes, excludedInterfaces } = this.#config;
       if (name === undefined || interfacePrefixes.some((prefix) => name.startsWith(prefix)))
         continue;
+      if (excludedInterfaces.some((pattern) => pattern.test(name))) continue;
       getOrCreate(byInterface, name, () => new Set()).add(address);
     }
     const { changed, problems } = this.#hosts.resolve(byInterface);

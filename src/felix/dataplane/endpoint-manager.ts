@@ -95,6 +95,7 @@ export class EndpointManager {
 
   #route(address: IpAddr, link: KernelLink): KernelRoute {
     const family = ipFamily(address);
+    const source = this.#config.deviceRouteSource[family];
     return {
       table: mainTable,
       destination: hostPrefix(address),
@@ -104,6 +105,7 @@ export class EndpointManager {
       scope: family === 4 ? "link" : "universe",
       protocol: this.#config.deviceRouteProtocol,
       ifindex: link.ifindex,
+      ...(source === undefined ? {} : { source }),
     };
   }
 

@@ -19,7 +19,7 @@ import { VxlanManager } from "./vxlan-manager.ts";
 
 export type KernelSets = Pick<
   IpSets,
-  "set" | "change" | "delete" | "apply" | "destroyUnused" | "resync"
+  "set" | "change" | "delete" | "apply" | "destroyUnused" | "resync" | "close"
 >;
 
 /** What there is once for IPv4 and once for IPv6: sets, rules and the tunnel device. */
@@ -44,9 +44,14 @@ export class FamilyPart {
     this.family = family;
     this.#nodeName = nodeName;
     this.#sets = ports.openSets?.(family) ?? new IpSets(family, ipSetPrefixes[family]);
-    this.setManager = new IpSetManager(family, this.#sets);
+    this.setManager = new IpSetManager(family, this.#sets, config);
     this.rules = new RuleTables(
-      { family, backend: ports.backend, insertMode: config.chainInsertMode },
+      {
+        family,
+        backend: ports.backend,
+        insertMode: config.chainInsertMode,
+        lockProbeMs: config.iptablesLockProbeMs,
+      },
       ports,
     );
     this.vxlan = new VxlanManager(family, nodeName, config);
@@ -55,6 +60,10 @@ export class FamilyPart {
   /** The tunnel device, once it is there. */
   get vxlanLink(): KernelLink | undefined {
     return this.#vxlanLink;
+  }
+
+  close(): void {
+    this.#sets.close();
   }
 
   onUpdate(update: DataplaneUpdate): void {

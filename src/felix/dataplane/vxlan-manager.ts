@@ -119,7 +119,7 @@ export class VxlanManager {
   }
 
   #mtu(parent: KernelLink): number {
-    return this.#config.vxlanMtu > 0 ? this.#config.vxlanMtu : parent.mtu - overhead[this.#family];
+    return this.#config.vxlanMtu[this.#family] || parent.mtu - overhead[this.#family];
   }
 
   #isCompatible({ type, vxlan }: KernelLink, local: TunnelEnd, parent: KernelLink): boolean {

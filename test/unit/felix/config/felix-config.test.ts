@@ -14,7 +14,7 @@ test("felixConfig() of nothing has Calico's defaults", () => {
   assert.deepEqual(config.refreshMs, refreshMs);
   assert.equal(config.vxlanPort, 4789);
   assert.equal(config.vxlanVni, 4096);
-  assert.equal(config.vxlanMtu, 0);
+  assert.deepEqual(config.vxlanMtu, { 4: 0, 6: 0 });
   assert.equal(config.deviceRouteProtocol, 3);
   assert.equal(config.programClusterRoutes, "EnabledIPIPOnly");
   assert.equal(config.endpointStatusFolder, "/var/run/calico/endpoint-status");
@@ -36,7 +36,7 @@ test("felixConfig() takes the environment before the node, the node before the c
   assert.equal(config.vxlanPort, 3);
   assert.equal(config.rules.vxlanPort, 3);
   assert.equal(config.vxlanVni, 2);
-  assert.equal(config.vxlanMtu, 1400);
+  assert.equal(config.vxlanMtu[4], 1400);
 });
 
 test("felixConfig() counts an empty value as not given", () => {
@@ -139,7 +139,7 @@ test("felixConfig() reads the variables by Calico's names, in any case of letter
   };
   const config = felixConfig({ env });
   assert.equal(config.refreshMs.iptables, 7000);
-  assert.equal(config.vxlanMtu, 1400);
+  assert.equal(config.vxlanMtu[4], 1400);
   assert.equal(config.ipv6Support, false);
   assert.deepEqual(config.ignored, []);
   const other = felixConfig({ env: { FELIX_IPINIPMTU: "1480", FELIX_IPIPMTU: "1480" } });

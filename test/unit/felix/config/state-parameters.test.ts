@@ -2,23 +2,31 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { AnyResource } from "../../../../src/api/resource-of-kind.ts";
 import { felixConfig } from "../../../../src/felix/config/felix-config.ts";
+import { hostSysctls } from "../../../../src/felix/dataplane/host-sysctls.ts";
 import { RefreshTimers } from "../../../../src/felix/refresh-timers.ts";
 import type { Millis } from "../../../../src/lib/clock.ts";
 import { parseIpAddr } from "../../../../src/lib/ip-addr.ts";
 import { parsePrefix } from "../../../../src/lib/prefix.ts";
-import { block, node, pod, pool } from "../../../states/resources.ts";
+import { block, hostEndpoint, node, pod, pool } from "../../../states/resources.ts";
 import { FelixState } from "../../../support/felix-state.ts";
 
 /** What each parameter does to routes, links and sets of a node with one pod and a VXLAN pool. */
 
 const cluster: readonly AnyResource[] = [
-  node("node-a", "192.168.1.11/24", { ipv4VXLANTunnelAddr: "10.0.0.8" }),
+  node("node-a", "192.168.1.11/24", {
+    ipv4VXLANTunnelAddr: "10.0.0.8",
+    ipv6VXLANTunnelAddr: "fd00:1::8",
+    bgp: { ipv4Address: "192.168.1.11/24", ipv6Address: "2001:db8::11/64" },
+  }),
   node("node-b", "192.168.2.12/24", { ipv4VXLANTunnelAddr: "10.0.0.16" }),
   pool("vxlan", "10.0.0.0/16", { vxlanMode: "Always" }),
+  pool("v6", "fd00:1::/48", { vxlanMode: "Always" }),
   pool("plain", "10.1.0.0/16"),
   block("10.0.0.8/29", "node-a", { 0: "node-a", 1: "node-a" }),
   block("10.0.0.16/29", "node-b", { 0: "node-b" }),
   block("10.1.0.0/29", "node-b", { 0: "node-b" }),
+  pod("b", { node: "node-b", ip: "10.0.0.18/32" }),
+  hostEndpoint("virtual", { node: "node-a", expectedIPs: ["203.0.113.7"] }),
   pod("tst-a", { ip: "10.0.0.9/32", ipNetworks: ["10.0.0.9/32", "fd00::9/128"] }),
 ];
 
@@ -34,6 +42,11 @@ async function stateOf(
     address: parseIpAddr("192.168.1.11"),
     length: 24,
   });
+  await state.kernel.addresses.add({
+    ifindex: uplink,
+    address: parseIpAddr("2001:db8::11"),
+    length: 64,
+  });
   await prepare(state);
   await state.apply();
   return state;
@@ -46,6 +59,9 @@ const routes: readonly (readonly [name: string, value: unknown, route: RegExp])[
   ["deviceRouteProtocol", 99, /^10\.0\.0\.9 dev calitst-a proto 99 /m],
   ["ipv4NormalRoutePriority", 77, /^10\.0\.0\.9 .* metric 77$/m],
   ["ipv6NormalRoutePriority", 78, /^fd00::9 .* metric 78$/m],
+  ["deviceRouteSourceAddress", "192.168.1.11", /^10\.0\.0\.9 .* src 192\.168\.1\.11 /m],
+  ["deviceRouteSourceAddressIPv6", "fd00::1", /^fd00::9 .* src fd00::1 /m],
+  ["routeSource", "WorkloadIPs", /^10\.0\.0\.18 via 10\.0\.0\.16 dev vxlan\.calico onlink$/m],
   ["programClusterRoutes", "Enabled", /^10\.1\.0\.0\/29 via 192\.168\.2\.12 dev eth0 proto 80 /m],
 ];
 
@@ -57,6 +73,61 @@ for (const [name, value, route] of routes) {
     assert.match(await routesOf({ [name]: value }), route);
   });
 }
+
+test("routeSyncDisabled leaves all routes as they are", async () => {
+  const state = await stateOf({ routeSyncDisabled: true }, async ({ kernel }) => {
+    const destination = parsePrefix("10.9.0.0/16");
+    const blackhole = { kind: "blackhole", scope: "universe", protocol: 80 } as const;
+    await kernel.routes.replace([{ table: 254, destination, priority: 0, ...blackhole }]);
+  });
+  assert.deepEqual(state.kernel.text(), ["blackhole 10.9.0.0/16 proto 80"]);
+  const [route] = await state.kernel.routes.list();
+  assert.ok(route !== undefined);
+  assert.equal(state.dataplane.onKernelEvents([{ kind: "route", op: "set", route }]), false);
+});
+
+test("interfaceExclude: a host endpoint is not found by an address of such an interface", async () => {
+  const rulesOf = async (spec: Readonly<Record<string, unknown>>, name: string) => {
+    const state = await stateOf(spec, async ({ kernel }) => {
+      const address = parseIpAddr("203.0.113.7");
+      await kernel.addresses.add({ ifindex: kernel.addLink(name), address, length: 32 });
+    });
+    return state.rules;
+  };
+  assert.match(await rulesOf({}, "dummy0"), /cali-fh-dummy0/);
+  assert.doesNotMatch(await rulesOf({}, "kube-ipvs0"), /cali-fh-kube-ipvs0/);
+  const spec = { interfaceExclude: "veth1,/^dum/" };
+  assert.doesNotMatch(await rulesOf(spec, "dummy0"), /cali-fh-dummy0/);
+  assert.match(await rulesOf(spec, "kube-ipvs0"), /cali-fh-kube-ipvs0/);
+});
+
+test("externalNodesList and maxIpsetSize are in the sets", async () => {
+  const all = (state: FelixState) => [...(state.sets.get("cali40all-vxlan-net")?.members ?? [])];
+  const sizes = (state: FelixState) =>
+    new Set([...state.sets.values()].map(({ maxElements }) => maxElements));
+  const plain = await stateOf({});
+  assert.deepEqual(all(plain), ["192.168.1.11/32", "192.168.2.12/32"]);
+  assert.deepEqual([...sizes(plain)], [1048576]);
+  const state = await stateOf({ externalNodesList: ["198.51.100.0/24"], maxIpsetSize: 99 });
+  assert.deepEqual(all(state), ["192.168.1.11/32", "192.168.2.12/32", "198.51.100.0/24"]);
+  assert.deepEqual([...sizes(state)], [99]);
+});
+
+test("ipForwarding Disabled leaves the host's forwarding alone", () => {
+  const pathsOf = (spec: Readonly<Record<string, unknown>>) =>
+    hostSysctls(felixConfig({ global: spec, env: {} })).map(([path]) => path.join("."));
+  const [v4, v6] = ["net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding"];
+  assert.deepEqual(pathsOf({}), [v4, v6]);
+  assert.deepEqual(pathsOf({ ipv6Support: false }), [v4]);
+  assert.deepEqual(pathsOf({ ipForwarding: "Disabled" }), []);
+});
+
+test("iptablesLockProbeInterval is what iptables-restore waits between two looks", async () => {
+  const waits = (state: FelixState) => state.runs.filter((run) => run.includes("--wait-interval"));
+  assert.match(waits(await stateOf({}))[0] ?? "", /--wait-interval 50000$/);
+  const state = await stateOf({ iptablesLockProbeInterval: "7ms" });
+  assert.match(waits(state)[0] ?? "", /--wait-interval 7000$/);
+});
 
 test("removeExternalRoutes false leaves what others put on pods' interfaces", async () => {
   const withForeign = async (spec: Readonly<Record<string, unknown>>) => {
@@ -95,6 +166,14 @@ test("ipv6Support false leaves IPv6 alone", async () => {
 });
 
 const at = (ms: number) => ms as Millis;
+test("vxlanEnabled decides whatever pools say, and vxlanMTUV6 is the IPv6 device's", async () => {
+  const linkOf = async (spec: Readonly<Record<string, unknown>>, name: string) =>
+    (await stateOf(spec)).kernel.links.get(name);
+  assert.equal(await linkOf({ vxlanEnabled: false }, "vxlan.calico"), undefined);
+  assert.equal((await linkOf({}, "vxlan-v6.calico"))?.mtu, 1430);
+  assert.equal((await linkOf({ vxlanMTUV6: 1310 }, "vxlan-v6.calico"))?.mtu, 1310);
+});
+
 const refreshed = [
   ["routeRefreshInterval", "routes", "routes"],
   ["ipsetsRefreshInterval", "ipSets", "ipset list"],
