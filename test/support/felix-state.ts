@@ -6,7 +6,7 @@ import { felixConfig } from "../../src/felix/config/felix-config.ts";
 import { Dataplane } from "../../src/felix/dataplane/dataplane.ts";
 import type { KernelSets } from "../../src/felix/dataplane/family-part.ts";
 import type { ExecHelper } from "../../src/kernel/exec-helper.ts";
-import type { DesiredSet } from "../../src/kernel/ipset/ip-sets.ts";
+import type { DesiredSet } from "../../src/kernel/ipset/ip-set.ts";
 import { createLogger } from "../../src/lib/log.ts";
 import { FakeClock } from "./fake-clock.ts";
 import { FakeKernel } from "./fake-kernel.ts";

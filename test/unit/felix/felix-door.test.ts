@@ -10,8 +10,7 @@ class FakeFelix {
   readonly said: string[] = [];
   readonly ready = Promise.resolve();
   readonly programmed = Promise.withResolvers<void>();
-  offers: { key: ReturnType<typeof keyOf<WorkloadEndpoint>>; value: WorkloadEndpoint | null }[] =
-    [];
+  offers: ReturnType<OfferedEndpoints["standing"]> = [];
 
   offerEndpoint({ metadata }: WorkloadEndpoint): void {
     this.said.push(`offer ${metadata.name}`);
