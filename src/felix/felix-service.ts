@@ -13,11 +13,15 @@ import { CalcGraph, calcKinds, endpointId } from "./calc/calc-graph.ts";
 import { calculate } from "./calculate.ts";
 import type { FelixConfig } from "./config/felix-config.ts";
 import { Dataplane, type DataplanePorts } from "./dataplane/dataplane.ts";
+import { FelixCounters } from "./metrics/felix-counters.ts";
+import type { FelixSizes } from "./metrics/felix-metrics.ts";
 import { OfferedEndpoints } from "./offered-endpoints.ts";
 import { RefreshTimers } from "./refresh-timers.ts";
 
 export interface FelixPorts extends DataplanePorts {
   readonly datastore: Datastore;
+  /** Outlive this Felix. */
+  readonly counters?: FelixCounters;
   /** What the datastore holds, if it is valid. */
   decode(resource: ResourceOfKind[Kind]): ResourceOfKind[Kind] | null;
 }
@@ -31,6 +35,7 @@ const pacing = { minIntervalMs: 5, retryIntervalMs: 1_000 };
 export class Felix {
   readonly #config: FelixConfig;
   readonly #ports: FelixPorts;
+  readonly #counters: FelixCounters;
   readonly #calc: CalcGraph;
   readonly #dataplane: Dataplane;
   readonly #runner: PacedRunner;
@@ -48,6 +53,7 @@ export class Felix {
   constructor(nodeName: string, config: FelixConfig, ports: FelixPorts) {
     this.#config = config;
     this.#ports = ports;
+    this.#counters = ports.counters ?? new FelixCounters();
     this.#calc = new CalcGraph({ nodeName, routeSource: config.routeSource });
     this.#dataplane = new Dataplane(nodeName, config, ports);
     this.#refresh = new RefreshTimers(config.refreshMs);
@@ -60,6 +66,24 @@ export class Felix {
     this.ready = new Promise((resolve) => {
       this.#firstApply = resolve;
     });
+  }
+
+  /** For who watches: walks over what felix knows. */
+  sizes(): FelixSizes {
+    const { hosts, hostEndpoints, workloadEndpoints, local, policies, profiles, tiers } =
+      this.#calc.sizes();
+    return {
+      ...this.#dataplane.sizes(),
+      local,
+      cluster: {
+        hosts,
+        policies,
+        profiles,
+        tiers,
+        host_endpoints: hostEndpoints,
+        workload_endpoints: workloadEndpoints,
+      },
+    };
   }
 
   /** What the datastore will say too, sooner. */
@@ -136,6 +160,7 @@ export class Felix {
         onUpdates: (updates) => this.#onUpdates(updates),
         onStatus: (status) => {
           log.info({ status }, "datastore sync");
+          this.#counters.datastoreStatus(status);
           if (status !== "in-sync") return;
           this.#inSync = true;
           this.#calc.setInSync();
@@ -152,7 +177,10 @@ export class Felix {
   }
 
   #onUpdates(updates: readonly Update[]): void {
-    for (const update of updates) this.#offered.take(update);
+    for (const update of updates) {
+      this.#counters.count(update.key.kind, "objects");
+      this.#offered.take(update);
+    }
   }
 
   #watchRules(signal: AbortSignal): Promise<void> {
@@ -179,17 +207,21 @@ export class Felix {
     const number = ++this.#applies;
     const updates = await calculate(this.#calc, clock);
     this.#dataplane.onUpdates(updates);
+    for (const { kind } of updates) this.#counters.count(kind, "updates");
     const due = this.#refresh.due(started);
     if (due.size > 0) {
       this.#dataplane.resync(due);
       log.debug({ parts: [...due] }, "dataplane compared with the kernel");
     }
+    let failed = true;
     try {
       await this.#dataplane.apply();
+      failed = false;
       this.#firstApply?.();
     } finally {
       this.#finished = number;
       const milliseconds = clock.now() - started;
+      this.#counters.applied(milliseconds, failed);
       log.debug({ updates: updates.length, milliseconds }, "dataplane applied");
       // What failed for one endpoint may have gone well for another.
       for (const waiter of this.#waiters) waiter();

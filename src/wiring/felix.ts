@@ -8,6 +8,9 @@ import type { FelixConfig } from "../felix/config/felix-config.ts";
 import { hostSysctls } from "../felix/dataplane/host-sysctls.ts";
 import { FelixDoor } from "../felix/felix-door.ts";
 import { Felix } from "../felix/felix-service.ts";
+import { FelixCounters } from "../felix/metrics/felix-counters.ts";
+import { felixMetrics } from "../felix/metrics/felix-metrics.ts";
+import { serveFelixMetrics } from "../felix/metrics/serve-felix-metrics.ts";
 import { Ipam } from "../ipam/ipam.ts";
 import { type ExecHelper, startExecHelper } from "../kernel/exec-helper.ts";
 import { detectBackend } from "../kernel/iptables/backend.ts";
@@ -35,6 +38,7 @@ interface Parts {
   readonly kernel: Kernel;
   readonly exec: ExecHelper;
   readonly log: Logger;
+  readonly counters: FelixCounters;
 }
 
 /** `tortie felix`: felix, and the CNI agent beside it. Gives the exit code. */
@@ -45,7 +49,12 @@ export async function runFelixProcess(env: Environment): Promise<number> {
     const datastore = await openDatastore(env);
     const kernel = openLinuxKernel();
     try {
-      await runParts({ nodeName: nodeNameOf(env), env, datastore, kernel, exec, log }, signal);
+      const counters = new FelixCounters();
+      const counted = { exec: counters.counting(exec), counters };
+      await runParts(
+        { nodeName: nodeNameOf(env), env, datastore, kernel, log, ...counted },
+        signal,
+      );
     } finally {
       kernel.close();
       await datastore.close();
@@ -87,15 +96,18 @@ async function runFelix(
   { door, parts }: { readonly door: FelixDoor; readonly parts: Parts },
   signal: AbortSignal,
 ): Promise<void> {
-  const { nodeName, datastore, kernel, exec, log } = parts;
+  const { nodeName, datastore, kernel, exec, log, counters } = parts;
   for (const [path, value] of hostSysctls(config)) writeSysctl(path, value);
   const backend = await detectBackend(exec, config.iptablesBackend);
   log.info({ backend: backend.kind, version: backend.version }, "felix begins");
   const clock = systemClock;
-  const ports = { datastore, kernel, exec, backend, clock, log, decode: acceptStored(log) };
+  const decode = acceptStored(log);
+  const ports = { datastore, kernel, exec, backend, clock, log, counters, decode };
   const felix = new Felix(nodeName, config, ports);
   door.open(felix);
-  await felix.run(signal);
+  const collect = () => felixMetrics(nodeName, counters, felix.sizes());
+  const metrics = serveFelixMetrics(config.metrics, { collect, log });
+  await runServices([(stop) => felix.run(stop), metrics], signal);
 }
 
 async function runAgent(felix: FelixDoor, parts: Parts, signal: AbortSignal): Promise<void> {

@@ -75,6 +75,7 @@ export class FelixState {
       apply: async () => undefined,
       destroyUnused: async () => false,
       close: () => undefined,
+      desiredNames: () => [...this.sets.keys()],
       resync: () => void this.runs.push("ipset list"),
     };
   }

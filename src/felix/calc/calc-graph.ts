@@ -17,7 +17,7 @@ import { type Slice, unlimited } from "../../lib/time-slice.ts";
 import { checkObject } from "./check-object.ts";
 import { EventSequencer } from "./event-sequencer.ts";
 import { activePool, hostAddresses, L3Routes, type RouteSource } from "./l3-routes.ts";
-import { PolicyGraph } from "./policy-graph.ts";
+import { PolicyGraph, type PolicyGraphSizes } from "./policy-graph.ts";
 import type { DataplaneUpdate } from "./updates.ts";
 import { vtepOf } from "./vteps.ts";
 
@@ -82,6 +82,11 @@ export class CalcGraph {
       (id, route) => this.#offer("route", id, route ?? undefined),
       config.routeSource,
     );
+  }
+
+  /** How much there is, for who watches. Walks over the endpoints. */
+  sizes(): PolicyGraphSizes & { readonly hosts: number } {
+    return { ...this.#policies.sizes(), hosts: this.#routes.nodeCount };
   }
 
   /** Everything was listed once: what comes out from now on is the whole truth. */

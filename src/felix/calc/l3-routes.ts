@@ -64,6 +64,10 @@ export class L3Routes {
     this.#source = source;
   }
 
+  get nodeCount(): number {
+    return this.#nodes.size;
+  }
+
   setPool(key: string, pool: IPPool | null): void {
     this.#replace(key, () => {
       if (pool === null) return [];

@@ -2,6 +2,7 @@ import type { IpAddr, IpFamily } from "../../lib/ip-addr.ts";
 import type { Prefix } from "../../lib/prefix.ts";
 import type { Refreshed } from "../refresh-timers.ts";
 import { defaultRulesConfig, type RulesConfig } from "../rules/rules-config.ts";
+import { type MetricsConfig, metricsConfig } from "./metrics-config.ts";
 import { type ConfigSources, readParameters } from "./read-parameters.ts";
 import type { ParameterValues } from "./values.ts";
 
@@ -39,6 +40,7 @@ export interface FelixConfig {
   readonly endpointStatusFolder: string | undefined;
   readonly logSeverityScreen: string;
   readonly rules: RulesConfig;
+  readonly metrics: MetricsConfig;
   /** Parameters that somebody gave and that nothing acts on, as the source writes them. */
   readonly ignored: readonly string[];
   /** Wrong values, in whose place the default acts. */
@@ -79,6 +81,7 @@ export function felixConfig(sources: ConfigSources): FelixConfig {
     endpointStatusFolder: folder === "" ? undefined : `${folder}/endpoint-status`,
     logSeverityScreen: values.logSeverityScreen,
     rules: rulesConfig(values),
+    metrics: metricsConfig(values),
     ignored,
     problems,
   };

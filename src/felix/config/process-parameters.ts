@@ -12,7 +12,7 @@ import {
   text,
 } from "./types.ts";
 
-import type { HealthValues, LoggingValues } from "./values.ts";
+import type { HealthValues, LoggingValues, MetricsValues } from "./values.ts";
 
 /** Facts appendix A, "Datastore connection" and "Process". */
 
@@ -93,28 +93,27 @@ export const loggingParameters: TableOf<LoggingValues> = {
   logSeveritySys: ignored(severity, "Info", noFile),
 };
 
-const noMetrics = "felix has no metrics yet";
+const inMetrics = "unit/felix/metrics/serve-felix-metrics";
 
-export const metricsParameters: ParameterTable = {
-  prometheusGoMetricsEnabled: ignored(flag, "true", noMetrics),
-  prometheusMetricsCAFile: ignored(text, "", noMetrics),
-  prometheusMetricsCertFile: ignored(text, "", noMetrics),
-  prometheusMetricsClientAuth: ignored(
+export const metricsParameters: TableOf<MetricsValues> = {
+  prometheusGoMetricsEnabled: acts(flag, "true", inMetrics, { note: "metrics of Node.js here" }),
+  prometheusMetricsCAFile: acts(text, "", inMetrics),
+  prometheusMetricsCertFile: acts(text, "", inMetrics),
+  prometheusMetricsClientAuth: acts(
     choice(
       "NoClientCert",
-      "RequestClientCert",
       "RequireAnyClientCert",
       "VerifyClientCertIfGiven",
       "RequireAndVerifyClientCert",
     ),
     "NoClientCert",
-    noMetrics,
+    inMetrics,
   ),
-  prometheusMetricsEnabled: ignored(flag, "false", noMetrics),
-  prometheusMetricsHost: ignored(host, "", noMetrics),
-  prometheusMetricsKeyFile: ignored(text, "", noMetrics),
-  prometheusMetricsPort: ignored(port, "9091", noMetrics),
-  prometheusProcessMetricsEnabled: ignored(flag, "true", noMetrics),
+  prometheusMetricsEnabled: acts(flag, "false", inMetrics),
+  prometheusMetricsHost: acts(host, "", inMetrics, { note: "all addresses unless given" }),
+  prometheusMetricsKeyFile: acts(text, "", inMetrics),
+  prometheusMetricsPort: acts(port, "9091", inMetrics),
+  prometheusProcessMetricsEnabled: acts(flag, "true", inMetrics),
   prometheusWireGuardMetricsEnabled: ignored(flag, "true", "WireGuard is not built yet"),
 };
 

@@ -8,6 +8,7 @@ import type { FailsafePort } from "../rules/rules-config.ts";
 export interface ParameterValues
   extends HealthValues,
     LoggingValues,
+    MetricsValues,
     CommonValues,
     IptablesValues,
     VxlanValues {}
@@ -21,6 +22,22 @@ export interface HealthValues {
 export interface LoggingValues {
   readonly logPrefix: string;
   readonly logSeverityScreen: string;
+}
+
+export interface MetricsValues {
+  readonly prometheusGoMetricsEnabled: boolean;
+  readonly prometheusMetricsCAFile: string;
+  readonly prometheusMetricsCertFile: string;
+  readonly prometheusMetricsClientAuth:
+    | "NoClientCert"
+    | "RequireAnyClientCert"
+    | "VerifyClientCertIfGiven"
+    | "RequireAndVerifyClientCert";
+  readonly prometheusMetricsEnabled: boolean;
+  readonly prometheusMetricsHost: string;
+  readonly prometheusMetricsKeyFile: string;
+  readonly prometheusMetricsPort: number;
+  readonly prometheusProcessMetricsEnabled: boolean;
 }
 
 export interface CommonValues {

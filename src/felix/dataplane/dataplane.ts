@@ -11,6 +11,7 @@ import type { Logger } from "../../lib/log.ts";
 import { prefixFamily } from "../../lib/prefix.ts";
 import type { DataplaneUpdate, LocalEndpoint, UpdateKind } from "../calc/updates.ts";
 import type { FelixConfig } from "../config/felix-config.ts";
+import type { FelixSizes } from "../metrics/felix-metrics.ts";
 import type { Refreshed } from "../refresh-timers.ts";
 import type { RulesConfig } from "../rules/rules-config.ts";
 import { EndedConnections } from "./ended-connections.ts";
@@ -96,6 +97,14 @@ export class Dataplane {
   /** Nothing may be asked of it any more. */
   close(): void {
     for (const part of this.#parts) part.close();
+  }
+
+  /** How many chains, rules and sets of ours there are. */
+  sizes(): Pick<FelixSizes, "tables" | "sets"> {
+    return {
+      tables: this.ruleTables.map(({ table, family, size }) => ({ table, family, ...size })),
+      sets: this.#parts.map(({ family, setCount }) => ({ family, count: setCount })),
+    };
   }
 
   onUpdates(updates: readonly DataplaneUpdate[]): void {

@@ -19,7 +19,7 @@ import { VxlanManager } from "./vxlan-manager.ts";
 
 export type KernelSets = Pick<
   IpSets,
-  "set" | "change" | "delete" | "apply" | "destroyUnused" | "resync" | "close"
+  "set" | "change" | "delete" | "apply" | "destroyUnused" | "resync" | "close" | "desiredNames"
 >;
 
 /** What there is once for IPv4 and once for IPv6: sets, rules and the tunnel device. */
@@ -60,6 +60,10 @@ export class FamilyPart {
   /** The tunnel device, once it is there. */
   get vxlanLink(): KernelLink | undefined {
     return this.#vxlanLink;
+  }
+
+  get setCount(): number {
+    return this.#sets.desiredNames().length;
   }
 
   close(): void {
