@@ -105,7 +105,7 @@ export const commonParameters: TableOf<CommonValues> = {
   routeSyncDisabled: acts(flag, "false", inState),
   routeTableRange: ignored(tables, "", wireguardTables),
   routeTableRanges: ignored(tables, "", wireguardTables),
-  serviceLoopPrevention: ignored(choice("Drop", "Reject", "Disabled"), "Drop", notYet),
+  serviceLoopPrevention: acts(choice("Drop", "Reject", "Disabled"), "Drop", inState),
   sidecarAccelerationEnabled: ignored(flag, "false", onlyBpf),
   useInternalDataplaneDriver: ignored(flag, "true", oneDriver),
   workloadSourceSpoofing: acts(choice("Disabled", "Any"), "Disabled", inRules),

@@ -44,6 +44,7 @@ const chainKinds: ReadonlySet<UpdateKind> = new Set([
   "workloadEndpoint",
   "hostEndpoint",
   "pool",
+  "serviceCidrs",
 ]);
 
 /**

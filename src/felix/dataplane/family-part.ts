@@ -3,6 +3,7 @@ import type { Kernel, KernelLink } from "../../kernel/kernel.ts";
 import { ipSetPrefixes } from "../../kernel/ownership.ts";
 import type { InputError } from "../../lib/errors.ts";
 import type { IpAddr, IpFamily } from "../../lib/ip-addr.ts";
+import type { Prefix } from "../../lib/prefix.ts";
 import type { DataplaneUpdate } from "../calc/updates.ts";
 import type { FelixConfig } from "../config/felix-config.ts";
 import type { Refreshed } from "../refresh-timers.ts";
@@ -31,6 +32,7 @@ export class FamilyPart {
   readonly #nodeName: string;
   readonly #sets: KernelSets;
   #vxlanLink: KernelLink | undefined;
+  #serviceCidrs: readonly Prefix[] = [];
 
   constructor(
     family: IpFamily,
@@ -71,6 +73,9 @@ export class FamilyPart {
   }
 
   onUpdate(update: DataplaneUpdate): void {
+    if (update.kind === "serviceCidrs") {
+      this.#serviceCidrs = update.op === "set" ? update.value : [];
+    }
     this.setManager.onUpdate(update);
     this.vxlan.onUpdate(update);
   }
@@ -110,7 +115,8 @@ export class FamilyPart {
   ): void {
     const { natOutgoing } = this.setManager;
     const context = { rules, family: this.family };
-    const chains = allChains({ ...parts, natOutgoing }, context, onRefused);
+    const own = { natOutgoing, serviceCidrs: this.#serviceCidrs };
+    const chains = allChains({ ...parts, ...own }, context, onRefused);
     this.rules.setAll(chains, rules, onRefused);
   }
 

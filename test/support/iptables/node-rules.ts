@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { keyOf } from "../../../src/api/resource-key.ts";
 import type { AnyResource } from "../../../src/api/resource-of-kind.ts";
 import { CalcGraph } from "../../../src/felix/calc/calc-graph.ts";
+import { serviceCidrs } from "../../../src/felix/calc/service-cidrs.ts";
 import { felixConfig } from "../../../src/felix/config/felix-config.ts";
 import { EndpointManager } from "../../../src/felix/dataplane/endpoint-manager.ts";
 import { HostEndpointManager } from "../../../src/felix/dataplane/host-endpoint-manager.ts";
@@ -60,6 +61,9 @@ export async function nodeTexts(
     endpoints: new EndpointManager(config, links),
     hosts: new HostEndpointManager(),
     policies: new PolicyManager(),
+    serviceCidrs: resources.flatMap((one) =>
+      one.kind === "BGPConfiguration" ? serviceCidrs(one) : [],
+    ),
     natOutgoing: resources.some(({ kind, spec }) => kind === "IPPool" && spec.natOutgoing === true),
   };
   const updates = updatesOf(nodeName, resources);

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { calicoApiVersion } from "../../../../src/api/meta.ts";
 import type { AnyResource } from "../../../../src/api/resource-of-kind.ts";
 import { felixConfig } from "../../../../src/felix/config/felix-config.ts";
 import { hostSysctls } from "../../../../src/felix/dataplane/host-sysctls.ts";
@@ -20,6 +21,15 @@ const cluster: readonly AnyResource[] = [
   }),
   node("node-b", "192.168.2.12/24", { ipv4VXLANTunnelAddr: "10.0.0.16" }),
   pool("vxlan", "10.0.0.0/16", { vxlanMode: "Always" }),
+  {
+    apiVersion: calicoApiVersion,
+    kind: "BGPConfiguration",
+    metadata: { name: "default" },
+    spec: {
+      serviceClusterIPs: [{ cidr: "10.96.0.0/12" }, { cidr: "fd00:96::/112" }],
+      serviceLoadBalancerIPs: [{ cidr: "203.0.113.0/24" }],
+    },
+  },
   pool("v6", "fd00:1::/48", { vxlanMode: "Always" }),
   pool("plain", "10.1.0.0/16"),
   block("10.0.0.8/29", "node-a", { 0: "node-a", 1: "node-a" }),
@@ -111,6 +121,17 @@ test("externalNodesList and maxIpsetSize are in the sets", async () => {
   const state = await stateOf({ externalNodesList: ["198.51.100.0/24"], maxIpsetSize: 99 });
   assert.deepEqual(all(state), ["192.168.1.11/32", "192.168.2.12/32", "198.51.100.0/24"]);
   assert.deepEqual([...sizes(state)], [99]);
+});
+
+test("serviceLoopPrevention: what is for a service's address and no service took goes nowhere", async () => {
+  const rulesOf = async (spec: Readonly<Record<string, unknown>>) => (await stateOf(spec)).rules;
+  const rule = (verdict: string) =>
+    new RegExp(`-A cali-cidr-block .*10\\.96\\.0\\.0/12 --jump ${verdict}`);
+  assert.match(await rulesOf({}), rule("DROP"));
+  assert.match(await rulesOf({}), /-A cali-cidr-block .*203\.0\.113\.0\/24 --jump DROP/);
+  assert.match(await rulesOf({}), /-A cali-cidr-block .*fd00:96::\/112 --jump DROP/);
+  assert.match(await rulesOf({ serviceLoopPrevention: "Reject" }), rule("REJECT"));
+  assert.doesNotMatch(await rulesOf({ serviceLoopPrevention: "Disabled" }), rule(""));
 });
 
 test("ipForwarding Disabled leaves the host's forwarding alone", () => {
