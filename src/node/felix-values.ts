@@ -1,0 +1,35 @@
+import type { Datastore } from "../datastore/datastore.ts";
+import { isDatastoreError } from "../datastore/datastore.ts";
+import { readParameters } from "../felix/config/read-parameters.ts";
+import type { ParameterValues } from "../felix/config/values.ts";
+import { InputError } from "../lib/errors.ts";
+
+type Env = Readonly<Record<string, string | undefined>>;
+
+/**
+ * Felix's parameters on this node, as felix has them. While the datastore holds what felix cannot use,
+ * those of the environment alone.
+ *
+ * @throws {InputError} for what the environment says.
+ */
+export async function felixValues(
+  env: Env,
+  nodeName: string,
+  datastore: Datastore,
+): Promise<ParameterValues> {
+  const spec = async (name: string) => {
+    try {
+      return (await datastore.get({ kind: "FelixConfiguration", name })).spec;
+    } catch (error) {
+      if (isDatastoreError(error, "not-found")) return {};
+      throw error;
+    }
+  };
+  const stored = { global: await spec("default"), node: await spec(`node.${nodeName}`) };
+  try {
+    return readParameters({ ...stored, env }).values;
+  } catch (error) {
+    if (!(error instanceof InputError)) throw error;
+    return readParameters({ env }).values;
+  }
+}
