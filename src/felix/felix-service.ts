@@ -7,12 +7,14 @@ import { heldWhileLocked } from "../datastore/lock-gate.ts";
 import { runSyncer } from "../datastore/reflector.ts";
 import type { Update } from "../datastore/syncer.ts";
 import { watchTables } from "../kernel/iptables/watch-tables.ts";
+import type { Millis } from "../lib/clock.ts";
 import { PacedRunner } from "../lib/paced-runner.ts";
 import { runServices } from "../lib/service.ts";
 import { CalcGraph, calcKinds, endpointId } from "./calc/calc-graph.ts";
 import { calculate } from "./calculate.ts";
 import type { FelixConfig } from "./config/felix-config.ts";
 import { Dataplane, type DataplanePorts } from "./dataplane/dataplane.ts";
+import type { FelixHealth, HealthPart } from "./health/felix-health.ts";
 import { FelixCounters } from "./metrics/felix-counters.ts";
 import type { FelixSizes } from "./metrics/felix-metrics.ts";
 import { OfferedEndpoints } from "./offered-endpoints.ts";
@@ -46,6 +48,8 @@ export class Felix {
   #applies = 0;
   #finished = 0;
   #inSync = false;
+  #isApplied = false;
+  readonly #busySince = new Map<HealthPart, Millis>();
   #firstApply: (() => void) | undefined;
   /** Resolves when the kernel was made right for the first time. */
   readonly ready: Promise<void>;
@@ -66,6 +70,28 @@ export class Felix {
     this.ready = new Promise((resolve) => {
       this.#firstApply = resolve;
     });
+  }
+
+  /** How its parts are: an event loop that stands still cannot even say so. */
+  health(): FelixHealth {
+    const now = this.#ports.clock.now();
+    const busyMs = (part: HealthPart) => now - (this.#busySince.get(part) ?? now);
+    return {
+      CalculationGraph: { ready: this.#inSync, busyMs: busyMs("CalculationGraph") },
+      InternalDataplaneMainLoop: {
+        ready: this.#isApplied,
+        busyMs: busyMs("InternalDataplaneMainLoop"),
+      },
+    };
+  }
+
+  async #busy<Result>(part: HealthPart, work: () => Promise<Result>): Promise<Result> {
+    this.#busySince.set(part, this.#ports.clock.now());
+    try {
+      return await work();
+    } finally {
+      this.#busySince.delete(part);
+    }
   }
 
   /** For who watches: walks over what felix knows. */
@@ -205,7 +231,7 @@ export class Felix {
     const { clock, log } = this.#ports;
     const started = clock.now();
     const number = ++this.#applies;
-    const updates = await calculate(this.#calc, clock);
+    const updates = await this.#busy("CalculationGraph", () => calculate(this.#calc, clock));
     this.#dataplane.onUpdates(updates);
     for (const { kind } of updates) this.#counters.count(kind, "updates");
     const due = this.#refresh.due(started);
@@ -215,8 +241,9 @@ export class Felix {
     }
     let failed = true;
     try {
-      await this.#dataplane.apply();
+      await this.#busy("InternalDataplaneMainLoop", () => this.#dataplane.apply());
       failed = false;
+      this.#isApplied = true;
       this.#firstApply?.();
     } finally {
       this.#finished = number;

@@ -14,9 +14,15 @@ export interface HealthReport {
 /** Latest report of each part. The node is live, or ready, when every part is. */
 export class HealthReports {
   readonly #reports = new Map<string, HealthReport>();
+  readonly #sources: (() => Readonly<Record<string, HealthReport>>)[] = [];
 
   report(part: string, report: HealthReport): void {
     this.#reports.set(part, report);
+  }
+
+  /** `source` is asked each time that somebody wants to know. */
+  follow(source: () => Readonly<Record<string, HealthReport>>): void {
+    this.#sources.push(source);
   }
 
   summary(question: "liveness" | "readiness"): {
@@ -24,8 +30,11 @@ export class HealthReports {
     readonly parts: Readonly<Record<string, HealthReport>>;
   } {
     const field = question === "liveness" ? "live" : "ready";
-    const ok = [...this.#reports.values()].every((report) => report[field]);
-    return { ok, parts: Object.fromEntries(this.#reports) };
+    const parts = Object.assign(
+      Object.fromEntries(this.#reports),
+      ...this.#sources.map((source) => source()),
+    ) as Record<string, HealthReport>;
+    return { ok: Object.values(parts).every((report) => report[field]), parts };
   }
 }
 

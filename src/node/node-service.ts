@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import { readParameters } from "../felix/config/read-parameters.ts";
+import { readHealth } from "../felix/health/felix-health.ts";
 import { Ipam } from "../ipam/ipam.ts";
 import { errorMessage, InputError } from "../lib/errors.ts";
 import { LatestValue } from "../lib/latest-value.ts";
@@ -7,6 +8,7 @@ import { processIdentity } from "../lib/own-process.ts";
 import { PacedRunner } from "../lib/paced-runner.ts";
 import { runServices, type Service } from "../lib/service.ts";
 import {
+  felixHealthFile,
   makeRunDirectory,
   removePidFile,
   runDirectory,
@@ -134,12 +136,20 @@ export function childrenOf(
 
 function supervised(child: SupervisedChild, ports: NodePorts, state: NodeState): Service {
   const { runDir, reports } = state;
-  const onState = (name: string, now: ChildState) =>
+  let felixPid: number | undefined;
+  if (child.name === "felix") {
+    const file = felixHealthFile(runDir);
+    const now = () => ports.clock.date().getTime();
+    reports.follow(() => (felixPid === undefined ? {} : readHealth(file, felixPid, now())));
+  }
+  const onState = (name: string, now: ChildState) => {
+    felixPid = now.kind === "running" ? now.pid : undefined;
     reports.report(name, {
       live: true,
       ready: now.kind === "running",
       reason: now.kind === "running" ? "" : `not running: ${now.reason}`,
     });
+  };
   onState(child.name, { kind: "stopped", reason: "not started yet" });
   return superviseChild(child, { runDir, clock: ports.clock, log: ports.log, onState });
 }

@@ -8,6 +8,7 @@ import type { FelixConfig } from "../felix/config/felix-config.ts";
 import { hostSysctls } from "../felix/dataplane/host-sysctls.ts";
 import { FelixDoor } from "../felix/felix-door.ts";
 import { Felix } from "../felix/felix-service.ts";
+import { healthService } from "../felix/health/health-service.ts";
 import { FelixCounters } from "../felix/metrics/felix-counters.ts";
 import { felixMetrics } from "../felix/metrics/felix-metrics.ts";
 import { serveFelixMetrics } from "../felix/metrics/serve-felix-metrics.ts";
@@ -22,6 +23,7 @@ import { systemClock } from "../lib/clock.ts";
 import { LatestValue } from "../lib/latest-value.ts";
 import type { Logger } from "../lib/log.ts";
 import { runServices } from "../lib/service.ts";
+import { felixHealthFile, runDirectory } from "../node/child-process-file.ts";
 import { mtuFile } from "../node/mtu.ts";
 import { nodeNameOf } from "../node/node-name.ts";
 import { ipamAddresses } from "./cni-addresses.ts";
@@ -107,7 +109,10 @@ async function runFelix(
   door.open(felix);
   const collect = () => felixMetrics(nodeName, counters, felix.sizes());
   const metrics = serveFelixMetrics(config.metrics, { collect, log });
-  await runServices([(stop) => felix.run(stop), metrics], signal);
+  const file = felixHealthFile(runDirectory(parts.env));
+  const told = { file, pid: process.pid, health: () => felix.health(), clock, log };
+  const health = healthService(config.health, told);
+  await runServices([(stop) => felix.run(stop), metrics, health], signal);
 }
 
 async function runAgent(felix: FelixDoor, parts: Parts, signal: AbortSignal): Promise<void> {

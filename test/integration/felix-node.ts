@@ -86,6 +86,8 @@ export class FelixNode {
         TORTIE_CNI_SOCKET: socket,
         FELIX_ENDPOINTSTATUSPATHPREFIX: this.folder,
         FELIX_LOGSEVERITYSCREEN: "Debug",
+        FELIX_HEALTHENABLED: "true",
+        TORTIE_RUN_DIR: this.folder,
         ...this.#env,
       },
       stdio: ["ignore", "ignore", "pipe"],

@@ -41,7 +41,7 @@ export const commonParameters: TableOf<CommonValues> = {
   cgroupV2Path: ignored(text, "", onlyBpf),
   chainInsertMode: acts(choice("insert", "append"), "insert", inRules, required),
   dataplaneDriver: ignored(text, "calico-iptables-plugin", oneDriver),
-  dataplaneWatchdogTimeout: ignored(duration(), "90s", notYet),
+  dataplaneWatchdogTimeout: acts(duration(), "90s", "unit/felix/health/felix-health"),
   defaultEndpointToHostAction: acts(choice("DROP", "ACCEPT", "RETURN"), "DROP", inRules, required),
   deviceRouteProtocol: acts(integer(0, 255), "3", inState),
   deviceRouteSourceAddress: acts(maybe(address(4)), "", inState),

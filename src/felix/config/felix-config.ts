@@ -1,5 +1,6 @@
 import type { IpAddr, IpFamily } from "../../lib/ip-addr.ts";
 import type { Prefix } from "../../lib/prefix.ts";
+import type { HealthConfig } from "../health/felix-health.ts";
 import type { Refreshed } from "../refresh-timers.ts";
 import { defaultRulesConfig, type RulesConfig } from "../rules/rules-config.ts";
 import { type MetricsConfig, metricsConfig } from "./metrics-config.ts";
@@ -41,6 +42,7 @@ export interface FelixConfig {
   readonly logSeverityScreen: string;
   readonly rules: RulesConfig;
   readonly metrics: MetricsConfig;
+  readonly health: HealthConfig;
   /** Parameters that somebody gave and that nothing acts on, as the source writes them. */
   readonly ignored: readonly string[];
   /** Wrong values, in whose place the default acts. */
@@ -82,9 +84,18 @@ export function felixConfig(sources: ConfigSources): FelixConfig {
     logSeverityScreen: values.logSeverityScreen,
     rules: rulesConfig(values),
     metrics: metricsConfig(values),
+    health: felixHealthConfig(values),
     ignored,
     problems,
   };
+}
+
+/** Facts 4.12. */
+function felixHealthConfig(values: ParameterValues): HealthConfig {
+  const { healthEnabled: enabled, healthTimeoutOverrides: overrides } = values;
+  const { CalculationGraph = 30_000, InternalDataplaneMainLoop = values.dataplaneWatchdogTimeout } =
+    overrides;
+  return { enabled, timeoutsMs: { CalculationGraph, InternalDataplaneMainLoop } };
 }
 
 function deviceRouteSource(values: ParameterValues): FelixConfig["deviceRouteSource"] {

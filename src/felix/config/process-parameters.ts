@@ -65,11 +65,7 @@ export const healthParameters: TableOf<HealthValues> = {
   healthEnabled: acts(flag, "false", "unit/node/health"),
   healthHost: acts(host, "localhost", "unit/node/health"),
   healthPort: acts(port, "9099", "unit/node/health"),
-  healthTimeoutOverrides: ignored(
-    timeoutsByName,
-    "",
-    "felix' parts do not report their health one by one",
-  ),
+  healthTimeoutOverrides: acts(timeoutsByName, "", "unit/felix/health/felix-health"),
 };
 
 export const loggingParameters: TableOf<LoggingValues> = {

@@ -17,6 +17,7 @@ export interface HealthValues {
   readonly healthEnabled: boolean;
   readonly healthHost: string;
   readonly healthPort: number;
+  readonly healthTimeoutOverrides: Readonly<Record<string, number>>;
 }
 
 export interface LoggingValues {
@@ -44,6 +45,7 @@ export interface CommonValues {
   readonly allowIPIPPacketsFromWorkloads: boolean;
   readonly allowVXLANPacketsFromWorkloads: boolean;
   readonly chainInsertMode: "insert" | "append";
+  readonly dataplaneWatchdogTimeout: number;
   readonly defaultEndpointToHostAction: "DROP" | "ACCEPT" | "RETURN";
   readonly deviceRouteProtocol: number;
   readonly deviceRouteSourceAddress: IpAddr | undefined;
