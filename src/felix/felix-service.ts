@@ -7,13 +7,16 @@ import { heldWhileLocked } from "../datastore/lock-gate.ts";
 import { runSyncer } from "../datastore/reflector.ts";
 import type { Update } from "../datastore/syncer.ts";
 import { watchTables } from "../kernel/iptables/watch-tables.ts";
+import type { NflogGroups } from "../kernel/nflog.ts";
 import type { Millis } from "../lib/clock.ts";
+import { LogTail } from "../lib/log-tail.ts";
 import { PacedRunner } from "../lib/paced-runner.ts";
 import { runServices } from "../lib/service.ts";
 import { CalcGraph, calcKinds, endpointId } from "./calc/calc-graph.ts";
 import { calculate } from "./calculate.ts";
 import type { FelixConfig } from "./config/felix-config.ts";
 import { Dataplane, type DataplanePorts } from "./dataplane/dataplane.ts";
+import { DenialLog } from "./denials/denial-log.ts";
 import type { FelixHealth, HealthPart } from "./health/felix-health.ts";
 import { FelixCounters } from "./metrics/felix-counters.ts";
 import type { FelixSizes } from "./metrics/felix-metrics.ts";
@@ -21,6 +24,8 @@ import { OfferedEndpoints } from "./offered-endpoints.ts";
 import { RefreshTimers } from "./refresh-timers.ts";
 
 export interface FelixPorts extends DataplanePorts {
+  /** Where NFLOG rules tell of denied packets. */
+  readonly nflog?: NflogGroups;
   readonly datastore: Datastore;
   /** Outlive this Felix. */
   readonly counters?: FelixCounters;
@@ -51,6 +56,8 @@ export class Felix {
   #isApplied = false;
   readonly #busySince = new Map<HealthPart, Millis>();
   #firstApply: (() => void) | undefined;
+  /** Packets that policy denied, as lines of JSON. */
+  readonly denials: LogTail = new LogTail();
   /** Resolves when the kernel was made right for the first time. */
   readonly ready: Promise<void>;
 
@@ -168,6 +175,7 @@ export class Felix {
             if (this.#dataplane.onKernelEvents(events)) this.#runner.request();
           }, stop),
         (stop) => this.#watchRules(stop),
+        (stop) => this.#tellDenials(stop),
         (stop) =>
           this.#runner.start(
             () => this.#apply(),
@@ -224,6 +232,12 @@ export class Felix {
       },
       signal,
     );
+  }
+
+  async #tellDenials(signal: AbortSignal): Promise<void> {
+    const { nflog, log, clock } = this.#ports;
+    const ports = { log, clock, tail: this.denials };
+    await nflog?.listen(new DenialLog(() => this.#dataplane.wanted, ports), signal);
   }
 
   async #apply(): Promise<void> {

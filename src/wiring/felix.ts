@@ -6,23 +6,28 @@ import type { Datastore } from "../datastore/datastore.ts";
 import { openDatastore } from "../datastore/open-datastore.ts";
 import type { FelixConfig } from "../felix/config/felix-config.ts";
 import { hostSysctls } from "../felix/dataplane/host-sysctls.ts";
+import { felixControlPath } from "../felix/denials/control-path.ts";
+import { serveDenials } from "../felix/denials/serve-denials.ts";
 import { FelixDoor } from "../felix/felix-door.ts";
 import { Felix } from "../felix/felix-service.ts";
 import { healthService } from "../felix/health/health-service.ts";
 import { FelixCounters } from "../felix/metrics/felix-counters.ts";
 import { felixMetrics } from "../felix/metrics/felix-metrics.ts";
 import { serveFelixMetrics } from "../felix/metrics/serve-felix-metrics.ts";
+import { nflogGroups } from "../felix/rules/nflog.ts";
+import { withoutDenialLog } from "../felix/rules/rules-config.ts";
 import { Ipam } from "../ipam/ipam.ts";
 import { type ExecHelper, startExecHelper } from "../kernel/exec-helper.ts";
 import { detectBackend } from "../kernel/iptables/backend.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import { openLinuxKernel } from "../kernel/linux-kernel.ts";
 import { inNetns } from "../kernel/netns.ts";
+import { type NflogGroups, openNflog } from "../kernel/nflog.ts";
 import { writeSysctl } from "../kernel/sysctl.ts";
 import { systemClock } from "../lib/clock.ts";
 import { LatestValue } from "../lib/latest-value.ts";
 import type { Logger } from "../lib/log.ts";
-import { runServices } from "../lib/service.ts";
+import { runServices, type Service } from "../lib/service.ts";
 import { felixHealthFile, runDirectory } from "../node/child-process-file.ts";
 import { mtuFile } from "../node/mtu.ts";
 import { nodeNameOf } from "../node/node-name.ts";
@@ -80,6 +85,17 @@ async function runParts(parts: Parts, signal: AbortSignal): Promise<void> {
   );
 }
 
+/** Rules that tell of denials are written only where somebody can listen. */
+function openDenials({ rules }: FelixConfig, log: Logger): NflogGroups | undefined {
+  if (rules.denialLogLimit === undefined) return undefined;
+  try {
+    return openNflog(Object.values(nflogGroups));
+  } catch (err) {
+    log.warn({ err }, "policyDenialLogs has no effect: the kernel does not tell of denied packets");
+    return undefined;
+  }
+}
+
 async function runFelixes(
   door: FelixDoor,
   configs: LatestValue<FelixConfig>,
@@ -98,21 +114,36 @@ async function runFelix(
   { door, parts }: { readonly door: FelixDoor; readonly parts: Parts },
   signal: AbortSignal,
 ): Promise<void> {
-  const { nodeName, datastore, kernel, exec, log, counters } = parts;
+  const { nodeName, env, datastore, kernel, exec, log, counters } = parts;
   for (const [path, value] of hostSysctls(config)) writeSysctl(path, value);
   const backend = await detectBackend(exec, config.iptablesBackend);
   log.info({ backend: backend.kind, version: backend.version }, "felix begins");
+  const nflog = openDenials(config, log);
+  const rules = nflog === undefined ? withoutDenialLog(config.rules) : config.rules;
   const clock = systemClock;
-  const decode = acceptStored(log);
-  const ports = { datastore, kernel, exec, backend, clock, log, counters, decode };
-  const felix = new Felix(nodeName, config, ports);
+  const ports = { datastore, kernel, exec, backend, clock, log, counters };
+  const felix = new Felix(
+    nodeName,
+    { ...config, rules },
+    { ...ports, ...(nflog === undefined ? {} : { nflog }), decode: acceptStored(log) },
+  );
   door.open(felix);
   const collect = () => felixMetrics(nodeName, counters, felix.sizes());
-  const metrics = serveFelixMetrics(config.metrics, { collect, log });
-  const file = felixHealthFile(runDirectory(parts.env));
-  const told = { file, pid: process.pid, health: () => felix.health(), clock, log };
-  const health = healthService(config.health, told);
-  await runServices([(stop) => felix.run(stop), metrics, health], signal);
+  const file = felixHealthFile(runDirectory(env));
+  const health = () => felix.health();
+  const services: Service[] = [
+    (stop) => felix.run(stop),
+    serveFelixMetrics(config.metrics, { collect, log }),
+    healthService(config.health, { file, pid: process.pid, health, clock, log }),
+  ];
+  if (nflog !== undefined) {
+    services.push((stop) => serveDenials(felixControlPath(env), felix.denials, stop));
+  }
+  try {
+    await runServices(services, signal);
+  } finally {
+    nflog?.close();
+  }
 }
 
 async function runAgent(felix: FelixDoor, parts: Parts, signal: AbortSignal): Promise<void> {

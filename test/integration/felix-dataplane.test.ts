@@ -7,30 +7,19 @@ import { setTimeout as delay } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
 import type { AnyResource } from "../../src/api/resource-of-kind.ts";
 import { readHealth } from "../../src/felix/health/felix-health.ts";
-import { block, node, pod, policy, pool, profile } from "../states/resources.ts";
+import { allowFrom, block, node, policy, pool, profile } from "../states/resources.ts";
 import { SteadyPing } from "../support/steady-ping.ts";
 import { waitFor } from "../support/wait-for.ts";
-import { FelixNode, pings } from "./felix-node.ts";
+import { FelixNode, pings, podEndpoint } from "./felix-node.ts";
 
 /** The real `tortie felix` in a namespace: what it puts into the kernel, and how it keeps it there. */
 
 const felix = new FelixNode("fx");
 const { datastore } = felix;
-const podA = wep("a", "10.0.0.1");
-const podB = wep("b", "10.0.0.2");
+const podA = podEndpoint("a", "10.0.0.1");
+const podB = podEndpoint("b", "10.0.0.2");
 let netnsA = "";
 
-function wep(name: string, ip: string) {
-  return pod(`node--a-k8s-${name}-eth0`, {
-    ip: `${ip}/32`,
-    labels: { app: name },
-    pod: name,
-    interfaceName: `cali${name}`,
-    mac: `02:00:00:00:00:0${ip.at(-1)}`,
-  });
-}
-
-const create = (resource: AnyResource) => datastore.create(resource as never);
 const routes = () => felix.run("ip", "route", "show", "table", "main");
 const filter = () => felix.run("iptables-nft-save", "-t", "filter");
 const within = (what: string, timeoutMs: number, condition: () => boolean) =>
@@ -51,7 +40,7 @@ before(async () => {
     podA,
     podB,
   ];
-  for (const resource of resources) await create(resource);
+  await felix.create(...resources);
   await felix.start();
 });
 after(() => felix.close());
@@ -96,10 +85,9 @@ test("policy is enforced between two pods as it changes", async () => {
   assert.equal(await pings(netnsA, "10.0.0.2"), true, "the profile allows");
   const deny = policy("b-only-from-c", {
     selector: "app == 'b'",
-    types: ["Ingress"],
-    ingress: [{ action: "Allow", source: { selector: "app == 'c'" } }],
+    ...allowFrom({ selector: "app == 'c'" }),
   });
-  await create(deny);
+  await felix.create(deny);
   await within("the policy", 2_000, () => filter().includes("prod/b-only-from-c"));
   assert.equal(await pings(netnsA, "10.0.0.2"), false, "no rule allows");
   const relabelled = await datastore.get({
@@ -129,7 +117,7 @@ test("a change of FelixConfiguration acts in the same process, and no packet is 
   const spec = { defaultEndpointToHostAction: "Accept", ipForwarding: "Enabled" };
   const { apiVersion } = podA;
   const metadata = { name: "default" };
-  await create({ apiVersion, kind: "FelixConfiguration", metadata, spec } as AnyResource);
+  await felix.create({ apiVersion, kind: "FelixConfiguration", metadata, spec } as AnyResource);
   await within("the rule", 5_000, () =>
     /-A cali-wl-to-host .*DefaultEndpointToHostAction" -j ACCEPT/.test(filter()),
   );
@@ -151,7 +139,7 @@ test("felix says how its parts are, and tells Prometheus when it is asked to", a
   const metadata = { name: "default" };
   const { apiVersion } = podA;
   felix.run("ip", "link", "set", "lo", "up");
-  await create({ apiVersion, kind: "FelixConfiguration", metadata, spec } as AnyResource);
+  await felix.create({ apiVersion, kind: "FelixConfiguration", metadata, spec } as AnyResource);
   const ask =
     "fetch('http://127.0.0.1:9091/metrics').then(async (r) => console.log(await r.text()), () => undefined)";
   let text = "";

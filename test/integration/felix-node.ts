@@ -3,8 +3,15 @@ import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { keyOf } from "../../src/api/resource-key.ts";
+import type { AnyResource } from "../../src/api/resource-of-kind.ts";
+import type {
+  WorkloadEndpoint,
+  WorkloadEndpointSpec,
+} from "../../src/api/resources/workload-endpoint.ts";
 import type { Datastore } from "../../src/datastore/datastore.ts";
 import { openEmbeddedDatastore } from "../../src/datastore/embedded/embedded-datastore.ts";
+import { pod } from "../states/resources.ts";
 import { waitFor } from "../support/wait-for.ts";
 
 const tortie = fileURLToPath(new URL("../../bin/tortie", import.meta.url));
@@ -41,6 +48,14 @@ export class FelixNode {
   /** What the program printed. Throws with its complaint when it failed. */
   run(program: string, ...args: readonly string[]): string {
     return inside(this.netns, program, args);
+  }
+
+  async create(...resources: readonly AnyResource[]): Promise<void> {
+    for (const resource of resources) await this.datastore.create(resource as never);
+  }
+
+  async remove(resource: AnyResource): Promise<void> {
+    await this.datastore.delete(keyOf(resource));
   }
 
   /** What is behind the other end of eth0. */
@@ -84,10 +99,10 @@ export class FelixNode {
         DATASTORE_TYPE: "embedded",
         TORTIE_DATASTORE_PATH: join(this.folder, "store"),
         TORTIE_CNI_SOCKET: socket,
+        TORTIE_RUN_DIR: this.folder,
         FELIX_ENDPOINTSTATUSPATHPREFIX: this.folder,
         FELIX_LOGSEVERITYSCREEN: "Debug",
         FELIX_HEALTHENABLED: "true",
-        TORTIE_RUN_DIR: this.folder,
         ...this.#env,
       },
       stdio: ["ignore", "ignore", "pipe"],
@@ -132,6 +147,22 @@ export class FelixNode {
     execFileSync("ip", ["netns", "add", netns]);
     this.#namespaces.push(netns);
   }
+}
+
+/** The endpoint of `FelixNode.addPod(name, address, ...)`, with the label app of its name. */
+export function podEndpoint(
+  name: string,
+  address: string,
+  rest: Partial<WorkloadEndpointSpec> = {},
+): WorkloadEndpoint {
+  return pod(`node--a-k8s-${name}-eth0`, {
+    ip: `${address}/32`,
+    labels: { app: name },
+    pod: name,
+    interfaceName: `cali${name}`,
+    mac: `02:00:00:00:00:0${address.at(-1)}`,
+    ...rest,
+  });
 }
 
 /** True when one ping from the namespace is answered in time. */

@@ -77,7 +77,9 @@ export class LabelIndex {
     this.#items.set(id, item);
     this.#refile(item, labels);
     for (const entry of item.matches) this.#match(entry, item);
-    const match = (entry: Entry) => this.#match(entry, item);
+    const match = (entry: Entry) => {
+      if (!item.matches.has(entry)) this.#match(entry, item);
+    };
     this.#unanchored.forEach(match);
     for (const [label, value] of labels) this.#entriesByAnchor.forEachFor(label, value, match);
   }

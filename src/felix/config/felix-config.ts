@@ -90,6 +90,21 @@ export function felixConfig(sources: ConfigSources): FelixConfig {
   };
 }
 
+/** What nobody asked for is absent: a node's chains are then Calico's. */
+function logLimits(
+  values: ParameterValues,
+): Pick<RulesConfig, "logActionLimit" | "denialLogLimit"> {
+  const { logActionRateLimit: rate, logActionRateLimitBurst: burst } = values;
+  const denials = {
+    rate: values.policyDenialLogRateLimit,
+    burst: values.policyDenialLogRateLimitBurst,
+  };
+  return {
+    ...(rate === "" ? {} : { logActionLimit: { rate, burst } }),
+    ...(values.policyDenialLogs === "Disabled" ? {} : { denialLogLimit: denials }),
+  };
+}
+
 /** Facts 4.12. */
 function felixHealthConfig(values: ParameterValues): HealthConfig {
   const { healthEnabled: enabled, healthTimeoutOverrides: overrides } = values;
@@ -121,6 +136,7 @@ function rulesConfig(values: ParameterValues): RulesConfig {
     failsafeInbound: values.failsafeInboundHostPorts,
     failsafeOutbound: values.failsafeOutboundHostPorts,
     logPrefix: values.logPrefix,
+    ...logLimits(values),
     ...(natPortRange === undefined ? {} : { natPortRange }),
     ...(natOutgoingAddress === undefined ? {} : { natOutgoingAddress }),
     ...(natOutgoingInterface === undefined ? {} : { natOutgoingInterface }),

@@ -68,13 +68,19 @@ export const healthParameters: TableOf<HealthValues> = {
   healthTimeoutOverrides: acts(timeoutsByName, "", "unit/felix/health/felix-health"),
 };
 
+const inConfig = "unit/felix/config/rules-parameters";
+const ours = { note: "ours, docs/policy.md" } as const;
+const packetRate = matching(
+  /^([1-9]\d{0,3}\/(second|minute|hour|day))?$/,
+  "a rate such as 10/minute",
+);
+
 export const loggingParameters: TableOf<LoggingValues> = {
-  logActionRateLimit: ignored(
-    matching(/^([1-9]\d{0,3}\/(second|minute|hour|day))?$/, "a rate such as 10/minute"),
-    "",
-    "LOG rules have no limit yet",
-  ),
-  logActionRateLimitBurst: ignored(integer(0, 9999), "5", "LOG rules have no limit yet"),
+  logActionRateLimit: acts(packetRate, "", inConfig),
+  logActionRateLimitBurst: acts(integer(0, 9999), "5", inConfig),
+  policyDenialLogs: acts(choice("Disabled", "Enabled"), "Disabled", inConfig, ours),
+  policyDenialLogRateLimit: acts(packetRate, "100/second", inConfig, ours),
+  policyDenialLogRateLimitBurst: acts(integer(0, 9999), "100", inConfig, ours),
   logDebugFilenameRegex: ignored(
     regularExpression,
     "",

@@ -21,6 +21,12 @@ export interface HealthValues {
 }
 
 export interface LoggingValues {
+  /** "": no limit. */
+  readonly logActionRateLimit: string;
+  readonly logActionRateLimitBurst: number;
+  readonly policyDenialLogs: "Disabled" | "Enabled";
+  readonly policyDenialLogRateLimit: string;
+  readonly policyDenialLogRateLimitBurst: number;
   readonly logPrefix: string;
   readonly logSeverityScreen: string;
 }

@@ -62,9 +62,23 @@ const rows: readonly (readonly [name: string, value: unknown, rule: RegExp])[] =
   ["iptablesMangleAllowAction", "Return", /^-A cali-PREROUTING .*ESTABLISHED.* --jump RETURN$/m],
   ["iptablesMarkMask", 0xff00, /--set-mark 0x100\/0x100$/m],
   ["iptablesNATOutgoingInterfaceFilter", "eth+", /^-A cali-nat-outgoing .*--out-interface eth\+/m],
+  ["logActionRateLimit", "10/minute", /-m limit --limit 10\/minute --limit-burst 5 .*LOG/],
+  ["policyDenialLogs", "Enabled", /-m limit --limit 100\/second --limit-burst 100 .*NFLOG/],
   ["logPrefix", "mine", /--log-prefix "mine/],
   ["vxlanPort", 4790, /^-A cali-fw-calia .*VXLAN encapped packets.* 4790 /m],
 ];
+
+test("the other parameters of logs and denials are in the rules, too", async () => {
+  const rules = await rulesOf({
+    logActionRateLimit: "10/minute",
+    logActionRateLimitBurst: 7,
+    policyDenialLogs: "Enabled",
+    policyDenialLogRateLimit: "8/hour",
+    policyDenialLogRateLimitBurst: 9,
+  });
+  assert.match(rules, /--limit 10\/minute --limit-burst 7 .*LOG/);
+  assert.match(rules, /--limit 8\/hour --limit-burst 9 .*NFLOG/);
+});
 
 const byDefault = await rulesOf({});
 
