@@ -17,7 +17,8 @@ import {
 } from "./child-process-file.ts";
 import { onDatastoreChange } from "./datastore-changes.ts";
 import { felixValues } from "./felix-values.ts";
-import { type HealthConfig, HealthReports, healthConfig, healthServer } from "./health.ts";
+import { type HealthConfig, HealthReports, healthConfig } from "./health.ts";
+import { answerHealthChecks } from "./health-service.ts";
 import { hostInterfaces } from "./host-interfaces.ts";
 import { hostMtu, mtuFile, podMtu, writeMtu } from "./mtu.ts";
 import { nodeNameOf } from "./node-name.ts";
@@ -60,7 +61,7 @@ export function runNode(env: Env, ports: NodePorts): Service {
       const reports = new HealthReports();
       reports.report("startup", { live: true, ready: false, reason: "start-up is not finished" });
       const state = { runDir, reports, pollMs, children, health };
-      const services = [mainService(env, ports, state), healthService(health, ports, reports)];
+      const services = [mainService(env, ports, state), answerHealthChecks(health, ports, reports)];
       await runServices(services, signal);
     } finally {
       removePidFile(runDir, "node", self);
@@ -226,30 +227,4 @@ function pollInterval(env: Env): number {
   throw new InputError(
     `Cannot use AUTODETECT_POLL_INTERVAL "${text}": it must be a time such as 60s or 2m`,
   );
-}
-
-const healthRetryMs = 10_000;
-
-/** Answers as the latest configuration says. A taken port must not end the node: it is tried again. */
-function healthService(
-  configs: NodeState["health"],
-  { clock, log }: NodePorts,
-  reports: HealthReports,
-): Service {
-  return async (signal) => {
-    while (!signal.aborted) {
-      const latest = await configs.next(signal);
-      if (latest === undefined) return;
-      const config = latest.value;
-      const current = AbortSignal.any([signal, latest.outdated]);
-      while (config !== undefined && !current.aborted) {
-        try {
-          await healthServer(config, reports)(current);
-        } catch (error) {
-          log.error({ ...config, err: errorMessage(error) }, "cannot answer health checks");
-          await clock.sleep(healthRetryMs, current).catch(() => undefined);
-        }
-      }
-    }
-  };
 }
