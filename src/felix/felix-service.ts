@@ -226,9 +226,7 @@ export class Felix {
         clock,
         onStale: () => this.#runner.request(),
         onError: (err) => log.warn({ err }, "iptables watch failed"),
-        ...(backend.kind === "nft" && this.#config.refreshMs.iptables > 0
-          ? { pollMs: this.#config.refreshMs.iptables }
-          : {}),
+        pollMs: this.#config.iptablesPollMs[backend.kind],
       },
       signal,
     );

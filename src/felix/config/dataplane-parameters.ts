@@ -122,8 +122,9 @@ export const iptablesParameters: TableOf<IptablesValues> = {
   iptablesMangleAllowAction: acts(accepting, "ACCEPT", inRules, required),
   iptablesMarkMask: acts(markMask, "0xffff0000", inRules, required),
   iptablesNATOutgoingInterfaceFilter: acts(maybe(device), "", inRules),
-  iptablesPostWriteCheckInterval: ignored(duration(), "5s", notYet, {
+  iptablesPostWriteCheckInterval: acts(duration(), "5s", inState, {
     variable: "IptablesPostWriteCheckIntervalSecs",
+    note: "legacy tables are looked at that often, written or not; of nft the kernel tells",
   }),
   iptablesRefreshInterval: acts(duration(), "3m", inState),
   kubeNodePortRanges: ignored(

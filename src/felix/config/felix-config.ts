@@ -35,6 +35,8 @@ export interface FelixConfig {
   /** Where tunnelled packets may come from, beside the cluster's nodes. */
   readonly externalNodes: readonly Prefix[];
   readonly maxIpSetSize: number;
+  /** How often tables are looked at; the kernel tells of changes of nft alone. */
+  readonly iptablesPollMs: Readonly<Record<"nft" | "legacy", number>>;
   readonly iptablesLockProbeMs: number;
   readonly programClusterRoutes: ParameterValues["programClusterRoutes"];
   /** Folder of the endpoint-status files; undefined: none are written. */
@@ -78,6 +80,7 @@ export function felixConfig(sources: ConfigSources): FelixConfig {
     excludedInterfaces: values.interfaceExclude,
     externalNodes: values.externalNodesList,
     maxIpSetSize: values.maxIpsetSize,
+    iptablesPollMs: iptablesPoll(values),
     iptablesLockProbeMs: values.iptablesLockProbeInterval,
     programClusterRoutes: values.programClusterRoutes,
     endpointStatusFolder: folder === "" ? undefined : `${folder}/endpoint-status`,
@@ -88,6 +91,12 @@ export function felixConfig(sources: ConfigSources): FelixConfig {
     ignored,
     problems,
   };
+}
+
+/** An interval of 0 is switched off. */
+function iptablesPoll(values: ParameterValues): FelixConfig["iptablesPollMs"] {
+  const nft = values.iptablesRefreshInterval || Number.POSITIVE_INFINITY;
+  return { nft, legacy: values.iptablesPostWriteCheckInterval || nft };
 }
 
 /** What nobody asked for is absent: a node's chains are then Calico's. */

@@ -91,6 +91,7 @@ export interface IptablesValues {
   readonly iptablesMangleAllowAction: "ACCEPT" | "RETURN";
   readonly iptablesMarkMask: MarkBits;
   readonly iptablesNATOutgoingInterfaceFilter: string | undefined;
+  readonly iptablesPostWriteCheckInterval: number;
   readonly iptablesRefreshInterval: number;
   readonly maxIpsetSize: number;
 }

@@ -5,10 +5,13 @@ import type { AnyResource } from "../../../../src/api/resource-of-kind.ts";
 import { felixConfig } from "../../../../src/felix/config/felix-config.ts";
 import { hostSysctls } from "../../../../src/felix/dataplane/host-sysctls.ts";
 import { RefreshTimers } from "../../../../src/felix/refresh-timers.ts";
+import type { IptablesTable } from "../../../../src/kernel/iptables/tables.ts";
+import { watchTables } from "../../../../src/kernel/iptables/watch-tables.ts";
 import type { Millis } from "../../../../src/lib/clock.ts";
 import { parseIpAddr } from "../../../../src/lib/ip-addr.ts";
 import { parsePrefix } from "../../../../src/lib/prefix.ts";
 import { block, hostEndpoint, node, pod, pool } from "../../../states/resources.ts";
+import { FakeClock } from "../../../support/fake-clock.ts";
 import { FelixState } from "../../../support/felix-state.ts";
 
 /** What each parameter does to routes, links and sets of a node with one pod and a VXLAN pool. */
@@ -39,6 +42,8 @@ const cluster: readonly AnyResource[] = [
   hostEndpoint("virtual", { node: "node-a", expectedIPs: ["203.0.113.7"] }),
   pod("tst-a", { ip: "10.0.0.9/32", ipNetworks: ["10.0.0.9/32", "fd00::9/128"] }),
 ];
+
+const features = { randomFully: true, restoreWait: true };
 
 async function stateOf(
   spec: Readonly<Record<string, unknown>>,
@@ -184,6 +189,43 @@ test("ipv6Support false leaves IPv6 alone", async () => {
   assert.ok(with6.runs.some((run) => run.startsWith("ip6tables")));
   assert.doesNotMatch(without.kernel.text().join("\n"), /fd00::9/);
   assert.ok(without.runs.every((run) => !run.startsWith("ip6tables")));
+});
+
+test("iptablesPostWriteCheckInterval is how often legacy tables are looked at", async () => {
+  const looksIn = async (spec: Readonly<Record<string, unknown>>, ms: number) => {
+    const { iptablesPollMs } = felixConfig({ global: spec, env: {} });
+    const clock = new FakeClock();
+    let looks = 0;
+    const check = async () => {
+      looks++;
+      return true;
+    };
+    const stop = new AbortController();
+    const watching = watchTables(
+      [{ dirty: false, check } as unknown as IptablesTable],
+      {
+        backend: { kind: "legacy", variant: "-legacy", version: "1.8.9", features },
+        clock,
+        pollMs: iptablesPollMs.legacy,
+        onStale: () => undefined,
+        onError: (error) => assert.fail(String(error)),
+      },
+      stop.signal,
+    );
+    clock.advance(ms);
+    await new Promise(setImmediate);
+    stop.abort();
+    await watching;
+    return looks;
+  };
+  assert.equal(await looksIn({}, 4999), 0);
+  assert.equal(await looksIn({}, 5000), 1);
+  assert.equal(await looksIn({ iptablesPostWriteCheckInterval: "7s" }, 6999), 0);
+  assert.equal(await looksIn({ iptablesPostWriteCheckInterval: "7s" }, 7000), 1);
+  const off = { iptablesPostWriteCheckInterval: "0s" };
+  assert.equal(await looksIn(off, 179_999), 0);
+  assert.equal(await looksIn(off, 180_000), 1);
+  assert.equal(await looksIn({ ...off, iptablesRefreshInterval: "0s" }, 1e9), 0);
 });
 
 const at = (ms: number) => ms as Millis;
