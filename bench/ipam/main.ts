@@ -49,7 +49,7 @@ What was measured beside the table, on the same 4 cores under a load of 10 to 25
 Embedded, one at a time, medians of the parts of a call of 320 us: 41 us what the choice goes by, 57 us the texts of
 handle and block, 115 us their transaction, of which its commit is 47 us. First blocks: a claim alone is four calls of
 etcd and 9 to 18 ms of this process' processor time, most of it in gRPC and etcd3; 12 or 13 claims at once took each of the
-four processes 140 to 230 ms of it. Of 73 blocks that 50 hosts tried, in a pool of 64, 23 were another host's; each costs
-one call more.
+four processes 90 to 230 ms of it (170 to 290 ms when a claim was seven calls). Of 73 blocks that 50 hosts tried, in a
+pool of 64, 23 were another host's; each costs one call more.
 `;
 }

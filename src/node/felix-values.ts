@@ -1,3 +1,4 @@
+import { felixLayers } from "../api/felix-layers.ts";
 import type { Datastore } from "../datastore/datastore.ts";
 import { isDatastoreError } from "../datastore/datastore.ts";
 import { readParameters } from "../felix/config/read-parameters.ts";
@@ -17,19 +18,25 @@ export async function felixValues(
   nodeName: string,
   datastore: Datastore,
 ): Promise<ParameterValues> {
-  const spec = async (name: string) => {
-    try {
-      return (await datastore.get({ kind: "FelixConfiguration", name })).spec;
-    } catch (error) {
-      if (isDatastoreError(error, "not-found")) return {};
-      throw error;
-    }
-  };
-  const stored = { global: await spec("default"), node: await spec(`node.${nodeName}`) };
+  const { items } = await datastore.list("FelixConfiguration");
+  const labels = await labelsOf(nodeName, datastore);
+  const stored = felixLayers(items, { name: nodeName, labels });
   try {
     return readParameters({ ...stored, env }).values;
   } catch (error) {
     if (!(error instanceof InputError)) throw error;
     return readParameters({ env }).values;
+  }
+}
+
+async function labelsOf(
+  name: string,
+  datastore: Datastore,
+): Promise<Readonly<Record<string, string>>> {
+  try {
+    return (await datastore.get({ kind: "Node", name })).metadata.labels ?? {};
+  } catch (error) {
+    if (isDatastoreError(error, "not-found")) return {};
+    throw error;
   }
 }

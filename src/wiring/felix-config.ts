@@ -1,12 +1,13 @@
 import { isDeepStrictEqual } from "node:util";
-import type { FelixConfiguration } from "../api/resources/felix-configuration.ts";
 import type { Datastore } from "../datastore/datastore.ts";
 import { runSyncer } from "../datastore/reflector.ts";
+import type { Update } from "../datastore/syncer.ts";
 import { type FelixConfig, felixConfig } from "../felix/config/felix-config.ts";
 import { systemClock } from "../lib/clock.ts";
 import { type Logger, levelOfSeverity } from "../lib/log.ts";
 import type { Service } from "../lib/service.ts";
 import type { Environment } from "./process.ts";
+import { StoredLayers } from "./stored-layers.ts";
 
 interface ConfigPorts {
   readonly nodeName: string;
@@ -22,17 +23,15 @@ interface ConfigPorts {
  */
 export function watchConfig(ports: ConfigPorts, onConfig: (config: FelixConfig) => void): Service {
   const { nodeName, env, datastore, log } = ports;
-  const specs = new Map<string, FelixConfiguration["spec"]>();
+  const stored = new StoredLayers(nodeName);
   let inSync = false;
   let present: FelixConfig | undefined;
   const failed = new AbortController();
   const judge = () => {
     if (!inSync || failed.signal.aborted) return;
-    const [global, node] = [specs.get("default"), specs.get(`node.${nodeName}`)];
-    const sources = { ...(global ? { global } : {}), ...(node ? { node } : {}), env };
     let next: FelixConfig;
     try {
-      next = felixConfig(sources);
+      next = felixConfig({ ...stored.layers, env });
     } catch (err) {
       if (present === undefined) failed.abort(err);
       else log.error({ err }, "FelixConfiguration cannot be used");
@@ -45,12 +44,8 @@ export function watchConfig(ports: ConfigPorts, onConfig: (config: FelixConfig) 
     if (isNew) onConfig(next);
   };
   const callbacks = {
-    onUpdates: (updates: readonly { key: { name: string }; value: unknown }[]) => {
-      for (const { key, value } of updates) {
-        if (value === null) specs.delete(key.name);
-        else specs.set(key.name, (value as FelixConfiguration).spec);
-      }
-      judge();
+    onUpdates: (updates: readonly Update[]) => {
+      if (stored.learn(updates)) judge();
     },
     onStatus: (status: string) => {
       inSync ||= status === "in-sync";
@@ -59,7 +54,7 @@ export function watchConfig(ports: ConfigPorts, onConfig: (config: FelixConfig) 
   };
   return async (signal) => {
     await runSyncer(
-      { kinds: ["FelixConfiguration"] },
+      { kinds: StoredLayers.kinds },
       { datastore, clock: systemClock, log, callbacks },
       AbortSignal.any([signal, failed.signal]),
     );

@@ -165,9 +165,16 @@ export function podEndpoint(
   });
 }
 
-/** True when one ping from the namespace is answered in time. */
-export function pings(netns: string, address: string, patienceSeconds = 1): Promise<boolean> {
-  const args = ["netns", "exec", netns, "ping", "-c", "1", "-W", `${patienceSeconds}`, address];
+/** True when one ping from the namespace, from this address of it if given, is answered in time. */
+export function pings(
+  netns: string,
+  address: string,
+  patienceSeconds = 1,
+  from?: string,
+): Promise<boolean> {
+  const ping = ["ping", "-c", "1", "-W", `${patienceSeconds}`];
+  const source = from === undefined ? [] : ["-I", from];
+  const args = ["netns", "exec", netns, ...ping, ...source, address];
   return new Promise((resolve) => execFile("ip", args, (error) => resolve(error === null)));
 }
 

@@ -60,14 +60,16 @@ interface Update {
  *  BGPConfiguration ──┘
  * ```
  *
- * A value may come again, come late, or go and come back: only the last one counts. `flush` gives
- * nothing before the datastore was in sync, and nothing that is half calculated: `work` does in slices
- * what is long, `flush` what is then left, and only `flush` tells.
+ * A value may come again, come late, or go and come back: only the last one counts. Nothing is told
+ * before the datastore was in sync, and nothing that is half calculated. `flush` is all at once; who
+ * must not hold up the event loop calls `begin`, `work` as often as it wants, and `tell`.
  */
 export class CalcGraph {
   readonly #sequencer = new EventSequencer();
-  /** What the datastore said and nobody looked at yet, by key. */
-  readonly #waiting = new Map<string, Update>();
+  /** What the datastore said since `begin`, by key. */
+  #waiting = new Map<string, Update>();
+  /** What it had said until then, and nobody looked at yet. */
+  #begun = new Map<string, Update>();
   readonly #policies: PolicyGraph;
   readonly #routes: L3Routes;
   readonly #onInvalid: (key: ResourceKey, error: unknown) => void;
@@ -161,28 +163,39 @@ export class CalcGraph {
     }
   }
 
-  /**
-   * Does part of the next flush's work, so that no turn of the event loop is long. Updates may come
-   * between two calls.
-   *
-   * @returns whether `flush` has little left to do.
-   */
+  /** What came until now is what will be told next; what comes later waits, however fast it comes. */
+  begin(): void {
+    if (this.#begun.size === 0) [this.#begun, this.#waiting] = [this.#waiting, this.#begun];
+    for (const [id, update] of this.#waiting) this.#begun.set(id, update);
+    this.#waiting.clear();
+  }
+
+  /** Does part of what was begun. @returns whether `tell` has little left to do. */
   work(slice: Slice): boolean {
     if (!this.#inSync) return true;
-    for (const [id, update] of this.#waiting) {
-      this.#waiting.delete(id);
+    for (const [id, update] of this.#begun) {
+      this.#begun.delete(id);
       this.#take(id, update);
       if (slice.isOver) return false;
     }
     return this.#policies.work(slice) && this.#routes.work(slice);
   }
 
-  /** Updates since the last flush, in the order in which a dataplane may take them. */
-  flush(): DataplaneUpdate[] {
+  /**
+   * Updates since the last time, in the order in which a dataplane may take them: of all that was
+   * begun, calculated to the end.
+   */
+  tell(): DataplaneUpdate[] {
     if (!this.#inSync) return [];
     this.work(unlimited);
     this.#policies.flush();
     return this.#sequencer.flush();
+  }
+
+  /** What is to be told of all that came. */
+  flush(): DataplaneUpdate[] {
+    this.begin();
+    return this.tell();
   }
 
   #updateServices(configuration: BGPConfiguration | null): void {

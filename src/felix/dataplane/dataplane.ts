@@ -16,6 +16,7 @@ import type { FelixSizes } from "../metrics/felix-metrics.ts";
 import type { Refreshed } from "../refresh-timers.ts";
 import { dscpSources } from "../rules/dscp-chain.ts";
 import type { RulesConfig } from "../rules/rules-config.ts";
+import { BandwidthManager } from "./bandwidth-manager.ts";
 import { EndedConnections } from "./ended-connections.ts";
 import { EndpointManager, type PresentEndpoint } from "./endpoint-manager.ts";
 import { EndpointStatusFiles } from "./endpoint-status.ts";
@@ -26,6 +27,7 @@ import { KernelLinks } from "./kernel-links.ts";
 import { KernelState, type StateReport } from "./kernel-state.ts";
 import { PolicyManager } from "./policy-manager.ts";
 import { ownedClasses, RouteManager } from "./route-manager.ts";
+import { ifbPrefix } from "./token-bucket.ts";
 
 export interface DataplanePorts {
   readonly kernel: Kernel;
@@ -66,6 +68,7 @@ export class Dataplane {
   readonly #state: KernelState;
   readonly #sysctls: EndpointSysctls;
   readonly #ended: EndedConnections;
+  readonly #bandwidth: BandwidthManager;
   readonly #parts: readonly FamilyPart[];
   readonly #status: EndpointStatusFiles | undefined;
   #parents: Readonly<Partial<Record<IpFamily, KernelLink>>> = {};
@@ -83,6 +86,7 @@ export class Dataplane {
     this.#routes = new RouteManager(ownedClasses(config));
     this.#state = new KernelState(ports.kernel, this.#links, config);
     this.#ended = new EndedConnections(ports);
+    this.#bandwidth = new BandwidthManager(ports.kernel, this.#links);
     const ipv6 = config.ipv6Support && (ports.hasIpv6?.() ?? kernelHasIpv6());
     this.#sysctls = new EndpointSysctls({ ipv6 });
     const families: IpFamily[] = ipv6 ? [4, 6] : [4];
@@ -165,10 +169,14 @@ export class Dataplane {
   #concernsLink(link: KernelLink, op: "set" | "removed", before: KernelLink | undefined): boolean {
     const used =
       this.#config.interfacePrefixes.some((prefix) => link.name.startsWith(prefix)) ||
+      link.name.startsWith(ifbPrefix) ||
       this.#parts.some(({ vxlan }) => vxlan.deviceName === link.name) ||
       Object.values(this.#parents).some(({ ifindex }) => ifindex === link.ifindex);
     if (!used) return false;
-    if (op === "removed") this.#sysctls.forget(link);
+    if (op === "removed") {
+      this.#sysctls.forget(link);
+      this.#bandwidth.resync();
+    }
     if (op === "removed" || (before?.up === true && !link.up)) this.#state.resync();
     return (
       op === "removed" ||
@@ -185,6 +193,7 @@ export class Dataplane {
     if (what?.has("interfaces") !== false) {
       this.#links.resync();
       this.#sysctls.resync();
+      this.#bandwidth.resync();
     }
     for (const part of this.#parts) part.resync(what);
   }
@@ -225,7 +234,7 @@ export class Dataplane {
       this.#applyRules(attempt),
       this.#state.apply(this.#desiredState()),
     ]);
-    errors.push(...state.errors);
+    errors.push(...state.errors, ...(await this.#bandwidth.apply(present)));
     await this.#ended.apply(
       new Map(
         present.flatMap(({ link, endpoint: { addresses } }) =>
