@@ -2,6 +2,7 @@ import { keyOf } from "../../src/api/resource-key.ts";
 import type { AnyResource } from "../../src/api/resource-of-kind.ts";
 import { CalcGraph } from "../../src/felix/calc/calc-graph.ts";
 import { calculate } from "../../src/felix/calculate.ts";
+import { felixConfig } from "../../src/felix/config/felix-config.ts";
 import { IpSetManager } from "../../src/felix/dataplane/ip-set-manager.ts";
 import { IpSets } from "../../src/kernel/ipset/ip-sets.ts";
 import { inNetns } from "../../src/kernel/netns.ts";
@@ -24,7 +25,7 @@ export interface MillionReport {
 export async function millionMembers(): Promise<MillionReport> {
   using netns = new TestNetns("million");
   const kernelSets = inNetns(netns.fd, () => new IpSets(4, "cali40"));
-  const manager = new IpSetManager(4, kernelSets);
+  const manager = new IpSetManager(4, kernelSets, felixConfig({ env: {} }));
   const graph = new CalcGraph({ nodeName: "node-a" });
   for (const resource of cluster()) graph.update(keyOf(resource), resource);
   graph.setInSync();

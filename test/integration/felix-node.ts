@@ -102,6 +102,7 @@ export class FelixNode {
         TORTIE_RUN_DIR: this.folder,
         FELIX_ENDPOINTSTATUSPATHPREFIX: this.folder,
         FELIX_LOGSEVERITYSCREEN: "Debug",
+        FELIX_HEALTHENABLED: "true",
         ...this.#env,
       },
       stdio: ["ignore", "ignore", "pipe"],
@@ -114,6 +115,11 @@ export class FelixNode {
         throw new Error(`felix did not start:\n${this.#log}`, { cause });
       },
     );
+  }
+
+  /** Of the process; undefined when it does not run. */
+  get pid(): number | undefined {
+    return this.#daemon?.exitCode === null ? this.#daemon.pid : undefined;
   }
 
   /** What felix logged since it started. */
