@@ -41,16 +41,23 @@ async function running(t: { after(fn: () => Promise<void>): void }) {
   });
   const ipam = new Ipam({ datastore, clock, random: () => 0 });
   const log = createLogger({ name: "test", level: "silent" });
-  const stop = new AbortController();
-  const ended = loadBalancerController({ datastore, ipam, clock, log })(stop.signal);
-  t.after(async () => {
-    stop.abort();
+  const controller = loadBalancerController({ datastore, ipam, clock, log });
+  let office = new AbortController();
+  let ended = controller(office.signal);
+  const stop = async () => {
+    office.abort();
     await ended;
-  });
+  };
+  t.after(stop);
   const key = (name: string) => ({ kind: "Service", name, namespace: "shop" }) as const;
   return {
     datastore,
     ipam,
+    stop,
+    startAgain: () => {
+      office = new AbortController();
+      ended = controller(office.signal);
+    },
     pass: (seconds: number) => clock.advanceSlowly(seconds * 1_000, 500),
     create: (given: Service) => datastore.create<"Service">(given),
     remove: (name: string) => datastore.delete(key(name)),
@@ -183,4 +190,15 @@ test("one family without a pool does not keep the other from its address", async
   await it.create(service("web", { ipFamilies: ["IPv6", "IPv4"] }));
   await it.pass(5);
   assert.deepEqual(await it.ingress("web"), ["192.0.2.0"]);
+});
+
+test("a Service that went while another process led gives its address back", async (t) => {
+  const it = await running(t);
+  for (const name of ["a", "b"]) await it.create(service(name));
+  await it.pass(5);
+  await it.stop();
+  await it.remove("a");
+  it.startAgain();
+  await it.pass(5);
+  assert.deepEqual([await it.ingress("b"), await it.inUse()], [["192.0.2.1"], 1]);
 });
