@@ -171,6 +171,26 @@ test("annotations say from which pools, also those that nothing is taken from by
   assert.deepEqual([await it.ingress("web"), await it.inUse()], [[], 0]);
 });
 
+test("no Service tells an address that another may get, at any write", async (t) => {
+  const it = await running(t);
+  await it.create(service("web"));
+  await it.pass(5);
+  const update = it.datastore.update.bind(it.datastore);
+  const untrue: unknown[] = [];
+  it.datastore.update = async (resource) => {
+    const written = await update(resource);
+    const held = (await it.ipam.serviceAllocations()).map(({ address }): string => address);
+    untrue.push(...(await it.ingress("web")).filter((ip = "") => !held.includes(ip)));
+    return written;
+  };
+  await it.change("web", {}, { [`${prefix}loadBalancerIPs`]: '["192.0.2.9"]' });
+  await it.pass(5);
+  assert.deepEqual(await it.ingress("web"), ["192.0.2.9"]);
+  await it.change("web", { type: "ClusterIP" });
+  await it.pass(5);
+  assert.deepEqual([await it.ingress("web"), untrue], [[], []]);
+});
+
 test("addresses that others told stay, where there is no pool for load balancers", async (t) => {
   const it = await running(t);
   for (const name of ["public", "other", "public6"]) {
