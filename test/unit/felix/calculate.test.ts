@@ -46,9 +46,15 @@ test("calculate() tells of all that came before it, to the end, and then of what
   };
   const first = tiersIn(await calculate(busy, slowClock()));
   assert.ok(slices > 40, `${slices} slices`);
-  assert.deepEqual(first, Array(20).fill(["gnp/early"]));
+  assert.deepEqual(
+    first,
+    Array.from({ length: 20 }, () => ["gnp/early"]),
+  );
   const second = tiersIn(await calculate(graph, slowClock()));
-  assert.deepEqual(second, Array(slices).fill(["gnp/early"]));
+  assert.deepEqual(
+    second,
+    Array.from({ length: slices }, () => ["gnp/early"]),
+  );
 });
 
 test("calculate() tells nothing before the datastore is in sync", async () => {
