@@ -9,7 +9,10 @@ const figures = new Map<string, PlaneFigures>();
 type Backend = "nft" | "legacy";
 
 /** Rows of one backend: one process in a namespace of its own measures all three. */
-export function planeRows(backend: Backend, { quick }: { readonly quick: boolean }) {
+export function planeRows(
+  backend: Backend,
+  { quick }: { readonly quick: boolean },
+): (() => Promise<Row>)[] {
   const measure = () => figuresOf(backend, quick ? [1, 5] : [5, 41]);
   return [
     async (): Promise<Row> => {

@@ -48,20 +48,20 @@ try {
   const node = newNode();
   await node.firstApply();
   const change = await measured(Number(changeRuns), async (run) => {
-    await settled();
+    await exec.idle();
     exec.runs = [];
     const startedAt = performance.now();
     await node.applied(() => update(node, policyOf((run * 7) % policies, 1000 + run)));
     const runs = exec.runs.filter(({ stdin, program }) => stdin !== "" || program.endsWith("save"));
     const ms = Math.max(...runs.map(({ endedAt }) => endedAt)) - startedAt;
     const counted = runs.filter(({ stdin }) => kind === "legacy" || stdin !== "");
-    await settled();
+    await exec.idle();
     const floorMs = await timed(() => shell.run(byHand(counted, folder)));
     return { ms, floorMs, ...counts(runs) };
   });
   const joins: number[] = [];
   for (let run = 0; run < Number(changeRuns); run++) {
-    await settled();
+    await exec.idle();
     const team = run % 2 === 0 ? "all" : "none";
     joins.push(await node.applied(() => update(node, remotePod(teams, team))));
   }
@@ -100,9 +100,4 @@ async function update(node: BenchNode, resource: Parameters<typeof keyOf>[0]): P
 function counts(runs: readonly { readonly program: string }[]) {
   const saves = runs.filter(({ program }) => program.endsWith("save")).length;
   return { saves, restores: runs.length - saves };
-}
-
-/** Until the events of the last change have had their looks at the tables. */
-function settled(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, 400));
 }

@@ -8,6 +8,8 @@ import {
   startExecHelper,
 } from "../../src/kernel/exec-helper.ts";
 
+const idleMs = 300;
+
 export interface RecordedRun {
   readonly program: HelperProgram;
   readonly args: readonly string[];
@@ -20,6 +22,8 @@ export interface RecordedRun {
 /** The exec helper, and what it ran. */
 export class RecordedExec implements ExecHelper {
   readonly #exec = startExecHelper();
+  #lastAt = 0;
+  #running = 0;
   runs: RecordedRun[] = [];
 
   async run(
@@ -28,10 +32,24 @@ export class RecordedExec implements ExecHelper {
     options: RunOptions = {},
   ): Promise<ExecResult> {
     const startedAt = performance.now();
-    const result = await this.#exec.run(program, args, options);
-    const endedAt = performance.now();
-    this.runs.push({ program, args, stdin: options.stdin ?? "", startedAt, endedAt });
-    return result;
+    this.#running++;
+    try {
+      const result = await this.#exec.run(program, args, options);
+      const endedAt = performance.now();
+      this.runs.push({ program, args, stdin: options.stdin ?? "", startedAt, endedAt });
+      return result;
+    } finally {
+      this.#running--;
+      this.#lastAt = performance.now();
+    }
+  }
+
+  /** Until nothing was run for longer than kernel events of a change are gathered. */
+  async idle(): Promise<void> {
+    this.#lastAt = performance.now();
+    while (this.#running > 0 || performance.now() - this.#lastAt < idleMs) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
   }
 
   close(): void {
@@ -46,6 +64,11 @@ function tableOf({ program, args, stdin }: RecordedRun): string {
   return `${family} ${named}`;
 }
 
+/** A table that was read again and again could have been read once. */
+function firstSaves(sequence: readonly RecordedRun[]): RecordedRun[] {
+  return sequence.filter(({ stdin }) => stdin === "").slice(0, 1);
+}
+
 /** The same runs by hand, as a script: families and tables at once, what they restore in files. */
 export function byHand(runs: readonly RecordedRun[], folder: string): string {
   const tables = Map.groupBy(
@@ -53,7 +76,7 @@ export function byHand(runs: readonly RecordedRun[], folder: string): string {
     tableOf,
   );
   const sequences = [...tables.values()].map((sequence, table) =>
-    sequence
+    [...firstSaves(sequence), ...sequence.filter(({ stdin }) => stdin !== "")]
       .map(({ program, args, stdin }, index) => {
         const file = join(folder, `${table}-${index}`);
         writeFileSync(file, stdin);
