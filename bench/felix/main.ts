@@ -1,7 +1,9 @@
 import { writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { machineText, type Row, rowsOf, tableText } from "../row.ts";
+import { bigClusterRow } from "./big-cluster-row.ts";
 import { planeRows } from "./plane-rows.ts";
+import { policyReadyRow } from "./policy-ready-row.ts";
 
 /**
  * `npm run bench:felix`: felix' speed on this machine, as root. Each row is made in network namespaces of
@@ -14,6 +16,9 @@ const quick = process.argv.includes("--quick");
 const benches: readonly (() => Promise<Row>)[] = [
   ...planeRows("nft", { quick }),
   ...planeRows("legacy", { quick }),
+  () => policyReadyRow("nft", { quick }),
+  () => policyReadyRow("legacy", { quick }),
+  bigClusterRow,
 ];
 
 const rows = await rowsOf(benches);

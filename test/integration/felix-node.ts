@@ -98,6 +98,11 @@ export class FelixNode {
     });
   }
 
+  /** felix' process, while it runs. */
+  get pid(): number | undefined {
+    return this.#daemon?.pid;
+  }
+
   /** What felix logged since it started. */
   get log(): string {
     return this.#log;

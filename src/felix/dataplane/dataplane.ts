@@ -289,7 +289,11 @@ export class Dataplane {
   }
 
   /** Calls `onBegun` when nothing is left but to wait. */
-  #applyRules(attempt: Attempt, onBegun: () => void): Promise<boolean> {
+  async #applyRules(attempt: Attempt, onBegun: () => void): Promise<boolean> {
+    if (!this.#chainsDirty && !this.#parts.some(({ rules }) => rules.dirty)) {
+      const sets = this.#parts.map((part) => attempt(() => part.applySets()));
+      return (await Promise.all(sets)).every(Boolean);
+    }
     return this.#memory.round(async () => {
       for (const part of this.#parts) part.rules.readAhead();
       const rendering = this.#chainsDirty;
