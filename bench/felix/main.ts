@@ -2,6 +2,7 @@ import { writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { machineText, type Row, rowsOf, tableText } from "../row.ts";
 import { bigClusterRow } from "./big-cluster-row.ts";
+import { graphRow, labelChangeRow, millionMembersRow, networkSetsRow } from "./calc-rows.ts";
 import { planeRows } from "./plane-rows.ts";
 import { policyReadyRow } from "./policy-ready-row.ts";
 
@@ -19,6 +20,10 @@ const benches: readonly (() => Promise<Row>)[] = [
   () => policyReadyRow("nft", { quick }),
   () => policyReadyRow("legacy", { quick }),
   bigClusterRow,
+  graphRow,
+  networkSetsRow,
+  labelChangeRow,
+  millionMembersRow,
 ];
 
 const rows = await rowsOf(benches);

@@ -2,6 +2,7 @@ import type { Chain, TableName } from "../../kernel/iptables/model.ts";
 import type { InputError } from "../../lib/errors.ts";
 import type { IpFamily } from "../../lib/ip-addr.ts";
 import { KeptValue } from "../../lib/kept-value.ts";
+import { egressDscpChain } from "../rules/dscp-chain.ts";
 import { rpfSkipChain } from "../rules/endpoint-chains.ts";
 import {
   cidrBlockChain,
@@ -9,7 +10,7 @@ import {
   natOutgoingChain,
   staticNatChains,
 } from "../rules/nat-chains.ts";
-import type { RulesConfig } from "../rules/rules-config.ts";
+import { droppingConfig, type RulesConfig, untrackedConfig } from "../rules/rules-config.ts";
 import { staticMangleChains, staticRawChains } from "../rules/static-chains.ts";
 import { staticFilterChains } from "../rules/static-filter-chains.ts";
 import type { EndpointManager } from "./endpoint-manager.ts";
@@ -49,12 +50,13 @@ export class RuleSet {
         ...this.#raw.of([rules], () => staticRawChains(rules, family)),
         rpfSkipChain(rules.allowSourceSpoofing ? local : [], family),
         ...hosts.rawChains(hostContext),
-        ...policies.chainsOf(hosts.rawUses, rules, family),
+        ...policies.chainsOf(hosts.rawUses, untrackedConfig(rules), family),
       ],
       mangle: [
         ...this.#mangle.of([rules], () => staticMangleChains(rules, family)),
+        egressDscpChain(local, family),
         ...hosts.mangleChains(hostContext),
-        ...policies.chainsOf(hosts.mangleUses, rules, family),
+        ...policies.chainsOf(hosts.mangleUses, droppingConfig(rules), family),
       ],
       nat: [
         ...this.#nat.of([rules], () => staticNatChains(rules, family)),

@@ -1,4 +1,5 @@
 import type { IpFamily } from "../../lib/ip-addr.ts";
+import { Turns } from "../../lib/turns.ts";
 import type { MessageWriter } from "../netlink/message.ts";
 import { isErrno, type NetlinkError, systemError } from "../netlink/netlink-error.ts";
 import type { NetlinkSocket, Request } from "../netlink/socket.ts";
@@ -46,11 +47,11 @@ export class IpSetCommands {
     return this.#send([this.#creation(name, set)], `Cannot create set ${name}`);
   }
 
-  add(name: string, members: ReadonlySet<string>): Promise<void> {
+  add(name: string, members: Iterable<string>): Promise<void> {
     return this.#send(this.#changes(ipsetCommand.add, name, members), changing(name));
   }
 
-  remove(name: string, members: ReadonlySet<string>): Promise<void> {
+  remove(name: string, members: Iterable<string>): Promise<void> {
     return this.#send(this.#changes(ipsetCommand.remove, name, members), changing(name));
   }
 
@@ -105,7 +106,12 @@ export class IpSetCommands {
       const parts = await this.#list(name, `Cannot list set ${name}`);
       const [first] = parts;
       if (first === undefined) return undefined;
-      const members = new Set(parts.flatMap((part) => part.members));
+      const members = new Set<string>();
+      const turns = new Turns(performance);
+      for (const part of parts) {
+        for (const member of part.members) members.add(member);
+        if (turns.isOver) await turns.next();
+      }
       const { type, maxElements } = first;
       // A type that is none of ours differs from what is wanted: it is replaced like any other.
       return { type: type as KernelSet["type"], maxElements, members };
@@ -142,7 +148,7 @@ export class IpSetCommands {
     };
   }
 
-  #changes(type: number, name: string, members: ReadonlySet<string>): Request[] {
+  #changes(type: number, name: string, members: Iterable<string>): Request[] {
     const all = [...members];
     const requests: Request[] = [];
     for (let start = 0; start < all.length; start += membersPerMessage) {
