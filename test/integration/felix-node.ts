@@ -57,10 +57,10 @@ export class FelixNode {
     args: readonly string[],
     input: (round: number) => string,
   ): { stop(): Promise<number> } {
-    let stopped = false;
+    const stop = new AbortController();
     const running = (async () => {
       let round = 0;
-      for (; !stopped; round++) {
+      for (; !stop.signal.aborted; round++) {
         const words = ["netns", "exec", this.netns, program, ...args];
         const child = spawn("ip", words, { stdio: ["pipe", "ignore", "inherit"] });
         child.stdin?.end(input(round));
@@ -71,7 +71,7 @@ export class FelixNode {
     })();
     return {
       stop: () => {
-        stopped = true;
+        stop.abort();
         return running;
       },
     };
