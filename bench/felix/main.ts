@@ -49,5 +49,10 @@ nf_tables says whether anybody else wrote. "First apply" is from the datastore i
 status file; a change is from the datastore's event to the end of the last restore; a join of 100 sets from the
 event to the end of the apply. Pods are added by the shim and the real agent; another pod tries to reach port 80 of each
 every 2 ms from the moment the plugin answers.
+
+What was measured beside the table, on the same 4 cores under a load of 10 from elsewhere, medians of 40. A change with
+nft: 14 ms from the event to the first restore, 58 ms both restores, 3 ms after them; before tables were remembered,
+58, 58 and 13 ms, and two saves of 200 ms and more each. A join of 100 sets: 4.3 ms, before they went in one exchange
+53 ms. Of felix' processor time in a first apply two thirds are rendering, and half of that is the hashes of rules.
 `;
 }
