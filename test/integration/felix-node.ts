@@ -1,4 +1,5 @@
 import { type ChildProcess, execFile, execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -48,6 +49,32 @@ export class FelixNode {
   /** What the program printed. Throws with its complaint when it failed. */
   run(program: string, ...args: readonly string[]): string {
     return inside(this.netns, program, args);
+  }
+
+  /** Runs a program again and again, until `stop`, which tells how often. `input`: its stdin by round. */
+  repeat(
+    program: string,
+    args: readonly string[],
+    input: (round: number) => string,
+  ): { stop(): Promise<number> } {
+    const stop = new AbortController();
+    const running = (async () => {
+      let round = 0;
+      for (; !stop.signal.aborted; round++) {
+        const words = ["netns", "exec", this.netns, program, ...args];
+        const child = spawn("ip", words, { stdio: ["pipe", "ignore", "inherit"] });
+        child.stdin?.end(input(round));
+        const [code] = await once(child, "exit");
+        if (code !== 0) throw new Error(`${program} ended with ${code} in round ${round}`);
+      }
+      return round;
+    })();
+    return {
+      stop: () => {
+        stop.abort();
+        return running;
+      },
+    };
   }
 
   async create(...resources: readonly AnyResource[]): Promise<void> {

@@ -8,7 +8,7 @@ import { EndpointManager } from "../../../src/felix/dataplane/endpoint-manager.t
 import { HostEndpointManager } from "../../../src/felix/dataplane/host-endpoint-manager.ts";
 import { KernelLinks } from "../../../src/felix/dataplane/kernel-links.ts";
 import { PolicyManager } from "../../../src/felix/dataplane/policy-manager.ts";
-import { allChains } from "../../../src/felix/dataplane/rule-set.ts";
+import { RuleSet } from "../../../src/felix/dataplane/rule-set.ts";
 import { RuleTables } from "../../../src/felix/dataplane/rule-tables.ts";
 import { setName, staticSets } from "../../../src/felix/rules/names.ts";
 import type { ExecHelper } from "../../../src/kernel/exec-helper.ts";
@@ -76,7 +76,7 @@ export async function nodeTexts(
   const texts: string[] = [];
   const { chainInsertMode: insertMode } = config;
   const tables = new RuleTables({ family, backend, insertMode }, { exec: exec(texts) });
-  const chains = allChains(parts, { rules: config.rules, family }, refused);
+  const chains = new RuleSet(family).chains(parts, config.rules, refused);
   tables.setAll(chains, config.rules, refused);
   await tables.apply();
   const sets = updates.flatMap((update) =>
