@@ -9,6 +9,7 @@ import { PolicyModel } from "../../src/policy/model.ts";
 import type { Packet } from "../../src/policy/packet.ts";
 import { decisionText } from "../../src/policy/verdict.ts";
 import { arbitraryCase, type Case, fixed } from "./arbitrary-cluster/arbitrary-case.ts";
+import { packetsOf } from "./arbitrary-cluster/packets.ts";
 import type { RuleInterpreter } from "./iptables/interpreter.ts";
 import { nodeRules } from "./iptables/node-rules.ts";
 import type { HookPacket } from "./iptables/rule-text.ts";
@@ -42,7 +43,7 @@ export async function compare(options: {
   const { clusters, packets, seed, shrink = true, change } = options;
   const decisions = new Map<string, number>();
   let packetCount = 0;
-  const property = fc.asyncProperty(arbitraryCase(packets), async (given) => {
+  const property = fc.asyncProperty(arbitraryCase(packetsOf(packets)), async (given) => {
     const found = await differences(given, {
       decisions,
       ...(change === undefined ? {} : { change }),
@@ -107,7 +108,7 @@ export async function differences(
 type RulesOfNodes = Map<string, RuleInterpreter>;
 
 /** Where the packet comes from or goes to: a pod's interface, a node itself, or the world. */
-interface End {
+export interface End {
   readonly node?: string;
   readonly interfaceName?: string;
 }
@@ -140,7 +141,7 @@ function hookPacket(packet: Packet, from: string | undefined, to: string | undef
   };
 }
 
-function endOf(address: IpAddr, resources: readonly AnyResource[]): End {
+export function endOf(address: IpAddr, resources: readonly AnyResource[]): End {
   const has = ({ spec }: WorkloadEndpoint) =>
     spec.ipNetworks?.some((net) => net.split("/")[0] === address) === true;
   for (const resource of resources) {

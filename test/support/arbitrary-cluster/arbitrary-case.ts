@@ -3,9 +3,9 @@ import { profilesOfNamespace } from "../../../src/api/kubernetes/namespace.ts";
 import type { AnyResource } from "../../../src/api/resource-of-kind.ts";
 import { decodeResource } from "../../../src/api/validate.ts";
 import type { Packet } from "../../../src/policy/packet.ts";
-import { packetsOf } from "./packets.ts";
 import { policy } from "./policies.ts";
 import {
+  configuration,
   labels,
   maybe,
   namespaces,
@@ -127,22 +127,18 @@ const slices = subset(pods).map((behind) =>
     : [],
 );
 
-const configuration = fc
-  .constantFrom("Drop", "Accept", "Return")
-  .map((action) =>
-    resource("FelixConfiguration", "default", { defaultEndpointToHostAction: action }),
-  );
+const configurations = fc.constantFrom("Drop", "Accept", "Return").map(configuration);
 
-/** Clusters with `packets` packets each; shrinking takes policies, rules, fields and packets away. */
-export function arbitraryCase(packets: number): fc.Arbitrary<Case> {
+/** Clusters with packets each; shrinking takes policies, rules, fields and packets away. */
+export function arbitraryCase(packets: fc.Arbitrary<Packet[]>): fc.Arbitrary<Case> {
   return fc
     .record({
       pods: fc.tuple(...pods.map((index) => maybe(pod(index)))),
       policies: fc.tuple(...policySlots.map((index) => maybe(policy(index)))),
       networkSets,
       slices,
-      configuration,
-      packets: packetsOf(packets),
+      configuration: configurations,
+      packets,
     })
     .map((drawn) => ({
       resources: [

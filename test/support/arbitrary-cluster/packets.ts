@@ -45,7 +45,19 @@ function packet(family: 4 | 6): fc.Arbitrary<Packet> {
 
 /** Packets of one case are of one family: its rules alone are rendered. */
 export function packetsOf(count: number): fc.Arbitrary<Packet[]> {
-  const many = (family: 4 | 6) =>
-    fc.array(packet(family), { minLength: 1, maxLength: count, size: "max" });
-  return fc.oneof({ weight: 4, arbitrary: many(4) }, { weight: 1, arbitrary: many(6) });
+  return fc.oneof(
+    { weight: 4, arbitrary: packetsOfFamily(4, count) },
+    { weight: 1, arbitrary: packetsOfFamily(6, count) },
+  );
+}
+
+/** As many of each family. */
+export function packetsOfBoth(count: number): fc.Arbitrary<Packet[]> {
+  return fc
+    .tuple(packetsOfFamily(4, count), packetsOfFamily(6, count))
+    .map((families) => families.flat());
+}
+
+function packetsOfFamily(family: 4 | 6, count: number): fc.Arbitrary<Packet[]> {
+  return fc.array(packet(family), { minLength: 1, maxLength: count, size: "max" });
 }
