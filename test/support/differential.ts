@@ -7,7 +7,7 @@ import { type IpAddr, ipFamily } from "../../src/lib/ip-addr.ts";
 import { policyCluster } from "../../src/policy/cluster.ts";
 import { PolicyModel } from "../../src/policy/model.ts";
 import type { Packet } from "../../src/policy/packet.ts";
-import { decisionText } from "../../src/policy/verdict.ts";
+import { type Check, type Decision, decisionText } from "../../src/policy/verdict.ts";
 import { arbitraryCase, type Case, fixed } from "./arbitrary-cluster/arbitrary-case.ts";
 import { packetsOf } from "./arbitrary-cluster/packets.ts";
 import type { RuleInterpreter } from "./iptables/interpreter.ts";
@@ -95,13 +95,23 @@ export async function differences(
     }
   }
   return packets.flatMap((packet) => {
-    const { allowed, decision } = model.judge(packet);
-    options.decisions?.set(decision.kind, (options.decisions.get(decision.kind) ?? 0) + 1);
+    const { allowed, decision, checks } = model.judge(packet);
+    for (const kind of kindsOf(decision, checks)) {
+      options.decisions?.set(kind, (options.decisions.get(kind) ?? 0) + 1);
+    }
     const [accepted, by] = fateOf(packet, resources, rules);
     if (accepted === allowed) return [];
     const says = (verdict: boolean, why: string) => `${verdict ? "allowed" : "denied"}: ${why}`;
     return [{ packet, model: says(allowed, decisionText(decision)), rules: says(accepted, by) }];
   });
+}
+
+/** What decided, and at which of the host endpoints' places something did. */
+function kindsOf(decision: Decision, checks: readonly Check[]): string[] {
+  const places = checks
+    .filter(({ endpoint, outcome }) => endpoint.kind === "HostEndpoint" && outcome !== "continue")
+    .map(({ stage, outcome, direction }) => `host ${stage} ${direction} ${outcome}`);
+  return [decision.kind, ...new Set(places)];
 }
 
 /** By node and family. */

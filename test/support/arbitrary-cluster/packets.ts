@@ -29,8 +29,16 @@ function packet(family: 4 | 6): fc.Arbitrary<Packet> {
         "sctp",
         "ipip",
       ),
-      sourcePort: fc.constantFrom(40_000, 80, 5353),
-      destinationPort: fc.constantFrom(...often(80, 4), ...often(8080, 4), 443, 5353, 4789, 7010),
+      sourcePort: fc.constantFrom(...often(40_000, 2), 80, 5353, 2379),
+      destinationPort: fc.constantFrom(
+        ...often(80, 4),
+        ...often(8080, 4),
+        443,
+        5353,
+        4789,
+        7010,
+        2379,
+      ),
       icmp: fc.constantFrom({ type: 8, code: 0 }, { type: 3, code: 1 }, { type: 128, code: 0 }),
     })
     .filter(({ source, destination }) => source !== destination)

@@ -15,7 +15,8 @@ import { kernelMembers } from "../../../src/kernel/ipset/ip-set.ts";
 import type { IptablesBackend } from "../../../src/kernel/iptables/backend.ts";
 import type { Kernel } from "../../../src/kernel/kernel.ts";
 import { systemClock } from "../../../src/lib/clock.ts";
-import type { IpFamily } from "../../../src/lib/ip-addr.ts";
+import type { IpAddr, IpFamily } from "../../../src/lib/ip-addr.ts";
+import { parseInterfaceAddress } from "../../../src/lib/prefix.ts";
 import { RuleInterpreter } from "./interpreter.ts";
 
 const backend: IptablesBackend = {
@@ -68,7 +69,7 @@ export async function nodeTexts(
     parts.hosts.onUpdate(update);
     parts.policies.onUpdate(update);
   }
-  parts.hosts.resolve(new Map());
+  parts.hosts.resolve(new Map([["eth0", addressesOf(nodeName, resources)]]));
   const texts: string[] = [];
   const tables = new RuleTables({ family, backend, insertMode: "insert" }, { exec: exec(texts) });
   const chains = allChains(parts, { rules: config.rules, family }, refused);
@@ -80,6 +81,15 @@ export async function nodeTexts(
       : [],
   );
   return { texts, sets: new Map(sets) };
+}
+
+/** Those that the node's resource tells are those of its one interface. */
+function addressesOf(nodeName: string, resources: readonly AnyResource[]): Set<IpAddr> {
+  const node = resources.find(
+    ({ kind, metadata }) => kind === "Node" && metadata.name === nodeName,
+  );
+  const text = node?.kind === "Node" ? node.spec.bgp?.ipv4Address : undefined;
+  return new Set(text === undefined ? [] : [parseInterfaceAddress(text).address]);
 }
 
 function refused(what: string, error: Error): never {
