@@ -49,10 +49,12 @@ export async function nodeRules(
   return new RuleInterpreter(decisive.map(change), sets);
 }
 
+/** `onRefused` is told of what felix leaves out; unless given, it may leave out nothing. */
 export async function nodeTexts(
   nodeName: string,
   resources: readonly AnyResource[],
   family: IpFamily,
+  onRefused: (what: string, error: unknown) => void = refused,
 ): Promise<NodeText> {
   const spec = resources.find(({ kind }) => kind === "FelixConfiguration")?.spec ?? {};
   const config = felixConfig({ global: spec as Readonly<Record<string, unknown>>, env: {} });
@@ -63,7 +65,7 @@ export async function nodeTexts(
     policies: new PolicyManager(),
     natOutgoing: false,
   };
-  const updates = updatesOf(nodeName, resources);
+  const updates = updatesOf(nodeName, resources, onRefused);
   for (const update of updates) {
     parts.endpoints.onUpdate(update);
     parts.hosts.onUpdate(update);
@@ -72,8 +74,8 @@ export async function nodeTexts(
   parts.hosts.resolve(new Map([["eth0", addressesOf(nodeName, resources)]]));
   const texts: string[] = [];
   const tables = new RuleTables({ family, backend, insertMode: "insert" }, { exec: exec(texts) });
-  const chains = allChains(parts, { rules: config.rules, family }, refused);
-  tables.setAll(chains, config.rules, refused);
+  const chains = allChains(parts, { rules: config.rules, family }, onRefused);
+  tables.setAll(chains, config.rules, onRefused);
   await tables.apply();
   const sets = updates.flatMap((update) =>
     update.kind === "ipSet" && update.op === "set"
@@ -92,14 +94,18 @@ function addressesOf(nodeName: string, resources: readonly AnyResource[]): Set<I
   return new Set(text === undefined ? [] : [parseInterfaceAddress(text).address]);
 }
 
-function refused(what: string, error: Error): never {
-  assert.fail(`refused ${what}: ${error.message}`);
+function refused(what: string, error: unknown): never {
+  assert.fail(`refused ${what}: ${error}`);
 }
 
-function updatesOf(nodeName: string, resources: readonly AnyResource[]) {
+function updatesOf(
+  nodeName: string,
+  resources: readonly AnyResource[],
+  onRefused: (what: string, error: unknown) => void,
+) {
   const graph = new CalcGraph({
     nodeName,
-    onInvalid: (key, error) => assert.fail(`${key.kind} ${key.name}: ${error}`),
+    onInvalid: (key, error) => onRefused(`${key.kind} ${key.name}`, error),
   });
   graph.setInSync();
   for (const resource of resources) graph.update(keyOf(resource), resource);
