@@ -1,6 +1,5 @@
 import { readFileSync } from "node:fs";
-import { keyText } from "../api/resource-key.ts";
-import type { FelixConfiguration } from "../api/resources/felix-configuration.ts";
+import { type FelixLayers, felixLayers } from "../api/felix-layers.ts";
 import { CniAgent } from "../cni/agent.ts";
 import { runAgentSocket } from "../cni/agent-service.ts";
 import { defaultSocketPath } from "../cni/protocol.ts";
@@ -8,22 +7,28 @@ import { type Datastore, isDatastoreError } from "../datastore/datastore.ts";
 import { openDatastore } from "../datastore/open-datastore.ts";
 import { runSyncer } from "../datastore/reflector.ts";
 import { type FelixConfig, felixConfig } from "../felix/config.ts";
+import { felixControlPath } from "../felix/denials/control-path.ts";
+import { serveDenials } from "../felix/denials/serve-denials.ts";
 import { Felix } from "../felix/felix-service.ts";
+import { nflogGroups } from "../felix/rules/nflog.ts";
+import { withoutDenialLog } from "../felix/rules/rules-config.ts";
 import { Ipam } from "../ipam/ipam.ts";
 import { type ExecHelper, startExecHelper } from "../kernel/exec-helper.ts";
 import { detectBackend } from "../kernel/iptables/backend.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import { openLinuxKernel } from "../kernel/linux-kernel.ts";
 import { inNetns } from "../kernel/netns.ts";
+import { type NflogGroups, openNflog } from "../kernel/nflog.ts";
 import { writeSysctl } from "../kernel/sysctl.ts";
 import { systemClock } from "../lib/clock.ts";
 import type { Logger } from "../lib/log.ts";
-import { runServices } from "../lib/service.ts";
+import { runServices, type Service } from "../lib/service.ts";
 import { mtuFile } from "../node/mtu.ts";
 import { nodeNameOf } from "../node/node-name.ts";
 import { ipamAddresses } from "./cni-addresses.ts";
 import { acceptStored } from "./decode.ts";
 import { type Environment, runDaemon } from "./process.ts";
+import { StoredLayers } from "./stored-layers.ts";
 
 /** "Start me again": the configuration has changed (facts 1.1). */
 const restartCode = 129;
@@ -74,23 +79,46 @@ async function runParts(parts: Parts, signal: AbortSignal, onNewConfig: () => vo
   log.info({ backend: backend.kind, version: backend.version }, "iptables backend");
   const clock = systemClock;
   const decode = acceptStored(log);
-  const felix = new Felix(nodeName, config, {
-    datastore,
-    kernel,
-    exec,
-    backend,
-    clock,
-    log,
-    decode,
-  });
-  await runServices(
-    [
-      (stop) => felix.run(stop),
-      (stop) => runAgent(felix, parts, stop),
-      (stop) => watchConfig(config, parts, onNewConfig, stop),
-    ],
-    signal,
+  const nflog = openDenials(config, log);
+  const rules = nflog === undefined ? withoutDenialLog(config.rules) : config.rules;
+  const felix = new Felix(
+    nodeName,
+    { ...config, rules },
+    {
+      ...(nflog === undefined ? {} : { nflog }),
+      datastore,
+      kernel,
+      exec,
+      backend,
+      clock,
+      log,
+      decode,
+    },
   );
+  const services: Service[] = [
+    (stop) => felix.run(stop),
+    (stop) => runAgent(felix, parts, stop),
+    (stop) => watchConfig(config, parts, onNewConfig, stop),
+  ];
+  if (nflog !== undefined) {
+    services.push((stop) => serveDenials(felixControlPath(env), felix.denials, stop));
+  }
+  try {
+    await runServices(services, signal);
+  } finally {
+    nflog?.close();
+  }
+}
+
+/** Rules that tell of denials are written only where somebody can listen. */
+function openDenials({ rules }: FelixConfig, log: Logger): NflogGroups | undefined {
+  if (rules.denialLogLimit === undefined) return undefined;
+  try {
+    return openNflog(Object.values(nflogGroups));
+  } catch (err) {
+    log.warn({ err }, "policyDenialLogs has no effect: the kernel does not tell of denied packets");
+    return undefined;
+  }
 }
 
 async function runAgent(felix: Felix, parts: Parts, signal: AbortSignal): Promise<void> {
@@ -129,22 +157,21 @@ function mtuOf(file: string): number {
   }
 }
 
-interface StoredConfig {
-  readonly global?: FelixConfiguration["spec"];
-  readonly node?: FelixConfiguration["spec"];
+async function storedConfig(nodeName: string, datastore: Datastore): Promise<FelixLayers> {
+  const { items } = await datastore.list("FelixConfiguration");
+  return felixLayers(items, { name: nodeName, labels: await labelsOf(nodeName, datastore) });
 }
 
-async function storedConfig(nodeName: string, datastore: Datastore): Promise<StoredConfig> {
-  const spec = async (name: string) => {
-    try {
-      return (await datastore.get({ kind: "FelixConfiguration", name })).spec;
-    } catch (error) {
-      if (isDatastoreError(error, "not-found")) return undefined;
-      throw error;
-    }
-  };
-  const [global, node] = [await spec("default"), await spec(`node.${nodeName}`)];
-  return { ...(global === undefined ? {} : { global }), ...(node === undefined ? {} : { node }) };
+async function labelsOf(
+  name: string,
+  datastore: Datastore,
+): Promise<Readonly<Record<string, string>>> {
+  try {
+    return (await datastore.get({ kind: "Node", name })).metadata.labels ?? {};
+  } catch (error) {
+    if (isDatastoreError(error, "not-found")) return {};
+    throw error;
+  }
 }
 
 /** Configurations with the same text make no difference. */
@@ -160,34 +187,26 @@ function watchConfig(
   signal: AbortSignal,
 ): Promise<void> {
   const { nodeName, env, datastore, log } = parts;
-  const specs = new Map<string, FelixConfiguration["spec"]>();
+  const stored = new StoredLayers(nodeName);
   let inSync = false;
   const judge = () => {
     if (!inSync) return;
-    const [global, node] = [
-      specs.get("FelixConfiguration/default"),
-      specs.get(`FelixConfiguration/node.${nodeName}`),
-    ];
     try {
-      const next = felixConfig({ ...(global ? { global } : {}), ...(node ? { node } : {}), env });
+      const next = felixConfig({ ...stored.layers, env });
       if (actingText(next) !== actingText(present)) onNewConfig();
     } catch (err) {
       log.error({ err }, "FelixConfiguration cannot be used");
     }
   };
   return runSyncer(
-    { kinds: ["FelixConfiguration"] },
+    { kinds: StoredLayers.kinds },
     {
       datastore,
       clock: systemClock,
       log,
       callbacks: {
         onUpdates: (updates) => {
-          for (const { key, value } of updates) {
-            if (value === null) specs.delete(keyText(key));
-            else specs.set(keyText(key), (value as FelixConfiguration).spec);
-          }
-          judge();
+          if (stored.learn(updates)) judge();
         },
         onStatus: (status) => {
           inSync ||= status === "in-sync";

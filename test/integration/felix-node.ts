@@ -2,8 +2,15 @@ import { execFile, execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { keyOf } from "../../src/api/resource-key.ts";
+import type { AnyResource } from "../../src/api/resource-of-kind.ts";
+import type {
+  WorkloadEndpoint,
+  WorkloadEndpointSpec,
+} from "../../src/api/resources/workload-endpoint.ts";
 import type { Datastore } from "../../src/datastore/datastore.ts";
 import { openEmbeddedDatastore } from "../../src/datastore/embedded/embedded-datastore.ts";
+import { pod } from "../states/resources.ts";
 import { FelixProcess } from "../support/felix-process.ts";
 
 /**
@@ -38,6 +45,14 @@ export class FelixNode {
   /** What the program printed. Throws with its complaint when it failed. */
   run(program: string, ...args: readonly string[]): string {
     return inside(this.netns, program, args);
+  }
+
+  async create(...resources: readonly AnyResource[]): Promise<void> {
+    for (const resource of resources) await this.datastore.create(resource as never);
+  }
+
+  async remove(resource: AnyResource): Promise<void> {
+    await this.datastore.delete(keyOf(resource));
   }
 
   /** What is behind the other end of eth0. */
@@ -96,9 +111,32 @@ export class FelixNode {
   }
 }
 
-/** True when one ping from the namespace is answered in time. */
-export function pings(netns: string, address: string, patienceSeconds = 1): Promise<boolean> {
-  const args = ["netns", "exec", netns, "ping", "-c", "1", "-W", `${patienceSeconds}`, address];
+/** The endpoint of `FelixNode.addPod(name, address, ...)`, with the label app of its name. */
+export function podEndpoint(
+  name: string,
+  address: string,
+  rest: Partial<WorkloadEndpointSpec> = {},
+): WorkloadEndpoint {
+  return pod(`node--a-k8s-${name}-eth0`, {
+    ip: `${address}/32`,
+    labels: { app: name },
+    pod: name,
+    interfaceName: `cali${name}`,
+    mac: `02:00:00:00:00:0${address.at(-1)}`,
+    ...rest,
+  });
+}
+
+/** True when one ping from the namespace, from this address of it if given, is answered in time. */
+export function pings(
+  netns: string,
+  address: string,
+  patienceSeconds = 1,
+  from?: string,
+): Promise<boolean> {
+  const ping = ["ping", "-c", "1", "-W", `${patienceSeconds}`];
+  const source = from === undefined ? [] : ["-I", from];
+  const args = ["netns", "exec", netns, ...ping, ...source, address];
   return new Promise((resolve) => execFile("ip", args, (error) => resolve(error === null)));
 }
 

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { waitFor } from "./wait-for.ts";
 
-const tortie = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
+const tortie = fileURLToPath(new URL("../../bin/tortie", import.meta.url));
 const longestLog = 100_000;
 
 interface FelixSettings {
@@ -38,13 +38,14 @@ export class FelixProcess {
     const socket = join(folder, "cni.sock");
     rmSync(socket, { force: true });
     this.#log = "";
-    this.#daemon = spawn("ip", ["netns", "exec", netns, process.execPath, tortie, "felix"], {
+    this.#daemon = spawn("ip", ["netns", "exec", netns, tortie, "felix"], {
       env: {
         PATH: process.env["PATH"] ?? "",
         NODENAME: node,
         DATASTORE_TYPE: "embedded",
         TORTIE_DATASTORE_PATH: store,
         TORTIE_CNI_SOCKET: socket,
+        TORTIE_RUN_DIR: folder,
         FELIX_ENDPOINTSTATUSPATHPREFIX: folder,
         FELIX_LOGSEVERITYSCREEN: "Debug",
         ...env,
@@ -54,9 +55,11 @@ export class FelixProcess {
     this.#daemon.stderr?.on("data", (piece: Buffer) => {
       this.#log = (this.#log + piece.toString()).slice(-longestLog);
     });
-    await waitFor(() => existsSync(socket), { timeoutMs: 20_000, what: "felix" }).catch((cause) => {
-      throw new Error(`felix did not start:\n${this.#log}`, { cause });
-    });
+    await waitFor(() => existsSync(socket), { timeoutMs: 120_000, what: "felix" }).catch(
+      (cause) => {
+        throw new Error(`felix did not start:\n${this.#log}`, { cause });
+      },
+    );
   }
 
   async stop(signal: "SIGTERM" | "SIGKILL"): Promise<void> {

@@ -13,6 +13,7 @@ import type {
   Tier,
 } from "../../api/resources/policy.ts";
 import type { WorkloadEndpoint } from "../../api/resources/workload-endpoint.ts";
+import { type Slice, unlimited } from "../../lib/time-slice.ts";
 import { checkObject } from "./check-object.ts";
 import { EventSequencer } from "./event-sequencer.ts";
 import { activePool, hostAddresses, L3Routes } from "./l3-routes.ts";
@@ -36,8 +37,10 @@ export const calcKinds: readonly Kind[] = [
   "WorkloadEndpoint",
 ];
 
-/** Members or policies: some 20 ms on a busy machine. */
-const workPerTurn = 5_000;
+interface Update {
+  readonly key: ResourceKey;
+  readonly value: ResourceOfKind[Kind] | null;
+}
 
 /**
  * From what the datastore says to what this node's dataplane must be.
@@ -53,17 +56,22 @@ const workPerTurn = 5_000;
  *  Node ──────────────┴─────────────────► vtep, host, pool ────────────────────────┘
  * ```
  *
- * A value may come again, come late, or go and come back: only the last one counts. `flush` gives
- * nothing before the datastore was in sync.
+ * A value may come again, come late, or go and come back: only the last one counts. Nothing is told
+ * before the datastore was in sync, and nothing that is half calculated. `flush` is all at once; who
+ * must not hold up the event loop calls `begin`, `work` as often as it wants, and `tell`.
  */
 export class CalcGraph {
   readonly #sequencer = new EventSequencer();
+  /** What the datastore said since `begin`, by key. */
+  #waiting = new Map<string, Update>();
+  /** What it had said until then, and nobody looked at yet. */
+  #begun = new Map<string, Update>();
   readonly #policies: PolicyGraph;
   readonly #routes: L3Routes;
   readonly #onInvalid: (key: ResourceKey, error: unknown) => void;
   #inSync = false;
 
-  /** `onInvalid` hears of each malformed object, once for each time that it comes. */
+  /** `onInvalid` hears of each malformed object, once for each time that it comes and is looked at. */
   constructor(config: {
     readonly nodeName: string;
     readonly onInvalid?: (key: ResourceKey, error: unknown) => void;
@@ -85,18 +93,21 @@ export class CalcGraph {
    * object counts as absent, also when a good version of it was there before.
    */
   update(key: ResourceKey, value: ResourceOfKind[Kind] | null): void {
+    this.#waiting.set(keyText(key), { key, value });
+  }
+
+  #take(id: string, { key, value }: Update): void {
     try {
       checkObject(value);
     } catch (error) {
-      this.#replace(key, null);
+      this.#replace(id, key, null);
       this.#onInvalid(key, error);
       return;
     }
-    this.#replace(key, value);
+    this.#replace(id, key, value);
   }
 
-  #replace(key: ResourceKey, value: ResourceOfKind[Kind] | null): void {
-    const id = keyText(key);
+  #replace(id: string, key: ResourceKey, value: ResourceOfKind[Kind] | null): void {
     switch (key.kind) {
       case "WorkloadEndpoint": {
         const endpoint = value as WorkloadEndpoint | null;
@@ -137,22 +148,39 @@ export class CalcGraph {
     }
   }
 
-  /**
-   * Does part of the next flush's work, so that no turn of the event loop is long. Updates may come
-   * between two calls.
-   *
-   * @returns whether `flush` has little left to do.
-   */
-  work(): boolean {
-    return !this.#inSync || this.#policies.work(workPerTurn);
+  /** What came until now is what will be told next; what comes later waits, however fast it comes. */
+  begin(): void {
+    if (this.#begun.size === 0) [this.#begun, this.#waiting] = [this.#waiting, this.#begun];
+    for (const [id, update] of this.#waiting) this.#begun.set(id, update);
+    this.#waiting.clear();
   }
 
-  /** Updates since the last flush, in the order in which a dataplane may take them. */
-  flush(): DataplaneUpdate[] {
+  /** Does part of what was begun. @returns whether `tell` has little left to do. */
+  work(slice: Slice): boolean {
+    if (!this.#inSync) return true;
+    for (const [id, update] of this.#begun) {
+      this.#begun.delete(id);
+      this.#take(id, update);
+      if (slice.isOver) return false;
+    }
+    return this.#policies.work(slice) && this.#routes.work(slice);
+  }
+
+  /**
+   * Updates since the last time, in the order in which a dataplane may take them: of all that was
+   * begun, calculated to the end.
+   */
+  tell(): DataplaneUpdate[] {
     if (!this.#inSync) return [];
+    this.work(unlimited);
     this.#policies.flush();
-    this.#routes.flush();
     return this.#sequencer.flush();
+  }
+
+  /** What is to be told of all that came. */
+  flush(): DataplaneUpdate[] {
+    this.begin();
+    return this.tell();
   }
 
   #updatePool(id: string, pool: IPPool | null): void {

@@ -10,7 +10,10 @@ import type { IpAddr, IpFamily } from "../../lib/ip-addr.ts";
 import type { Logger } from "../../lib/log.ts";
 import type { DataplaneUpdate, LocalEndpoint, UpdateKind } from "../calc/updates.ts";
 import type { FelixConfig } from "../config.ts";
+import type { DenialContext } from "../denials/denial-log.ts";
+import { dscpSources } from "../rules/dscp-chain.ts";
 import type { RulesConfig } from "../rules/rules-config.ts";
+import { BandwidthManager } from "./bandwidth-manager.ts";
 import { EndedConnections } from "./ended-connections.ts";
 import { EndpointManager, type PresentEndpoint } from "./endpoint-manager.ts";
 import { EndpointStatusFiles } from "./endpoint-status.ts";
@@ -21,6 +24,7 @@ import { KernelLinks } from "./kernel-links.ts";
 import { KernelState, type StateReport } from "./kernel-state.ts";
 import { PolicyManager } from "./policy-manager.ts";
 import { ownedClasses, RouteManager } from "./route-manager.ts";
+import { ifbPrefix } from "./token-bucket.ts";
 
 export interface DataplanePorts {
   readonly kernel: Kernel;
@@ -56,6 +60,7 @@ export class Dataplane {
   readonly #state: KernelState;
   readonly #sysctls: EndpointSysctls;
   readonly #ended: EndedConnections;
+  readonly #bandwidth: BandwidthManager;
   readonly #parts: readonly FamilyPart[];
   readonly #status: EndpointStatusFiles | undefined;
   #parents: Readonly<Partial<Record<IpFamily, KernelLink>>> = {};
@@ -73,6 +78,7 @@ export class Dataplane {
     this.#routes = new RouteManager(ownedClasses(config));
     this.#state = new KernelState(ports.kernel, this.#links, config);
     this.#ended = new EndedConnections(ports);
+    this.#bandwidth = new BandwidthManager(ports.kernel, this.#links);
     const ipv6 = config.ipv6Support && kernelHasIpv6();
     this.#sysctls = new EndpointSysctls({ ipv6 });
     const families: IpFamily[] = ipv6 ? [4, 6] : [4];
@@ -85,6 +91,12 @@ export class Dataplane {
 
   get ruleTables(): readonly IptablesTable[] {
     return this.#parts.flatMap(({ rules }) => rules.tables);
+  }
+
+  /** What is wanted at this moment, for who tells people of it. */
+  get wanted(): DenialContext {
+    const { policies, profiles } = this.#policies;
+    return { policies, profiles, endpoints: this.#endpoints.all };
   }
 
   onUpdates(updates: readonly DataplaneUpdate[]): void {
@@ -117,23 +129,33 @@ export class Dataplane {
       case "link":
         return this.#concernsLink(event.link, event.op, before);
       case "address":
-        return (
-          this.#hosts.expects(event.address.address) ||
-          this.#parts.some((part) => part.isOwnAddress(event.address.address))
-        );
+        return this.#concernsAddress(event.address, event.op);
       default:
         return this.#state.drifts(event);
     }
+  }
+
+  #concernsAddress({ address, ifindex }: KernelAddress, op: "set" | "removed"): boolean {
+    const isKnown = this.#parts.some(({ setManager }) => setManager.isLocalAddress(address));
+    return (
+      (isKnown !== (op === "set") && !this.#isWorkloadInterface(ifindex)) ||
+      this.#hosts.expects(address) ||
+      this.#parts.some((part) => part.isOwnAddress(address))
+    );
   }
 
   /** What was on a link goes with it, or when it is set down, and the kernel does not tell of each. */
   #concernsLink(link: KernelLink, op: "set" | "removed", before: KernelLink | undefined): boolean {
     const used =
       this.#config.interfacePrefixes.some((prefix) => link.name.startsWith(prefix)) ||
+      link.name.startsWith(ifbPrefix) ||
       this.#parts.some(({ vxlan }) => vxlan.deviceName === link.name) ||
       Object.values(this.#parents).some(({ ifindex }) => ifindex === link.ifindex);
     if (!used) return false;
-    if (op === "removed") this.#sysctls.forget(link);
+    if (op === "removed") {
+      this.#sysctls.forget(link);
+      this.#bandwidth.resync();
+    }
     if (op === "removed" || (before?.up === true && !link.up)) this.#state.resync();
     return (
       op === "removed" ||
@@ -148,6 +170,7 @@ export class Dataplane {
   resync(): void {
     this.#state.resync();
     this.#sysctls.resync();
+    this.#bandwidth.resync();
     for (const part of this.#parts) part.resync();
   }
 
@@ -174,6 +197,7 @@ export class Dataplane {
     const addresses = await this.#ports.kernel.addresses.list();
     this.#parents = this.#parentLinks(addresses);
     this.#resolveHosts(addresses);
+    this.#tellSets(addresses);
     for (const part of this.#parts) await attempt(() => this.#applyDevice(part));
     const present = this.#endpoints.present();
     const { allowSourceSpoofing } = this.#config.rules;
@@ -186,7 +210,7 @@ export class Dataplane {
       this.#applyRules(attempt),
       this.#state.apply(this.#desiredState()),
     ]);
-    errors.push(...state.errors);
+    errors.push(...state.errors, ...(await this.#bandwidth.apply(present)));
     await this.#ended.apply(
       new Map(
         present.flatMap(({ link, endpoint: { addresses } }) =>
@@ -222,6 +246,20 @@ export class Dataplane {
       if (link !== undefined) parents[family] = link;
     }
     return parents;
+  }
+
+  #tellSets(addresses: readonly KernelAddress[]): void {
+    const local = addresses.filter(({ ifindex }) => !this.#isWorkloadInterface(ifindex));
+    for (const { family, setManager } of this.#parts) {
+      setManager.localAddresses = local.map(({ address }) => address);
+      const sources = dscpSources(this.#endpoints.active().values(), family);
+      setManager.dscpSources = sources.map(({ address }) => address);
+    }
+  }
+
+  #isWorkloadInterface(ifindex: number): boolean {
+    const name = this.#links.nameOf(ifindex) ?? "";
+    return this.#config.interfacePrefixes.some((prefix) => name.startsWith(prefix));
   }
 
   #resolveHosts(addresses: readonly KernelAddress[]): void {

@@ -41,6 +41,10 @@ export class KernelLinks {
     return this.#byName.get(name);
   }
 
+  withPrefix(prefix: string): KernelLink[] {
+    return [...this.#byName.values()].filter(({ name }) => name.startsWith(prefix));
+  }
+
   nameOf(ifindex: number | undefined): string | undefined {
     return ifindex === undefined ? undefined : this.#names.get(ifindex);
   }
