@@ -89,6 +89,11 @@ export class FelixNode {
     return this.#felix.start();
   }
 
+  /** Of the process; undefined when it does not run. */
+  get pid(): number | undefined {
+    return this.#felix.pid;
+  }
+
   /** What felix logged since it started. */
   get log(): string {
     return this.#felix.log;

@@ -32,6 +32,11 @@ export class FelixProcess {
     return this.#log;
   }
 
+  /** Undefined when it does not run. */
+  get pid(): number | undefined {
+    return this.#daemon?.exitCode === null ? this.#daemon.pid : undefined;
+  }
+
   /** Starts felix, and waits until it answers CNI calls: the kernel is then as it must be. */
   async start(): Promise<void> {
     const { netns, node, store, folder, env } = this.#of;
@@ -48,6 +53,7 @@ export class FelixProcess {
         TORTIE_RUN_DIR: folder,
         FELIX_ENDPOINTSTATUSPATHPREFIX: folder,
         FELIX_LOGSEVERITYSCREEN: "Debug",
+        FELIX_HEALTHENABLED: "true",
         ...env,
       },
       stdio: ["ignore", "ignore", "pipe"],
