@@ -78,6 +78,7 @@ class Bench {
       hostKernel: host,
       openPodKernel: () => pod,
       writePodSysctl: () => undefined,
+      random: (octets) => new Uint8Array(octets).fill(0xff),
       addresses: {
         assign: async () => [parseIpAddr("10.65.0.1")],
         release: async (handle) => void this.released.push(handle),
