@@ -5,6 +5,7 @@ import type { TableMemory } from "../../kernel/iptables/table-memory.ts";
 import { IptablesTable } from "../../kernel/iptables/tables.ts";
 import { InputError } from "../../lib/errors.ts";
 import type { IpFamily } from "../../lib/ip-addr.ts";
+import { KeptValue } from "../../lib/kept-value.ts";
 import type { RulesConfig } from "../rules/rules-config.ts";
 import { kernelChainRules } from "../rules/static-chains.ts";
 
@@ -12,6 +13,7 @@ import { kernelChainRules } from "../rules/static-chains.ts";
 export class RuleTables {
   readonly #tables: ReadonlyMap<TableName, IptablesTable>;
   readonly #told = new Map<TableName, ReadonlyMap<string, Chain>>();
+  readonly #neededSets = new KeptValue<ReadonlySet<string>>();
   #rules: RulesConfig | undefined;
 
   constructor(
@@ -72,8 +74,9 @@ export class RuleTables {
   }
 
   /** Kernel names of the sets that rules use: they must exist before `apply`. */
-  neededSets(): Set<string> {
-    return new Set(this.tables.flatMap((table) => [...table.neededSets()]));
+  neededSets(): ReadonlySet<string> {
+    const sets = this.tables.map((table) => table.neededSets());
+    return this.#neededSets.of(sets, () => new Set(sets.flatMap((some) => [...some])));
   }
 
   /** Tables that fail stay dirty; the others are applied all the same. */
