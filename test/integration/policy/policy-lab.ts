@@ -1,0 +1,330 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { parseAllDocuments } from "yaml";
+import { decodeManifest } from "../../../src/api/manifest.ts";
+import { keyOf } from "../../../src/api/resource-key.ts";
+import type { AnyResource } from "../../../src/api/resource-of-kind.ts";
+import type { WorkloadEndpoint } from "../../../src/api/resources/workload-endpoint.ts";
+import { type IpFamily, parseIpAddr } from "../../../src/lib/ip-addr.ts";
+import { type Probe, parseProbe } from "../../support/packets/probe-text.ts";
+import { type End, Prober } from "../../support/packets/prober.ts";
+import { waitFor } from "../../support/wait-for.ts";
+import { FelixNode, inside } from "../felix-node.ts";
+
+/** What a case says, and what packets must do while its manifests are there. */
+export interface PolicyCase {
+  /** What is promised: a sentence of the specification, or a fact. */
+  readonly says: string;
+  /** YAML documents. */
+  readonly manifests: string;
+  /** As test/support/packets/probe-text.ts reads them. */
+  readonly passes?: readonly string[];
+  readonly drops?: readonly string[];
+  /** Both, unless given. */
+  readonly families?: readonly IpFamily[];
+}
+
+const bothFamilies: readonly IpFamily[] = [4, 6];
+
+/**
+ * One node with pods, a real felix and a datastore, for many cases one after the other:
+ *
+ * ```
+ * prod/client .3   prod/server .2   prod/other .4   dev/client .5          10.0.0.0/16, fd00:10::/64
+ *       └────────────────┴──────┬─────────┴──────────────┘
+ *                             host ── eth0 ── outside                      192.168.1.0/24, 2001:db8:1::/64
+ * ```
+ */
+export class PolicyLab {
+  readonly felix: FelixNode;
+  readonly #prober = new Prober();
+  #ends: Readonly<Record<string, End>> = {};
+  /** What the present case has put into the datastore. */
+  #present: readonly AnyResource[] = [];
+  #barriers = 0;
+
+  constructor(name: string, env: Readonly<Record<string, string>>) {
+    this.felix = new FelixNode(name, {
+      FELIX_FLOATINGIPS: "Enabled",
+      FELIX_WORKLOADSOURCESPOOFING: "Any",
+      ...env,
+    });
+  }
+
+  async start(): Promise<void> {
+    this.#ends = this.#build();
+    await this.#put(cluster);
+    await this.felix.start();
+    await this.#barrier();
+  }
+
+  #build(): Readonly<Record<string, End>> {
+    const { felix } = this;
+    felix.addOutside("192.168.1.1/24");
+    batch(felix.netns, [
+      "address add 2001:db8:1::11/64 dev eth0 nodad",
+      "route add default via 2001:db8:1::1",
+      "link add calisync type veth peer name sync",
+      "link set calisync up",
+      "link set sync up",
+    ]);
+    batch(felix.outside, [
+      "address add 2001:db8:1::1/64 dev other nodad",
+      "address add 192.168.1.2/24 dev other",
+      "address add 2001:db8:1::2/64 dev other nodad",
+      "route add default via 192.168.1.11",
+      "route add default via 2001:db8:1::11",
+    ]);
+    const pods = podNumbers.map(([pod, number]) => [pod, this.#addPod(pod, number)] as const);
+    const outside = end(felix.outside, "192.168.1.1", "2001:db8:1::1");
+    return {
+      ...Object.fromEntries(pods),
+      outside,
+      "outside.2": end(felix.outside, "192.168.1.2", "2001:db8:1::2"),
+      host: end(felix.netns, "192.168.1.11", "2001:db8:1::11"),
+      "client.spoofed": {
+        ...end(`${felix.netns}-client`, "203.0.113.9", "2001:db8:bad::9"),
+        oneWay: true,
+      },
+      "server.floating": {
+        ...end(`${felix.netns}-server`, "192.0.2.2", "2001:db8:f::2"),
+        own: addresses("10.0.0.2", "fd00:10::2"),
+      },
+    };
+  }
+
+  async close(): Promise<void> {
+    this.#prober.close();
+    await this.felix.close();
+  }
+
+  /** Puts these in the place of what the case before had, and waits until the kernel has them. */
+  async use(manifests: string): Promise<void> {
+    const { datastore } = this.felix;
+    for (const resource of this.#present.toReversed()) await datastore.delete(keyOf(resource));
+    this.#present = await this.#put(manifests);
+    await this.#barrier();
+  }
+
+  /** Tells each probe of which the packet did not do as it should. */
+  async wrongs({
+    passes = [],
+    drops = [],
+    families = bothFamilies,
+  }: PolicyCase): Promise<string[]> {
+    const wrong: string[] = [];
+    for (const family of families) {
+      for (const text of passes) {
+        if (!(await this.passes(text, true, family)))
+          wrong.push(`dropped in IPv${family}: ${text}`);
+      }
+      for (const text of drops) {
+        if (await this.passes(text, false, family)) wrong.push(`passed in IPv${family}: ${text}`);
+      }
+    }
+    return wrong;
+  }
+
+  passes(text: string, expected: boolean, family: IpFamily): Promise<boolean> {
+    const probe = parseProbe(text);
+    const [from, to] = this.#endsOf(probe);
+    return this.#prober.passes(probe, { from, to, family, expected });
+  }
+
+  /** Packets that arrived after all. */
+  strays(): string[] {
+    return this.#prober.strays();
+  }
+
+  async #put(manifests: string): Promise<readonly AnyResource[]> {
+    const written = parseAllDocuments(manifests).map((document) => document.toJS());
+    const resources = written
+      .filter((one) => one !== null)
+      .flatMap((one) => decodeManifest(one).map(({ resource }) => resource));
+    for (const resource of resources) await this.felix.datastore.create(resource as never);
+    return resources;
+  }
+
+  /**
+   * Changes an endpoint that nobody uses and waits until felix says that it is as wanted in the kernel: what
+   * was written before it is there too.
+   */
+  async #barrier(): Promise<void> {
+    const { datastore, folder } = this.felix;
+    const key = {
+      kind: "WorkloadEndpoint",
+      name: "node--a-k8s-sync-eth0",
+      namespace: "prod",
+    } as const;
+    const endpoint: WorkloadEndpoint = await datastore.get(key);
+    const mac = `02:00:00:01:${hexByte(++this.#barriers >> 8)}:${hexByte(this.#barriers & 0xff)}`;
+    await datastore.update<"WorkloadEndpoint">({ ...endpoint, spec: { ...endpoint.spec, mac } });
+    const status = join(folder, "endpoint-status", "k8s prod%2Fsync eth0");
+    await waitFor(() => readFileSync(status, "utf8").includes(mac), {
+      timeoutMs: 20_000,
+      intervalMs: 2,
+      what: "felix",
+    });
+  }
+
+  #addPod(name: string, number: number): End {
+    const netns = this.felix.addPod(name, `10.0.0.${number}`, macOf(number));
+    batch(netns, [
+      `address add fd00:10::${number}/128 dev eth0 nodad`,
+      "route add default via fe80::ecee:eeff:feee:eeee dev eth0",
+      "link set lo up",
+      "address add 203.0.113.9/32 dev lo",
+      "address add 2001:db8:bad::9/128 dev lo nodad",
+    ]);
+    return end(netns, `10.0.0.${number}`, `fd00:10::${number}`);
+  }
+
+  #endsOf({ from, to, text }: Probe): readonly [End, End] {
+    const found = [this.#ends[from], this.#ends[to]] as const;
+    if (found[0] === undefined || found[1] === undefined) {
+      throw new RangeError(`Nobody is known by a name of "${text}"`);
+    }
+    return [found[0], found[1]];
+  }
+}
+
+const podNumbers = [
+  ["server", 2],
+  ["client", 3],
+  ["other", 4],
+  ["dev", 5],
+] as const;
+
+function addresses(v4: string, v6: string): End["addresses"] {
+  return { 4: parseIpAddr(v4), 6: parseIpAddr(v6) };
+}
+
+function end(netns: string, v4: string, v6: string): End {
+  return { netns, addresses: addresses(v4, v6) };
+}
+
+function batch(netns: string, lines: readonly string[]): void {
+  inside(netns, "ip", ["-batch", "-"], lines.join("\n"));
+}
+
+function macOf(number: number): string {
+  return `02:00:00:00:00:${hexByte(number)}`;
+}
+
+function hexByte(value: number): string {
+  return value.toString(16).padStart(2, "0");
+}
+
+interface PodOfCluster {
+  readonly namespace: string;
+  readonly pod: string;
+  readonly interfaceName: string;
+  readonly number: number;
+  readonly labels: string;
+  readonly account: string;
+  /** More of the spec. */
+  readonly more?: string;
+}
+
+function podManifest({
+  namespace,
+  pod,
+  interfaceName,
+  number,
+  labels,
+  account,
+  more,
+}: PodOfCluster) {
+  return `
+apiVersion: projectcalico.org/v3
+kind: WorkloadEndpoint
+metadata:
+  name: node--a-k8s-${pod}-eth0
+  namespace: ${namespace}
+  labels: {${labels}, projectcalico.org/namespace: ${namespace}, projectcalico.org/orchestrator: k8s,
+    projectcalico.org/serviceaccount: ${account}}
+spec:
+  {orchestrator: k8s, node: node-a, pod: ${pod}, endpoint: eth0, interfaceName: ${interfaceName},
+  mac: "${macOf(number)}", ipNetworks: [10.0.0.${number}/32, "fd00:10::${number}/128"],
+  profiles: [kns.${namespace}, ksa.${namespace}.${account}]${more ?? ""}}
+---`;
+}
+
+/** There while every case is. */
+const cluster: string = `
+apiVersion: projectcalico.org/v3
+kind: Node
+metadata: {name: node-a}
+spec: {bgp: {ipv4Address: 192.168.1.11/24, ipv6Address: "2001:db8:1::11/64"}}
+---
+apiVersion: projectcalico.org/v3
+kind: IPPool
+metadata: {name: v4}
+spec: {cidr: 10.0.0.0/16}
+---
+apiVersion: projectcalico.org/v3
+kind: IPPool
+metadata: {name: v6}
+spec: {cidr: "fd00:10::/64"}
+---
+apiVersion: v1
+kind: Namespace
+metadata: {name: prod, labels: {env: production}}
+---
+apiVersion: v1
+kind: Namespace
+metadata: {name: dev, labels: {env: development}}
+---
+apiVersion: projectcalico.org/v3
+kind: Profile
+metadata: {name: ksa.prod.robot}
+spec: {labelsToApply: {pcsa.projectcalico.org/name: robot, pcsa.team: blue}}
+---${[
+  {
+    namespace: "prod",
+    pod: "server",
+    interfaceName: "caliserver",
+    number: 2,
+    labels: "app: server, tier: back",
+    account: "default",
+    more: `,
+  ports: [{name: web, protocol: TCP, port: 80}, {name: ask, protocol: UDP, port: 53}],
+  ipNATs: [{internalIP: 10.0.0.2, externalIP: 192.0.2.2},
+    {internalIP: "fd00:10::2", externalIP: "2001:db8:f::2"}]`,
+  },
+  {
+    namespace: "prod",
+    pod: "client",
+    interfaceName: "caliclient",
+    number: 3,
+    labels: "app: client, tier: front",
+    account: "robot",
+  },
+  {
+    namespace: "prod",
+    pod: "other",
+    interfaceName: "caliother",
+    number: 4,
+    labels: "app: other",
+    account: "default",
+  },
+  {
+    namespace: "dev",
+    pod: "dev",
+    interfaceName: "calidev",
+    number: 5,
+    labels: "app: client",
+    account: "default",
+  },
+  {
+    namespace: "prod",
+    pod: "sync",
+    interfaceName: "calisync",
+    number: 99,
+    labels: "purpose: sync",
+    account: "default",
+  },
+]
+  .map(podManifest)
+  .join("")}
+`;

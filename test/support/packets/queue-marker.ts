@@ -1,0 +1,36 @@
+import { parseIpAddr } from "../../../src/lib/ip-addr.ts";
+import {
+  bindSocket,
+  closeSocket,
+  connectSocket,
+  openSocket,
+  receiveBytesOf,
+  sendBytes,
+} from "./sockets.ts";
+
+const loopback = parseIpAddr("127.0.0.1");
+
+/**
+ * Tells when the CPU's queue of received packets has been worked off: loopback and veth devices put what is
+ * sent into the same one, in order.
+ */
+export class QueueMarker {
+  readonly #fd: number;
+
+  constructor() {
+    this.#fd = openSocket("udp", 4);
+    // To itself: a port of the kernel's choice would have to be asked for.
+    const port = 10_000 + (process.pid % 10_000);
+    bindSocket(this.#fd, loopback, port);
+    connectSocket(this.#fd, loopback, port);
+  }
+
+  async pass(): Promise<void> {
+    sendBytes(this.#fd, Buffer.from("marker"));
+    while (receiveBytesOf(this.#fd) === undefined) await new Promise(setImmediate);
+  }
+
+  close(): void {
+    closeSocket(this.#fd);
+  }
+}
