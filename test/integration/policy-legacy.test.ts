@@ -1,4 +1,7 @@
+import { ruleCases } from "./policy/calico-rule-cases.ts";
+import { tierCases } from "./policy/calico-tier-cases.ts";
 import { clusterCases } from "./policy/cluster-cases.ts";
+import { hostCases } from "./policy/host-cases.ts";
 import { kubernetesCases } from "./policy/kubernetes-cases.ts";
 import { runCases } from "./policy/run-cases.ts";
 
@@ -9,5 +12,8 @@ runCases(
   {
     "Kubernetes NetworkPolicy": kubernetesCases,
     ClusterNetworkPolicy: clusterCases,
+    "tiers and order": tierCases,
+    rules: ruleCases,
+    hosts: hostCases,
   },
 );

@@ -264,7 +264,7 @@ export class Dataplane {
       this.#parts.map(async (part) => {
         // A set that fails need not stop the rules: those that need it fail by themselves.
         const sets = await attempt(() => part.applySets());
-        return (await attempt(() => part.rules.apply())) && sets;
+        return (await attempt(() => part.applyRules())) && sets;
       }),
     );
     return done.every(Boolean);

@@ -2,12 +2,13 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseAllDocuments } from "yaml";
 import { decodeManifest } from "../../../src/api/manifest.ts";
-import { keyOf } from "../../../src/api/resource-key.ts";
+import { keyOf, keyText, type ResourceKey } from "../../../src/api/resource-key.ts";
 import type { AnyResource } from "../../../src/api/resource-of-kind.ts";
 import type { WorkloadEndpoint } from "../../../src/api/resources/workload-endpoint.ts";
 import { type IpFamily, parseIpAddr } from "../../../src/lib/ip-addr.ts";
 import { type Probe, parseProbe } from "../../support/packets/probe-text.ts";
 import { type End, Prober } from "../../support/packets/prober.ts";
+import { Stream } from "../../support/packets/stream.ts";
 import { waitFor } from "../../support/wait-for.ts";
 import { FelixNode, inside } from "../felix-node.ts";
 
@@ -17,6 +18,8 @@ export interface PolicyCase {
   readonly says: string;
   /** YAML documents. */
   readonly manifests: string;
+  /** Of objects by "Kind/[namespace/]name": fields of the spec that are others, null: it is gone. */
+  readonly changes?: Readonly<Record<string, object | null>>;
   /** As test/support/packets/probe-text.ts reads them. */
   readonly passes?: readonly string[];
   readonly drops?: readonly string[];
@@ -41,6 +44,8 @@ export class PolicyLab {
   #ends: Readonly<Record<string, End>> = {};
   /** What the present case has put into the datastore. */
   #present: readonly AnyResource[] = [];
+  /** What it has changed or taken away. */
+  #changed: readonly AnyResource[] = [];
   #barriers = 0;
 
   constructor(name: string, env: Readonly<Record<string, string>>) {
@@ -77,6 +82,10 @@ export class PolicyLab {
     ]);
     const pods = podNumbers.map(([pod, number]) => [pod, this.#addPod(pod, number)] as const);
     const outside = end(felix.outside, "192.168.1.1", "2001:db8:1::1");
+    batch(`${felix.netns}-client`, [
+      "address add 203.0.113.9/32 dev lo",
+      "address add 2001:db8:bad::9/128 dev lo nodad",
+    ]);
     return {
       ...Object.fromEntries(pods),
       outside,
@@ -98,12 +107,39 @@ export class PolicyLab {
     await this.felix.close();
   }
 
-  /** Puts these in the place of what the case before had, and waits until the kernel has them. */
-  async use(manifests: string): Promise<void> {
+  /** Puts the case in the place of the one before, and waits until the kernel has it. */
+  async use({ manifests, changes = {} }: Pick<PolicyCase, "manifests" | "changes">): Promise<void> {
     const { datastore } = this.felix;
+    for (const resource of this.#changed) await this.#putBack(resource);
     for (const resource of this.#present.toReversed()) await datastore.delete(keyOf(resource));
-    this.#present = await this.#put(manifests);
+    const put = await this.#put(manifests);
+    const changed: AnyResource[] = [];
+    for (const [text, change] of Object.entries(changes))
+      changed.push(await this.#change(text, change));
+    const isGone = ({ kind, metadata }: AnyResource) =>
+      changes[`${kind}/${metadata.name}`] === null;
+    this.#present = put.filter((resource) => !isGone(resource));
+    this.#changed = changed.filter((resource) => !put.some((one) => isSame(one, resource)));
     await this.#barrier();
+  }
+
+  /** Gives it as it was. */
+  async #change(text: string, change: object | null): Promise<AnyResource> {
+    const { datastore } = this.felix;
+    const [kind, ...path] = text.split("/");
+    const [name, namespace] = path.toReversed();
+    const key = { kind, name, ...(namespace === undefined ? {} : { namespace }) } as ResourceKey;
+    const before = (await datastore.get(key)) as AnyResource;
+    if (change === null) await datastore.delete(key);
+    else await datastore.update({ ...before, spec: { ...before.spec, ...change } } as never);
+    return before;
+  }
+
+  async #putBack(resource: AnyResource): Promise<void> {
+    const { datastore } = this.felix;
+    const { resourceVersion: _old, ...metadata } = resource.metadata;
+    await datastore.delete(keyOf(resource)).catch(() => undefined);
+    await datastore.create({ ...resource, metadata } as never);
   }
 
   /** Tells each probe of which the packet did not do as it should. */
@@ -129,6 +165,20 @@ export class PolicyLab {
     const probe = parseProbe(text);
     const [from, to] = this.#endsOf(probe);
     return this.#prober.passes(probe, { from, to, family, expected });
+  }
+
+  /** A TCP connection between two ends. */
+  async openStream(from: string, to: string, port: number, family: IpFamily): Promise<Stream> {
+    const [source, destination] = this.#endsOf({ from, to, text: `${from} -> ${to}` });
+    return Stream.open(
+      { netnsFd: this.#prober.namespaceOf(source), address: source.addresses[family] },
+      { netnsFd: this.#prober.namespaceOf(destination), address: destination.addresses[family] },
+      { port, family },
+    );
+  }
+
+  netnsOf(name: string): string {
+    return this.#endsOf({ from: name, to: name, text: name })[0].netns;
   }
 
   /** Packets that arrived after all. */
@@ -173,13 +223,11 @@ export class PolicyLab {
       `address add fd00:10::${number}/128 dev eth0 nodad`,
       "route add default via fe80::ecee:eeff:feee:eeee dev eth0",
       "link set lo up",
-      "address add 203.0.113.9/32 dev lo",
-      "address add 2001:db8:bad::9/128 dev lo nodad",
     ]);
     return end(netns, `10.0.0.${number}`, `fd00:10::${number}`);
   }
 
-  #endsOf({ from, to, text }: Probe): readonly [End, End] {
+  #endsOf({ from, to, text }: Pick<Probe, "from" | "to" | "text">): readonly [End, End] {
     const found = [this.#ends[from], this.#ends[to]] as const;
     if (found[0] === undefined || found[1] === undefined) {
       throw new RangeError(`Nobody is known by a name of "${text}"`);
@@ -194,6 +242,10 @@ const podNumbers = [
   ["other", 4],
   ["dev", 5],
 ] as const;
+
+function isSame(a: AnyResource, b: AnyResource): boolean {
+  return keyText(keyOf(a)) === keyText(keyOf(b));
+}
 
 function addresses(v4: string, v6: string): End["addresses"] {
   return { 4: parseIpAddr(v4), 6: parseIpAddr(v6) };

@@ -18,7 +18,7 @@ export function runCases(
     describe(group, () => {
       for (const one of cases) {
         test(one.says, async () => {
-          await lab.use(one.manifests);
+          await lab.use(one);
           assert.deepEqual(await lab.wrongs(one), []);
         });
       }

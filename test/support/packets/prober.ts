@@ -6,7 +6,7 @@ import { icmpRequest, sctpInit } from "./contents.ts";
 import type { Probe, ProbePacket } from "./probe-text.ts";
 import { QueueMarker } from "./queue-marker.ts";
 import {
-  acceptPort,
+  acceptSocket,
   bindSocket,
   closeSocket,
   connectSocket,
@@ -199,15 +199,21 @@ export class Prober {
     }
   }
 
-  #in<Result>({ netns }: End, task: () => Result): Result {
-    const fd = getOrCreate(this.#namespaces, netns, () => openNetns(`/run/netns/${netns}`));
-    return inNetns(fd, task);
+  /** Its descriptor, open until `close`. */
+  namespaceOf({ netns }: End): number {
+    return getOrCreate(this.#namespaces, netns, () => openNetns(`/run/netns/${netns}`));
+  }
+
+  #in<Result>(end: End, task: () => Result): Result {
+    return inNetns(this.namespaceOf(end), task);
   }
 }
 
 function connection(fd: number, netns: string, family: IpFamily, port: number): string | undefined {
-  const sourcePort = acceptPort(fd);
-  return sourcePort === undefined ? undefined : tcpKey({ netns, family, sourcePort, port });
+  const accepted = acceptSocket(fd);
+  if (accepted === undefined) return undefined;
+  resetAndClose(accepted.fd);
+  return tcpKey({ netns, family, sourcePort: accepted.port, port });
 }
 
 /** The id in what arrived; headers may stand before it. */

@@ -55,15 +55,15 @@ export function connectSocket(fd: number, address: IpAddr, port: number): void {
   if (code !== EINPROGRESS) throw systemError(`Cannot connect to ${address} port ${port}`, code);
 }
 
-/** Ends a connection that was waiting, and tells the port of its other end; undefined when none was. */
-export function acceptPort(fd: number): number | undefined {
+/** A connection that was waiting, and the port of its other end; undefined when none was. */
+export function acceptSocket(
+  fd: number,
+): { readonly fd: number; readonly port: number } | undefined {
   const address = Buffer.alloc(28);
   const length = Buffer.alloc(4);
   length.writeInt32LE(address.length);
   const accepted = libc.accept4(fd, address, length, SOCK_NONBLOCK | SOCK_CLOEXEC);
-  if (accepted < 0) return undefined;
-  resetAndClose(accepted);
-  return address.readUInt16BE(2);
+  return accepted < 0 ? undefined : { fd: accepted, port: address.readUInt16BE(2) };
 }
 
 /** A packet that is refused on its way out (EPERM, EHOSTUNREACH) is one that was not let through. */
