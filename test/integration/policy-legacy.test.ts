@@ -1,3 +1,4 @@
+import { badInputCases } from "./policy/bad-input-cases.ts";
 import { ruleCases } from "./policy/calico-rule-cases.ts";
 import { tierCases } from "./policy/calico-tier-cases.ts";
 import { clusterCases } from "./policy/cluster-cases.ts";
@@ -15,5 +16,6 @@ runCases(
     "tiers and order": tierCases,
     rules: ruleCases,
     hosts: hostCases,
+    "bad input": badInputCases,
   },
 );

@@ -90,10 +90,25 @@ export const hostCases: readonly PolicyCase[] = [
     drops: ["outside -> host tcp/81", "host -> outside tcp/80"],
   },
   {
+    says: "A host endpoint as the controller makes it, without policies, changes nothing",
+    manifests: hostEndpoint(
+      'interfaceName: "*", expectedIPs: [192.168.1.11], profiles: [projectcalico-default-allow]',
+    ),
+    passes: [
+      "outside -> host tcp/80",
+      "host -> outside tcp/80",
+      "host -> server tcp/80",
+      "outside -> server tcp/80",
+      "client -> outside tcp/80",
+    ],
+    drops: ["client -> host tcp/80"],
+  },
+  {
     says: "Of two host endpoints of one interface the first by name counts",
     manifests:
       hostEndpoint("interfaceName: eth0", "b") +
       hostEndpoint("interfaceName: eth0, profiles: [projectcalico-default-allow]", "a"),
+    logs: /"endpoint":"b","interfaceName":"eth0".*host endpoint has no effect/,
     passes: ["outside -> host tcp/80"],
   },
   {

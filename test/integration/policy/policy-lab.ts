@@ -18,6 +18,10 @@ export interface PolicyCase {
   readonly says: string;
   /** YAML documents. */
   readonly manifests: string;
+  /** YAML documents that are stored as they are, as by somebody who validates nothing. */
+  readonly stored?: string;
+  /** What felix says about it. */
+  readonly logs?: RegExp;
   /** Of objects by "Kind/[namespace/]name": fields of the spec that are others, null: it is gone. */
   readonly changes?: Readonly<Record<string, object | null>>;
   /** As test/support/packets/probe-text.ts reads them. */
@@ -44,6 +48,7 @@ export class PolicyLab {
   #ends: Readonly<Record<string, End>> = {};
   /** What the present case has put into the datastore. */
   #present: readonly AnyResource[] = [];
+  #besides: readonly AnyResource[] = [];
   /** What it has changed or taken away. */
   #changed: readonly AnyResource[] = [];
   #barriers = 0;
@@ -108,11 +113,15 @@ export class PolicyLab {
   }
 
   /** Puts the case in the place of the one before, and waits until the kernel has it. */
-  async use({ manifests, changes = {} }: Pick<PolicyCase, "manifests" | "changes">): Promise<void> {
+  async use({
+    manifests,
+    stored = "",
+    changes = {},
+  }: Pick<PolicyCase, "manifests" | "stored" | "changes">): Promise<void> {
     const { datastore } = this.felix;
     for (const resource of this.#changed) await this.#putBack(resource);
     for (const resource of this.#present.toReversed()) await datastore.delete(keyOf(resource));
-    const put = await this.#put(manifests);
+    const put = [...(await this.#put(manifests)), ...(await this.#store(documentsOf(stored)))];
     const changed: AnyResource[] = [];
     for (const [text, change] of Object.entries(changes))
       changed.push(await this.#change(text, change));
@@ -121,6 +130,14 @@ export class PolicyLab {
     this.#present = put.filter((resource) => !isGone(resource));
     this.#changed = changed.filter((resource) => !put.some((one) => isSame(one, resource)));
     await this.#barrier();
+  }
+
+  /** Puts these in the place of those that the last call has put. Waits for nobody. */
+  async useBesides(manifests: string): Promise<void> {
+    for (const resource of this.#besides.toReversed()) {
+      await this.felix.datastore.delete(keyOf(resource));
+    }
+    this.#besides = await this.#put(manifests);
   }
 
   /** Gives it as it was. */
@@ -186,11 +203,14 @@ export class PolicyLab {
     return this.#prober.strays();
   }
 
-  async #put(manifests: string): Promise<readonly AnyResource[]> {
-    const written = parseAllDocuments(manifests).map((document) => document.toJS());
-    const resources = written
-      .filter((one) => one !== null)
-      .flatMap((one) => decodeManifest(one).map(({ resource }) => resource));
+  #put(manifests: string): Promise<readonly AnyResource[]> {
+    const resources = documentsOf(manifests).flatMap((one) =>
+      decodeManifest(one).map(({ resource }) => resource),
+    );
+    return this.#store(resources);
+  }
+
+  async #store(resources: readonly AnyResource[]): Promise<readonly AnyResource[]> {
     for (const resource of resources) await this.felix.datastore.create(resource as never);
     return resources;
   }
@@ -242,6 +262,13 @@ const podNumbers = [
   ["other", 4],
   ["dev", 5],
 ] as const;
+
+function documentsOf(yaml: string): AnyResource[] {
+  const documents = parseAllDocuments(yaml).map(
+    (document) => document.toJS() as AnyResource | null,
+  );
+  return documents.filter((document) => document !== null);
+}
 
 function isSame(a: AnyResource, b: AnyResource): boolean {
   return keyText(keyOf(a)) === keyText(keyOf(b));

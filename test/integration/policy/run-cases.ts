@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
+import { waitFor } from "../../support/wait-for.ts";
 import { type PolicyCase, PolicyLab } from "./policy-lab.ts";
 
 /** Groups of cases by what they are of. */
@@ -20,6 +21,9 @@ export function runCases(
         test(one.says, async () => {
           await lab.use(one);
           assert.deepEqual(await lab.wrongs(one), []);
+          const { logs } = one;
+          if (logs === undefined) return;
+          await waitFor(() => logs.test(lab.felix.log), { what: `${logs} in felix' log` });
         });
       }
     });

@@ -60,8 +60,9 @@ interface Receiver {
 const hops = 12;
 /** For what is let through, and late: a machine may be busy. */
 const patienceMs = 10_000;
-const firstSourcePort = 20_000;
-const sourcePorts = 40_000;
+/** Below those that the kernel chooses for others. */
+const firstSourcePort = 10_000;
+const sourcePorts = 22_000;
 const allAddresses: Readonly<Record<IpFamily, string>> = { 4: "0.0.0.0", 6: "::" };
 const rawProtocols = { icmp: { 4: 1, 6: 58 }, sctp: { 4: 132, 6: 132 } } as const;
 
@@ -125,14 +126,16 @@ export class Prober {
   }
 
   #connect(port: number, sourcePort: number, { from, to, family }: Route): Sent {
+    const source = from.addresses[family];
     const fd = this.#in(from, () => {
       const socket = openSocket("tcp", family);
-      bindSocket(socket, from.addresses[family], sourcePort);
+      bindSocket(socket, source, sourcePort);
       connectSocket(socket, to.addresses[family], port);
       return socket;
     });
-    const key = tcpKey({ netns: to.netns, family, sourcePort, port });
+    const key = tcpKey({ netns: to.netns, source, sourcePort, port });
     this.#arrived.delete(key);
+    this.#dropped.delete(key);
     // Accepted only when the answer has come back and was answered itself.
     return { key, isThrough: () => this.#arrived.has(key), close: () => resetAndClose(fd) };
   }
@@ -210,10 +213,10 @@ export class Prober {
 }
 
 function connection(fd: number, netns: string, family: IpFamily, port: number): string | undefined {
-  const accepted = acceptSocket(fd);
+  const accepted = acceptSocket(fd, family);
   if (accepted === undefined) return undefined;
   resetAndClose(accepted.fd);
-  return tcpKey({ netns, family, sourcePort: accepted.port, port });
+  return tcpKey({ netns, source: accepted.address, sourcePort: accepted.port, port });
 }
 
 /** The id in what arrived; headers may stand before it. */
@@ -225,11 +228,11 @@ function datagram(fd: number): string | undefined {
 
 function tcpKey(of: {
   readonly netns: string;
-  readonly family: IpFamily;
+  readonly source: IpAddr;
   readonly sourcePort: number;
   readonly port: number;
 }): string {
-  return `tcp ${of.netns} ${of.family} ${of.sourcePort} ${of.port}`;
+  return `tcp ${of.netns} ${of.source} ${of.sourcePort} ${of.port}`;
 }
 
 function rawProtocolOf(packet: RawPacket, family: IpFamily): number {

@@ -16,6 +16,8 @@ const loopback = parseIpAddr("127.0.0.1");
  */
 export class QueueMarker {
   readonly #fd: number;
+  #sent = 0;
+  #arrived = 0;
 
   constructor() {
     this.#fd = openSocket("udp", 4);
@@ -25,9 +27,15 @@ export class QueueMarker {
     connectSocket(this.#fd, loopback, port);
   }
 
+  /** Resolves when all is worked off that was sent before. */
   async pass(): Promise<void> {
-    sendBytes(this.#fd, Buffer.from("marker"));
-    while (receiveBytesOf(this.#fd) === undefined) await new Promise(setImmediate);
+    const number = ++this.#sent;
+    sendBytes(this.#fd, Buffer.from(String(number)));
+    while (this.#arrived < number) {
+      const received = receiveBytesOf(this.#fd);
+      if (received === undefined) await new Promise(setImmediate);
+      else this.#arrived = Number(received.toString());
+    }
   }
 
   close(): void {

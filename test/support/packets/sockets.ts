@@ -1,7 +1,7 @@
 import { errno, libc } from "../../../src/kernel/netlink/libc.ts";
 import { systemError } from "../../../src/kernel/netlink/netlink-error.ts";
 import { socketAddress } from "../../../src/kernel/tcp-options.ts";
-import type { IpAddr, IpFamily } from "../../../src/lib/ip-addr.ts";
+import { type IpAddr, type IpFamily, ipFromBytes } from "../../../src/lib/ip-addr.ts";
 
 /**
  * Sockets without an event loop: what is sent goes out, and through the namespaces of this machine, before
@@ -55,15 +55,22 @@ export function connectSocket(fd: number, address: IpAddr, port: number): void {
   if (code !== EINPROGRESS) throw systemError(`Cannot connect to ${address} port ${port}`, code);
 }
 
-/** A connection that was waiting, and the port of its other end; undefined when none was. */
-export function acceptSocket(
-  fd: number,
-): { readonly fd: number; readonly port: number } | undefined {
-  const address = Buffer.alloc(28);
+export interface Accepted {
+  readonly fd: number;
+  /** Of the other end. */
+  readonly address: IpAddr;
+  readonly port: number;
+}
+
+/** A connection that was waiting; undefined when none was. */
+export function acceptSocket(fd: number, family: IpFamily): Accepted | undefined {
+  const name = Buffer.alloc(28);
   const length = Buffer.alloc(4);
-  length.writeInt32LE(address.length);
-  const accepted = libc.accept4(fd, address, length, SOCK_NONBLOCK | SOCK_CLOEXEC);
-  return accepted < 0 ? undefined : { fd: accepted, port: address.readUInt16BE(2) };
+  length.writeInt32LE(name.length);
+  const accepted = libc.accept4(fd, name, length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  if (accepted < 0) return undefined;
+  const bytes = family === 4 ? name.subarray(4, 8) : name.subarray(8, 24);
+  return { fd: accepted, address: ipFromBytes(bytes), port: name.readUInt16BE(2) };
 }
 
 /** A packet that is refused on its way out (EPERM, EHOSTUNREACH) is one that was not let through. */

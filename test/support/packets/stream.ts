@@ -50,7 +50,9 @@ export class Stream {
       return fd;
     });
     try {
-      const accepted = await waitFor(() => acceptSocket(listener), { what: "the connection" });
+      const accepted = await waitFor(() => acceptSocket(listener, family), {
+        what: "the connection",
+      });
       return new Stream(client, accepted.fd);
     } finally {
       closeSocket(listener);
