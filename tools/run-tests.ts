@@ -2,13 +2,15 @@ import { spawn } from "node:child_process";
 import { mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Readable } from "node:stream";
+import { spawnInVm } from "../test/support/vm/spawn-in-vm.ts";
 import { writeInteropDocument } from "./write-interop-doc.ts";
 
 /**
  * Runs the tests, a group after the other, prints each group's time, and ends with the line that CI
  * reads: "N passed, N failed[, N skipped]".
  *
- * Usage: node tools/run-tests.ts [unit|netns|interop|stores|long]...   (default: all but long)
+ * Usage: node tools/run-tests.ts [unit|netns|interop|stores|vm|long]...   (default: all but long)
  *        node tools/run-tests.ts interop --write-doc   and writes docs/interop.md when all have passed
  */
 
@@ -20,6 +22,8 @@ interface Group {
   readonly concurrency: number;
   /** Of one file: 5 minutes unless given. */
   readonly timeoutMs?: number;
+  /** In a virtual machine, for what only a distribution's kernel has, or what would change all of this machine. */
+  readonly inVm?: boolean;
 }
 
 const groups: readonly Group[] = [
@@ -27,6 +31,7 @@ const groups: readonly Group[] = [
   { name: "stores", folders: ["test/conformance"], match: /\.test\.ts$/, concurrency: 2 },
   { name: "netns", folders: ["test/integration"], match: /\.test\.ts$/, concurrency: 2 },
   { name: "interop", folders: ["test/interop"], match: /\.test\.ts$/, concurrency: 2 },
+  { name: "vm", folders: ["test/vm"], match: /\.test\.ts$/, concurrency: 2, inVm: true },
   { name: "long", folders: ["test"], match: /\.long\.ts$/, concurrency: 1, timeoutMs: 1_800_000 },
 ];
 
@@ -42,6 +47,8 @@ const chosen = groups.filter(({ name }) =>
   asked.length === 0 ? name !== "long" : asked.includes(name),
 );
 
+// Stripping types costs each test file more than most tests do.
+const compileCache = join(import.meta.dirname, "../build/compile-cache");
 const resultLine = /^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?\n/gm;
 
 const total = { passed: 0, failed: 0, skipped: 0 };
@@ -74,31 +81,20 @@ function filesIn(folder: string, match: RegExp): string[] {
 
 /** The reporter's last line is the group's result; a runner that died without it counts as failed. */
 async function runGroup(group: Group, files: readonly string[]): Promise<typeof total> {
-  const child = spawn(
-    process.execPath,
-    [
-      "--test",
-      `--test-concurrency=${group.concurrency}`,
-      `--test-timeout=${group.timeoutMs ?? 300_000}`,
-      "--test-reporter=./tools/reporter.ts",
-      ...files,
-    ],
-    {
-      stdio: ["ignore", "pipe", "inherit"],
-      env: {
-        // Stripping types costs each test file more than most tests do.
-        NODE_COMPILE_CACHE: join(import.meta.dirname, "../build/compile-cache"),
-        ...process.env,
-        ...(resultsFolder === undefined ? {} : { INTEROP_RESULTS: resultsFolder }),
-      },
-    },
-  );
+  const args = [
+    "--test",
+    `--test-concurrency=${group.concurrency}`,
+    `--test-timeout=${group.timeoutMs ?? 300_000}`,
+    "--test-reporter=./tools/reporter.ts",
+    ...files,
+  ];
+  const { stdout, ended } = group.inVm ? startInVm(args) : start(args);
   let output = "";
-  child.stdout.on("data", (chunk: Buffer) => {
+  stdout?.on("data", (chunk: Buffer) => {
     output = (output + chunk.toString()).slice(-100_000);
     process.stdout.write(chunk.toString().replaceAll(resultLine, ""));
   });
-  const code = await new Promise<number | null>((resolve) => child.on("close", resolve));
+  const code = await ended;
   const result = [...output.matchAll(resultLine)].at(-1);
   const [, passed = "0", failed = "0", skips = "0"] = result ?? [];
   const counts = { passed: Number(passed), failed: Number(failed), skipped: Number(skips) };
@@ -107,4 +103,26 @@ async function runGroup(group: Group, files: readonly string[]): Promise<typeof 
     counts.failed = 1;
   }
   return counts;
+}
+
+/** A run of Node's test runner: what it prints, and how it ends. */
+interface Run {
+  readonly stdout: Readable | null;
+  readonly ended: Promise<number | null>;
+}
+
+function start(args: readonly string[]): Run {
+  const results = resultsFolder === undefined ? {} : { INTEROP_RESULTS: resultsFolder };
+  const env = { NODE_COMPILE_CACHE: compileCache, ...process.env, ...results };
+  const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"], env });
+  const ended = new Promise<number | null>((resolve) => child.on("close", resolve));
+  return { stdout: child.stdout, ended };
+}
+
+function startInVm(args: readonly string[]): Run {
+  const quoted = [process.execPath, ...args].map((word) => `'${word}'`).join(" ");
+  const { machine, exitCode } = spawnInVm(
+    `cd '${process.cwd()}' && NODE_COMPILE_CACHE='${compileCache}' ${quoted}`,
+  );
+  return { stdout: machine.stdout, ended: exitCode };
 }

@@ -14,6 +14,8 @@ die() { say "$*"; exit 1; }
 packages="iproute2 iptables ipset iputils-ping util-linux procps etcd-server bird2 frr tcpdump conntrack"
 # The daemons that the interop tests speak with, beside bird2 and frr, what reads our MRT files, and load.
 [ "${1-}" != --test ] || packages="$packages gobgpd openbgpd exabgp bgpdump iperf3"
+# The virtual machine of the tests that need another kernel, and what speaks SCTP there.
+[ "${1-}" != --test ] || packages="$packages qemu-system-x86 busybox-static kmod cpio socat"
 compiler="gcc libc6-dev"
 
 # dpkg knows a removed package too: only "install ok installed" counts.
@@ -57,6 +59,8 @@ else
 fi
 
 if [ "${1-}" = --test ]; then
+  node_modules/.bin/node test/support/vm/vm-image.ts ||
+    say "cannot unpack a kernel for the virtual machine: its tests will fail"
   node_modules/.bin/node test/support/kube-apiserver/program.ts ||
     say "cannot build kube-apiserver: its tests will fail"
 fi

@@ -2,9 +2,9 @@ import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
+import { median, ms, type Row, timed, timesOf } from "../row.ts";
 import { assignOne, ipamOn } from "./assign.ts";
 import type { ClaimWork } from "./claim-worker.ts";
-import { median, ms, type Row, timed, timesOf } from "./row.ts";
 import { createCluster, createPool, etcd, withStore } from "./stores.ts";
 
 const hosts = Array.from({ length: 50 }, (_, index) => `node${index}`);

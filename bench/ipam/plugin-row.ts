@@ -8,8 +8,8 @@ import type { CniAnswer, CniCall } from "../../src/cni/protocol.ts";
 import type { Ipam } from "../../src/ipam/ipam.ts";
 import { createLogger } from "../../src/lib/log.ts";
 import { cniPlugins } from "../../test/support/cni.ts";
+import { median, ms, type Row, timed } from "../row.ts";
 import { assignOne, ipamOn } from "./assign.ts";
-import { median, ms, type Row, timed } from "./row.ts";
 import { createCluster, embedded, withStore } from "./stores.ts";
 
 const hostLocal = "/usr/lib/cni/host-local";

@@ -1,7 +1,7 @@
 import type { Datastore } from "../../src/datastore/datastore.ts";
 import { runSyncer } from "../../src/datastore/reflector.ts";
 import { systemClock } from "../../src/lib/clock.ts";
-import { median, ms, type Row, timed } from "./row.ts";
+import { median, ms, type Row, timed } from "../row.ts";
 import { storesHere, withStore } from "./stores.ts";
 
 export async function syncerRow(name: string, objects: number): Promise<Row> {

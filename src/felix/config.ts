@@ -133,6 +133,7 @@ function rulesConfig(source: Source): RulesConfig {
     failsafeInbound: failsafePorts(source, "failsafeInboundHostPorts", "failsafeInbound"),
     failsafeOutbound: failsafePorts(source, "failsafeOutboundHostPorts", "failsafeOutbound"),
     logPrefix: source("logPrefix") ?? defaultRulesConfig.logPrefix,
+    ...logLimits(source),
     ...(range === undefined ? {} : { natPortRange: range }),
     ...(address === undefined ? {} : { natOutgoingAddress: parseAddress(address) }),
     natOutgoingExclusions: choice(
@@ -151,6 +152,25 @@ function rulesConfig(source: Source): RulesConfig {
       "Drop",
     ),
   };
+}
+
+/** What nobody asked for is absent: a node's chains are then Calico's. */
+function logLimits(source: Source): Pick<RulesConfig, "logActionLimit" | "denialLogLimit"> {
+  const logRate = packetRate(source, "logActionRateLimit", "");
+  const logBurst = integer(source, "logActionRateLimitBurst", [0, 9999], 5);
+  const denialRate = packetRate(source, "policyDenialLogRateLimit", "100/second");
+  const denialBurst = integer(source, "policyDenialLogRateLimitBurst", [0, 9999], 100);
+  const denials = choice(source, "policyDenialLogs", ["Disabled", "Enabled"], "Disabled");
+  return {
+    ...(logRate === "" ? {} : { logActionLimit: { rate: logRate, burst: logBurst } }),
+    ...(denials === "Disabled" ? {} : { denialLogLimit: { rate: denialRate, burst: denialBurst } }),
+  };
+}
+
+function packetRate(source: Source, name: string, fallback: string): string {
+  const text = source(name) ?? fallback;
+  if (/^([1-9]\d{0,3}\/(second|minute|hour|day))?$/.test(text)) return text;
+  throw refused(name, text, 'a rate such as "10/minute"');
 }
 
 function refused(name: string, value: string, want: string): InputError {

@@ -7,14 +7,20 @@ import { heldWhileLocked } from "../datastore/lock-gate.ts";
 import { runSyncer } from "../datastore/reflector.ts";
 import type { Update } from "../datastore/syncer.ts";
 import { watchTables } from "../kernel/iptables/watch-tables.ts";
+import type { NflogGroups } from "../kernel/nflog.ts";
+import { LogTail } from "../lib/log-tail.ts";
 import { PacedRunner } from "../lib/paced-runner.ts";
 import { runServices } from "../lib/service.ts";
 import { CalcGraph, calcKinds, endpointId } from "./calc/calc-graph.ts";
+import { calculate } from "./calculate.ts";
 import type { FelixConfig } from "./config.ts";
 import { Dataplane, type DataplanePorts } from "./dataplane/dataplane.ts";
+import { DenialLog } from "./denials/denial-log.ts";
 import { OfferedEndpoints } from "./offered-endpoints.ts";
 
 export interface FelixPorts extends DataplanePorts {
+  /** Where NFLOG rules tell of denied packets. */
+  readonly nflog?: NflogGroups;
   readonly datastore: Datastore;
   /** What the datastore holds, if it is valid. */
   decode(resource: ResourceOfKind[Kind]): ResourceOfKind[Kind] | null;
@@ -41,6 +47,8 @@ export class Felix {
   #finished = 0;
   #inSync = false;
   #firstApply: (() => void) | undefined;
+  /** Packets that policy denied, as lines of JSON. */
+  readonly denials: LogTail = new LogTail();
   /** Resolves when the kernel was made right for the first time. */
   readonly ready: Promise<void>;
 
@@ -103,6 +111,7 @@ export class Felix {
             if (this.#dataplane.onKernelEvents(events)) this.#runner.request();
           }, stop),
         (stop) => this.#watchRules(stop),
+        (stop) => this.#tellDenials(stop),
         (stop) =>
           this.#runner.start(
             () => this.#apply(),
@@ -157,13 +166,18 @@ export class Felix {
     );
   }
 
+  async #tellDenials(signal: AbortSignal): Promise<void> {
+    const { nflog, log, clock } = this.#ports;
+    const ports = { log, clock, tail: this.denials };
+    await nflog?.listen(new DenialLog(() => this.#dataplane.wanted, ports), signal);
+  }
+
   async #apply(): Promise<void> {
     if (!this.#inSync) return;
     const { clock, log } = this.#ports;
     const started = clock.now();
     const number = ++this.#applies;
-    while (!this.#calc.work()) await new Promise(setImmediate);
-    const updates = this.#calc.flush();
+    const updates = await calculate(this.#calc, clock);
     this.#dataplane.onUpdates(updates);
     this.#lastResync ??= started;
     if (started - this.#lastResync >= this.#refreshMs) {

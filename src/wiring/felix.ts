@@ -8,17 +8,22 @@ import { type Datastore, isDatastoreError } from "../datastore/datastore.ts";
 import { openDatastore } from "../datastore/open-datastore.ts";
 import { runSyncer } from "../datastore/reflector.ts";
 import { type FelixConfig, felixConfig } from "../felix/config.ts";
+import { felixControlPath } from "../felix/denials/control-path.ts";
+import { serveDenials } from "../felix/denials/serve-denials.ts";
 import { Felix } from "../felix/felix-service.ts";
+import { nflogGroups } from "../felix/rules/nflog.ts";
+import { withoutDenialLog } from "../felix/rules/rules-config.ts";
 import { Ipam } from "../ipam/ipam.ts";
 import { type ExecHelper, startExecHelper } from "../kernel/exec-helper.ts";
 import { detectBackend } from "../kernel/iptables/backend.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import { openLinuxKernel } from "../kernel/linux-kernel.ts";
 import { inNetns } from "../kernel/netns.ts";
+import { type NflogGroups, openNflog } from "../kernel/nflog.ts";
 import { writeSysctl } from "../kernel/sysctl.ts";
 import { systemClock } from "../lib/clock.ts";
 import type { Logger } from "../lib/log.ts";
-import { runServices } from "../lib/service.ts";
+import { runServices, type Service } from "../lib/service.ts";
 import { mtuFile } from "../node/mtu.ts";
 import { nodeNameOf } from "../node/node-name.ts";
 import { ipamAddresses } from "./cni-addresses.ts";
@@ -74,23 +79,46 @@ async function runParts(parts: Parts, signal: AbortSignal, onNewConfig: () => vo
   log.info({ backend: backend.kind, version: backend.version }, "iptables backend");
   const clock = systemClock;
   const decode = acceptStored(log);
-  const felix = new Felix(nodeName, config, {
-    datastore,
-    kernel,
-    exec,
-    backend,
-    clock,
-    log,
-    decode,
-  });
-  await runServices(
-    [
-      (stop) => felix.run(stop),
-      (stop) => runAgent(felix, parts, stop),
-      (stop) => watchConfig(config, parts, onNewConfig, stop),
-    ],
-    signal,
+  const nflog = openDenials(config, log);
+  const rules = nflog === undefined ? withoutDenialLog(config.rules) : config.rules;
+  const felix = new Felix(
+    nodeName,
+    { ...config, rules },
+    {
+      ...(nflog === undefined ? {} : { nflog }),
+      datastore,
+      kernel,
+      exec,
+      backend,
+      clock,
+      log,
+      decode,
+    },
   );
+  const services: Service[] = [
+    (stop) => felix.run(stop),
+    (stop) => runAgent(felix, parts, stop),
+    (stop) => watchConfig(config, parts, onNewConfig, stop),
+  ];
+  if (nflog !== undefined) {
+    services.push((stop) => serveDenials(felixControlPath(env), felix.denials, stop));
+  }
+  try {
+    await runServices(services, signal);
+  } finally {
+    nflog?.close();
+  }
+}
+
+/** Rules that tell of denials are written only where somebody can listen. */
+function openDenials({ rules }: FelixConfig, log: Logger): NflogGroups | undefined {
+  if (rules.denialLogLimit === undefined) return undefined;
+  try {
+    return openNflog(Object.values(nflogGroups));
+  } catch (err) {
+    log.warn({ err }, "policyDenialLogs has no effect: the kernel does not tell of denied packets");
+    return undefined;
+  }
 }
 
 async function runAgent(felix: Felix, parts: Parts, signal: AbortSignal): Promise<void> {

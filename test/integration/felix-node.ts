@@ -3,11 +3,18 @@ import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { keyOf } from "../../src/api/resource-key.ts";
+import type { AnyResource } from "../../src/api/resource-of-kind.ts";
+import type {
+  WorkloadEndpoint,
+  WorkloadEndpointSpec,
+} from "../../src/api/resources/workload-endpoint.ts";
 import type { Datastore } from "../../src/datastore/datastore.ts";
 import { openEmbeddedDatastore } from "../../src/datastore/embedded/embedded-datastore.ts";
+import { pod } from "../states/resources.ts";
 import { waitFor } from "../support/wait-for.ts";
 
-const tortie = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
+const tortie = fileURLToPath(new URL("../../bin/tortie", import.meta.url));
 
 /**
  * A network namespace that is a node: eth0 192.168.1.11/24, pods in namespaces of their own, and the
@@ -41,6 +48,14 @@ export class FelixNode {
   /** What the program printed. Throws with its complaint when it failed. */
   run(program: string, ...args: readonly string[]): string {
     return inside(this.netns, program, args);
+  }
+
+  async create(...resources: readonly AnyResource[]): Promise<void> {
+    for (const resource of resources) await this.datastore.create(resource as never);
+  }
+
+  async remove(resource: AnyResource): Promise<void> {
+    await this.datastore.delete(keyOf(resource));
   }
 
   /** What is behind the other end of eth0. */
@@ -77,13 +92,14 @@ export class FelixNode {
     const socket = join(this.folder, "cni.sock");
     rmSync(socket, { force: true });
     this.#log = "";
-    this.#daemon = spawn("ip", ["netns", "exec", this.netns, process.execPath, tortie, "felix"], {
+    this.#daemon = spawn("ip", ["netns", "exec", this.netns, tortie, "felix"], {
       env: {
         PATH: process.env["PATH"] ?? "",
         NODENAME: "node-a",
         DATASTORE_TYPE: "embedded",
         TORTIE_DATASTORE_PATH: join(this.folder, "store"),
         TORTIE_CNI_SOCKET: socket,
+        TORTIE_RUN_DIR: this.folder,
         FELIX_ENDPOINTSTATUSPATHPREFIX: this.folder,
         FELIX_LOGSEVERITYSCREEN: "Debug",
         ...this.#env,
@@ -93,9 +109,11 @@ export class FelixNode {
     this.#daemon.stderr?.on("data", (piece: Buffer) => {
       this.#log = (this.#log + piece.toString()).slice(-100_000);
     });
-    await waitFor(() => existsSync(socket), { timeoutMs: 20_000, what: "felix" }).catch((cause) => {
-      throw new Error(`felix did not start:\n${this.#log}`, { cause });
-    });
+    await waitFor(() => existsSync(socket), { timeoutMs: 120_000, what: "felix" }).catch(
+      (cause) => {
+        throw new Error(`felix did not start:\n${this.#log}`, { cause });
+      },
+    );
   }
 
   /** What felix logged since it started. */
@@ -123,6 +141,22 @@ export class FelixNode {
     execFileSync("ip", ["netns", "add", netns]);
     this.#namespaces.push(netns);
   }
+}
+
+/** The endpoint of `FelixNode.addPod(name, address, ...)`, with the label app of its name. */
+export function podEndpoint(
+  name: string,
+  address: string,
+  rest: Partial<WorkloadEndpointSpec> = {},
+): WorkloadEndpoint {
+  return pod(`node--a-k8s-${name}-eth0`, {
+    ip: `${address}/32`,
+    labels: { app: name },
+    pod: name,
+    interfaceName: `cali${name}`,
+    mac: `02:00:00:00:00:0${address.at(-1)}`,
+    ...rest,
+  });
 }
 
 /** True when one ping from the namespace is answered in time. */

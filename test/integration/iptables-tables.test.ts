@@ -6,6 +6,7 @@ import { kernelSetName } from "../../src/api/names.ts";
 import type { ActivePolicy, LocalEndpoint, ResolvedEntity } from "../../src/felix/calc/updates.ts";
 import { HostEndpointManager } from "../../src/felix/dataplane/host-endpoint-manager.ts";
 import { dispatchChains } from "../../src/felix/rules/dispatch-chains.ts";
+import { egressDscpChain } from "../../src/felix/rules/dscp-chain.ts";
 import { rpfSkipChain, workloadEndpointChains } from "../../src/felix/rules/endpoint-chains.ts";
 import {
   cidrBlockChain,
@@ -45,6 +46,8 @@ const config: RulesConfig = {
   ipipDevice: "tunl0",
   vxlanEnabled: { 4: true, 6: true },
   vxlanDevice: { 4: "vxlan.calico", 6: "vxlan-v6.calico" },
+  logActionLimit: { rate: "10/minute", burst: 5 },
+  denialLogLimit: { rate: "100/second", burst: 100 },
 };
 
 const anything: ResolvedEntity = {
@@ -125,7 +128,7 @@ const policies = new Map([
 const endpoints: LocalEndpoint[] = ["cali0d7763386da", "cali0aaaaaaaaaa", "cali7f94ce7c295"].map(
   (interfaceName) => ({
     interfaceName,
-    addresses: ["10.244.10.5" as IpAddr],
+    addresses: ["10.244.10.5", "fd00::5"] as IpAddr[],
     tiers: [{ name: "default", defaultAction: "Deny", ingress: ids, egress: ids }],
     profiles: ["kns.default", "ksa.kube-system.coredns"],
     allowedSourcePrefixes: ["192.0.2.0/24", "2001:db8::/32"] as Prefix[],
@@ -133,6 +136,11 @@ const endpoints: LocalEndpoint[] = ["cali0d7763386da", "cali0aaaaaaaaaa", "cali7
       { internal: "10.244.10.5", external: "192.0.2.5" },
       { internal: "fd00::5", external: "2001:db8::5" },
     ] as unknown as LocalEndpoint["floating"],
+    qos: {
+      ingress: { packets: { rate: 10_000, burst: 10_000 }, maxConnections: 0xffffffff },
+      egress: { packets: { rate: 1, burst: 1 }, maxConnections: 1 },
+      dscp: 46,
+    },
   }),
 );
 
@@ -173,6 +181,7 @@ function chainsOf(table: TableName, family: IpFamily): Chain[] {
     case "mangle":
       return [
         ...staticMangleChains(config, family),
+        egressDscpChain(endpoints, family),
         ...hosts.mangleChains({ policies, config }),
         ...policyChainsOf(family),
       ];

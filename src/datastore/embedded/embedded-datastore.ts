@@ -96,6 +96,11 @@ class EmbeddedDatastore implements Datastore {
     };
   }
 
+  async names(kind: Kind): Promise<readonly string[]> {
+    const keys = this.#read(() => this.#database.keys(`${kind}/`));
+    return keys.map((key) => keyOfText(key, kind).name);
+  }
+
   async create<K extends Kind>(resource: ResourceOfKind[K]): Promise<ResourceOfKind[K]> {
     return await this.#put({ verb: "create", resource: resource as AnyResource });
   }
@@ -124,6 +129,10 @@ class EmbeddedDatastore implements Datastore {
       const metadata = { ...resource.metadata, resourceVersion: String(revisions[index]) };
       return { ...resource, metadata } as ResourceOfKind[Kind];
     });
+  }
+
+  createAll(resources: readonly ResourceOfKind[Kind][]): Promise<readonly ResourceOfKind[Kind][]> {
+    return this.writeAll(resources.map((resource) => ({ verb: "create", resource })));
   }
 
   async *watch(

@@ -2,6 +2,7 @@ import { type EndpointSlice, serviceNameLabel } from "../../api/resources/kubern
 import { getOrCreate } from "../../lib/collections.ts";
 import { isIpAddr, parseIpAddr } from "../../lib/ip-addr.ts";
 import { hostPrefix, prefixAddress } from "../../lib/prefix.ts";
+import { type Slice, unlimited } from "../../lib/time-slice.ts";
 import { CountedMembers } from "./counted-members.ts";
 import { LabelIndex, type Labels } from "./label-index.ts";
 import { portProtocol, protocolOf, type SetSource } from "./rule-scanner.ts";
@@ -9,6 +10,8 @@ import type { Selectable } from "./selectable.ts";
 import type { ActiveIpSet, DataplaneUpdate } from "./updates.ts";
 
 type SelectorSource = Exclude<SetSource, { readonly kind: "service" }>;
+
+const manyNets = 100;
 
 interface IpSet {
   readonly source: SetSource;
@@ -36,7 +39,7 @@ export class IpSetMembers {
 
   constructor(emit: (update: DataplaneUpdate) => void) {
     this.#emit = emit;
-    this.#index = new LabelIndex((setId, id) => this.#mark(setId, id));
+    this.#index = new LabelIndex((setId, id, matches) => this.#changed(setId, id, matches));
   }
 
   addReference(id: string, source: SetSource): void {
@@ -76,7 +79,7 @@ export class IpSetMembers {
     this.#index.setItem(id, labels);
     // The index tells of new matches; of what matched before, only the addresses and ports may differ.
     if (before === undefined || sameContent(before, selectable)) return;
-    for (const setId of this.#index.selectorsOf(id)) this.#mark(setId, id);
+    for (const setId of this.#index.selectorsOf(id)) this.#changed(setId, id, true);
   }
 
   setEndpointSlice(id: string, slice: EndpointSlice | null): void {
@@ -92,18 +95,17 @@ export class IpSetMembers {
   }
 
   /**
-   * Counts members that wait to be counted, about as many as `limit`: sets of a million are not
-   * counted in one turn of the event loop.
+   * Finds and counts members: sets of a million are not counted in one turn of the event loop.
    *
    * @returns whether none are left.
    */
-  work(limit: number): boolean {
-    let done = 0;
+  work(slice: Slice): boolean {
+    if (!this.#index.work(slice)) return false;
     for (const [setId, givers] of this.#waiting) {
       for (const giver of givers) {
-        if (done >= limit) return false;
         givers.delete(giver);
-        done += this.#give(setId, giver);
+        this.#give(setId, giver);
+        if (slice.isOver) return false;
       }
       this.#waiting.delete(setId);
     }
@@ -112,13 +114,26 @@ export class IpSetMembers {
 
   /** Tells the sets that changed since the last flush. */
   flush(): void {
-    this.work(Number.POSITIVE_INFINITY);
+    this.work(unlimited);
     for (const id of this.#dirty) {
       const set = this.#sets.get(id);
       if (set === undefined) this.#emit({ op: "remove", kind: "ipSet", id });
       else this.#tell(id, set);
     }
     this.#dirty.clear();
+  }
+
+  /** A pod gives a few members: at once. A network set of thousands has a turn for each of its sets. */
+  #changed(setId: string, id: string, matches: boolean): void {
+    const selectable = this.#selectables.get(id);
+    const set = this.#sets.get(setId);
+    if (set?.source.kind === "service" || (selectable?.nets.length ?? 0) > manyNets) {
+      this.#mark(setId, id);
+    } else if (set !== undefined) {
+      const given = matches && selectable !== undefined ? membersOf(set.source, selectable) : [];
+      set.members.give(id, given);
+      this.#dirty.add(setId);
+    }
   }
 
   #mark(setId: string, giver: string): void {
@@ -135,14 +150,11 @@ export class IpSetMembers {
     }
   }
 
-  /** @returns how much work it was. */
-  #give(setId: string, giver: string): number {
+  #give(setId: string, giver: string): void {
     const set = this.#sets.get(setId);
-    if (set === undefined) return 1;
-    const members = this.#membersOf(setId, set.source, giver);
-    set.members.give(giver, members);
+    if (set === undefined) return;
+    set.members.give(giver, this.#membersOf(setId, set.source, giver));
     this.#dirty.add(setId);
-    return 1 + members.length;
   }
 
   #membersOf(setId: string, source: SetSource, giver: string): readonly string[] {
@@ -152,7 +164,7 @@ export class IpSetMembers {
       return ours ? sliceMembers(slice, source.withPorts) : [];
     }
     const selectable = this.#selectables.get(giver);
-    const selected = selectable !== undefined && this.#index.itemsOf(setId).has(giver);
+    const selected = selectable !== undefined && this.#index.isMatch(setId, giver);
     return selected ? membersOf(source, selectable) : [];
   }
 }

@@ -155,6 +155,32 @@ export interface LocalEndpoint {
   readonly allowedSourcePrefixes: readonly Prefix[];
   /** Addresses under which it is reached besides its own, of the same family as `internal`. */
   readonly floating: readonly { readonly internal: IpAddr; readonly external: IpAddr }[];
+  readonly qos?: EndpointQos;
+}
+
+/** Ingress is what goes to the pod. */
+export interface EndpointQos {
+  readonly ingress: DirectionLimits;
+  readonly egress: DirectionLimits;
+  /** Of what leaves the cluster, 0 to 63. */
+  readonly dscp?: number;
+}
+
+export interface DirectionLimits {
+  readonly bandwidth?: Bandwidth;
+  /** Packets a second, and at once. */
+  readonly packets?: { readonly rate: number; readonly burst: number };
+  /** Of TCP. */
+  readonly maxConnections?: number;
+}
+
+export interface Bandwidth {
+  /** Bits a second. */
+  readonly rate: number;
+  /** Bits. */
+  readonly burst: number;
+  /** Bits a second, and octets. */
+  readonly peak?: { readonly rate: number; readonly minburst: number };
 }
 
 /** A HostEndpoint of this node. `id` is its name. */

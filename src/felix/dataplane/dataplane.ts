@@ -10,6 +10,8 @@ import type { IpAddr, IpFamily } from "../../lib/ip-addr.ts";
 import type { Logger } from "../../lib/log.ts";
 import type { DataplaneUpdate, LocalEndpoint, UpdateKind } from "../calc/updates.ts";
 import type { FelixConfig } from "../config.ts";
+import type { DenialContext } from "../denials/denial-log.ts";
+import { dscpSources } from "../rules/dscp-chain.ts";
 import type { RulesConfig } from "../rules/rules-config.ts";
 import { EndedConnections } from "./ended-connections.ts";
 import { EndpointManager, type PresentEndpoint } from "./endpoint-manager.ts";
@@ -87,6 +89,12 @@ export class Dataplane {
     return this.#parts.flatMap(({ rules }) => rules.tables);
   }
 
+  /** What is wanted at this moment, for who tells people of it. */
+  get wanted(): DenialContext {
+    const { policies, profiles } = this.#policies;
+    return { policies, profiles, endpoints: this.#endpoints.all };
+  }
+
   onUpdates(updates: readonly DataplaneUpdate[]): void {
     for (const update of updates) {
       this.#endpoints.onUpdate(update);
@@ -117,13 +125,19 @@ export class Dataplane {
       case "link":
         return this.#concernsLink(event.link, event.op, before);
       case "address":
-        return (
-          this.#hosts.expects(event.address.address) ||
-          this.#parts.some((part) => part.isOwnAddress(event.address.address))
-        );
+        return this.#concernsAddress(event.address, event.op);
       default:
         return this.#state.drifts(event);
     }
+  }
+
+  #concernsAddress({ address, ifindex }: KernelAddress, op: "set" | "removed"): boolean {
+    const isKnown = this.#parts.some(({ setManager }) => setManager.isLocalAddress(address));
+    return (
+      (isKnown !== (op === "set") && !this.#isWorkloadInterface(ifindex)) ||
+      this.#hosts.expects(address) ||
+      this.#parts.some((part) => part.isOwnAddress(address))
+    );
   }
 
   /** What was on a link goes with it, or when it is set down, and the kernel does not tell of each. */
@@ -174,6 +188,7 @@ export class Dataplane {
     const addresses = await this.#ports.kernel.addresses.list();
     this.#parents = this.#parentLinks(addresses);
     this.#resolveHosts(addresses);
+    this.#tellSets(addresses);
     for (const part of this.#parts) await attempt(() => this.#applyDevice(part));
     const present = this.#endpoints.present();
     const { allowSourceSpoofing } = this.#config.rules;
@@ -222,6 +237,20 @@ export class Dataplane {
       if (link !== undefined) parents[family] = link;
     }
     return parents;
+  }
+
+  #tellSets(addresses: readonly KernelAddress[]): void {
+    const local = addresses.filter(({ ifindex }) => !this.#isWorkloadInterface(ifindex));
+    for (const { family, setManager } of this.#parts) {
+      setManager.localAddresses = local.map(({ address }) => address);
+      const sources = dscpSources(this.#endpoints.active().values(), family);
+      setManager.dscpSources = sources.map(({ address }) => address);
+    }
+  }
+
+  #isWorkloadInterface(ifindex: number): boolean {
+    const name = this.#links.nameOf(ifindex) ?? "";
+    return this.#config.interfacePrefixes.some((prefix) => name.startsWith(prefix));
   }
 
   #resolveHosts(addresses: readonly KernelAddress[]): void {

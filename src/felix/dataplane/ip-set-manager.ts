@@ -1,5 +1,6 @@
-import type { DesiredSet, SetChange } from "../../kernel/ipset/ip-sets.ts";
-import type { IpAddr, IpFamily } from "../../lib/ip-addr.ts";
+import { isDeepStrictEqual } from "node:util";
+import type { DesiredSet, SetChange } from "../../kernel/ipset/ip-set.ts";
+import { type IpAddr, type IpFamily, ipFamily } from "../../lib/ip-addr.ts";
 import { hostPrefix, type Prefix, prefixFamily } from "../../lib/prefix.ts";
 import type { ActivePool, DataplaneUpdate, HostAddresses } from "../calc/updates.ts";
 import { setName, staticSets } from "../rules/names.ts";
@@ -12,14 +13,16 @@ export interface DesiredSets {
 }
 
 /**
- * IP sets of one family: those that rules refer to, and the static ones that follow from pools and
- * nodes (facts 4.3).
+ * IP sets of one family: those that rules refer to, and the static ones that follow from pools,
+ * nodes, pods and the host's own addresses (facts 4.3).
  */
 export class IpSetManager {
   readonly #family: IpFamily;
   readonly #sets: DesiredSets;
   readonly #pools = new Map<string, ActivePool>();
   readonly #hosts = new Map<string, HostAddresses>();
+  #localAddresses: readonly IpAddr[] = [];
+  #dscpSources: readonly IpAddr[] = [];
   #staticDirty = true;
 
   constructor(family: IpFamily, sets: DesiredSets) {
@@ -50,6 +53,25 @@ export class IpSetManager {
     return (this.#family === 4 ? host?.v4 : host?.v6)?.address;
   }
 
+  /** Addresses of the host's own interfaces, of both families. */
+  set localAddresses(addresses: readonly IpAddr[]) {
+    const own = addresses.filter((address) => ipFamily(address) === this.#family).sort();
+    if (isDeepStrictEqual(own, this.#localAddresses)) return;
+    this.#localAddresses = own;
+    this.#staticDirty = true;
+  }
+
+  /** Addresses of this family of pods that ask for a code point, sorted. */
+  set dscpSources(addresses: readonly IpAddr[]) {
+    if (isDeepStrictEqual(addresses, this.#dscpSources)) return;
+    this.#dscpSources = addresses;
+    this.#staticDirty = true;
+  }
+
+  isLocalAddress(address: IpAddr): boolean {
+    return this.#localAddresses.includes(address);
+  }
+
   /** Some pool of this family asks for NAT of what leaves the cluster. */
   get natOutgoing(): boolean {
     return this.#poolsOfFamily().some(({ natOutgoing }) => natOutgoing);
@@ -60,7 +82,7 @@ export class IpSetManager {
     return this.#poolsOfFamily().some(({ poolClass }) => poolClass === "vxlan");
   }
 
-  /** Makes the static sets anew when pools or nodes changed. */
+  /** Makes the static sets anew when what they follow from changed. */
   refreshStatic(): void {
     if (!this.#staticDirty) return;
     this.#staticDirty = false;
@@ -76,6 +98,8 @@ export class IpSetManager {
       [staticSets.allPools, nets(pools.map(({ cidr }) => cidr))],
       [staticSets.allHosts, hosts],
       [staticSets.allVxlan, hosts],
+      [staticSets.thisHost, { type: "hash:ip", members: new Set(this.#localAddresses) }],
+      [staticSets.dscpSources, nets(this.#dscpSources.map(hostPrefix))],
     ];
   }
 

@@ -1,6 +1,7 @@
 import type { Chain, TableName } from "../../kernel/iptables/model.ts";
 import type { InputError } from "../../lib/errors.ts";
 import type { IpFamily } from "../../lib/ip-addr.ts";
+import { egressDscpChain } from "../rules/dscp-chain.ts";
 import { rpfSkipChain } from "../rules/endpoint-chains.ts";
 import {
   cidrBlockChain,
@@ -8,7 +9,7 @@ import {
   natOutgoingChain,
   staticNatChains,
 } from "../rules/nat-chains.ts";
-import type { RulesConfig } from "../rules/rules-config.ts";
+import { droppingConfig, type RulesConfig, untrackedConfig } from "../rules/rules-config.ts";
 import { staticMangleChains, staticRawChains } from "../rules/static-chains.ts";
 import { staticFilterChains } from "../rules/static-filter-chains.ts";
 import type { EndpointManager } from "./endpoint-manager.ts";
@@ -36,12 +37,13 @@ export function allChains(
       ...staticRawChains(rules, family),
       rpfSkipChain(rules.allowSourceSpoofing ? local : [], family),
       ...hosts.rawChains(hostContext),
-      ...policies.chainsOf(hosts.rawUses, rules, family),
+      ...policies.chainsOf(hosts.rawUses, untrackedConfig(rules), family),
     ],
     mangle: [
       ...staticMangleChains(rules, family),
+      egressDscpChain(local, family),
       ...hosts.mangleChains(hostContext),
-      ...policies.chainsOf(hosts.mangleUses, rules, family),
+      ...policies.chainsOf(hosts.mangleUses, droppingConfig(rules), family),
     ],
     nat: [
       ...staticNatChains(rules, family),

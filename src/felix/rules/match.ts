@@ -12,6 +12,11 @@ export function markSet(mask: number): Match {
   return { kind: "mark", value: mask, mask };
 }
 
+/** Some bit of `mask` is not set. */
+export function markUnset(mask: number): Match {
+  return { kind: "mark", value: mask, mask, not: true };
+}
+
 /** No bit of `mask` is set. */
 export function markClear(mask: number): Match {
   return { kind: "mark", value: 0, mask };

@@ -9,7 +9,7 @@ import { KernelLinks } from "../../../src/felix/dataplane/kernel-links.ts";
 import { PolicyManager } from "../../../src/felix/dataplane/policy-manager.ts";
 import { allChains } from "../../../src/felix/dataplane/rule-set.ts";
 import { RuleTables } from "../../../src/felix/dataplane/rule-tables.ts";
-import { setName } from "../../../src/felix/rules/names.ts";
+import { setName, staticSets } from "../../../src/felix/rules/names.ts";
 import type { ExecHelper } from "../../../src/kernel/exec-helper.ts";
 import { kernelMembers } from "../../../src/kernel/ipset/ip-set.ts";
 import type { IptablesBackend } from "../../../src/kernel/iptables/backend.ts";
@@ -76,10 +76,18 @@ export async function nodeTexts(
   await tables.apply();
   const sets = updates.flatMap((update) =>
     update.kind === "ipSet" && update.op === "set"
-      ? [[setName(update.id, family), kernelMembers(update.value.members, family)] as const]
+      ? [
+          [
+            setName(update.id, family),
+            new Set(kernelMembers(update.value.members, family)),
+          ] as const,
+        ]
       : [],
   );
-  return { texts, sets: new Map(sets) };
+  const empty = Object.values(staticSets).map(
+    (id) => [setName(id, family), new Set<string>()] as const,
+  );
+  return { texts, sets: new Map([...empty, ...sets]) };
 }
 
 function refused(what: string, error: Error): never {

@@ -156,3 +156,18 @@ test("failsafe ports, as text and as a resource has them", () => {
     assert.throws(() => inbound(wrong), /failsafeInboundHostPorts/, JSON.stringify(wrong));
   }
 });
+
+test("felixConfig() tells of denials only when asked to, and limits what is told", () => {
+  assert.equal(felixConfig({ env: {} }).rules.denialLogLimit, undefined);
+  assert.equal(felixConfig({ env: {} }).rules.logActionLimit, undefined);
+  const { rules } = felixConfig({
+    global: { policyDenialLogs: "Enabled", logActionRateLimit: "10/minute" },
+    env: { FELIX_POLICYDENIALLOGRATELIMITBURST: "7" },
+  });
+  assert.deepEqual(rules.denialLogLimit, { rate: "100/second", burst: 7 });
+  assert.deepEqual(rules.logActionLimit, { rate: "10/minute", burst: 5 });
+  assert.throws(
+    () => felixConfig({ env: { FELIX_LOGACTIONRATELIMIT: "10" } }),
+    /logActionRateLimit "10"/,
+  );
+});

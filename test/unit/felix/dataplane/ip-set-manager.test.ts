@@ -2,7 +2,7 @@ import { strict as assert } from "node:assert";
 import { test } from "node:test";
 import type { ActivePool, DataplaneUpdate } from "../../../../src/felix/calc/updates.ts";
 import { IpSetManager } from "../../../../src/felix/dataplane/ip-set-manager.ts";
-import { parseIpAddr } from "../../../../src/lib/ip-addr.ts";
+import { type IpAddr, parseIpAddr } from "../../../../src/lib/ip-addr.ts";
 import { parsePrefix } from "../../../../src/lib/prefix.ts";
 
 function pool(id: string, cidr: string, rest: Partial<ActivePool> = {}): DataplaneUpdate {
@@ -55,6 +55,8 @@ test("IpSetManager makes the static sets of its family from pools and nodes", ()
     "cali40network-ip-pools": ["10.0.0.0/16", "10.1.0.0/16"],
     "cali40all-hosts-net": ["192.168.1.11/32"],
     "cali40all-vxlan-net": ["192.168.1.11/32"],
+    "cali40this-host": [],
+    "cali40dscp-src-net": [],
   });
   assert.equal(manager.natOutgoing, true);
   assert.equal(manager.usesVxlan, false);
@@ -62,6 +64,19 @@ test("IpSetManager makes the static sets of its family from pools and nodes", ()
   manager.onUpdate({ op: "remove", kind: "pool", id: "a" });
   assert.equal(manager.natOutgoing, false);
   assert.deepEqual(changes()["cali40masq-ipam-pools"], []);
+});
+
+test("IpSetManager has sets of the host's addresses and of pods that ask for a code point", () => {
+  const { manager, changes } = watched(4);
+  changes();
+  manager.localAddresses = ["192.168.1.11", "fd00::11", "127.0.0.1"] as IpAddr[];
+  manager.dscpSources = ["10.0.0.1"] as IpAddr[];
+  const sets = changes();
+  assert.deepEqual(sets["cali40this-host"], ["127.0.0.1", "192.168.1.11"]);
+  assert.deepEqual(sets["cali40dscp-src-net"], ["10.0.0.1/32"]);
+  manager.localAddresses = ["127.0.0.1", "192.168.1.11"] as IpAddr[];
+  assert.deepEqual(changes(), {}, "the same in another order");
+  assert.equal(manager.isLocalAddress("192.168.1.11" as IpAddr), true);
 });
 
 test("IpSetManager tells a change once, and a set that is gone as undefined", () => {

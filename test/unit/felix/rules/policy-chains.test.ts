@@ -98,6 +98,21 @@ test("profileChains() names the profile", () => {
 });
 
 describe("verdicts", () => {
+  test("a denial is told of by its rule's place, log rules have a limit", () => {
+    const config = {
+      ...defaultRulesConfig,
+      denialLogLimit: { rate: "10/second", burst: 20 },
+      logActionLimit: { rate: "7/minute", burst: 5 },
+    };
+    const rules = [{ action: "log" as const }, { protocol: "tcp" }];
+    assert.deepEqual(ingress(rules, 4, config), [
+      `${placeholder} -m limit --limit 7/minute --limit-burst 5 --jump LOG --log-prefix "calico-packet: " --log-level 5`,
+      `-p tcp ${deny}`,
+      "-m mark --mark 0x40000/0x40000 -m limit --limit 10/second --limit-burst 20 --jump NFLOG --nflog-group 1 --nflog-prefix DPI1|gnp/p --nflog-size 80",
+      drop,
+    ]);
+  });
+
   test("allow and pass mark and return, deny marks and drops, log goes on", () => {
     const protocol = "tcp";
     assert.deepEqual(
