@@ -8,6 +8,7 @@ import type {
 import type { Node } from "../api/resources/node.ts";
 import { evaluateSelector } from "../api/selector/evaluate.ts";
 import { parseSelector } from "../api/selector/parser.ts";
+import { InputError } from "../lib/errors.ts";
 import { type IpAddr, isIpAddr, parseIpAddr } from "../lib/ip-addr.ts";
 import { parsePrefix, prefixHasAddress } from "../lib/prefix.ts";
 
@@ -19,6 +20,20 @@ export const createdByLabel = "projectcalico.org/created-by";
 export const createdBy = "calico-kube-controllers";
 const allowAllProfile = "projectcalico-default-allow";
 const longestName = 253;
+
+/**
+ * AUTO_HOST_ENDPOINTS, which beats the configuration that is stored (facts 7.7): "enabled" or "disabled".
+ *
+ * @throws {InputError}
+ */
+export function autoCreateOf(text = ""): Pick<HostEndpointConfig, "autoCreate"> {
+  if (text === "") return {};
+  if (/^enabled$/i.test(text)) return { autoCreate: "Enabled" };
+  if (/^disabled$/i.test(text)) return { autoCreate: "Disabled" };
+  throw new InputError(
+    `Cannot accept AUTO_HOST_ENDPOINTS "${text}": it must be enabled or disabled`,
+  );
+}
 
 export function isAuto({ metadata }: HostEndpoint): boolean {
   return metadata.labels?.[createdByLabel] === createdBy;

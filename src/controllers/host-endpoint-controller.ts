@@ -15,8 +15,8 @@ export interface HostEndpointPorts {
   readonly datastore: Datastore;
   readonly clock: Clock;
   readonly log: Logger;
-  /** AUTO_HOST_ENDPOINTS: beats the configuration that is stored (facts 7.7). */
-  readonly autoCreate?: "Enabled" | "Disabled";
+  /** Beats the configuration that is stored. */
+  readonly override: Pick<HostEndpointConfig, "autoCreate">;
 }
 
 const paces = { minIntervalMs: 1_000, retryIntervalMs: 5_000, maxIntervalMs: 300_000 };
@@ -72,9 +72,8 @@ async function settle(ports: HostEndpointPorts, signal: AbortSignal): Promise<vo
 
 async function configuration({
   datastore,
-  autoCreate,
+  override,
 }: HostEndpointPorts): Promise<HostEndpointConfig> {
-  const override = autoCreate === undefined ? {} : { autoCreate };
   try {
     const key = { kind: "KubeControllersConfiguration", name: "default" } as const;
     const { spec } = await datastore.get(key);

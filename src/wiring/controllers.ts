@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
+import { autoCreateOf } from "../controllers/auto-host-endpoints.ts";
 import { hostEndpointController } from "../controllers/host-endpoint-controller.ts";
 import { ipamController } from "../controllers/ipam-controller.ts";
 import { defaultLease, whileLeader } from "../controllers/leader.ts";
@@ -8,13 +9,13 @@ import { kubernetesConfigOf } from "../datastore/kubernetes/kubernetes-config.ts
 import { datastoreType, openDatastore } from "../datastore/open-datastore.ts";
 import { Ipam } from "../ipam/ipam.ts";
 import { systemClock } from "../lib/clock.ts";
-import { InputError } from "../lib/errors.ts";
 import { runServices, type Service } from "../lib/service.ts";
 import { type Environment, runDaemon } from "./process.ts";
 
 /** `tortie controllers`: one works, however many run. Gives the exit code. */
 export function runControllersProcess(env: Environment): Promise<number> {
   return runDaemon("controllers", env, async (log, signal) => {
+    const override = autoCreateOf(env["AUTO_HOST_ENDPOINTS"]);
     const datastore = await openDatastore(env);
     try {
       const clock = systemClock;
@@ -26,10 +27,7 @@ export function runControllersProcess(env: Environment): Promise<number> {
         identity: `${hostname()}_${randomBytes(6).toString("hex")}`,
       };
       const ports = { datastore, ipam, clock, log };
-      const services = [
-        ipamController(ports),
-        hostEndpointController({ ...ports, ...autoCreate(env) }),
-      ];
+      const services = [ipamController(ports), hostEndpointController({ ...ports, override })];
       if (keepsFinalizers(env)) services.push(poolController(ports));
       const work: Service = (stop) => runServices(services, stop);
       await whileLeader(lease, work, { datastore, clock, log })(signal);
@@ -37,17 +35,6 @@ export function runControllersProcess(env: Environment): Promise<number> {
       await datastore.close();
     }
   });
-}
-
-/** AUTO_HOST_ENDPOINTS is "enabled", "disabled" or not given (facts 7.7). */
-function autoCreate(env: Environment): { readonly autoCreate?: "Enabled" | "Disabled" } {
-  const text = env["AUTO_HOST_ENDPOINTS"] ?? "";
-  if (text === "") return {};
-  if (/^enabled$/i.test(text)) return { autoCreate: "Enabled" };
-  if (/^disabled$/i.test(text)) return { autoCreate: "Disabled" };
-  throw new InputError(
-    `Cannot accept AUTO_HOST_ENDPOINTS "${text}": it must be enabled or disabled`,
-  );
 }
 
 /** Only where pools are custom resources themselves does the server wait for their finalizers. */

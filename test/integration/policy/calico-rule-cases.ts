@@ -423,6 +423,33 @@ ports: [{name: http, protocol: TCP, port: 80}]
   return ofFamily("IPv4", v4) + ofFamily("IPv6", v6);
 }
 
+/** Probes pass while `besides` is there, and only then: rules stay, members of their sets change. */
+export interface ComingAndGoing {
+  readonly says: string;
+  readonly manifests: string;
+  readonly besides: string;
+  readonly probes: readonly string[];
+}
+
+export const comingAndGoing: readonly ComingAndGoing[] = [
+  {
+    says: "a network set comes and goes",
+    manifests: toServer(allow("source: {selector: role == 'friend'}")),
+    besides: calico(
+      "NetworkSet",
+      "name: friends, namespace: prod, labels: {role: friend}",
+      'nets: [10.0.0.3/32, "fd00:10::3/128"]',
+    ),
+    probes: ["client -> server tcp/80", "client -> server icmp/echo"],
+  },
+  {
+    says: "endpoints of a service come and go",
+    manifests: fromClient(allow("destination: {services: {name: web, namespace: prod}}")),
+    besides: slice("web", "10.0.0.2", "fd00:10::2"),
+    probes: ["client -> server tcp/80"],
+  },
+];
+
 export const ruleCases: readonly PolicyCase[] = [
   ...protocols,
   ...ports,

@@ -65,7 +65,7 @@ export class PolicyLab {
     this.#ends = this.#build();
     await this.#put(cluster);
     await this.felix.start();
-    await this.#barrier();
+    await this.settled();
   }
 
   #build(): Readonly<Record<string, End>> {
@@ -129,7 +129,7 @@ export class PolicyLab {
       changes[`${kind}/${metadata.name}`] === null;
     this.#present = put.filter((resource) => !isGone(resource));
     this.#changed = changed.filter((resource) => !put.some((one) => isSame(one, resource)));
-    await this.#barrier();
+    await this.settled();
   }
 
   /** Puts these in the place of those that the last call has put. Waits for nobody. */
@@ -219,7 +219,7 @@ export class PolicyLab {
    * Changes an endpoint that nobody uses and waits until felix says that it is as wanted in the kernel: what
    * was written before it is there too.
    */
-  async #barrier(): Promise<void> {
+  async settled(): Promise<void> {
     const { datastore, folder } = this.felix;
     const key = {
       kind: "WorkloadEndpoint",

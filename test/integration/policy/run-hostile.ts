@@ -3,7 +3,7 @@ import { after, before, test } from "node:test";
 import type { IpFamily } from "../../../src/lib/ip-addr.ts";
 import { SteadyPing } from "../../support/steady-ping.ts";
 import { waitFor } from "../../support/wait-for.ts";
-import { toServer } from "./calico-manifests.ts";
+import { fromClient, toServer } from "./calico-manifests.ts";
 import { ruleCases } from "./calico-rule-cases.ts";
 import { ForbiddenTraffic } from "./forbidden-traffic.ts";
 import { ForeignWriter } from "./foreign-writer.ts";
@@ -24,11 +24,25 @@ const casesUnderWriting = 16;
 export function runHostile(backend: "nft" | "legacy"): void {
   const lab = new PolicyLab(`ph${backend}`, {
     FELIX_IPTABLESBACKEND: backend,
+    FELIX_DEFAULTENDPOINTTOHOSTACTION: backend === "nft" ? "ACCEPT" : "RETURN",
     // Nobody tells of a change of legacy's tables.
     ...(backend === "legacy" ? { FELIX_IPTABLESREFRESHINTERVAL: "0.5" } : {}),
   });
   before(() => lab.start());
   after(() => lab.close());
+
+  test("defaultEndpointToHostAction lets pods reach their host, as far as their own policy does", async () => {
+    await lab.use({
+      manifests: fromClient("{action: Allow, protocol: TCP, destination: {ports: [80]}}"),
+    });
+    const wrongs = await lab.wrongs({
+      says: "",
+      manifests: "",
+      passes: ["client -> host tcp/80", "server -> host tcp/81"],
+      drops: ["client -> host tcp/81"],
+    });
+    assert.deepEqual(wrongs, []);
+  });
 
   test("established connections live on when what would begin anew is forbidden, and end with the pod", async () => {
     await lab.use(friendsOnly);

@@ -4,6 +4,7 @@ import { calicoApiVersion } from "../../../src/api/meta.ts";
 import type { HostEndpoint } from "../../../src/api/resources/host-endpoint.ts";
 import type { Node, NodeSpec } from "../../../src/api/resources/node.ts";
 import {
+  autoCreateOf,
   autoHostEndpoints,
   createdBy,
   createdByLabel,
@@ -84,6 +85,13 @@ test("autoHostEndpoints() gives a name that a resource may have, whatever the no
   assert.match(endpoint?.metadata.name ?? "", /^[0-9a-f]{64}-auto-hep$/);
 });
 
+test("autoCreateOf() takes enabled and disabled, and refuses what is neither", () => {
+  assert.deepEqual(autoCreateOf("enabled"), { autoCreate: "Enabled" });
+  assert.deepEqual(autoCreateOf("Disabled"), { autoCreate: "Disabled" });
+  assert.deepEqual([autoCreateOf(undefined), autoCreateOf("")], [{}, {}]);
+  assert.throws(() => autoCreateOf("yes"), /AUTO_HOST_ENDPOINTS "yes"/);
+});
+
 test("hostEndpointController() keeps them as nodes and configuration change, and others as they are", async (t) => {
   const datastore = new MemoryDatastore();
   const clock = new FakeClock();
@@ -103,7 +111,7 @@ test("hostEndpointController() keeps them as nodes and configuration change, and
   });
   const first = await datastore.create<"Node">(node("n1", spec));
   await datastore.create<"Node">(node("n2", spec));
-  const ended = hostEndpointController({ datastore, clock, log })(stop.signal);
+  const ended = hostEndpointController({ datastore, clock, log, override: {} })(stop.signal);
   t.after(async () => {
     stop.abort();
     await ended;
