@@ -1,5 +1,5 @@
 import { calico, globalPolicy, policy, toServer } from "./calico-manifests.ts";
-import type { PolicyCase } from "./policy-lab.ts";
+import type { PolicyCase } from "./policy-case.ts";
 
 /** What no validation let in, and what is as long as it may be: the rest goes on, what is unknown fails closed. */
 

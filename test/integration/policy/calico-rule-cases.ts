@@ -1,5 +1,5 @@
 import { calico, fromClient, globalPolicy, policy, toServer } from "./calico-manifests.ts";
-import type { PolicyCase } from "./policy-lab.ts";
+import type { PolicyCase } from "./policy-case.ts";
 
 /** What a rule may match (facts 2.5, 4.3, 4.4, 4.6, appendix D 24 to 30). */
 

@@ -1,5 +1,5 @@
 import { calico, globalPolicy, policy, tier, toServer } from "./calico-manifests.ts";
-import type { PolicyCase } from "./policy-lab.ts";
+import type { PolicyCase } from "./policy-case.ts";
 
 /** Tiers, order, types and actions (facts 2.5, 4.2, 4.6, appendix D 21 to 24). */
 

@@ -1,4 +1,4 @@
-import type { PolicyCase } from "./policy-lab.ts";
+import type { PolicyCase } from "./policy-case.ts";
 
 /** What the API of policy.networking.k8s.io/v1alpha2 ClusterNetworkPolicy says, and facts 2.6. */
 

@@ -1,5 +1,5 @@
 import { calico, globalPolicy } from "./calico-manifests.ts";
-import type { PolicyCase } from "./policy-lab.ts";
+import type { PolicyCase } from "./policy-case.ts";
 
 /** Host endpoints, floating addresses and spoofed sources (facts 2.5, 4.5, 4.10, 4.11, appendix D 33 to 35). */
 

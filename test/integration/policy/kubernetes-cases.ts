@@ -1,4 +1,4 @@
-import type { PolicyCase } from "./policy-lab.ts";
+import type { PolicyCase } from "./policy-case.ts";
 
 /** The sentences of Kubernetes' API reference of networking.k8s.io/v1 NetworkPolicy, in its order. */
 

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { waitFor } from "../../support/wait-for.ts";
 import { comingAndGoing } from "./calico-rule-cases.ts";
-import { type PolicyCase, PolicyLab } from "./policy-lab.ts";
+import type { PolicyCase } from "./policy-case.ts";
+import { PolicyLab } from "./policy-lab.ts";
 
 /** Groups of cases by what they are of. */
 export type CaseGroups = Readonly<Record<string, readonly PolicyCase[]>>;
