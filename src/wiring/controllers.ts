@@ -4,6 +4,7 @@ import { autoCreateOf } from "../controllers/auto-host-endpoints.ts";
 import { hostEndpointController } from "../controllers/host-endpoint-controller.ts";
 import { ipamController } from "../controllers/ipam-controller.ts";
 import { defaultLease, whileLeader } from "../controllers/leader.ts";
+import { loadBalancerController } from "../controllers/load-balancer-controller.ts";
 import { poolController } from "../controllers/pool-controller.ts";
 import { kubernetesConfigOf } from "../datastore/kubernetes/kubernetes-config.ts";
 import { datastoreType, openDatastore } from "../datastore/open-datastore.ts";
@@ -28,6 +29,7 @@ export function runControllersProcess(env: Environment): Promise<number> {
       };
       const ports = { datastore, ipam, clock, log };
       const services = [ipamController(ports), hostEndpointController({ ...ports, override })];
+      if (datastoreType(env) === "kubernetes") services.push(loadBalancerController(ports));
       if (keepsFinalizers(env)) services.push(poolController(ports));
       const work: Service = (stop) => runServices(services, stop);
       await whileLeader(lease, work, { datastore, clock, log })(signal);

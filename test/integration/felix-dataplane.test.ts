@@ -4,7 +4,11 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
+import { isDeepStrictEqual } from "node:util";
+import type { AnyResource } from "../../src/api/resource-of-kind.ts";
+import { readHealth } from "../../src/felix/health/felix-health.ts";
 import { allowFrom, block, node, policy, pool, profile } from "../states/resources.ts";
+import { SteadyPing } from "../support/steady-ping.ts";
 import { waitFor } from "../support/wait-for.ts";
 import { FelixNode, pings, podEndpoint } from "./felix-node.ts";
 
@@ -104,6 +108,48 @@ test("policy is enforced between two pods as it changes", async () => {
     2_000,
     () => !sets().some((set) => set.startsWith("cali40s:")),
   );
+});
+
+test("a change of FelixConfiguration acts in the same process, and no packet is lost", async () => {
+  const { pid } = felix;
+  const ping = new SteadyPing("pod to pod", netnsA, "10.0.0.2");
+  await ping.answers();
+  const spec = { defaultEndpointToHostAction: "Accept", ipForwarding: "Enabled" };
+  const { apiVersion } = podA;
+  const metadata = { name: "default" };
+  await felix.create({ apiVersion, kind: "FelixConfiguration", metadata, spec } as AnyResource);
+  await within("the rule", 5_000, () =>
+    /-A cali-wl-to-host .*DefaultEndpointToHostAction" -j ACCEPT/.test(filter()),
+  );
+  await datastore.delete({ kind: "FelixConfiguration", name: "default" });
+  await within("the default", 5_000, () =>
+    /-A cali-wl-to-host .*DefaultEndpointToHostAction" -j DROP/.test(filter()),
+  );
+  assert.equal(felix.pid, pid);
+  assert.deepEqual(await ping.lost(), []);
+});
+
+test("felix says how its parts are, and tells Prometheus when it is asked to", async () => {
+  const file = join(felix.folder, "felix-health.json");
+  const well = { live: true, ready: true, reason: "" };
+  const parts = () => readHealth(file, felix.pid ?? 0, Date.now());
+  const both = { CalculationGraph: well, InternalDataplaneMainLoop: well };
+  await within("health", 10_000, () => isDeepStrictEqual(parts(), both));
+  const spec = { prometheusMetricsEnabled: true, prometheusMetricsHost: "127.0.0.1" };
+  const metadata = { name: "default" };
+  const { apiVersion } = podA;
+  felix.run("ip", "link", "set", "lo", "up");
+  await felix.create({ apiVersion, kind: "FelixConfiguration", metadata, spec } as AnyResource);
+  const ask =
+    "fetch('http://127.0.0.1:9091/metrics').then(async (r) => console.log(await r.text()), () => undefined)";
+  let text = "";
+  await within("metrics", 10_000, () => {
+    text = felix.run(process.execPath, "-e", ask);
+    return text.includes("felix_active_local_endpoints 2");
+  });
+  assert.match(text, /^felix_resync_state 3$/m);
+  assert.match(text, /^felix_iptables_rules\{ip_version="4",table="filter"\} \d\d+$/m);
+  await datastore.delete({ kind: "FelixConfiguration", name: "default" });
 });
 
 function sets(): string[] {

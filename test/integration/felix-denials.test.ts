@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
+import { closeSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { networkPolicyOf } from "../../src/api/kubernetes/network-policy.ts";
@@ -7,9 +8,11 @@ import { keyOf } from "../../src/api/resource-key.ts";
 import type { AnyResource } from "../../src/api/resource-of-kind.ts";
 import { askControl } from "../../src/cli/control-client.ts";
 import type { Denial } from "../../src/felix/denials/denial-log.ts";
-import { globalPolicy, node, pod, policy, pool, profile, tier } from "../states/resources.ts";
+import { inNetns } from "../../src/kernel/netns.ts";
+import { openNflog } from "../../src/kernel/nflog.ts";
+import { globalPolicy, node, policy, pool, profile, tier } from "../states/resources.ts";
 import { waitFor } from "../support/wait-for.ts";
-import { FelixNode, inside } from "./felix-node.ts";
+import { FelixNode, inside, podEndpoint } from "./felix-node.ts";
 
 /** A packet that policy denies is told of, with what denied it: in the log, and to who asks. */
 
@@ -21,16 +24,6 @@ let netns = "";
 
 const create = (resource: AnyResource) => felix.datastore.create(resource as never);
 
-const wep = (name: string, ip: string, rest: Partial<Parameters<typeof pod>[1]> = {}) =>
-  pod(`node--a-k8s-${name}-eth0`, {
-    ip: `${ip}/32`,
-    labels: { app: name },
-    pod: name,
-    interfaceName: `cali${name}`,
-    mac: `02:00:00:00:00:0${ip.at(-1)}`,
-    ...rest,
-  });
-
 before(async () => {
   netns = felix.addPod("a", "10.0.0.1", "02:00:00:00:00:01");
   felix.addPod("b", "10.0.0.2", "02:00:00:00:00:02");
@@ -39,8 +32,8 @@ before(async () => {
     pool("default", "10.0.0.0/16"),
     profile("kns.prod"),
     tier("first", { order: 1 }),
-    wep("a", "10.0.0.1"),
-    wep("b", "10.0.0.2"),
+    podEndpoint("a", "10.0.0.1"),
+    podEndpoint("b", "10.0.0.2"),
   ];
   for (const resource of resources) await create(resource);
   await felix.start();
@@ -166,9 +159,9 @@ test("at the end of a tier the policies of the sender are named", async () => {
 });
 
 test("a pod without policy and profile is told of", async () => {
-  const key = keyOf(wep("b", "10.0.0.2"));
+  const key = keyOf(podEndpoint("b", "10.0.0.2"));
   await felix.datastore.delete(key);
-  await create(wep("b", "10.0.0.2", { labels: { app: "c" }, profiles: [] }));
+  await create(podEndpoint("b", "10.0.0.2", { profiles: [] }));
   const denial = await denialAt(55, /no profile/);
   assert.deepEqual(denial, { ...flow, direction: "ingress", by: "no profile", port: 55 });
 });
@@ -176,4 +169,17 @@ test("a pod without policy and profile is told of", async () => {
 test("the groups are free again when felix has ended", async () => {
   await felix.stop("SIGTERM");
   assert.equal(felix.run("cat", "/proc/net/netfilter/nfnetlink_log").trim(), "");
+});
+
+test("where another program has the groups felix says so, and has Calico's chains", async () => {
+  const fd = openSync(`/run/netns/${felix.netns}`, "r");
+  const taken = inNetns(fd, () => openNflog([1]));
+  closeSync(fd);
+  try {
+    await felix.start();
+    assert.match(felix.log, /policyDenialLogs has no effect.*/);
+    assert.doesNotMatch(felix.run("iptables-save", "-t", "filter"), /NFLOG/);
+  } finally {
+    taken.close();
+  }
 });

@@ -3,23 +3,17 @@ import { execFileSync, spawn } from "node:child_process";
 import { after, before, test } from "node:test";
 import { keyOf } from "../../src/api/resource-key.ts";
 import type { QoSControls } from "../../src/api/resources/workload-endpoint.ts";
-import { node, pod, pool, profile } from "../states/resources.ts";
+import { node, pool, profile } from "../states/resources.ts";
 import { waitFor } from "../support/wait-for.ts";
-import { FelixNode, inside } from "./felix-node.ts";
+import { FelixNode, inside, podEndpoint } from "./felix-node.ts";
 
 /** What an endpoint's qosControls do to packets (facts 4.5, 4.6, 4.19). */
 
 const felix = new FelixNode("fl");
 let [netnsA, netnsB] = ["", ""];
 
-const wep = (name: string, ip: string, qosControls?: QoSControls) =>
-  pod(`node--a-k8s-${name}-eth0`, {
-    ip: `${ip}/32`,
-    pod: name,
-    interfaceName: `cali${name}`,
-    mac: `02:00:00:00:00:0${ip.at(-1)}`,
-    ...(qosControls === undefined ? {} : { qosControls }),
-  });
+const limited = (name: string, ip: string, qosControls?: QoSControls) =>
+  podEndpoint(name, ip, qosControls === undefined ? {} : { qosControls });
 
 before(async () => {
   netnsA = felix.addPod("a", "10.0.0.1", "02:00:00:00:00:01");
@@ -30,8 +24,8 @@ before(async () => {
     node("node-a", "192.168.1.11/24"),
     pool("default", "10.0.0.0/16"),
     profile("kns.prod"),
-    wep("a", "10.0.0.1"),
-    wep("b", "10.0.0.2"),
+    limited("a", "10.0.0.1"),
+    limited("b", "10.0.0.2"),
   ];
   for (const resource of resources) await felix.datastore.create(resource as never);
   await felix.start();
@@ -45,13 +39,25 @@ async function limit(
   shown: () => string,
   want: RegExp,
 ): Promise<void> {
-  const resource = wep(name, name === "a" ? "10.0.0.1" : "10.0.0.2", qosControls);
+  const resource = limited(name, name === "a" ? "10.0.0.1" : "10.0.0.2", qosControls);
   const { metadata } = await felix.datastore.get<"WorkloadEndpoint">(keyOf(resource));
   await felix.datastore.update<"WorkloadEndpoint">({ ...resource, metadata });
   await waitFor(() => want.test(shown()) === (qosControls !== undefined), {
     timeoutMs: 10_000,
     what: `${want}`,
   });
+}
+
+const qdiscs = () => felix.run("tc", "qdisc", "show");
+
+/** Seconds that 500 kB take from pod a to pod b. */
+function transferSeconds(port: number): number {
+  const program = `
+    const started = process.hrtime.bigint();
+    const socket = require("node:net").connect(${port}, "10.0.0.2");
+    socket.end(Buffer.alloc(500_000)).resume();
+    socket.on("close", () => console.log(Number(process.hrtime.bigint() - started) / 1e9));`;
+  return Number(inside(netnsA, process.execPath, ["-e", program]));
 }
 
 const rules = (table: string) => () => felix.run("iptables-save", "-t", table);
@@ -144,4 +150,53 @@ test("what leaves the cluster has the pod's code point, what stays has none", as
   await waitFor(() => felix.run("ipset", "list", "cali40this-host").includes("192.168.1.77"), {
     what: "an address of the host that came",
   });
+});
+
+test("bandwidth is held down in either direction, and the devices for it go with the limit", async () => {
+  const server = spawn(
+    "ip",
+    [
+      ...["netns", "exec", netnsB, process.execPath, "-e"],
+      'require("net").createServer((socket) => socket.resume()).listen(81)',
+    ],
+    { stdio: "ignore" },
+  );
+  try {
+    await waitFor(() => inside(netnsB, "ss", ["-Hltn"]).includes(":81"), { what: "the listener" });
+    await limit("b", undefined, rules("filter"), /over ingress connection limit/);
+    // 1 MB a second, 10 kB of them at once: 0.49 s for the rest.
+    const [rate, burst] = [8_000_000, 80_000];
+    await limit(
+      "b",
+      { ingressBandwidth: rate, ingressBurst: burst },
+      qdiscs,
+      /tbf 1: dev calib root/,
+    );
+    assert.ok(transferSeconds(81) > 0.45, "to the pod");
+    await limit("b", undefined, qdiscs, /tbf/);
+    await limit(
+      "a",
+      { egressBandwidth: rate, egressBurst: burst },
+      qdiscs,
+      /ingress ffff: dev calia/,
+    );
+    assert.match(qdiscs(), /tbf 1: dev bwcali[0-9a-f]{9} root/);
+    assert.ok(transferSeconds(81) > 0.45, "from the pod");
+    assert.equal(answered(netnsA, 1, "10.0.0.2"), 1);
+    // What a felix left behind that was killed, the next one takes away.
+    await felix.stop("SIGKILL");
+    const resource = limited("a", "10.0.0.1");
+    const { metadata } = await felix.datastore.get<"WorkloadEndpoint">(keyOf(resource));
+    await felix.datastore.update<"WorkloadEndpoint">({ ...resource, metadata });
+    await felix.start();
+    await waitFor(
+      () => !/tbf|ingress/.test(qdiscs()) && !felix.run("ip", "link").includes("bwcali"),
+      {
+        what: "the end of the limit",
+      },
+    );
+    assert.equal(answered(netnsA, 1, "10.0.0.2"), 1);
+  } finally {
+    server.kill("SIGKILL");
+  }
 });

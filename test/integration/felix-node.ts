@@ -102,6 +102,7 @@ export class FelixNode {
         TORTIE_RUN_DIR: this.folder,
         FELIX_ENDPOINTSTATUSPATHPREFIX: this.folder,
         FELIX_LOGSEVERITYSCREEN: "Debug",
+        FELIX_HEALTHENABLED: "true",
         ...this.#env,
       },
       stdio: ["ignore", "ignore", "pipe"],
@@ -114,6 +115,11 @@ export class FelixNode {
         throw new Error(`felix did not start:\n${this.#log}`, { cause });
       },
     );
+  }
+
+  /** Of the process; undefined when it does not run. */
+  get pid(): number | undefined {
+    return this.#daemon?.exitCode === null ? this.#daemon.pid : undefined;
   }
 
   /** What felix logged since it started. */
@@ -159,9 +165,16 @@ export function podEndpoint(
   });
 }
 
-/** True when one ping from the namespace is answered in time. */
-export function pings(netns: string, address: string, patienceSeconds = 1): Promise<boolean> {
-  const args = ["netns", "exec", netns, "ping", "-c", "1", "-W", `${patienceSeconds}`, address];
+/** True when one ping from the namespace, from this address of it if given, is answered in time. */
+export function pings(
+  netns: string,
+  address: string,
+  patienceSeconds = 1,
+  from?: string,
+): Promise<boolean> {
+  const ping = ["ping", "-c", "1", "-W", `${patienceSeconds}`];
+  const source = from === undefined ? [] : ["-I", from];
+  const args = ["netns", "exec", netns, ...ping, ...source, address];
   return new Promise((resolve) => execFile("ip", args, (error) => resolve(error === null)));
 }
 

@@ -154,11 +154,22 @@ test("a pod sends from what its prefixes allow, and from nothing else of others"
   };
   assert.equal(await passes(), false, "a foreign address");
   const key = keyOf(podEndpoint("a", "10.0.0.1"));
-  const endpoint = await datastore.get<"WorkloadEndpoint">(key);
-  const spec = { ...endpoint.spec, allowSpoofedSourcePrefixes: ["203.0.113.0/24"] };
-  await datastore.update<"WorkloadEndpoint">({ ...endpoint, spec });
+  const allow = async (...allowSpoofedSourcePrefixes: string[]) => {
+    const endpoint = await datastore.get<"WorkloadEndpoint">(key);
+    const spec = { ...endpoint.spec, allowSpoofedSourcePrefixes };
+    await datastore.update<"WorkloadEndpoint">({ ...endpoint, spec });
+  };
+  await allow("203.0.113.0/24");
   await becomes("the allowed prefix", true, passes);
   assert.equal(felix.run("cat", "/proc/sys/net/ipv4/conf/calia/rp_filter").trim(), "0");
+  const dropped = () =>
+    Number(/^\[(\d+):.*--invert.* DROP$/m.exec(felix.run("iptables-save", "-c", "-t", "raw"))?.[1]);
+  const before = dropped();
+  await allow("203.0.113.128/25");
+  await becomes("the end of the allowed prefix", true, async () => {
+    await passes();
+    return dropped() > before;
+  });
 });
 
 test("a host endpoint's policies meet what is for the host, what is forwarded and what is not tracked", async () => {

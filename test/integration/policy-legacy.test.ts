@@ -1,5 +1,6 @@
 import { badInputCases } from "./policy/bad-input-cases.ts";
 import { ruleCases } from "./policy/calico-rule-cases.ts";
+import { setCases } from "./policy/calico-set-cases.ts";
 import { tierCases } from "./policy/calico-tier-cases.ts";
 import { clusterCases } from "./policy/cluster-cases.ts";
 import { hostCases } from "./policy/host-cases.ts";
@@ -15,6 +16,7 @@ runCases(
     ClusterNetworkPolicy: clusterCases,
     "tiers and order": tierCases,
     rules: ruleCases,
+    "selectors and sets": setCases,
     hosts: hostCases,
     "bad input": badInputCases,
   },

@@ -214,7 +214,7 @@ function plainMapping(kind: "EndpointSlice" | "Lease" | "Service"): Mapping {
     writes: {
       kind: "objects",
       softDeleted: false,
-      hasStatus: false,
+      hasStatus: kind === "Service",
       encode: (resource) =>
         ({ ...resource, metadata: writtenMetadata(resource.metadata) }) as unknown as KubeObject,
     },

@@ -8,21 +8,26 @@ import type { Clock } from "../../lib/clock.ts";
 import { getOrCreate } from "../../lib/collections.ts";
 import type { IpAddr, IpFamily } from "../../lib/ip-addr.ts";
 import type { Logger } from "../../lib/log.ts";
+import { prefixFamily } from "../../lib/prefix.ts";
 import type { DataplaneUpdate, LocalEndpoint, UpdateKind } from "../calc/updates.ts";
-import type { FelixConfig } from "../config.ts";
+import type { FelixConfig } from "../config/felix-config.ts";
 import type { DenialContext } from "../denials/denial-log.ts";
+import type { FelixSizes } from "../metrics/felix-metrics.ts";
+import type { Refreshed } from "../refresh-timers.ts";
 import { dscpSources } from "../rules/dscp-chain.ts";
 import type { RulesConfig } from "../rules/rules-config.ts";
+import { BandwidthManager } from "./bandwidth-manager.ts";
 import { EndedConnections } from "./ended-connections.ts";
 import { EndpointManager, type PresentEndpoint } from "./endpoint-manager.ts";
 import { EndpointStatusFiles } from "./endpoint-status.ts";
 import { EndpointSysctls, kernelHasIpv6 } from "./endpoint-sysctls.ts";
-import { FamilyPart } from "./family-part.ts";
+import { FamilyPart, type KernelSets } from "./family-part.ts";
 import { HostEndpointManager } from "./host-endpoint-manager.ts";
 import { KernelLinks } from "./kernel-links.ts";
 import { KernelState, type StateReport } from "./kernel-state.ts";
 import { PolicyManager } from "./policy-manager.ts";
 import { ownedClasses, RouteManager } from "./route-manager.ts";
+import { ifbPrefix } from "./token-bucket.ts";
 
 export interface DataplanePorts {
   readonly kernel: Kernel;
@@ -30,6 +35,10 @@ export interface DataplanePorts {
   readonly backend: IptablesBackend;
   readonly log: Logger;
   readonly clock: Clock;
+  /** The kernel's IP sets of a family, unless said otherwise. */
+  openSets?(family: IpFamily): KernelSets;
+  /** Whether this kernel has IPv6, where that is not to be asked of it. */
+  hasIpv6?(): boolean;
 }
 
 /** Changes of others do not change any chain. */
@@ -39,6 +48,7 @@ const chainKinds: ReadonlySet<UpdateKind> = new Set([
   "workloadEndpoint",
   "hostEndpoint",
   "pool",
+  "serviceCidrs",
 ]);
 
 /**
@@ -58,6 +68,7 @@ export class Dataplane {
   readonly #state: KernelState;
   readonly #sysctls: EndpointSysctls;
   readonly #ended: EndedConnections;
+  readonly #bandwidth: BandwidthManager;
   readonly #parts: readonly FamilyPart[];
   readonly #status: EndpointStatusFiles | undefined;
   #parents: Readonly<Partial<Record<IpFamily, KernelLink>>> = {};
@@ -75,7 +86,8 @@ export class Dataplane {
     this.#routes = new RouteManager(ownedClasses(config));
     this.#state = new KernelState(ports.kernel, this.#links, config);
     this.#ended = new EndedConnections(ports);
-    const ipv6 = config.ipv6Support && kernelHasIpv6();
+    this.#bandwidth = new BandwidthManager(ports.kernel, this.#links);
+    const ipv6 = config.ipv6Support && (ports.hasIpv6?.() ?? kernelHasIpv6());
     this.#sysctls = new EndpointSysctls({ ipv6 });
     const families: IpFamily[] = ipv6 ? [4, 6] : [4];
     this.#parts = families.map((family) => new FamilyPart(family, { nodeName, config, ports }));
@@ -87,6 +99,19 @@ export class Dataplane {
 
   get ruleTables(): readonly IptablesTable[] {
     return this.#parts.flatMap(({ rules }) => rules.tables);
+  }
+
+  /** Nothing may be asked of it any more. */
+  close(): void {
+    for (const part of this.#parts) part.close();
+  }
+
+  /** How many chains, rules and sets of ours there are. */
+  sizes(): Pick<FelixSizes, "tables" | "sets"> {
+    return {
+      tables: this.ruleTables.map(({ table, family, size }) => ({ table, family, ...size })),
+      sets: this.#parts.map(({ family, setCount }) => ({ family, count: setCount })),
+    };
   }
 
   /** What is wanted at this moment, for who tells people of it. */
@@ -144,10 +169,14 @@ export class Dataplane {
   #concernsLink(link: KernelLink, op: "set" | "removed", before: KernelLink | undefined): boolean {
     const used =
       this.#config.interfacePrefixes.some((prefix) => link.name.startsWith(prefix)) ||
+      link.name.startsWith(ifbPrefix) ||
       this.#parts.some(({ vxlan }) => vxlan.deviceName === link.name) ||
       Object.values(this.#parents).some(({ ifindex }) => ifindex === link.ifindex);
     if (!used) return false;
-    if (op === "removed") this.#sysctls.forget(link);
+    if (op === "removed") {
+      this.#sysctls.forget(link);
+      this.#bandwidth.resync();
+    }
     if (op === "removed" || (before?.up === true && !link.up)) this.#state.resync();
     return (
       op === "removed" ||
@@ -158,11 +187,15 @@ export class Dataplane {
     );
   }
 
-  /** The next apply looks at everything in the kernel again. */
-  resync(): void {
-    this.#state.resync();
-    this.#sysctls.resync();
-    for (const part of this.#parts) part.resync();
+  /** The next apply looks at these in the kernel again; at everything, unless said. */
+  resync(what?: ReadonlySet<Refreshed>): void {
+    if (what?.has("routes") !== false) this.#state.resync();
+    if (what?.has("interfaces") !== false) {
+      this.#links.resync();
+      this.#sysctls.resync();
+      this.#bandwidth.resync();
+    }
+    for (const part of this.#parts) part.resync(what);
   }
 
   /** True when the endpoint's routes and policy, as last told, are in the kernel. */
@@ -201,7 +234,7 @@ export class Dataplane {
       this.#applyRules(attempt),
       this.#state.apply(this.#desiredState()),
     ]);
-    errors.push(...state.errors);
+    errors.push(...state.errors, ...(await this.#bandwidth.apply(present)));
     await this.#ended.apply(
       new Map(
         present.flatMap(({ link, endpoint: { addresses } }) =>
@@ -257,9 +290,10 @@ export class Dataplane {
     const byInterface = new Map<string, Set<IpAddr>>();
     for (const { address, ifindex } of this.#hosts.needsAddresses ? addresses : []) {
       const name = this.#links.nameOf(ifindex);
-      const { interfacePrefixes } = this.#config;
+      const { interfacePrefixes, excludedInterfaces } = this.#config;
       if (name === undefined || interfacePrefixes.some((prefix) => name.startsWith(prefix)))
         continue;
+      if (excludedInterfaces.some((pattern) => pattern.test(name))) continue;
       getOrCreate(byInterface, name, () => new Set()).add(address);
     }
     const { changed, problems } = this.#hosts.resolve(byInterface);
@@ -332,6 +366,9 @@ export class Dataplane {
       deviceRouteProtocol: this.#config.deviceRouteProtocol,
     });
     // Local pods come last: theirs is the best class of a conflict (facts 4.8).
-    return { routes: [...routes, ...this.#endpoints.routes()], neighbors, fdbEntries };
+    const wanted = [...routes, ...this.#endpoints.routes()].filter(({ destination }) =>
+      this.#parts.some(({ family }) => family === prefixFamily(destination)),
+    );
+    return { routes: wanted, neighbors, fdbEntries };
   }
 }

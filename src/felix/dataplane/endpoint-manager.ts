@@ -5,7 +5,7 @@ import { compareText } from "../../lib/collections.ts";
 import { type IpAddr, ipFamily } from "../../lib/ip-addr.ts";
 import { hostPrefix } from "../../lib/prefix.ts";
 import type { DataplaneUpdate, LocalEndpoint } from "../calc/updates.ts";
-import type { FelixConfig } from "../config.ts";
+import type { FelixConfig } from "../config/felix-config.ts";
 import { dispatchChains } from "../rules/dispatch-chains.ts";
 import { workloadEndpointChains } from "../rules/endpoint-chains.ts";
 import { endpointGroupChains } from "../rules/policy-groups.ts";
@@ -95,6 +95,7 @@ export class EndpointManager {
 
   #route(address: IpAddr, link: KernelLink): KernelRoute {
     const family = ipFamily(address);
+    const source = this.#config.deviceRouteSource[family];
     return {
       table: mainTable,
       destination: hostPrefix(address),
@@ -104,6 +105,7 @@ export class EndpointManager {
       scope: family === 4 ? "link" : "universe",
       protocol: this.#config.deviceRouteProtocol,
       ifindex: link.ifindex,
+      ...(source === undefined ? {} : { source }),
     };
   }
 

@@ -3,8 +3,10 @@ import type { Kernel, KernelLink } from "../../kernel/kernel.ts";
 import { ipSetPrefixes } from "../../kernel/ownership.ts";
 import type { InputError } from "../../lib/errors.ts";
 import type { IpAddr, IpFamily } from "../../lib/ip-addr.ts";
+import type { Prefix } from "../../lib/prefix.ts";
 import type { DataplaneUpdate } from "../calc/updates.ts";
-import type { FelixConfig } from "../config.ts";
+import type { FelixConfig } from "../config/felix-config.ts";
+import type { Refreshed } from "../refresh-timers.ts";
 import type { RulesConfig } from "../rules/rules-config.ts";
 import type { DataplanePorts } from "./dataplane.ts";
 import type { EndpointManager } from "./endpoint-manager.ts";
@@ -16,6 +18,11 @@ import { allChains } from "./rule-set.ts";
 import { RuleTables } from "./rule-tables.ts";
 import { VxlanManager } from "./vxlan-manager.ts";
 
+export type KernelSets = Pick<
+  IpSets,
+  "set" | "change" | "delete" | "apply" | "destroyUnused" | "resync" | "close" | "desiredNames"
+>;
+
 /** What there is once for IPv4 and once for IPv6: sets, rules and the tunnel device. */
 export class FamilyPart {
   readonly family: IpFamily;
@@ -23,8 +30,9 @@ export class FamilyPart {
   readonly rules: RuleTables;
   readonly vxlan: VxlanManager;
   readonly #nodeName: string;
-  readonly #sets: IpSets;
+  readonly #sets: KernelSets;
   #vxlanLink: KernelLink | undefined;
+  #serviceCidrs: readonly Prefix[] = [];
 
   constructor(
     family: IpFamily,
@@ -37,10 +45,15 @@ export class FamilyPart {
     const { nodeName, config, ports } = of;
     this.family = family;
     this.#nodeName = nodeName;
-    this.#sets = new IpSets(family, ipSetPrefixes[family]);
-    this.setManager = new IpSetManager(family, this.#sets);
+    this.#sets = ports.openSets?.(family) ?? new IpSets(family, ipSetPrefixes[family]);
+    this.setManager = new IpSetManager(family, this.#sets, config);
     this.rules = new RuleTables(
-      { family, backend: ports.backend, insertMode: config.chainInsertMode },
+      {
+        family,
+        backend: ports.backend,
+        insertMode: config.chainInsertMode,
+        lockProbeMs: config.iptablesLockProbeMs,
+      },
       ports,
     );
     this.vxlan = new VxlanManager(family, nodeName, config);
@@ -51,7 +64,18 @@ export class FamilyPart {
     return this.#vxlanLink;
   }
 
+  get setCount(): number {
+    return this.#sets.desiredNames().length;
+  }
+
+  close(): void {
+    this.#sets.close();
+  }
+
   onUpdate(update: DataplaneUpdate): void {
+    if (update.kind === "serviceCidrs") {
+      this.#serviceCidrs = update.op === "set" ? update.value : [];
+    }
     this.setManager.onUpdate(update);
     this.vxlan.onUpdate(update);
   }
@@ -64,8 +88,9 @@ export class FamilyPart {
     );
   }
 
-  resync(): void {
-    this.#sets.resync();
+  resync(what?: ReadonlySet<Refreshed>): void {
+    if (what?.has("ipSets") !== false) this.#sets.resync();
+    if (what?.has("iptables") === false) return;
     for (const table of this.rules.tables) table.invalidate();
   }
 
@@ -90,7 +115,8 @@ export class FamilyPart {
   ): void {
     const { natOutgoing } = this.setManager;
     const context = { rules, family: this.family };
-    const chains = allChains({ ...parts, natOutgoing }, context, onRefused);
+    const own = { natOutgoing, serviceCidrs: this.#serviceCidrs };
+    const chains = allChains({ ...parts, ...own }, context, onRefused);
     this.rules.setAll(chains, rules, onRefused);
   }
 

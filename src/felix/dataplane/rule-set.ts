@@ -1,6 +1,7 @@
 import type { Chain, TableName } from "../../kernel/iptables/model.ts";
 import type { InputError } from "../../lib/errors.ts";
 import type { IpFamily } from "../../lib/ip-addr.ts";
+import type { Prefix } from "../../lib/prefix.ts";
 import { egressDscpChain } from "../rules/dscp-chain.ts";
 import { rpfSkipChain } from "../rules/endpoint-chains.ts";
 import {
@@ -23,11 +24,12 @@ export function allChains(
     readonly hosts: HostEndpointManager;
     readonly policies: PolicyManager;
     readonly natOutgoing: boolean;
+    readonly serviceCidrs: readonly Prefix[];
   },
   context: { readonly rules: RulesConfig; readonly family: IpFamily },
   onRefused: (id: string, error: InputError) => void,
 ): Record<TableName, readonly Chain[]> {
-  const { endpoints, hosts, policies, natOutgoing } = parts;
+  const { endpoints, hosts, policies, natOutgoing, serviceCidrs } = parts;
   const { rules, family } = context;
   const local = [...endpoints.active().values()];
   const hostContext = { policies: policies.policies, config: rules };
@@ -52,7 +54,7 @@ export function allChains(
     ],
     filter: [
       ...staticFilterChains(rules, family),
-      cidrBlockChain([], rules, family),
+      cidrBlockChain(serviceCidrs, rules, family),
       ...endpoints.chains(policies, rules),
       ...hosts.filterChains(hostContext),
       ...filterPolicies,

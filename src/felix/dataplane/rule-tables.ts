@@ -17,6 +17,7 @@ export class RuleTables {
       readonly family: IpFamily;
       readonly backend: IptablesBackend;
       readonly insertMode: "insert" | "append";
+      readonly lockProbeMs?: number;
     },
     ports: { readonly exec: ExecHelper },
   ) {

@@ -35,12 +35,14 @@ export interface TableConfig {
   readonly family: IpFamily;
   readonly backend: IptablesBackend;
   readonly insertMode?: InsertMode;
+  /** How often iptables-restore looks whether the lock is free. Default 50. */
+  readonly lockProbeMs?: number;
 }
 
 /** Two other writers in a row may spoil our plan before we give up for this time. */
 const maxAttempts = 3;
 const lockWaitSeconds = 10;
-const lockProbeMicroseconds = 50_000;
+const defaultLockProbeMs = 50;
 
 /**
  * Our part of one table of one family (facts 4.17). Desired rules are set at any time, and checked
@@ -189,11 +191,12 @@ export class IptablesTable {
   }
 
   async #write(plan: TablePlan): Promise<void> {
-    const { backend } = this.#config;
+    const { backend, lockProbeMs = defaultLockProbeMs } = this.#config;
     const program = programOf(backend, this.family, "restore");
     const args = ["--noflush"];
     if (backend.features.restoreWait) {
-      args.push("--wait", `${lockWaitSeconds}`, "--wait-interval", `${lockProbeMicroseconds}`);
+      const probe = `${Math.round(lockProbeMs * 1000)}`;
+      args.push("--wait", `${lockWaitSeconds}`, "--wait-interval", probe);
     }
     for (const stdin of restoreTexts(plan)) {
       const detail = { code: "restore-failed", table: this.table, family: this.family } as const;

@@ -31,3 +31,8 @@ export function toServer(rules: string): string {
 export function fromClient(rules: string): string {
   return policy(`selector: app == 'client', types: [Egress], egress: [${rules}]`);
 }
+
+/** Rules that allow what has these fields, each the inside of a flow map. */
+export function allow(...fields: readonly string[]): string {
+  return fields.map((field) => `{action: Allow, ${field}}`).join(", ");
+}

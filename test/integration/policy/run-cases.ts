@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { waitFor } from "../../support/wait-for.ts";
-import { comingAndGoing } from "./calico-rule-cases.ts";
+import { comingAndGoing } from "./calico-set-cases.ts";
 import type { PolicyCase } from "./policy-case.ts";
 import { PolicyLab } from "./policy-lab.ts";
 

@@ -5,6 +5,7 @@ import { SteadyPing } from "../../support/steady-ping.ts";
 import { waitFor } from "../../support/wait-for.ts";
 import { fromClient, toServer } from "./calico-manifests.ts";
 import { ruleCases } from "./calico-rule-cases.ts";
+import { setCases } from "./calico-set-cases.ts";
 import { ForbiddenTraffic } from "./forbidden-traffic.ts";
 import { ForeignWriter } from "./foreign-writer.ts";
 import { kubernetesCases } from "./kubernetes-cases.ts";
@@ -69,7 +70,7 @@ export function runHostile(backend: "nft" | "legacy"): void {
     const writer = new ForeignWriter(lab.felix.netns, backend);
     context.after(() => writer.stop());
     await waitFor(() => writer.writes > 0, { what: "the writer" });
-    for (const one of every(kubernetesCases.concat(ruleCases), casesUnderWriting)) {
+    for (const one of every(kubernetesCases.concat(ruleCases, setCases), casesUnderWriting)) {
       await lab.use(one);
       assert.deepEqual(await lab.wrongs(one), [], one.says);
     }

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { keyOf } from "../../../src/api/resource-key.ts";
 import type { AnyResource } from "../../../src/api/resource-of-kind.ts";
 import { CalcGraph } from "../../../src/felix/calc/calc-graph.ts";
-import { felixConfig } from "../../../src/felix/config.ts";
+import { serviceCidrs } from "../../../src/felix/calc/service-cidrs.ts";
+import { felixConfig } from "../../../src/felix/config/felix-config.ts";
 import { EndpointManager } from "../../../src/felix/dataplane/endpoint-manager.ts";
 import { HostEndpointManager } from "../../../src/felix/dataplane/host-endpoint-manager.ts";
 import { KernelLinks } from "../../../src/felix/dataplane/kernel-links.ts";
@@ -60,7 +61,10 @@ export async function nodeTexts(
     endpoints: new EndpointManager(config, links),
     hosts: new HostEndpointManager(),
     policies: new PolicyManager(),
-    natOutgoing: false,
+    serviceCidrs: resources.flatMap((one) =>
+      one.kind === "BGPConfiguration" ? serviceCidrs(one) : [],
+    ),
+    natOutgoing: resources.some(({ kind, spec }) => kind === "IPPool" && spec.natOutgoing === true),
   };
   const updates = updatesOf(nodeName, resources);
   for (const update of updates) {
@@ -70,7 +74,8 @@ export async function nodeTexts(
   }
   parts.hosts.resolve(new Map());
   const texts: string[] = [];
-  const tables = new RuleTables({ family, backend, insertMode: "insert" }, { exec: exec(texts) });
+  const { chainInsertMode: insertMode } = config;
+  const tables = new RuleTables({ family, backend, insertMode }, { exec: exec(texts) });
   const chains = allChains(parts, { rules: config.rules, family }, refused);
   tables.setAll(chains, config.rules, refused);
   await tables.apply();
