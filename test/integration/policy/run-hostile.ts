@@ -23,12 +23,12 @@ const allowed = "client -> server udp/53";
 const casesUnderWriting = 16;
 
 export function runHostile(backend: "nft" | "legacy"): void {
-  // All that is refreshed is refreshed then: on nft it must be seen that the kernel's word is enough.
-  const refreshesSets = backend === "legacy";
+  // On nft it must be seen that the kernel tells of a change.
+  const refreshes = backend === "legacy";
   const lab = new PolicyLab(`ph${backend}`, {
     FELIX_IPTABLESBACKEND: backend,
     FELIX_DEFAULTENDPOINTTOHOSTACTION: backend === "nft" ? "ACCEPT" : "RETURN",
-    ...(refreshesSets ? { FELIX_IPSETSREFRESHINTERVAL: "1" } : {}),
+    ...(refreshes ? { FELIX_IPSETSREFRESHINTERVAL: "1", FELIX_IPTABLESREFRESHINTERVAL: "1" } : {}),
   });
   before(() => lab.start());
   after(() => lab.close());
@@ -137,7 +137,7 @@ export function runHostile(backend: "nft" | "legacy"): void {
     }
   });
 
-  if (!refreshesSets) return;
+  if (!refreshes) return;
   test("IP sets that are emptied are filled again within IpsetsRefreshInterval", async () => {
     await lab.use(friendsOnly);
     for (const name of usedSets(lab)) lab.felix.run("ipset", "flush", name);
