@@ -13,27 +13,29 @@ const paces = { minIntervalMs: 1_000, retryIntervalMs: 5_000, maxIntervalMs: 60_
  */
 export function loadBalancerController(ports: LoadBalancerPorts): Service {
   const { clock, log } = ports;
-  const runner = new PacedRunner(paces, clock);
-  const balancer = new LoadBalancer(ports);
   const onError = (error: unknown) =>
     log.error({ reason: errorMessage(error) }, "Cannot give Services their addresses");
-  const callbacks = {
-    onUpdates: (updates: readonly Update[]) => {
-      if (balancer.learn(updates)) runner.request();
-    },
-    onStatus: (status: string) => {
-      if (status !== "in-sync") return;
-      balancer.isInSync = true;
-      runner.request();
-    },
-  };
   const kinds = ["Service", "IPPool", "KubeControllersConfiguration"] as const;
-  return (signal) =>
-    runServices(
+  return (signal) => {
+    const runner = new PacedRunner(paces, clock);
+    // Anew each time: who led before knows nothing of what went while another did.
+    const balancer = new LoadBalancer(ports);
+    const callbacks = {
+      onUpdates: (updates: readonly Update[]) => {
+        if (balancer.learn(updates)) runner.request();
+      },
+      onStatus: (status: string) => {
+        if (status !== "in-sync") return;
+        balancer.isInSync = true;
+        runner.request();
+      },
+    };
+    return runServices(
       [
         (stop) => runner.start(() => balancer.reconcile(stop), onError, stop),
         (stop) => runSyncer({ kinds }, { ...ports, callbacks }, stop),
       ],
       signal,
     );
+  };
 }

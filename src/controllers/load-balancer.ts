@@ -136,11 +136,20 @@ export class LoadBalancer {
     return isMissing || release.length > 0 || !isTold;
   }
 
-  /** @throws {IpamError} when it has less than it is to have; its status tells what it has. */
+  /**
+   * The status comes before each release: nobody is told an address that another may get.
+   *
+   * @throws {IpamError} when it has less than it is to have; its status tells what it has.
+   */
   async #give(service: Service, wish: ServiceWish, work: Work): Promise<void> {
     const plan = planService(wish, work.held, work.pools);
-    if (plan.release.length > 0) await this.#ports.ipam.releaseIps(plan.release);
     const addresses = plan.keep.map(({ address }) => address);
+    let told: Service | undefined = service;
+    if (plan.release.length > 0) {
+      told = await this.#tell(service, addresses);
+      if (told === undefined) return;
+      await this.#ports.ipam.releaseIps(plan.release);
+    }
     const refusals: IpamError[] = [];
     for (const assign of this.#assignments(service, wish, plan)) {
       try {
@@ -150,7 +159,7 @@ export class LoadBalancer {
         refusals.push(error);
       }
     }
-    await this.#tell(service, addresses);
+    await this.#tell(told, addresses);
     const [refusal] = refusals;
     if (refusal !== undefined) throw refusal;
   }
@@ -186,30 +195,35 @@ export class LoadBalancer {
     ];
   }
 
-  /** The status first: nobody is told an address that another may get. */
+  /** All that a Service had: the status first, too. */
   async #release(allocations: readonly Allocation[], service?: Service): Promise<void> {
     const gone = new Set<string>(allocations.map(({ address }) => address));
-    if (service !== undefined && !(await this.#tell(service, ingressWithout(service, gone))))
-      return;
+    if (service !== undefined) {
+      const told = await this.#tell(service, ingressWithout(service, gone));
+      if (told === undefined) return;
+    }
     const { released } = await this.#ports.ipam.releaseIps(allocations);
     const of = allocations[0]?.attributes;
     const what = { namespace: of?.["namespace"], service: of?.["service"], released };
     this.#ports.log.info(what, "Took addresses back from a Service");
   }
 
-  /** False when somebody else wrote the Service meanwhile: the next look sees what it is now. */
-  async #tell(service: Service, addresses: readonly IpAddr[]): Promise<boolean> {
+  /**
+   * The Service as it is then; undefined when somebody else wrote it meanwhile: the next look sees what it is now.
+   */
+  async #tell(service: Service, addresses: readonly IpAddr[]): Promise<Service | undefined> {
     const told = withIngress(service, addresses);
-    if (told === undefined) return true;
+    if (told === undefined) return service;
+    const { name, namespace } = service.metadata;
     try {
-      await this.#ports.datastore.update<"Service">(told);
+      const written = await this.#ports.datastore.update<"Service">(told);
+      this.#ports.log.info({ namespace, service: name, addresses }, "Told a Service its addresses");
+      return written;
     } catch (error) {
-      if (isDatastoreError(error, "conflict") || isDatastoreError(error, "not-found")) return false;
+      if (isDatastoreError(error, "conflict") || isDatastoreError(error, "not-found"))
+        return undefined;
       throw error;
     }
-    const { name, namespace } = service.metadata;
-    this.#ports.log.info({ namespace, service: name, addresses }, "Told a Service its addresses");
-    return true;
   }
 
   async #read(name: string, namespace: string): Promise<Service | undefined> {

@@ -1,4 +1,5 @@
 import { IpSets } from "../../kernel/ipset/ip-sets.ts";
+import type { TableMemory } from "../../kernel/iptables/table-memory.ts";
 import type { Kernel, KernelLink } from "../../kernel/kernel.ts";
 import { ipSetPrefixes } from "../../kernel/ownership.ts";
 import type { InputError } from "../../lib/errors.ts";
@@ -9,12 +10,9 @@ import type { FelixConfig } from "../config/felix-config.ts";
 import type { Refreshed } from "../refresh-timers.ts";
 import type { RulesConfig } from "../rules/rules-config.ts";
 import type { DataplanePorts } from "./dataplane.ts";
-import type { EndpointManager } from "./endpoint-manager.ts";
-import type { HostEndpointManager } from "./host-endpoint-manager.ts";
 import { IpSetManager } from "./ip-set-manager.ts";
 import type { KernelLinks } from "./kernel-links.ts";
-import type { PolicyManager } from "./policy-manager.ts";
-import { allChains } from "./rule-set.ts";
+import { type RuleParts, RuleSet } from "./rule-set.ts";
 import { RuleTables } from "./rule-tables.ts";
 import { VxlanManager } from "./vxlan-manager.ts";
 
@@ -29,6 +27,7 @@ export class FamilyPart {
   readonly setManager: IpSetManager;
   readonly rules: RuleTables;
   readonly vxlan: VxlanManager;
+  readonly #ruleSet: RuleSet;
   readonly #nodeName: string;
   readonly #sets: KernelSets;
   #vxlanLink: KernelLink | undefined;
@@ -40,10 +39,12 @@ export class FamilyPart {
       readonly nodeName: string;
       readonly config: FelixConfig;
       readonly ports: DataplanePorts;
+      readonly memory: TableMemory;
     },
   ) {
-    const { nodeName, config, ports } = of;
+    const { nodeName, config, ports, memory } = of;
     this.family = family;
+    this.#ruleSet = new RuleSet(family);
     this.#nodeName = nodeName;
     this.#sets = ports.openSets?.(family) ?? new IpSets(family, ipSetPrefixes[family]);
     this.setManager = new IpSetManager(family, this.#sets, config);
@@ -54,7 +55,7 @@ export class FamilyPart {
         insertMode: config.chainInsertMode,
         lockProbeMs: config.iptablesLockProbeMs,
       },
-      ports,
+      { exec: ports.exec, memory },
     );
     this.vxlan = new VxlanManager(family, nodeName, config);
   }
@@ -105,18 +106,13 @@ export class FamilyPart {
   }
 
   renderChains(
-    parts: {
-      readonly endpoints: EndpointManager;
-      readonly hosts: HostEndpointManager;
-      readonly policies: PolicyManager;
-    },
+    parts: Omit<RuleParts, "natOutgoing" | "serviceCidrs">,
     rules: RulesConfig,
     onRefused: (id: string, error: InputError) => void,
   ): void {
     const { natOutgoing } = this.setManager;
-    const context = { rules, family: this.family };
     const own = { natOutgoing, serviceCidrs: this.#serviceCidrs };
-    const chains = allChains({ ...parts, ...own }, context, onRefused);
+    const chains = this.#ruleSet.chains({ ...parts, ...own }, rules, onRefused);
     this.rules.setAll(chains, rules, onRefused);
   }
 

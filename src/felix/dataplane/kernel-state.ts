@@ -26,7 +26,7 @@ export interface DesiredState {
 }
 
 export interface StateReport {
-  readonly errors: readonly Error[];
+  readonly errors: readonly unknown[];
   /** Keys of routes that are not in the kernel as they must be. */
   readonly failedRoutes: ReadonlySet<string>;
 }

@@ -41,16 +41,23 @@ async function running(t: { after(fn: () => Promise<void>): void }) {
   });
   const ipam = new Ipam({ datastore, clock, random: () => 0 });
   const log = createLogger({ name: "test", level: "silent" });
-  const stop = new AbortController();
-  const ended = loadBalancerController({ datastore, ipam, clock, log })(stop.signal);
-  t.after(async () => {
-    stop.abort();
+  const controller = loadBalancerController({ datastore, ipam, clock, log });
+  let office = new AbortController();
+  let ended = controller(office.signal);
+  const stop = async () => {
+    office.abort();
     await ended;
-  });
+  };
+  t.after(stop);
   const key = (name: string) => ({ kind: "Service", name, namespace: "shop" }) as const;
   return {
     datastore,
     ipam,
+    stop,
+    startAgain: () => {
+      office = new AbortController();
+      ended = controller(office.signal);
+    },
     pass: (seconds: number) => clock.advanceSlowly(seconds * 1_000, 500),
     create: (given: Service) => datastore.create<"Service">(given),
     remove: (name: string) => datastore.delete(key(name)),
@@ -164,6 +171,26 @@ test("annotations say from which pools, also those that nothing is taken from by
   assert.deepEqual([await it.ingress("web"), await it.inUse()], [[], 0]);
 });
 
+test("no Service tells an address that another may get, at any write", async (t) => {
+  const it = await running(t);
+  await it.create(service("web"));
+  await it.pass(5);
+  const update = it.datastore.update.bind(it.datastore);
+  const untrue: unknown[] = [];
+  it.datastore.update = async (resource) => {
+    const written = await update(resource);
+    const held = (await it.ipam.serviceAllocations()).map(({ address }): string => address);
+    untrue.push(...(await it.ingress("web")).filter((ip = "") => !held.includes(ip)));
+    return written;
+  };
+  await it.change("web", {}, { [`${prefix}loadBalancerIPs`]: '["192.0.2.9"]' });
+  await it.pass(5);
+  assert.deepEqual(await it.ingress("web"), ["192.0.2.9"]);
+  await it.change("web", { type: "ClusterIP" });
+  await it.pass(5);
+  assert.deepEqual([await it.ingress("web"), untrue], [[], []]);
+});
+
 test("addresses that others told stay, where there is no pool for load balancers", async (t) => {
   const it = await running(t);
   for (const name of ["public", "other", "public6"]) {
@@ -183,4 +210,15 @@ test("one family without a pool does not keep the other from its address", async
   await it.create(service("web", { ipFamilies: ["IPv6", "IPv4"] }));
   await it.pass(5);
   assert.deepEqual(await it.ingress("web"), ["192.0.2.0"]);
+});
+
+test("a Service that went while another process led gives its address back", async (t) => {
+  const it = await running(t);
+  for (const name of ["a", "b"]) await it.create(service(name));
+  await it.pass(5);
+  await it.stop();
+  await it.remove("a");
+  it.startAgain();
+  await it.pass(5);
+  assert.deepEqual([await it.ingress("b"), await it.inUse()], [["192.0.2.1"], 1]);
 });
