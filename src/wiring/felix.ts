@@ -139,6 +139,7 @@ async function runAgent(felix: Felix, parts: Parts, signal: AbortSignal): Promis
       writePodSysctl: (netnsFd, path, value) => inNetns(netnsFd, () => writeSysctl(path, value)),
       addresses: ipamAddresses(ipam, { datastore, clock: systemClock }),
       felix,
+      log,
     },
   );
   const path = env["TORTIE_CNI_SOCKET"] ?? defaultSocketPath;
