@@ -226,6 +226,21 @@ test("a Service that goes after its pool gives its address back", async (t) => {
   assert.equal(await it.inUse(), 0);
 });
 
+test("an address that cools down is not a Service's any more", async (t) => {
+  const it = await running(t);
+  await it.datastore.create<"IPAMConfiguration">({
+    apiVersion: "projectcalico.org/v3",
+    kind: "IPAMConfiguration",
+    metadata: { name: "default" },
+    spec: { ipCooldownSeconds: 600 },
+  });
+  await it.create(service("web"));
+  await it.pass(5);
+  await it.remove("web");
+  await it.pass(5);
+  assert.deepEqual(await it.ipam.serviceAllocations(), []);
+});
+
 test("one family without a pool does not keep the other from its address", async (t) => {
   const it = await running(t);
   await it.datastore.delete({ kind: "IPPool", name: "public6" });

@@ -61,6 +61,9 @@ export class FakeDatastore implements Datastore {
     const all = resources as readonly AnyResource[];
     const [first] = all;
     if (first === undefined) throw new Error("Cannot create nothing");
+    const keys = new Set(all.map((each) => keyText(keyOf(each))));
+    // As etcd does.
+    if (keys.size < all.length) throw new Error("Cannot create one object twice in one write");
     return this.#write("create", keyOf(first), () => {
       for (const each of all) {
         if (this.#objects.has(keyText(keyOf(each)))) throw failure("already-exists", keyOf(each));
