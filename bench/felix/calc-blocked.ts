@@ -34,7 +34,7 @@ export async function watched<Result>(work: () => Promise<Result>): Promise<Watc
   return { result, ms, processorMs, blockedMs, blockedProcessorMs, rssMb };
 }
 
-/** In ms, of this thread alone: the collector's helpers are others. */
+/** In ms, of this thread alone: the collector's helpers are others. The kernel may count it by ticks of 4 ms. */
 function processorTime(): number {
   const { user, system } = process.threadCpuUsage();
   return (user + system) / 1_000;

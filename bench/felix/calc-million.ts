@@ -2,19 +2,22 @@ import { keyOf } from "../../src/api/resource-key.ts";
 import type { AnyResource } from "../../src/api/resource-of-kind.ts";
 import { CalcGraph } from "../../src/felix/calc/calc-graph.ts";
 import { calculate } from "../../src/felix/calculate.ts";
+import { felixConfig } from "../../src/felix/config/felix-config.ts";
 import { IpSetManager } from "../../src/felix/dataplane/ip-set-manager.ts";
 import { IpSets } from "../../src/kernel/ipset/ip-sets.ts";
 import { inNetns } from "../../src/kernel/netns.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { globalPolicy, networkSet, pod, profile } from "../../test/states/resources.ts";
 import { TestNetns } from "../../test/support/netns.ts";
-import { watched } from "./calc-blocked.ts";
+import { type Watched, watched } from "./calc-blocked.ts";
 
 export const members = 1_000_000;
 const netsPerSet = 1_000;
 
 export interface MillionReport {
-  readonly blockedMs: Readonly<Record<string, number>>;
+  readonly steps: Readonly<
+    Record<string, Pick<Watched<unknown>, "blockedMs" | "blockedProcessorMs">>
+  >;
   readonly rssMb: number;
 }
 
@@ -22,17 +25,17 @@ export interface MillionReport {
 export async function millionMembers(): Promise<MillionReport> {
   using netns = new TestNetns("million");
   const kernelSets = inNetns(netns.fd, () => new IpSets(4, "cali40"));
-  const manager = new IpSetManager(4, kernelSets);
+  const manager = new IpSetManager(4, kernelSets, felixConfig({ env: {} }));
   const graph = new CalcGraph({ nodeName: "node-a" });
   for (const resource of cluster()) graph.update(keyOf(resource), resource);
   graph.setInSync();
-  const blockedMs: Record<string, number> = {};
+  const steps: Record<string, MillionReport["steps"][string]> = {};
   let rssMb = 0;
   const step = async <Result>(name: string, work: () => Promise<Result>): Promise<Result> => {
-    const seen = await watched(work);
-    blockedMs[name] = seen.blockedMs;
+    const { result, blockedMs, blockedProcessorMs, ...seen } = await watched(work);
+    steps[name] = { blockedMs, blockedProcessorMs };
     rssMb = seen.rssMb;
-    return seen.result;
+    return result;
   };
   const updates = await step("calculated", () => calculate(graph, systemClock));
   await step("written", async () => {
@@ -50,7 +53,7 @@ export async function millionMembers(): Promise<MillionReport> {
     );
   }
   kernelSets.close();
-  return { blockedMs, rssMb };
+  return { steps, rssMb };
 }
 
 function* cluster(): Generator<AnyResource> {

@@ -64,13 +64,15 @@ async function millionMembersRow(): Promise<Row> {
   const mustReach = "never blocked > 200 ms";
   const reason = cannotMakeNetns();
   if (reason !== false) return { work, measured: `not measured: ${reason}`, mustReach };
-  const { blockedMs, rssMb } = await report<MillionReport>("million");
-  const steps = Object.entries(blockedMs);
+  const { steps, rssMb } = await report<MillionReport>("million");
+  const texts = Object.entries(steps).map(
+    ([name, step]) => `${name} ${ms(step.blockedMs)} (processor ${ms(step.blockedProcessorMs)})`,
+  );
   return {
     work,
-    measured: `blocked at most: ${steps.map(([name, took]) => `${name} ${ms(took)}`).join(", ")}; ${rssMb.toFixed(0)} MB`,
+    measured: `blocked at most: ${texts.join(", ")}; ${rssMb.toFixed(0)} MB`,
     mustReach,
-    reached: steps.every(([, took]) => took <= maxBlockedMs),
+    reached: Object.values(steps).every(({ blockedMs }) => blockedMs <= maxBlockedMs),
   };
 }
 

@@ -34,14 +34,16 @@ export async function* askControl(
   { signal, onPage, answerer = speaker }: AskOptions = {},
 ): AsyncGenerator<unknown> {
   const socket = await connected(path, answerer);
-  const stop = () => socket.destroy();
+  const lines = createInterface({ input: socket, crlfDelay: Number.POSITIVE_INFINITY });
+  // A socket that is destroyed does not end: who waits for its next line would wait for ever.
+  const stop = () => {
+    lines.close();
+    socket.destroy();
+  };
   signal?.addEventListener("abort", stop, { once: true });
   try {
     socket.write(`${JSON.stringify(request)}\n`);
-    for await (const text of createInterface({
-      input: socket,
-      crlfDelay: Number.POSITIVE_INFINITY,
-    })) {
+    for await (const text of lines) {
       const line = JSON.parse(text) as ControlLine;
       if ("error" in line) throw new InputError(line.error);
       if ("end" in line) {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
+import { closeSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { networkPolicyOf } from "../../src/api/kubernetes/network-policy.ts";
@@ -7,6 +8,8 @@ import { keyOf } from "../../src/api/resource-key.ts";
 import type { AnyResource } from "../../src/api/resource-of-kind.ts";
 import { askControl } from "../../src/cli/control-client.ts";
 import type { Denial } from "../../src/felix/denials/denial-log.ts";
+import { inNetns } from "../../src/kernel/netns.ts";
+import { openNflog } from "../../src/kernel/nflog.ts";
 import { globalPolicy, node, policy, pool, profile, tier } from "../states/resources.ts";
 import { waitFor } from "../support/wait-for.ts";
 import { FelixNode, inside, podEndpoint } from "./felix-node.ts";
@@ -166,4 +169,17 @@ test("a pod without policy and profile is told of", async () => {
 test("the groups are free again when felix has ended", async () => {
   await felix.stop("SIGTERM");
   assert.equal(felix.run("cat", "/proc/net/netfilter/nfnetlink_log").trim(), "");
+});
+
+test("where another program has the groups felix says so, and has Calico's chains", async () => {
+  const fd = openSync(`/run/netns/${felix.netns}`, "r");
+  const taken = inNetns(fd, () => openNflog([1]));
+  closeSync(fd);
+  try {
+    await felix.start();
+    assert.match(felix.log, /policyDenialLogs has no effect.*/);
+    assert.doesNotMatch(felix.run("iptables-save", "-t", "filter"), /NFLOG/);
+  } finally {
+    taken.close();
+  }
 });

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { after, before, test } from "node:test";
 import { keyOf } from "../../src/api/resource-key.ts";
-import type { GlobalNetworkPolicySpec } from "../../src/api/resources/policy.ts";
+import type { GlobalNetworkPolicySpec, NetworkPolicySpec } from "../../src/api/resources/policy.ts";
 import type { Rule } from "../../src/api/resources/rule.ts";
 import {
   allowFrom,
@@ -54,7 +54,7 @@ function connects(netns: string, address: string, port: number): Promise<boolean
 
 /** Accepts TCP connections to these ports in the namespace, until the test ends. */
 async function listen(netns: string, ...ports: readonly number[]): Promise<void> {
-  const program = `for (const port of [${ports}]) require("net").createServer().listen(port)`;
+  const program = `for (const port of [${ports}]) require("net").createServer((one) => one.on("error", () => 0).pipe(one)).listen(port)`;
   const server = ["netns", "exec", netns, process.execPath, "-e", program];
   const child = spawn("ip", server, { stdio: "ignore" });
   servers.push(child);
@@ -131,6 +131,48 @@ test("a service's ports are reached, and no others, as its endpoints come and go
   await becomes("the end of the endpoint", false, web);
   await felix.remove(toWeb);
   await becomes("the end of the policy", true, web);
+});
+
+test("a connection lives through every change that does not forbid it, and a restart", async () => {
+  const client = `const one = require("net").connect(80, "10.0.0.2"); setInterval(() => one.write("."), 20);
+    one.on("data", () => console.log("echo")); one.on("close", () => process.exit(1))`;
+  const args = ["netns", "exec", netnsA, process.execPath, "-e", client];
+  const child = spawn("ip", args, { stdio: ["ignore", "pipe", "ignore"] });
+  servers.push(child);
+  let echoes = 0;
+  child.stdout?.on("data", () => echoes++);
+  const goesOn = async (what: string) => {
+    const before = echoes;
+    await waitFor(() => echoes > before + 2, { what: `an echo after ${what}` });
+    assert.equal(child.exitCode, null, what);
+  };
+  await goesOn("the beginning");
+  const fromA = (port: number): NetworkPolicySpec => ({
+    selector: "app == 'b'",
+    types: ["Ingress"],
+    ingress: [
+      { ...allowTcp(port), source: { selector: "app == 'a'" } },
+      { ...allowTcp(80), source: { selector: "has(app)" } },
+    ],
+  });
+  const web = () => connects(netnsA, "10.0.0.2", 80);
+  const allowed = policy("from-a", fromA(80));
+  await felix.create(allowed);
+  await becomes("the policy", false, () => connects(netnsA, "10.0.0.2", 81));
+  await goesOn("a policy");
+  const present = await datastore.get<"NetworkPolicy">(keyOf(allowed));
+  await datastore.update<"NetworkPolicy">({ ...present, spec: fromA(81) });
+  await becomes("another port", true, () => connects(netnsA, "10.0.0.2", 81));
+  await goesOn("a changed rule and set");
+  await felix.stop("SIGKILL");
+  await goesOn("a kill");
+  await felix.start();
+  assert.equal(await web(), true);
+  await goesOn("a restart");
+  await felix.remove(allowed);
+  await becomes("the end of the policy", true, () => connects(netnsA, "10.0.0.2", 81));
+  await goesOn("the end of a policy");
+  child.kill("SIGKILL");
 });
 
 test("a floating address leads to its pod, also the pod itself", async () => {

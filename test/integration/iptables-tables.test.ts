@@ -26,9 +26,11 @@ import { staticFilterChains } from "../../src/felix/rules/static-filter-chains.t
 import { type ExecHelper, startExecHelper } from "../../src/kernel/exec-helper.ts";
 import { detectBackend, type IptablesBackend } from "../../src/kernel/iptables/backend.ts";
 import { type Chain, type TableName, tableNames } from "../../src/kernel/iptables/model.ts";
+import { TableMemory } from "../../src/kernel/iptables/table-memory.ts";
 import { restoreTexts } from "../../src/kernel/iptables/table-plan.ts";
 import { IptablesError, IptablesTable } from "../../src/kernel/iptables/tables.ts";
 import { watchTables } from "../../src/kernel/iptables/watch-tables.ts";
+import { openNftGeneration } from "../../src/kernel/nft-generation.ts";
 import type { IpAddr, IpFamily } from "../../src/lib/ip-addr.ts";
 import type { Prefix } from "../../src/lib/prefix.ts";
 
@@ -345,6 +347,41 @@ for (const kind of ["nft", "legacy"] as const) {
       fill(filter);
       await filter.apply();
       assert.equal(save(4, "filter"), before);
+    });
+
+    test("a change after our own reads nothing with nft, and what others wrote is never overlooked", async () => {
+      const programs: string[] = [];
+      const counted: Pick<ExecHelper, "run"> = {
+        run: (program, ...rest) => {
+          programs.push(program.replace(/.*-/, ""));
+          return exec.run(program, ...rest);
+        },
+      };
+      const memory = new TableMemory(kind === "nft" ? openNftGeneration() : undefined);
+      const filter = new IptablesTable(
+        { table: "filter", family: 4, backend },
+        { exec: counted, memory },
+      );
+      fill(filter);
+      assert.equal(await filter.check(), true);
+      const change = (name: string) => {
+        programs.length = 0;
+        const rules = { ingress: [], egress: [{ ...allowAll, annotations: { name } }] };
+        filter.setChains(profileChains("kns.default", rules, { config, family: 4 }));
+        return memory.round(() => filter.apply());
+      };
+      const look = kind === "nft" ? [] : ["save"];
+      for (const name of ["one", "two"]) {
+        await change(name);
+        assert.deepEqual(programs, [...look, "restore"]);
+        assert.match(save(4, "filter"), new RegExp(`name=${name}`));
+      }
+      command(4, "-F", "cali-FORWARD");
+      await change("three");
+      assert.deepEqual(programs, ["save", "restore"]);
+      assert.match(save(4, "filter"), /-A cali-FORWARD/);
+      fill(filter);
+      await memory.round(() => filter.apply());
     });
 
     test("a failed write changes nothing and stays dirty", async () => {

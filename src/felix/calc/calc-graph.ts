@@ -1,5 +1,6 @@
 import { keyText, type ResourceKey } from "../../api/resource-key.ts";
 import type { Kind, ResourceOfKind } from "../../api/resource-of-kind.ts";
+import type { BGPConfiguration } from "../../api/resources/bgp.ts";
 import type { HostEndpoint } from "../../api/resources/host-endpoint.ts";
 import type { IPPool } from "../../api/resources/ip-pool.ts";
 import type { IPAMBlock } from "../../api/resources/ipam.ts";
@@ -16,13 +17,15 @@ import type { WorkloadEndpoint } from "../../api/resources/workload-endpoint.ts"
 import { type Slice, unlimited } from "../../lib/time-slice.ts";
 import { checkObject } from "./check-object.ts";
 import { EventSequencer } from "./event-sequencer.ts";
-import { activePool, hostAddresses, L3Routes } from "./l3-routes.ts";
-import { PolicyGraph } from "./policy-graph.ts";
+import { activePool, hostAddresses, L3Routes, type RouteSource } from "./l3-routes.ts";
+import { PolicyGraph, type PolicyGraphSizes } from "./policy-graph.ts";
+import { serviceCidrs } from "./service-cidrs.ts";
 import type { DataplaneUpdate } from "./updates.ts";
 import { vtepOf } from "./vteps.ts";
 
 /** Kinds that the graph computes from. */
 export const calcKinds: readonly Kind[] = [
+  "BGPConfiguration",
   "EndpointSlice",
   "GlobalNetworkPolicy",
   "GlobalNetworkSet",
@@ -53,7 +56,8 @@ interface Update {
  *  EndpointSlice ────┤                                                             │
  *  profiles ─────────┘                                                             ├─► EventSequencer ─► dataplane
  *  IPPool, IPAMBlock ─┬─► L3Routes ────► route                                     │
- *  Node ──────────────┴─────────────────► vtep, host, pool ────────────────────────┘
+ *  Node ──────────────┼─────────────────► vtep, host, pool, serviceCidrs ──────────┘
+ *  BGPConfiguration ──┘
  * ```
  *
  * A value may come again, come late, or go and come back: only the last one counts. Nothing is told
@@ -74,13 +78,21 @@ export class CalcGraph {
   /** `onInvalid` hears of each malformed object, once for each time that it comes and is looked at. */
   constructor(config: {
     readonly nodeName: string;
+    readonly routeSource?: RouteSource;
     readonly onInvalid?: (key: ResourceKey, error: unknown) => void;
   }) {
     this.#onInvalid = config.onInvalid ?? (() => undefined);
     this.#policies = new PolicyGraph(config.nodeName, (update) => this.#sequencer.offer(update));
-    this.#routes = new L3Routes(config.nodeName, (id, route) =>
-      this.#offer("route", id, route ?? undefined),
+    this.#routes = new L3Routes(
+      config.nodeName,
+      (id, route) => this.#offer("route", id, route ?? undefined),
+      config.routeSource,
     );
+  }
+
+  /** How much there is, for who watches. Walks over the endpoints. */
+  sizes(): PolicyGraphSizes & { readonly hosts: number } {
+    return { ...this.#policies.sizes(), hosts: this.#routes.nodeCount };
   }
 
   /** Everything was listed once: what comes out from now on is the whole truth. */
@@ -135,6 +147,9 @@ export class CalcGraph {
       case "Tier":
         this.#policies.setTier(key.name, value as Tier | null);
         return;
+      case "BGPConfiguration":
+        if (key.name === "default") this.#updateServices(value as BGPConfiguration | null);
+        return;
       case "IPPool":
         this.#updatePool(id, value as IPPool | null);
         return;
@@ -183,6 +198,11 @@ export class CalcGraph {
     return this.tell();
   }
 
+  #updateServices(configuration: BGPConfiguration | null): void {
+    const cidrs = configuration === null ? [] : serviceCidrs(configuration);
+    this.#offer("serviceCidrs", "default", cidrs.length === 0 ? undefined : cidrs);
+  }
+
   #updatePool(id: string, pool: IPPool | null): void {
     this.#routes.setPool(id, pool);
     this.#offer("pool", id, pool === null ? undefined : activePool(pool));
@@ -194,7 +214,7 @@ export class CalcGraph {
     this.#offer("vtep", name, node === null ? undefined : vtepOf(node));
   }
 
-  #offer<K extends "route" | "vtep" | "host" | "pool">(
+  #offer<K extends "route" | "vtep" | "host" | "pool" | "serviceCidrs">(
     kind: K,
     id: string,
     value: Extract<DataplaneUpdate, { op: "set"; kind: K }>["value"] | undefined,

@@ -15,6 +15,11 @@ export class EndpointLabels<Endpoint extends Inheriting> {
   readonly #profileLabels = new Map<string, Readonly<Record<string, string>>>();
   readonly #endpointsOfProfile = new Map<string, Set<string>>();
 
+  /** Of all endpoints and network sets. */
+  ids(): IterableIterator<string> {
+    return this.#endpoints.keys();
+  }
+
   endpointOf(id: string): Endpoint | undefined {
     return this.#endpoints.get(id);
   }

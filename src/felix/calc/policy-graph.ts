@@ -49,6 +49,16 @@ interface KnownPolicy {
   readonly ordered: OrderedPolicy;
 }
 
+/** How much a graph holds: of the cluster, and of what its node needs. */
+export interface PolicyGraphSizes {
+  readonly hostEndpoints: number;
+  readonly workloadEndpoints: number;
+  readonly policies: number;
+  readonly profiles: number;
+  readonly tiers: number;
+  readonly local: { readonly endpoints: number; readonly policies: number };
+}
+
 /**
  * Policies, profiles and endpoints, to what the local endpoints need of them.
  *
@@ -87,6 +97,25 @@ export class PolicyGraph {
       this.#dirtyEndpoints.add(endpointId);
     });
     this.#sets = new IpSetMembers(emit);
+  }
+
+  /** Walks over the endpoints. */
+  sizes(): PolicyGraphSizes {
+    let [hostEndpoints, workloadEndpoints, activePolicies] = [0, 0, 0];
+    for (const id of this.#active.keys()) if (id.startsWith("policy ")) activePolicies++;
+    for (const id of this.#labels.ids()) {
+      if (id.startsWith(hostEndpointPrefix)) hostEndpoints++;
+      // Ids of network sets are keys, which begin with their kind.
+      else if (!/^(Global)?NetworkSet/.test(id)) workloadEndpoints++;
+    }
+    return {
+      hostEndpoints,
+      workloadEndpoints,
+      policies: this.#policies.size,
+      profiles: this.#profiles.size,
+      tiers: this.#tiers.size,
+      local: { endpoints: this.#endpoints.size, policies: activePolicies },
+    };
   }
 
   setEndpoint(id: string, endpoint: WorkloadEndpoint | null): void {

@@ -53,6 +53,12 @@ export type DataplaneUpdate =
       readonly value: HostAddresses;
     }
   | { readonly op: "set"; readonly kind: "pool"; readonly id: string; readonly value: ActivePool }
+  | {
+      readonly op: "set";
+      readonly kind: "serviceCidrs";
+      readonly id: string;
+      readonly value: readonly Prefix[];
+    }
   | { readonly op: "remove"; readonly kind: UpdateKind; readonly id: string };
 
 export type UpdateKind =
@@ -64,7 +70,9 @@ export type UpdateKind =
   | "vtep"
   | "route"
   | "host"
-  | "pool";
+  | "pool"
+  /** All that services may have; there is one of them. */
+  | "serviceCidrs";
 
 /** `id` as facts 4.3: "s:<hash>", "n:<hash>", "svc:<hash>", "svcnoport:<hash>". */
 export interface ActiveIpSet {

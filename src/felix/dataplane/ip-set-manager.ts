@@ -3,6 +3,7 @@ import type { DesiredSet, SetChange } from "../../kernel/ipset/ip-set.ts";
 import { type IpAddr, type IpFamily, ipFamily } from "../../lib/ip-addr.ts";
 import { hostPrefix, type Prefix, prefixFamily } from "../../lib/prefix.ts";
 import type { ActivePool, DataplaneUpdate, HostAddresses } from "../calc/updates.ts";
+import type { FelixConfig } from "../config/felix-config.ts";
 import { setName, staticSets } from "../rules/names.ts";
 
 /** What the kernel's sets shall be, by kernel name: IpSets is one. */
@@ -12,6 +13,8 @@ export interface DesiredSets {
   delete(name: string): void;
 }
 
+export type SetsConfig = Pick<FelixConfig, "externalNodes" | "maxIpSetSize" | "vxlanEnabled">;
+
 /**
  * IP sets of one family: those that rules refer to, and the static ones that follow from pools,
  * nodes, pods and the host's own addresses (facts 4.3).
@@ -19,21 +22,23 @@ export interface DesiredSets {
 export class IpSetManager {
   readonly #family: IpFamily;
   readonly #sets: DesiredSets;
+  readonly #config: SetsConfig;
   readonly #pools = new Map<string, ActivePool>();
   readonly #hosts = new Map<string, HostAddresses>();
   #localAddresses: readonly IpAddr[] = [];
   #dscpSources: readonly IpAddr[] = [];
   #staticDirty = true;
 
-  constructor(family: IpFamily, sets: DesiredSets) {
+  constructor(family: IpFamily, sets: DesiredSets, config: SetsConfig) {
     this.#family = family;
     this.#sets = sets;
+    this.#config = config;
   }
 
   onUpdate(update: DataplaneUpdate): void {
     if (update.kind === "ipSet") {
       const name = this.#name(update.id);
-      if (update.op === "set") this.#sets.set(name, update.value);
+      if (update.op === "set") this.#set(name, update.value);
       else if (update.op === "change") this.#sets.change(name, update.value);
       else this.#sets.delete(name);
     } else if (update.kind === "pool") {
@@ -77,8 +82,10 @@ export class IpSetManager {
     return this.#poolsOfFamily().some(({ natOutgoing }) => natOutgoing);
   }
 
-  /** Some pool of this family is carried by VXLAN. */
+  /** Some pool of this family is carried by VXLAN, or the configuration says that one is. */
   get usesVxlan(): boolean {
+    const { vxlanEnabled } = this.#config;
+    if (this.#family === 4 && vxlanEnabled !== undefined) return vxlanEnabled;
     return this.#poolsOfFamily().some(({ poolClass }) => poolClass === "vxlan");
   }
 
@@ -86,12 +93,13 @@ export class IpSetManager {
   refreshStatic(): void {
     if (!this.#staticDirty) return;
     this.#staticDirty = false;
-    for (const [id, set] of this.#static()) this.#sets.set(this.#name(id), set);
+    for (const [id, set] of this.#static()) this.#set(this.#name(id), set);
   }
 
   #static(): [id: string, set: DesiredSet][] {
     const pools = this.#poolsOfFamily();
-    const hosts = nets(this.#hostPrefixes());
+    const external = this.#config.externalNodes.filter((net) => prefixFamily(net) === this.#family);
+    const hosts = nets([...this.#hostPrefixes(), ...external]);
     const masqueraded = pools.filter(({ natOutgoing }) => natOutgoing);
     return [
       [staticSets.masqueradedPools, nets(masqueraded.map(({ cidr }) => cidr))],
@@ -101,6 +109,10 @@ export class IpSetManager {
       [staticSets.thisHost, { type: "hash:ip", members: new Set(this.#localAddresses) }],
       [staticSets.dscpSources, nets(this.#dscpSources.map(hostPrefix))],
     ];
+  }
+
+  #set(name: string, set: DesiredSet): void {
+    this.#sets.set(name, { ...set, maxElements: this.#config.maxIpSetSize });
   }
 
   #name(id: string): string {

@@ -3,7 +3,7 @@ import { mainTable } from "../../kernel/ownership.ts";
 import type { IpFamily } from "../../lib/ip-addr.ts";
 import { isHostPrefix, prefixFamily } from "../../lib/prefix.ts";
 import type { ClusterRoute, DataplaneUpdate, PoolClass, Vtep } from "../calc/updates.ts";
-import type { FelixConfig } from "../config.ts";
+import type { FelixConfig } from "../config/felix-config.ts";
 import { clusterRouteProtocol } from "./kernel-tables.ts";
 
 /** What the route manager must know of the kernel. */

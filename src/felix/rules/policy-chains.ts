@@ -11,8 +11,10 @@ import {
   ipSet,
   markSet,
   net,
+  numberOfProtocol,
   ports,
   protocol,
+  protocolNumber,
   returns,
   setMark,
 } from "./match.ts";
@@ -123,22 +125,18 @@ function checkPorts(
   { comment }: ChainContext,
 ): void {
   const lists = [source.ports, source.notPorts, destination.ports, destination.notPorts];
-  if (lists.every((list) => list.length === 0) || portProtocols.has(name ?? "")) return;
+  if (lists.every((list) => list.length === 0) || portProtocols.has(numberOfProtocol(name ?? "")))
+    return;
   throw new InputError(`Cannot match ports of protocol ${name ?? "any"}: ${comment}`);
 }
 
 /** What the multiport module knows. */
-const portProtocols = new Set<string | number>([
-  "tcp",
-  "udp",
-  "udplite",
-  "sctp",
-  "dccp",
-  6,
-  17,
-  33,
-  132,
-  136,
+const portProtocols: ReadonlySet<number | undefined> = new Set([
+  protocolNumber.tcp,
+  protocolNumber.udp,
+  protocolNumber.udplite,
+  protocolNumber.sctp,
+  protocolNumber.dccp,
 ]);
 
 /**
@@ -152,7 +150,14 @@ export function ofFamily(rule: ResolvedRule, family: IpFamily): ResolvedRule | u
   const source = entityOfFamily(rule.source, family);
   const destination = entityOfFamily(rule.destination, family);
   if (source === undefined || destination === undefined) return undefined;
-  return { ...rule, source, destination };
+  return withOneProtocol({ ...rule, source, destination });
+}
+
+/** iptables takes one -p: beside a protocol, another that it must not be says nothing or all. */
+function withOneProtocol(rule: ResolvedRule): ResolvedRule | undefined {
+  const { notProtocol, ...rest } = rule;
+  if (rest.protocol === undefined || notProtocol === undefined) return rule;
+  return numberOfProtocol(rest.protocol) === numberOfProtocol(notProtocol) ? undefined : rest;
 }
 
 function entityOfFamily(entity: ResolvedEntity, family: IpFamily): ResolvedEntity | undefined {
@@ -164,7 +169,7 @@ function entityOfFamily(entity: ResolvedEntity, family: IpFamily): ResolvedEntit
 }
 
 function isIcmp(name: ResolvedRule["protocol"], family: IpFamily): boolean {
-  return family === 4 ? name === "icmp" || name === 1 : name === "icmpv6" || name === 58;
+  return numberOfProtocol(name ?? "") === protocolNumber[family === 4 ? "icmp" : "icmpv6"];
 }
 
 /** Moves what one rule cannot say into blocks, and returns what is left to say. */

@@ -203,8 +203,11 @@ const modules = new Set(
   ),
 );
 
-/** iptables refuses ports and ICMP types without their protocol, and so do we. */
+/** iptables refuses ports and ICMP types without their protocol, and an option twice, and so do we. */
 function checkProtocol(text: string): void {
+  for (const option of ["-p", "--source", "--destination"]) {
+    if (text.split(` ${option} `).length > 2) throw new Error(`Cannot have two ${option}: ${text}`);
+  }
   const protocol = /(?<!! )-p (\S+)/.exec(text)?.[1];
   const number = protocol === undefined ? -1 : protocolOf(protocol);
   if (/-m multiport|--dport/.test(text) && !withPorts.has(number)) {

@@ -27,6 +27,9 @@ const tiersIn = (updates: readonly DataplaneUpdate[]) =>
       : [],
   );
 
+const endpointsWith = (policyId: string, count: number) =>
+  Array.from({ length: count }, () => [policyId]);
+
 test("calculate() tells of all that came before it, to the end, and then of what came meanwhile", async () => {
   const graph = new CalcGraph({ nodeName: me });
   const put = (...resources: readonly AnyResource[]) => {
@@ -46,9 +49,9 @@ test("calculate() tells of all that came before it, to the end, and then of what
   };
   const first = tiersIn(await calculate(busy, slowClock()));
   assert.ok(slices > 40, `${slices} slices`);
-  assert.deepEqual(first, Array(20).fill(["gnp/early"]));
+  assert.deepEqual(first, endpointsWith("gnp/early", 20));
   const second = tiersIn(await calculate(graph, slowClock()));
-  assert.deepEqual(second, Array(slices).fill(["gnp/early"]));
+  assert.deepEqual(second, endpointsWith("gnp/early", slices));
 });
 
 test("calculate() tells nothing before the datastore is in sync", async () => {

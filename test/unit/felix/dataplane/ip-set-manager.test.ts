@@ -1,6 +1,7 @@
 import { strict as assert } from "node:assert";
 import { test } from "node:test";
 import type { ActivePool, DataplaneUpdate } from "../../../../src/felix/calc/updates.ts";
+import { felixConfig } from "../../../../src/felix/config/felix-config.ts";
 import { IpSetManager } from "../../../../src/felix/dataplane/ip-set-manager.ts";
 import { type IpAddr, parseIpAddr } from "../../../../src/lib/ip-addr.ts";
 import { parsePrefix } from "../../../../src/lib/prefix.ts";
@@ -24,17 +25,24 @@ function host(node: string, v4: string, v6: string): DataplaneUpdate {
 /** A manager, and names and members of what changed since the last look. */
 function watched(family: 4 | 6) {
   let changed: Record<string, string[] | undefined> = {};
-  const manager = new IpSetManager(family, {
-    set: (name, set) => {
-      changed[name] = [...set.members].sort();
+  const manager = new IpSetManager(
+    family,
+    {
+      set: (name, set) => {
+        changed[name] = [...set.members].sort();
+      },
+      change: (name, { add, remove }) => {
+        changed[name] = [
+          ...[...add].map((one) => `+${one}`),
+          ...[...remove].map((one) => `-${one}`),
+        ];
+      },
+      delete: (name) => {
+        changed[name] = undefined;
+      },
     },
-    change: (name, { add, remove }) => {
-      changed[name] = [...[...add].map((one) => `+${one}`), ...[...remove].map((one) => `-${one}`)];
-    },
-    delete: (name) => {
-      changed[name] = undefined;
-    },
-  });
+    felixConfig({ env: {} }),
+  );
   const changes = () => {
     manager.refreshStatic();
     const seen = changed;

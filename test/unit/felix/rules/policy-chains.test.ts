@@ -53,6 +53,11 @@ const all = "-m mark --mark 0x80000/0x80000";
 const deny = "--jump MARK --set-mark 0x40000/0x40000";
 const drop = "-m mark --mark 0x40000/0x40000 --jump DROP";
 
+test("iptables takes one protocol: what it must not be besides is left out, or nothing matches", () => {
+  assert.deepEqual(matchOf({ protocol: "icmp", notProtocol: "tcp" }), [`-p icmp ${deny}`, drop]);
+  assert.deepEqual(matchOf({ protocol: "tcp", notProtocol: 6 }), [placeholder]);
+});
+
 test("facts B.2: the chain of KubernetesNetworkPolicy default/allow-web", () => {
   const policy: ActivePolicy = {
     ...base,
