@@ -166,6 +166,7 @@ async function runAgent(felix: FelixDoor, parts: Parts, signal: AbortSignal): Pr
       random: (octets) => randomBytes(octets),
       addresses: ipamAddresses(ipam, { datastore, clock: systemClock }),
       felix,
+      log,
     },
   );
   const path = env["TORTIE_CNI_SOCKET"] ?? defaultSocketPath;

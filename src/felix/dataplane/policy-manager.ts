@@ -50,14 +50,15 @@ export class PolicyManager {
    * jumps to it then drops.
    */
   chains(config: RulesConfig, family: IpFamily, onRefused: OnRefused): Chain[] {
+    const context = { config, family };
     return [
       ...this.#policies.entries().flatMap(([id, policy]) => {
-        const render = () => policyChains(id, policy, { config, family });
-        return this.#kept(policy, { config, family }, () => orRefused(id, render, onRefused));
+        const render = () => policyChains(id, policy, context);
+        return this.#kept(policy, context, () => orRefused(`policy ${id}`, render, onRefused));
       }),
       ...this.#profiles.entries().flatMap(([id, profile]) => {
-        const render = () => profileChains(id, profile, { config, family });
-        return this.#kept(profile, { config, family }, () => orRefused(id, render, onRefused));
+        const render = () => profileChains(id, profile, context);
+        return this.#kept(profile, context, () => orRefused(`profile ${id}`, render, onRefused));
       }),
     ];
   }
