@@ -18,6 +18,8 @@ export interface FelixConfig {
   readonly vxlanVni: number;
   /** 0: from the parent's MTU. */
   readonly vxlanMtu: number;
+  /** 0: from the parent's MTU. */
+  readonly ipipMtu: number;
   readonly removeExternalRoutes: boolean;
   readonly normalRoutePriority: Readonly<Record<4 | 6, number>>;
   readonly deviceRouteProtocol: number;
@@ -67,6 +69,7 @@ export function felixConfig({ global = {}, node = {}, env }: ConfigSources): Fel
     vxlanPort: integer(source, "vxlanPort", [1, 65535], 4789),
     vxlanVni: integer(source, "vxlanVNI", [1, 0xffffff], 4096),
     vxlanMtu: integer(source, "vxlanMTU", [0, 65535], 0),
+    ipipMtu: integer(source, "ipipMTU", [0, 65535], 0),
     removeExternalRoutes: flag(source, "removeExternalRoutes", true),
     normalRoutePriority: {
       4: integer(source, "ipv4NormalRoutePriority", [1, 2147483646], 1024),

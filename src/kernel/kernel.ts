@@ -71,7 +71,7 @@ export interface RouteTable {
 export interface KernelLink {
   readonly ifindex: number;
   readonly name: string;
-  /** "veth", "vxlan", "bridge", ... ; absent for physical links. */
+  /** "veth", "vxlan", "ipip", "bridge", ... ; absent for physical links. */
   readonly type?: string;
   readonly up: boolean;
   /** Oper state says that packets can flow. */
@@ -112,6 +112,8 @@ export interface Links {
   addVxlan(
     link: VxlanLink & { readonly name: string; readonly mac: MacAddr; readonly mtu: number },
   ): Promise<void>;
+  /** An IPIP tunnel without fixed ends. One of this name that loading the module has made is no error. */
+  addIpip(name: string): Promise<void>;
   addBridge(name: string): Promise<void>;
   /** Only the given attributes change. */
   set(

@@ -39,14 +39,17 @@ export function nodeSourceAddress(
   const [from, to] = [nodeOf(nodeName), nodeOf(target.node)];
   if (from?.spec.bgp?.ipv4Address === undefined) return undefined;
   const own = parseInterfaceAddress(from.spec.bgp.ipv4Address);
-  const mode = view.pools.find(({ spec }) =>
+  const pool = view.pools.find(({ spec }) =>
     prefixHasAddress(parsePrefix(spec.cidr), target.address),
-  )?.spec.vxlanMode;
+  )?.spec;
+  const isIpip = pool?.ipipMode !== undefined && pool.ipipMode !== "Never";
+  const mode = isIpip ? pool.ipipMode : pool?.vxlanMode;
   const peer = to?.spec.bgp?.ipv4Address;
   const sameSubnet =
     peer !== undefined &&
     prefixHasAddress(prefixOf(own.address, own.length), parseInterfaceAddress(peer).address);
   const tunneled = mode === "Always" || (mode === "CrossSubnet" && !sameSubnet);
-  const tunnelAddress = from.spec.ipv4VXLANTunnelAddr;
+  const { bgp, ipv4VXLANTunnelAddr } = from.spec;
+  const tunnelAddress = isIpip ? bgp.ipv4IPIPTunnelAddr : ipv4VXLANTunnelAddr;
   return tunneled && tunnelAddress !== undefined ? parseIpAddr(tunnelAddress) : own.address;
 }

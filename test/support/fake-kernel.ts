@@ -94,6 +94,9 @@ export class FakeKernel implements Kernel {
     addVxlan: async ({ name, mac, mtu, ...vxlan }) => {
       this.#create(name, { type: "vxlan", mac, mtu, vxlan });
     },
+    addIpip: async (name) => {
+      this.#create(name, { type: "ipip", up: false, running: false });
+    },
     addBridge: async (name) => {
       this.#create(name, { type: "bridge" });
     },

@@ -19,8 +19,9 @@ import { FamilyPart } from "./family-part.ts";
 import { HostEndpointManager } from "./host-endpoint-manager.ts";
 import { KernelLinks } from "./kernel-links.ts";
 import { KernelState, type StateReport } from "./kernel-state.ts";
+import { ownedClasses } from "./owned-classes.ts";
 import { PolicyManager } from "./policy-manager.ts";
-import { ownedClasses, RouteManager } from "./route-manager.ts";
+import { RouteManager } from "./route-manager.ts";
 
 export interface DataplanePorts {
   readonly kernel: Kernel;
@@ -130,7 +131,7 @@ export class Dataplane {
   #concernsLink(link: KernelLink, op: "set" | "removed", before: KernelLink | undefined): boolean {
     const used =
       this.#config.interfacePrefixes.some((prefix) => link.name.startsWith(prefix)) ||
-      this.#parts.some(({ vxlan }) => vxlan.deviceName === link.name) ||
+      this.#parts.some((part) => part.ownsDevice(link.name)) ||
       Object.values(this.#parents).some(({ ifindex }) => ifindex === link.ifindex);
     if (!used) return false;
     if (op === "removed") this.#sysctls.forget(link);
@@ -174,7 +175,7 @@ export class Dataplane {
     const addresses = await this.#ports.kernel.addresses.list();
     this.#parents = this.#parentLinks(addresses);
     this.#resolveHosts(addresses);
-    for (const part of this.#parts) await attempt(() => this.#applyDevice(part));
+    for (const part of this.#parts) await attempt(() => this.#applyDevices(part));
     const present = this.#endpoints.present();
     const { allowSourceSpoofing } = this.#config.rules;
     const configured = present.map(({ link, endpoint }) => ({
@@ -238,9 +239,9 @@ export class Dataplane {
     for (const problem of problems) this.#ports.log.warn(problem, "host endpoint has no effect");
   }
 
-  async #applyDevice(part: FamilyPart): Promise<void> {
+  async #applyDevices(part: FamilyPart): Promise<void> {
     const { kernel } = this.#ports;
-    const changed = await part.applyDevice(this.#parents[part.family], {
+    const changed = await part.applyDevices(this.#parents[part.family], {
       kernel,
       links: this.#links,
     });
@@ -274,10 +275,17 @@ export class Dataplane {
     const enabled: Record<IpFamily, boolean> = { 4: false, 6: false };
     const devices: Partial<Record<IpFamily, string>> = {};
     for (const { family, setManager, vxlan, vxlanLink } of this.#parts) {
-      enabled[family] = setManager.usesVxlan;
+      enabled[family] = setManager.uses("vxlan");
       if (vxlanLink !== undefined) devices[family] = vxlan.deviceName;
     }
-    const rules = { ...this.#config.rules, vxlanEnabled: enabled, vxlanDevice: devices };
+    const ipipDevice = this.#parts[0]?.ipipLink?.name;
+    const rules = {
+      ...this.#config.rules,
+      vxlanEnabled: enabled,
+      vxlanDevice: devices,
+      ipipEnabled: this.#parts[0]?.setManager.uses("ipip") === true,
+      ...(ipipDevice === undefined ? {} : { ipipDevice }),
+    };
     // The same object while it says the same: chains are rendered anew for another.
     if (!isDeepStrictEqual(rules, this.#rules)) this.#rules = rules;
     return this.#rules;
@@ -300,6 +308,7 @@ export class Dataplane {
       vteps: this.#parts[0]?.vxlan.vteps ?? new Map(),
       parentIfindex,
       vxlanIfindex,
+      ipipIfindex: this.#parts[0]?.ipipLink?.ifindex,
       deviceRouteProtocol: this.#config.deviceRouteProtocol,
     });
     // Local pods come last: theirs is the best class of a conflict (facts 4.8).

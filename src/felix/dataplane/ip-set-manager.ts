@@ -55,9 +55,9 @@ export class IpSetManager {
     return this.#poolsOfFamily().some(({ natOutgoing }) => natOutgoing);
   }
 
-  /** Some pool of this family is carried by VXLAN. */
-  get usesVxlan(): boolean {
-    return this.#poolsOfFamily().some(({ poolClass }) => poolClass === "vxlan");
+  /** Some pool of this family is carried by this encapsulation. */
+  uses(encapsulation: "vxlan" | "ipip"): boolean {
+    return this.#poolsOfFamily().some(({ poolClass }) => poolClass === encapsulation);
   }
 
   /** Makes the static sets anew when pools or nodes changed. */

@@ -6,6 +6,7 @@ import {
   linkMessage,
   readLink,
   writeBridge,
+  writeIpip,
   writeLinkChange,
   writeLinkRequest,
   writeVeth,
@@ -33,6 +34,11 @@ export function linksOf(socket: NetlinkSocket, slow: NetlinkSocket): Links {
     get: (target) => getLink(socket, target),
     addVeth: (pair) => create(pair.name, (writer) => writeVeth(writer, pair)),
     addVxlan: (link) => create(link.name, (writer) => writeVxlan(writer, link)),
+    addIpip: (name) =>
+      unless(
+        [errnos.EEXIST],
+        create(name, (writer) => writeIpip(writer, name)),
+      ),
     addBridge: (name) => create(name, (writer) => writeBridge(writer, name)),
     set: (ifindex, change) => {
       const fill = (writer: MessageWriter) => writeLinkChange(writer, ifindex, change);
