@@ -1,7 +1,7 @@
 import { hash } from "node:crypto";
 import type { IpAddr, IpFamily } from "../lib/ip-addr.ts";
 import { type MacAddr, parseMac } from "../lib/mac.ts";
-import { type Prefix, prefixAddress, prefixLength } from "../lib/prefix.ts";
+import { type Prefix, parsePrefix, prefixAddress, prefixLength } from "../lib/prefix.ts";
 
 /**
  * Every name that is computed from other names. All of them are contracts with a running cluster:
@@ -58,6 +58,19 @@ export function parseWepName(name: string): WepNameParts | undefined {
 /** A CIDR as an object's name: "10.0.0.64/26" is "10-0-0-64-26" (facts 2.3). */
 export function cidrName(cidr: Prefix): string {
   return `${prefixAddress(cidr).replaceAll(/[.:]/g, "-")}-${prefixLength(cidr)}`;
+}
+
+/** The CIDR of such a name (facts B 20); undefined for another. */
+export function cidrOfName(name: string): Prefix | undefined {
+  const at = name.lastIndexOf("-");
+  const [address, length] = [name.slice(0, at), name.slice(at + 1)];
+  const separator = /^\d+-\d+-\d+-\d+$/.test(address) ? "." : ":";
+  try {
+    const cidr = parsePrefix(`${address.replaceAll("-", separator)}/${length}`);
+    return cidrName(cidr) === name ? cidr : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Name of a node's affinity to a block; a node name that is too long is cut and hashed (facts 2.3). */

@@ -1,3 +1,4 @@
+import { getOrCreate } from "../lib/collections.ts";
 import { InputError } from "../lib/errors.ts";
 import { bgpAnnotationsOf } from "./bgp-annotations.ts";
 import { fixedTiers, withDefaults } from "./defaults.ts";
@@ -15,6 +16,7 @@ import {
 import { endpointSliceFields } from "./schemas/kubernetes-schema.ts";
 import {
   anything,
+  type Check,
   type Fields,
   isObject,
   mustBe,
@@ -80,22 +82,34 @@ export function checkResource(
   const title = titleOf(input);
   const info = checkKind(input, report);
   if (info === undefined) return { resource: undefined, problems: report.problems, title };
-  const checked = object(
-    {
-      apiVersion: text(),
-      kind: text(),
-      metadata,
-      spec: specChecks[info.kind],
-      status: anything,
-      ...ownFields[info.kind],
-    },
-    { required: ["metadata"] },
-  )({ ...(input as object), spec: (input as Record<string, unknown>)["spec"] ?? {} }, "", report);
+  const check = getOrCreate(resourceChecks, info.kind, () => resourceCheck(info.kind));
+  const checked = check(
+    { ...(input as object), spec: (input as Record<string, unknown>)["spec"] ?? {} },
+    "",
+    report,
+  );
   if (report.problems.length > 0) return { resource: undefined, problems: report.problems, title };
   const placed = withNamespace(checked as AnyResource, info, report);
   if (options.stored !== true) checkMeaning(placed, report);
   const resource = report.problems.length > 0 ? undefined : withDefaults(placed);
   return { resource, problems: report.problems, title };
+}
+
+/** Made when the first object of a kind comes: a program sees few kinds, and some of them often. */
+const resourceChecks = new Map<Kind, Check>();
+
+function resourceCheck(kind: Kind): Check {
+  return object(
+    {
+      apiVersion: text(),
+      kind: text(),
+      metadata,
+      spec: specChecks[kind],
+      status: anything,
+      ...ownFields[kind],
+    },
+    { required: ["metadata"] },
+  );
 }
 
 /** The one error of all problems of a resource. */

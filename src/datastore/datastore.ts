@@ -46,6 +46,15 @@ export interface Datastore {
    * @throws {DatastoreError} conflict, not-found, already-exists: of the first that was refused
    */
   writeAll?(writes: readonly Write[]): Promise<readonly ResourceOfKind[Kind][]>;
+  /**
+   * Creates all of the objects, or none. Like any other write, it may take place after its caller was told
+   * `unavailable`.
+   *
+   * @throws {DatastoreError} already-exists: of the first that is there
+   */
+  createAll?(resources: readonly ResourceOfKind[Kind][]): Promise<readonly ResourceOfKind[Kind][]>;
+  /** Names of all objects of a kind. Stores have it to which that is less than a list. */
+  names?(kind: Kind): Promise<readonly string[]>;
   close(): Promise<void>;
 }
 
@@ -59,6 +68,8 @@ export const maxWaitingEvents = 1_000;
 
 export interface ListOptions {
   readonly namespace?: string;
+  /** Of affinities: others than this node's need not be given. */
+  readonly node?: string;
   /** A watch will follow: the list may take longer, and is easier on the server and on our memory. */
   readonly beforeWatch?: boolean;
 }

@@ -3,6 +3,7 @@ import type { Kind, ResourceOfKind } from "../api/resource-of-kind.ts";
 import { Backoff } from "../lib/backoff.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/log.ts";
+import { Turns } from "../lib/turns.ts";
 import { type Datastore, isDatastoreError, type WatchEvent } from "./datastore.ts";
 import type { SyncerCallbacks, SyncStatus, Update } from "./syncer.ts";
 
@@ -116,13 +117,31 @@ class Syncer {
     const revision = lists.map((list) => list.revision).reduce(older);
     if (signal.aborted) return revision;
     const resources = lists.flatMap(({ items }) => items as readonly ResourceOfKind[Kind][]);
-    const seen = new Set(resources.map((resource) => keyText(keyOf(resource))));
-    const gone = [...this.#known].filter(([text]) => !seen.has(text)).map(([, key]) => key);
-    for (const key of gone) this.#tell({ key, value: null });
-    for (const resource of resources) this.#tell(this.#updateOf(resource));
+    await this.#tellAll(resources, signal);
+    if (signal.aborted) return revision;
     this.#flush();
     this.#tellStatus("in-sync");
     return revision;
+  }
+
+  /** What is gone, then what is there, in turns of the event loop: there may be many. */
+  async #tellAll(resources: readonly ResourceOfKind[Kind][], signal: AbortSignal): Promise<void> {
+    const turns = new Turns(this.#ports.clock);
+    const seen = new Set<string>();
+    for (const resource of resources) {
+      seen.add(keyText(keyOf(resource)));
+      if (turns.isOver) await turns.next();
+    }
+    for (const [text, key] of this.#known) {
+      if (signal.aborted) return;
+      if (!seen.has(text)) this.#tell({ key, value: null });
+      if (turns.isOver) await turns.next();
+    }
+    for (const resource of resources) {
+      if (signal.aborted) return;
+      this.#tell(this.#updateOf(resource));
+      if (turns.isOver) await turns.next();
+    }
   }
 
   #take(event: WatchEvent): void {

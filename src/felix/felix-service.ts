@@ -10,6 +10,7 @@ import { watchTables } from "../kernel/iptables/watch-tables.ts";
 import { PacedRunner } from "../lib/paced-runner.ts";
 import { runServices } from "../lib/service.ts";
 import { CalcGraph, calcKinds, endpointId } from "./calc/calc-graph.ts";
+import { calculate } from "./calculate.ts";
 import type { FelixConfig } from "./config.ts";
 import { Dataplane, type DataplanePorts } from "./dataplane/dataplane.ts";
 import { OfferedEndpoints } from "./offered-endpoints.ts";
@@ -162,8 +163,7 @@ export class Felix {
     const { clock, log } = this.#ports;
     const started = clock.now();
     const number = ++this.#applies;
-    while (!this.#calc.work()) await new Promise(setImmediate);
-    const updates = this.#calc.flush();
+    const updates = await calculate(this.#calc, clock);
     this.#dataplane.onUpdates(updates);
     this.#lastResync ??= started;
     if (started - this.#lastResync >= this.#refreshMs) {

@@ -7,13 +7,13 @@ import {
   prefixHasAddress,
   prefixOf,
 } from "../lib/prefix.ts";
-import { type Assigned, writeAssignment } from "./assign-family.ts";
 import { type AddressOwner, assignSpecific, ownerOf } from "./block.ts";
 import { hostAffinity } from "./block-affinity.ts";
 import { claimBlock, ownBlock } from "./claims.ts";
 import { IpamError } from "./ipam-error.ts";
 import type { IpamRecords, StoredBlock } from "./ipam-records.ts";
 import { type Pool, poolOf, refusal } from "./pools.ts";
+import { type Assigned, writeAssignment } from "./write-assignment.ts";
 
 export interface AssignIpRequest extends AddressOwner {
   readonly address: IpAddr;
@@ -130,6 +130,8 @@ async function assignOrdinal(
       handle: owner?.handle_id ?? "",
     });
   }
-  await writeAssignment(records, read, { ...change, handle, likelyNew: true });
+  const { block, assigned } = change;
+  const taker = { handle, count: assigned.length, likelyNew: true };
+  await writeAssignment(records, read, { block, takers: [taker] });
   return { address, block: read.cidr, handle, sequenceNumber: first.sequenceNumber };
 }

@@ -33,6 +33,31 @@ export interface ChoiceContext {
 const reclaimAfterMs = 60_000;
 
 /**
+ * The next block that nobody has, in the order of the pools and of the node's walk through each (facts 3.3).
+ *
+ * @param present all blocks that there are.
+ */
+export function freeBlock(
+  pools: readonly Pool[],
+  present: ReadonlySet<Prefix>,
+  context: ChoiceContext,
+): Prefix | undefined {
+  for (const pool of pools) {
+    // A pool that was made anew with another block size: old blocks hold their addresses.
+    const others = [...present].filter(
+      (cidr) => prefixLength(cidr) !== pool.blockSize && prefixesOverlap(pool.cidr, cidr),
+    );
+    for (const cidr of walkBlocks(orderOf(pool, context))) {
+      if (present.has(cidr) || context.skip.has(cidr)) continue;
+      if (isReserved(cidr, context.reserved)) continue;
+      if (others.some((other) => prefixesOverlap(other, cidr))) continue;
+      return cidr;
+    }
+  }
+  return undefined;
+}
+
+/**
  * Chooses the next block for a node (facts 3.3): one of its own with free addresses, else one that
  * nobody has, else another node's empty one that was claimed at least a minute ago.
  */
@@ -41,7 +66,6 @@ export function chooseBlock(
   blocks: readonly StoredBlock[],
   context: ChoiceContext,
 ): BlockChoice | undefined {
-  const known = new Map(blocks.map((block) => [block.cidr, block]));
   const mine = blocks.filter(
     ({ cidr, spec }) =>
       spec.affinity === hostAffinity(context.node) &&
@@ -52,18 +76,8 @@ export function chooseBlock(
     const [own] = nearestFirst(pool, mine, context);
     if (own !== undefined) return { kind: "own", cidr: own.cidr };
   }
-  for (const pool of pools) {
-    const others = blocks.filter(
-      ({ cidr }) => prefixLength(cidr) !== pool.blockSize && prefixesOverlap(pool.cidr, cidr),
-    );
-    for (const cidr of walkBlocks(orderOf(pool, context))) {
-      if (known.has(cidr) || context.skip.has(cidr)) continue;
-      if (isReserved(cidr, context.reserved)) continue;
-      // A pool that was made anew with another block size: old blocks hold their addresses.
-      if (others.some((block) => prefixesOverlap(block.cidr, cidr))) continue;
-      return { kind: "free", cidr };
-    }
-  }
+  const cidr = freeBlock(pools, new Set(blocks.map((block) => block.cidr)), context);
+  if (cidr !== undefined) return { kind: "free", cidr };
   return pools.flatMap((pool) => reclaimable(pool, blocks, context))[0];
 }
 

@@ -2,7 +2,7 @@ import type { BlockAffinity, IPAMBlockSpec } from "../api/resources/ipam.ts";
 import { isDatastoreError } from "../datastore/datastore.ts";
 import type { Prefix } from "../lib/prefix.ts";
 import { bumpSequence, isEmpty, newBlock } from "./block.ts";
-import { hostAffinity, isConfirmed } from "./block-affinity.ts";
+import { hostAffinity, isConfirmed, newAffinity } from "./block-affinity.ts";
 import type { IpamRecords, StoredBlock } from "./ipam-records.ts";
 
 /*
@@ -11,17 +11,17 @@ import type { IpamRecords, StoredBlock } from "./ipam-records.ts";
  * is about to give up the block. A node is sure of a block only with both.
  *
  *   nothing -> affinity pending -> block created -> affinity confirmed
+ *   nothing -> block created and affinity confirmed, where the datastore can write both at once
  *   confirmed -> affinity pendingDeletion -> block deleted, or kept without owner -> affinity deleted
  *
  * A crash leaves one of these states. Whoever comes next, owner or rival, goes on from it.
  */
 
 /**
- * Makes the block the node's.
+ * Makes the block the node's: at once where the datastore can, else step by step.
  *
- * The block is read beside the first write, and `whenLost` called beside the last: a driver may make one
- * call of each. The former may come too early to say that the block is ours: only a rival's, which ends the
- * claim whenever it was seen, is believed.
+ * `beside` is called with the write that may be lost, or with the one after it: a driver may make one
+ * call of both.
  *
  * @returns undefined when another node has it; nothing of ours is left behind then.
  */
@@ -29,22 +29,64 @@ export async function claimBlock(
   records: IpamRecords,
   node: string,
   cidr: Prefix,
-  whenLost: () => Promise<void> = async () => undefined,
+  beside: () => Promise<void> = async () => undefined,
 ): Promise<StoredBlock | undefined> {
-  const isRivals = (block: StoredBlock | undefined) =>
-    block !== undefined && block.spec.affinity !== hostAffinity(node);
+  const outcome = await claimAtOnce(records, { node, cidr, beside });
+  if (outcome === "rivals") return undefined;
+  return outcome ?? (await claimBySteps(records, { node, cidr, beside }));
+}
+
+interface Claim {
+  readonly node: string;
+  readonly cidr: Prefix;
+  readonly beside: () => Promise<void>;
+}
+
+/**
+ * Block and confirmed affinity in one write. One that takes place late is a claim like any other.
+ *
+ * @returns undefined when the datastore cannot, or something is there that may be ours.
+ */
+async function claimAtOnce(
+  records: IpamRecords,
+  { node, cidr, beside }: Claim,
+): Promise<StoredBlock | "rivals" | undefined> {
+  if (!records.createsTogether) return undefined;
+  const block = newBlock(cidr, hostAffinity(node), records.now());
+  const [created, seen] = await Promise.all([
+    records.createBlockWithAffinity(block, newAffinity(node, cidr, "confirmed")),
+    records.block(cidr),
+    beside(),
+  ]);
+  if (created !== undefined) return created;
+  return isRivals(node, seen) ? "rivals" : undefined;
+}
+
+function isRivals(node: string, block: StoredBlock | undefined): boolean {
+  return block !== undefined && block.spec.affinity !== hostAffinity(node);
+}
+
+/**
+ * The block is read beside the first write. That may come too early to say that the block is ours: only a
+ * rival's, which ends the claim whenever it was seen, is believed.
+ */
+async function claimBySteps(
+  records: IpamRecords,
+  { node, cidr, beside }: Claim,
+): Promise<StoredBlock | undefined> {
   const claimed = await records.retry(async () => {
     const [pending, early] = await Promise.all([
       records.writeAffinity(node, cidr, "pending", { likelyNew: true }),
       records.block(cidr),
     ]);
-    const block = isRivals(early)
+    const block = isRivals(node, early)
       ? early
       : ((await createBlock(records, node, cidr)) ?? (await records.block(cidr)));
     if (block === undefined) return undefined;
-    if (isRivals(block)) {
-      await Promise.all([records.remove(pending), whenLost()]);
-      return null;
+    if (isRivals(node, block)) {
+      const [removed] = await Promise.all([records.remove(pending), beside()]);
+      // Changed since: perhaps by another process of this node, to which the block may have come.
+      return removed ? null : undefined;
     }
     // Not read again: when somebody changed it since, this claim begins again.
     await records.updateAffinity(pending, "confirmed");
@@ -87,8 +129,7 @@ export async function ownBlock(
     const block = await records.block(cidr);
     if (block === undefined) return (await claimBlock(records, node, cidr)) ?? null;
     if (block.spec.affinity !== hostAffinity(node)) {
-      await records.remove(affinity);
-      return null;
+      return (await records.remove(affinity)) ? null : undefined;
     }
     if (isConfirmed(affinity.spec)) return block;
     await records.writeAffinity(node, cidr, "pending");

@@ -1,5 +1,5 @@
 import { calicoApiVersion } from "../api/meta.ts";
-import { cidrName } from "../api/names.ts";
+import { cidrName, cidrOfName } from "../api/names.ts";
 import { keyOf, type ResourceKey } from "../api/resource-key.ts";
 import type { Kind, ResourceOfKind } from "../api/resource-of-kind.ts";
 import type {
@@ -95,8 +95,20 @@ export class IpamRecords {
     return this.#getLive(affinityKey(node, cidr));
   }
 
-  async affinities(): Promise<readonly BlockAffinity[]> {
-    return (await this.#ports.datastore.list("BlockAffinity")).items;
+  /** `node`: others than this node's need not be given. */
+  async affinities(node?: string): Promise<readonly BlockAffinity[]> {
+    const options = node === undefined ? {} : { node };
+    return (await this.#ports.datastore.list("BlockAffinity", options)).items;
+  }
+
+  /** Of every block. */
+  async blockCidrs(): Promise<ReadonlySet<Prefix>> {
+    const { datastore } = this.#ports;
+    if (datastore.names === undefined) {
+      return new Set((await this.blocks()).map(({ cidr }) => cidr));
+    }
+    const names = await datastore.names("IPAMBlock");
+    return new Set(names.flatMap((name) => cidrOfName(name) ?? []));
   }
 
   /** Names of the nodes that exist. */
@@ -111,14 +123,7 @@ export class IpamRecords {
 
   /** @throws {DatastoreError} already-exists */
   async createBlock(spec: IPAMBlockSpec): Promise<StoredBlock> {
-    const name = cidrName(parsePrefix(spec.cidr));
-    const resource: IPAMBlock = {
-      apiVersion: calicoApiVersion,
-      kind: "IPAMBlock",
-      metadata: { name },
-      spec,
-    };
-    return this.#stored(await this.#ports.datastore.create<"IPAMBlock">(resource));
+    return this.#stored(await this.#ports.datastore.create<"IPAMBlock">(blockResource(spec)));
   }
 
   /** @throws {DatastoreError} conflict, not-found */
@@ -138,27 +143,59 @@ export class IpamRecords {
   }
 
   /**
-   * Creates a handle that counts `count` addresses of the block, and replaces the block.
+   * Creates handles that count addresses of the block, and replaces the block.
    *
-   * @returns undefined when the datastore cannot do both at once, or has the handle.
+   * @returns undefined when the datastore cannot do all at once, or has one of the handles.
    * @throws {DatastoreError} conflict, not-found: of the block
    */
-  async updateBlockWithHandle(
+  async updateBlockWithHandles(
     read: StoredBlock,
     spec: IPAMBlockSpec,
-    { handle, count }: { readonly handle: string; readonly count: number },
+    handles: readonly NewHandle[],
   ): Promise<StoredBlock | undefined> {
     const block = { ...read.resource, spec };
-    const handleSpec = addToHandle(newHandle(handle), read.cidr, count);
     try {
       const written = await this.#ports.datastore.writeAll?.([
-        { verb: "create", resource: handleResource(handleSpec) },
+        ...handles.map((each) => ({
+          verb: "create" as const,
+          resource: newHandleResource(read.cidr, each),
+        })),
         { verb: "update", resource: block },
       ]);
-      return written && this.#wrote(read, written[1] as IPAMBlock, spec);
+      return written && this.#wrote(read, written.at(-1) as IPAMBlock, spec);
     } catch (error) {
       if (isDatastoreError(error, "already-exists")) return undefined;
       this.memory.forget(read.cidr);
+      throw error;
+    }
+  }
+
+  /**
+   * Creates handles that count addresses of the block.
+   *
+   * @returns false when the datastore cannot do all at once.
+   * @throws {DatastoreError} already-exists
+   */
+  async createHandles(cidr: Prefix, handles: readonly NewHandle[]): Promise<boolean> {
+    const resources = handles.map((each) => newHandleResource(cidr, each));
+    return (await this.#ports.datastore.createAll?.(resources)) !== undefined;
+  }
+
+  /** A block and its affinity are one write. */
+  get createsTogether(): boolean {
+    return this.#ports.datastore.createAll !== undefined;
+  }
+
+  /** @returns undefined when one of them is there. */
+  async createBlockWithAffinity(
+    spec: IPAMBlockSpec,
+    affinity: BlockAffinity,
+  ): Promise<StoredBlock | undefined> {
+    try {
+      const created = await this.#ports.datastore.createAll?.([blockResource(spec), affinity]);
+      return created && this.#stored(created[0] as IPAMBlock);
+    } catch (error) {
+      if (isDatastoreError(error, "already-exists")) return undefined;
       throw error;
     }
   }
@@ -307,6 +344,21 @@ export class IpamRecords {
 
 function newHandle(id: string): IPAMHandleSpec {
   return { handleID: sanitizeHandle(id), block: {}, deleted: false };
+}
+
+/** A handle that is not there yet, and how many addresses it gets. */
+export interface NewHandle {
+  readonly handle: string;
+  readonly count: number;
+}
+
+function newHandleResource(cidr: Prefix, { handle, count }: NewHandle): IPAMHandle {
+  return handleResource(addToHandle(newHandle(handle), cidr, count));
+}
+
+function blockResource(spec: IPAMBlockSpec): IPAMBlock {
+  const metadata = { name: cidrName(parsePrefix(spec.cidr)) };
+  return { apiVersion: calicoApiVersion, kind: "IPAMBlock", metadata, spec };
 }
 
 function handleResource(spec: IPAMHandleSpec): IPAMHandle {

@@ -1,21 +1,22 @@
-import type { PoolUse } from "../api/resources/ip-pool.ts";
 import type { BlockAffinity, IPAMConfigurationSpec } from "../api/resources/ipam.ts";
 import { type Datastore, isDatastoreError } from "../datastore/datastore.ts";
-import { errorMessage } from "../lib/errors.ts";
-import type { IpAddr, IpFamily } from "../lib/ip-addr.ts";
+import { BatchQueue } from "../lib/batch-queue.ts";
+import type { IpAddr } from "../lib/ip-addr.ts";
 import { KeyedLock } from "../lib/keyed-lock.ts";
 import { type Prefix, prefixAddress, prefixContains } from "../lib/prefix.ts";
-import { type Assigned, assignFamily } from "./assign-family.ts";
+import { type AutoAssignRequest, assignBatch, familiesOf } from "./assign-batch.ts";
+import { type Claims, listClaims } from "./assign-family.ts";
 import { type AssignIpRequest, assignIp } from "./assign-ip.ts";
 import { type Allocation, type Audit, type AuditInput, allocationsOf, audit } from "./audit.ts";
-import { type AddressOwner, isEmpty, ownerOf } from "./block.ts";
+import { isEmpty, ownerOf } from "./block.ts";
 import { affineNode, affinitiesOfNode, affinityLabelsMissing } from "./block-affinity.ts";
 import { BlockMemory } from "./block-memory.ts";
 import { release } from "./block-release.ts";
 import { releaseAffinity } from "./claims.ts";
 import { EarlyHandle } from "./early-handle.ts";
+import { handleName } from "./handles.ts";
 import { IpamRecords, type RecordPorts } from "./ipam-records.ts";
-import { choosePools, type Pool, poolOf, poolsOf, selectsNode } from "./pools.ts";
+import { type Pool, poolOf, poolsOf, selectsNode } from "./pools.ts";
 import {
   type BlockRelease,
   blocksOfAddresses,
@@ -33,20 +34,9 @@ import {
 } from "./repair.ts";
 import { reservedPrefixes } from "./reservations.ts";
 import { type PoolUtilization, utilizationOf } from "./utilization.ts";
+import type { Assigned } from "./write-assignment.ts";
 
-export interface AutoAssignRequest extends AddressOwner {
-  readonly node: string;
-  readonly use: PoolUse;
-  /** How many addresses of each family. */
-  readonly num4?: number;
-  readonly num6?: number;
-  /** Names or CIDRs of the pools to take from; absent or empty: all that select the node. */
-  readonly pools4?: readonly string[];
-  readonly pools6?: readonly string[];
-  readonly namespaceLabels?: Readonly<Record<string, string>>;
-  /** Lowers IPAMConfiguration's maxBlocksPerHost. */
-  readonly maxBlocksPerHost?: number;
-}
+export type { AutoAssignRequest };
 
 export interface ReleaseResult {
   readonly released: readonly IpAddr[];
@@ -69,13 +59,13 @@ export interface Survey extends AuditInput {
   readonly affinities: readonly BlockAffinity[];
 }
 
-const defaultMaxBlocks = 20;
+/** Requests of a node that share a write: their handles, and the block, fit one transaction of etcd. */
+const maxBatch = 32;
 
-interface ChoiceInputs {
-  readonly allPools: readonly Pool[];
-  readonly reserved: readonly Prefix[];
-  readonly nodeLabels: Readonly<Record<string, string>>;
-  readonly early?: EarlyHandle | undefined;
+/** Two requests of one handle would count it in one write. */
+function mayJoin(request: AutoAssignRequest, batch: readonly AutoAssignRequest[]): boolean {
+  const name = handleName(request.handle);
+  return batch.every(({ handle }) => handleName(handle) !== name);
 }
 
 /** One call's view: the configuration as it was at its start. */
@@ -95,8 +85,12 @@ export class Ipam {
   readonly #lock = new KeyedLock();
   readonly #memory = new BlockMemory();
 
+  readonly #queue: BatchQueue<AutoAssignRequest, readonly Assigned[]>;
+
   constructor(ports: RecordPorts) {
     this.#ports = ports;
+    const work = (node: string, batch: readonly AutoAssignRequest[]) => this.#assign(node, batch);
+    this.#queue = new BatchQueue({ limit: maxBatch, mayJoin, work }, this.#lock);
   }
 
   /**
@@ -110,62 +104,61 @@ export class Ipam {
    *   too-many-conflicts
    */
   autoAssign(request: AutoAssignRequest): Promise<readonly Assigned[]> {
-    return this.#lock.run(request.node, async () => {
-      const early = this.#beginHandle(request);
-      try {
-        const [session, inputs] = await Promise.all([this.#open(), this.#inputs(request.node)]);
-        return await this.#assign(session, { ...request, ...inputs, early });
-      } finally {
-        await early?.end();
-      }
-    });
+    return this.#queue.run(request.node, request);
   }
 
-  async #assign(session: Session, request: AutoAssignRequest & ChoiceInputs): Promise<Assigned[]> {
-    const assigned: Assigned[] = [];
+  async #assign(
+    node: string,
+    batch: readonly AutoAssignRequest[],
+  ): Promise<readonly PromiseSettledResult<readonly Assigned[]>[]> {
+    const early = this.#beginHandle(batch);
     try {
-      await assignFamilies(session, request, assigned);
-      return assigned;
-    } catch (error) {
-      await this.#giveBack(session, assigned, error);
-      throw error;
+      const [session, inputs, listed] = await Promise.all([
+        this.#open(),
+        this.#inputs(node),
+        this.#listAhead(node, batch),
+      ]);
+      const readPools = () => this.#pools();
+      return await assignBatch({ ...session, ...inputs, listed, early, readPools }, batch);
+    } finally {
+      await early?.end();
     }
   }
 
-  /** Pools that are asked for are seldom those of the last address. */
-  #beginHandle(request: AutoAssignRequest): EarlyHandle | undefined {
+  /** Of one request alone. Pools that are asked for are seldom those of the last address. */
+  #beginHandle(batch: readonly AutoAssignRequest[]): EarlyHandle | undefined {
+    const [request, ...others] = batch;
+    if (request === undefined || others.length > 0) return undefined;
     const [first] = familiesOf(request);
     if (first === undefined || first.requested.length > 0) return undefined;
-    const records = new IpamRecords({ cooldownMs: 0, memory: this.#memory }, this.#ports);
-    return EarlyHandle.begin(records, { ...request, ...first });
+    return EarlyHandle.begin(this.#recordsAhead(), { ...request, ...first });
+  }
+
+  /** For a node without a block: what it looks for a block by, read with the rest. */
+  async #listAhead(node: string, batch: readonly AutoAssignRequest[]): Promise<Claims | undefined> {
+    const [first] = batch.flatMap(familiesOf);
+    if (first === undefined || this.#memory.current(node, first.family) !== undefined)
+      return undefined;
+    return await listClaims(this.#recordsAhead(), node, first.family);
+  }
+
+  /** For what is asked before the configuration is read, and does not go by it. */
+  #recordsAhead(): IpamRecords {
+    return new IpamRecords({ cooldownMs: 0, memory: this.#memory }, this.#ports);
   }
 
   /** What the choice of pools goes by, read at once. */
-  async #inputs(node: string): Promise<ChoiceInputs> {
+  async #inputs(node: string): Promise<{
+    readonly allPools: readonly Pool[];
+    readonly reserved: readonly Prefix[];
+    readonly nodeLabels: Readonly<Record<string, string>>;
+  }> {
     const [allPools, reserved, nodeLabels] = await Promise.all([
       this.#pools(),
       this.#reserved(),
       nodeLabelsOf(this.#ports.datastore, node),
     ]);
     return { allPools, reserved, nodeLabels };
-  }
-
-  async #giveBack(
-    { records }: Session,
-    assigned: readonly Assigned[],
-    reason: unknown,
-  ): Promise<void> {
-    if (assigned.length === 0) return;
-    try {
-      await releaseAddresses(records, assigned, await this.#pools());
-    } catch (error) {
-      const addresses = assigned.map(({ address }) => address).join(", ");
-      throw new AggregateError(
-        [reason, error],
-        `${errorMessage(reason)}; and cannot release ${addresses} after it`,
-        { cause: error },
-      );
-    }
   }
 
   /**
@@ -345,8 +338,7 @@ export class Ipam {
 
   async #open(): Promise<Session> {
     const memory = this.#memory;
-    const reader = new IpamRecords({ cooldownMs: 0, memory }, this.#ports);
-    const stored = await reader.get({ kind: "IPAMConfiguration", name: "default" });
+    const stored = await this.#recordsAhead().get({ kind: "IPAMConfiguration", name: "default" });
     const config = stored?.spec ?? {};
     const cooldownMs = (config.ipCooldownSeconds ?? 0) * 1000;
     return { config, records: new IpamRecords({ cooldownMs, memory }, this.#ports) };
@@ -358,40 +350,6 @@ export class Ipam {
 
   async #pools(): Promise<Pool[]> {
     return poolsOf((await this.#ports.datastore.list("IPPool")).items);
-  }
-}
-
-async function assignFamilies(
-  { records, config }: Session,
-  request: AutoAssignRequest & ChoiceInputs,
-  assigned: Assigned[],
-): Promise<void> {
-  const { node, nodeLabels, allPools, reserved, early } = request;
-  const families = familiesOf(request).map(({ family, count, requested }) => {
-    const pools = choosePools(allPools, family, { ...request, requested });
-    return { family, count, pools };
-  });
-  for (const { family, count, pools } of families) {
-    const ofFamily: Assigned[] = [];
-    const wanted = {
-      family,
-      count,
-      isFirst: assigned.length === 0,
-      node,
-      nodeLabels,
-      pools,
-      allPools,
-      config,
-      owner: { handle: request.handle, attributes: request.attributes },
-      maxBlocks: maxBlocks(config, request),
-      reserved,
-      early,
-    };
-    try {
-      await assignFamily({ records, request: wanted, assigned: ofFamily });
-    } finally {
-      assigned.push(...ofFamily);
-    }
   }
 }
 
@@ -421,20 +379,4 @@ async function nodeLabelsOf(
     if (isDatastoreError(error, "not-found")) return {};
     throw error;
   }
-}
-
-function familiesOf(
-  request: AutoAssignRequest,
-): { readonly family: IpFamily; readonly count: number; readonly requested: readonly string[] }[] {
-  const { num4 = 0, num6 = 0, pools4 = [], pools6 = [] } = request;
-  return [
-    { family: 4, count: num4, requested: pools4 } as const,
-    { family: 6, count: num6, requested: pools6 } as const,
-  ].filter(({ count }) => count > 0);
-}
-
-function maxBlocks(config: IPAMConfigurationSpec, request: AutoAssignRequest): number {
-  const limits = [config.maxBlocksPerHost ?? 0, request.maxBlocksPerHost ?? 0];
-  const set = limits.filter((limit) => limit > 0);
-  return set.length === 0 ? defaultMaxBlocks : Math.min(...set);
 }

@@ -106,7 +106,8 @@ async function build(
   }
   await addInitialPods(request, plan, state, paths, progress);
   progress("waiting for BGP sessions and routes");
-  await withDatastore(state, paths, (datastore) => converged(plan, paths, { datastore, timeoutMs }),
+  await withDatastore(state, paths, (datastore) =>
+    converged(plan, paths, { datastore, timeoutMs }),
   );
   writeState(paths, { ...state, phase: "up" });
 }

@@ -18,5 +18,8 @@ export class TimeSlice {
   }
 }
 
+/** All that a worker asks of a slice. */
+export type Slice = Pick<TimeSlice, "isOver">;
+
 /** For who waits for the end: never over. */
-export const unlimited: Pick<TimeSlice, "isOver"> = { isOver: false };
+export const unlimited: Slice = { isOver: false };

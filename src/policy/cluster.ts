@@ -1,5 +1,6 @@
 import type { AnyResource, Kind } from "../api/resource-of-kind.ts";
 import type { HostEndpoint } from "../api/resources/host-endpoint.ts";
+import type { IPPool } from "../api/resources/ip-pool.ts";
 import type { EndpointSlice } from "../api/resources/kubernetes.ts";
 import type { GlobalNetworkSet, NetworkSet } from "../api/resources/network-set.ts";
 import type { Node } from "../api/resources/node.ts";
@@ -19,6 +20,8 @@ export interface PolicyCluster {
   readonly profiles: readonly Profile[];
   readonly endpointSlices: readonly EndpointSlice[];
   readonly nodes: readonly Node[];
+  /** They tell which packets take a tunnel. */
+  readonly pools: readonly IPPool[];
   readonly settings: PolicySettings;
 }
 
@@ -29,6 +32,7 @@ export const policyKinds: readonly Kind[] = [
   "GlobalNetworkPolicy",
   "GlobalNetworkSet",
   "HostEndpoint",
+  "IPPool",
   "NetworkPolicy",
   "NetworkSet",
   "Node",
@@ -56,6 +60,7 @@ export function policyCluster(resources: Iterable<AnyResource>): PolicyCluster {
     profiles: ofKind("Profile"),
     endpointSlices: ofKind("EndpointSlice"),
     nodes: ofKind("Node"),
+    pools: ofKind("IPPool"),
     settings: configured === undefined ? defaultSettings : settingsOf(configured),
   };
 }

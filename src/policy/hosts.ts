@@ -12,14 +12,16 @@ import type { Direction } from "./verdict.ts";
 /** Nodes and their host endpoints, by address. */
 export class Hosts {
   readonly #nodeAt = new Map<IpAddr, string>();
+  /** Of a node's own interfaces, those of its tunnels left out. */
   readonly #addresses = new Map<string, readonly IpAddr[]>();
   readonly #endpoints: ReadonlyMap<string, readonly HostEndpoint[]>;
 
   constructor({ nodes, hostEndpoints }: PolicyCluster) {
     for (const node of nodes) {
       const addresses = addressesOf(node);
+      const all = [...addresses, ...tunnelAddressesOf(node)];
       this.#addresses.set(node.metadata.name, addresses);
-      for (const address of addresses) this.#nodeAt.set(address, node.metadata.name);
+      for (const address of all) this.#nodeAt.set(address, node.metadata.name);
     }
     this.#endpoints = groupBy(hostEndpoints, ({ spec }) => spec.node);
   }
@@ -31,9 +33,9 @@ export class Hosts {
 
   /**
    * The host endpoint of the interface that a packet takes: one that expects the host's address, else
-   * the one of all interfaces. `address` is absent for a packet that passes through: then it is any of
-   * the node's own. Endpoints that name only an interface stay undecided: the datastore does not tell
-   * which one a packet takes.
+   * the one of all interfaces. `address` is absent for a packet that passes through no tunnel and does
+   * not end here: then it is any of the node's own. Endpoints that name only an interface stay
+   * undecided: the datastore does not tell which one a packet takes.
    */
   endpointAt(
     node: string,
@@ -56,14 +58,16 @@ export class Hosts {
 }
 
 function addressesOf({ spec }: Node): IpAddr[] {
-  const texts = [
-    spec.bgp?.ipv4Address,
-    spec.bgp?.ipv6Address,
-    spec.bgp?.ipv4IPIPTunnelAddr,
-    spec.ipv4VXLANTunnelAddr,
-    spec.ipv6VXLANTunnelAddr,
-    ...(spec.addresses ?? []).map(({ address }) => address),
-  ];
+  const others = (spec.addresses ?? []).map(({ address }) => address);
+  return readable([spec.bgp?.ipv4Address, spec.bgp?.ipv6Address, ...others]);
+}
+
+function tunnelAddressesOf({ spec }: Node): IpAddr[] {
+  const { ipv4VXLANTunnelAddr, ipv6VXLANTunnelAddr, bgp } = spec;
+  return readable([bgp?.ipv4IPIPTunnelAddr, ipv4VXLANTunnelAddr, ipv6VXLANTunnelAddr]);
+}
+
+function readable(texts: readonly (string | undefined)[]): IpAddr[] {
   return texts.flatMap((text) => {
     try {
       return text === undefined ? [] : [parseInterfaceAddress(text).address];

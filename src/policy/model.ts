@@ -7,6 +7,7 @@ import { Hosts, isFailsafe } from "./hosts.ts";
 import type { Packet } from "./packet.ts";
 import { type Labelled, Population } from "./population.ts";
 import type { AppliedTier } from "./tiers.ts";
+import { type Crossing, Tunnels } from "./tunnels.ts";
 import type { Check, Decision, Direction, Stage, Verdict } from "./verdict.ts";
 
 /**
@@ -22,10 +23,12 @@ export class PolicyModel {
   readonly #cluster: PolicyCluster;
   readonly #checker: EndpointChecker;
   readonly #hosts: Hosts;
+  readonly #tunnels: Tunnels;
 
   constructor(cluster: PolicyCluster) {
     this.#cluster = cluster;
     this.#hosts = new Hosts(cluster);
+    this.#tunnels = new Tunnels(cluster);
     this.population = new Population(cluster);
     this.#checker = new EndpointChecker(cluster, this.population);
   }
@@ -64,8 +67,9 @@ export class PolicyModel {
     if (isLocal && source.workload === undefined) {
       return destination.workload === undefined ? nobody : { kind: "own node" };
     }
-    if (!isLocal && !this.#leave(source, way)) return undefined;
-    if (!isLocal && !this.#arrive(destination, way)) return undefined;
+    const crossing = crossingOf(source, destination);
+    if (!isLocal && !this.#leave(this.#leg(source, crossing), way)) return undefined;
+    if (!isLocal && !this.#arrive(this.#leg(destination, crossing), way)) return undefined;
     if (destination.workload !== undefined) way.ask(destination.workload, "Ingress", "normal");
     return undefined;
   }
@@ -77,6 +81,13 @@ export class PolicyModel {
     return { node, workload, address };
   }
 
+  /** What passes through a host takes a tunnel, or an interface of which the address is not known. */
+  #leg({ node, workload, address }: End, crossing: Crossing | undefined): Leg {
+    if (workload === undefined) return { node, workload, address };
+    if (node === undefined || crossing === undefined) return { node, workload, address: undefined };
+    return { node, workload, address: this.#tunnels.deviceAddress(node, crossing) };
+  }
+
   #isEncapsulated({ protocol, destinationPort }: Packet): boolean {
     const { vxlanFromWorkloads, ipipFromWorkloads, vxlanPort } = this.#cluster.settings;
     if (protocol === 4) return !ipipFromWorkloads;
@@ -84,8 +95,8 @@ export class PolicyModel {
   }
 
   /** Past the host endpoint by which it leaves a node. False: denied. */
-  #leave({ node, workload, address }: End, way: Way): boolean {
-    const hep = this.#hostEndpoint(node, workload === undefined ? address : undefined, way);
+  #leave({ node, workload, address }: Leg, way: Way): boolean {
+    const hep = this.#hostEndpoint(node, address, way);
     if (hep === undefined) return true;
     if (workload !== undefined) return way.ask(hep, "Egress", "forward") !== "deny";
     if (isFailsafe(way.packet, "Egress", this.#cluster.settings)) {
@@ -99,8 +110,8 @@ export class PolicyModel {
   }
 
   /** Past the host endpoint by which it enters a node. What one stage allows, no later one is asked. */
-  #arrive({ node, workload, address }: End, way: Way): boolean {
-    const hep = this.#hostEndpoint(node, workload === undefined ? address : undefined, way);
+  #arrive({ node, workload, address }: Leg, way: Way): boolean {
+    const hep = this.#hostEndpoint(node, address, way);
     if (hep === undefined) return true;
     const last = workload === undefined ? "normal" : "forward";
     if (isFailsafe(way.packet, "Ingress", this.#cluster.settings)) {
@@ -133,6 +144,18 @@ interface End {
   /** Whose host it is, or on which the pod runs. */
   readonly node: string | undefined;
   readonly workload?: Labelled;
+}
+
+/** An end as its host sees it: with the address of the interface by which the packet leaves or enters. */
+interface Leg {
+  readonly node: string | undefined;
+  readonly workload: Labelled | undefined;
+  /** Undefined: one of the host's own. */
+  readonly address: IpAddr | undefined;
+}
+
+function crossingOf({ node: from }: End, { node: to, address }: End): Crossing | undefined {
+  return from === undefined || to === undefined ? undefined : { from, to, destination: address };
 }
 
 /** Those whom the packet has met. */

@@ -6,6 +6,7 @@ import type { AnyResource } from "../../src/api/resource-of-kind.ts";
 import { CalcGraph } from "../../src/felix/calc/calc-graph.ts";
 import type { DataplaneUpdate } from "../../src/felix/calc/updates.ts";
 import { cpuMsSince } from "../support/cpu-time.ts";
+import { steps } from "../support/steps.ts";
 import { DataplaneModel } from "./dataplane-model.ts";
 import { type FeedStyle, feed, styles } from "./feed.ts";
 import {
@@ -261,7 +262,7 @@ test("a set of twenty thousand is counted in many turns, with updates between th
     }),
   );
   let turns = 0;
-  for (; !graph.work(); turns++) {
+  for (; !graph.work(steps(5)); turns++) {
     if (turns === 1) graph.update({ kind: "GlobalNetworkSet", name: "set0" }, null);
     if (turns === 2) put(networkSet("set1", ["192.0.2.1"], { labels }));
   }

@@ -2,6 +2,7 @@ import { keyOf, keyText } from "../../src/api/resource-key.ts";
 import type { AnyResource } from "../../src/api/resource-of-kind.ts";
 import type { Update } from "../../src/datastore/syncer.ts";
 import { CalcGraph } from "../../src/felix/calc/calc-graph.ts";
+import { steps } from "../support/steps.ts";
 import { DataplaneModel } from "./dataplane-model.ts";
 import { me } from "./resources.ts";
 
@@ -10,6 +11,8 @@ export interface FeedStyle {
   readonly name: string;
   readonly flush: "each-update" | "each-state" | "at-end";
   readonly inSync: "first" | "last";
+  /** Of so many steps is the slice of work that follows each update; none unless said. */
+  readonly work?: number;
   /** What else may be told on the way. */
   readonly expand: (updates: readonly Update[]) => readonly Update[];
 }
@@ -34,6 +37,8 @@ export const styles: readonly FeedStyle[] = [
   { name: "duplicated", flush: "each-update", inSync: "first", expand: twice },
   { name: "flapping", flush: "each-update", inSync: "first", expand: flapping },
   { name: "flapping and squashed", flush: "at-end", inSync: "first", expand: flapping },
+  { name: "in slices", flush: "each-state", inSync: "first", expand: reversed, work: 1 },
+  { name: "flapping in slices", flush: "at-end", inSync: "first", expand: flapping, work: 3 },
 ];
 
 /** The dataplane after a graph went through the states in order. */
@@ -46,6 +51,7 @@ export function feed(sequence: readonly (readonly AnyResource[])[], style: FeedS
   for (const next of sequence) {
     for (const { key, value } of style.expand(changes(before, next))) {
       graph.update(key, value);
+      if (style.work !== undefined) graph.work(steps(style.work));
       if (style.flush === "each-update") flush();
     }
     if (style.flush === "each-state") flush();

@@ -90,28 +90,32 @@ const annotations: Check = (value, path, report) => {
   return result;
 };
 
-/** Metadata of an object, as v3 and Kubernetes have it. Which name is right depends on the kind. */
-export const metadata: Check = (value, path, report) =>
-  object(
-    {
-      name: text(),
-      namespace: matching(dnsLabel, "a DNS label (lower case, digits, -)"),
-      labels,
-      annotations,
-      resourceVersion: text(),
-      uid: text(),
-      creationTimestamp: text(),
-      generateName: text(),
-      generation: integer(0, Number.MAX_SAFE_INTEGER),
-      deletionTimestamp: text(),
-      deletionGracePeriodSeconds: integer(0, Number.MAX_SAFE_INTEGER),
-      selfLink: text(),
-      finalizers: (given) => given,
-      ownerReferences: (given) => given,
-      managedFields: (given) => given,
-    },
-    { required: ["name"] },
-  )(value, path, report);
+const metadataFields = object(
+  {
+    name: text(),
+    namespace: matching(dnsLabel, "a DNS label (lower case, digits, -)"),
+    labels,
+    annotations,
+    resourceVersion: text(),
+    uid: text(),
+    creationTimestamp: text(),
+    generateName: text(),
+    generation: integer(0, Number.MAX_SAFE_INTEGER),
+    deletionTimestamp: text(),
+    deletionGracePeriodSeconds: integer(0, Number.MAX_SAFE_INTEGER),
+    selfLink: text(),
+    finalizers: (given) => given,
+    ownerReferences: (given) => given,
+    managedFields: (given) => given,
+  },
+  { required: ["name"] },
+);
+
+/**
+ * Metadata of an object, as v3 and Kubernetes have it. Which name is right depends on the kind. An API
+ * server has its own schema of it.
+ */
+export const metadata: Check = (value, path, report) => metadataFields(value, path, report);
 
 /** A CIDR or an address of a rule. The result is its canonical prefix: host bits become zero. */
 export const net: Check = described({ type: "string" }, (value, path, report) => {

@@ -199,7 +199,14 @@ export function map(item: Check): Check {
     if (!isObject(value)) return wrongType(report, path, "an object", value);
     const entries = Object.entries(value).filter(([, given]) => given !== null);
     return Object.fromEntries(
-      entries.map(([name, given]) => [name, item(given, `${path}[${shown(name)}]`, report)]),
+      entries.map(([name, given]) => {
+        const before = report.problems.length;
+        const result = item(given, path, report);
+        if (report.problems.length === before) return [name, result];
+        // A path for each label of each endpoint would take longer than the check: only where it is said.
+        report.problems.length = before;
+        return [name, item(given, `${path}[${shown(name)}]`, report)];
+      }),
     );
   });
 }

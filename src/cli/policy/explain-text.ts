@@ -1,6 +1,6 @@
 import type { PolicyStep, RuleStep, TierStep } from "../../policy/verdict.ts";
 import { decisionText, nameText } from "../../policy/verdict.ts";
-import type { ExplainedCheck, Explanation } from "./explain.ts";
+import type { ExplainedCheck, Explanation } from "./explainer.ts";
 
 /** An explanation for people: the verdict first, then the way to it. */
 export function explanationText(explanation: Explanation): string {
@@ -27,9 +27,9 @@ function checkLines(check: ExplainedCheck): string[] {
   if (written !== undefined)
     lines.push(`  as written: ${written.path} ${JSON.stringify(written.rule)}`);
   if (kernel !== undefined) {
-    const { chain, hash, packets, bytes } = kernel;
+    const { table, chain, hash, packets, bytes } = kernel;
     const counted = packets === undefined ? "" : `, ${packets} packets, ${bytes} bytes`;
-    lines.push(`  in the kernel: chain ${chain}, rule cali:${hash}${counted}`);
+    lines.push(`  in the kernel: table ${table}, chain ${chain}, rule cali:${hash}${counted}`);
   }
   return lines;
 }

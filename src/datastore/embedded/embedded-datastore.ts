@@ -126,6 +126,10 @@ class EmbeddedDatastore implements Datastore {
     });
   }
 
+  createAll(resources: readonly ResourceOfKind[Kind][]): Promise<readonly ResourceOfKind[Kind][]> {
+    return this.writeAll(resources.map((resource) => ({ verb: "create", resource })));
+  }
+
   async *watch(
     kinds: readonly Kind[],
     revision: string,

@@ -18,16 +18,19 @@ export interface RangeAnswer {
   readonly revision: string;
 }
 
-/** One write under a condition: what to do where it holds, and what to look at where it does not. */
+/**
+ * Writes under conditions: what to do where all hold, and what to look at where one does not. Each
+ * operation has its look.
+ */
 export interface ConditionalWrite {
-  readonly condition: ICompare;
-  readonly operation: IRequestOp;
-  readonly look: IRequestOp;
+  readonly conditions: ICompare[];
+  readonly operations: readonly IRequestOp[];
+  readonly looks: readonly IRequestOp[];
 }
 
 export interface WriteAnswer {
   readonly succeeded: boolean;
-  readonly response: IResponseOp | undefined;
+  readonly responses: readonly IResponseOp[];
   readonly revision: string;
 }
 
@@ -73,8 +76,9 @@ export class Batch {
     if (this.#reads.length + this.#writes.length > 1) return;
     process.nextTick(() => {
       while (this.#reads.length + this.#writes.length > 0) {
-        const reads = this.#reads.splice(0, maxOperations - 1);
-        void send(this.#client, this.#writes.shift(), reads);
+        const write = this.#writes.shift();
+        const room = maxOperations - (write?.request.operations.length ?? 0);
+        void send(this.#client, write, this.#reads.splice(0, room));
       }
     });
   }
@@ -88,8 +92,9 @@ async function send(
   try {
     const { succeeded, responses, header } = await ask(client, write?.request, reads);
     const { revision } = header;
-    const [written, ...found] = write === undefined ? [undefined, ...responses] : responses;
-    write?.resolve({ succeeded, response: written, revision });
+    const count = write?.request.operations.length ?? 0;
+    write?.resolve({ succeeded, responses: responses.slice(0, count), revision });
+    const found = responses.slice(count);
     reads.forEach(({ resolve }, index) => {
       const { kvs = [], more = false } = found[index]?.response_range ?? {};
       resolve({ kvs, more, revision });
@@ -117,9 +122,9 @@ async function ask(
     write === undefined
       ? { compare: [], success: ranges, failure: [] }
       : {
-          compare: [write.condition],
-          success: [write.operation, ...ranges],
-          failure: [write.look, ...ranges],
+          compare: write.conditions,
+          success: [...write.operations, ...ranges],
+          failure: [...write.looks, ...ranges],
         };
   return await client.kv.txn(request);
 }

@@ -14,6 +14,7 @@ import { Batch, type RangeAnswer } from "./batch.ts";
 import { createEtcdClient, type EtcdConfig, unavailable } from "./etcd-client.ts";
 import { watchEtcd } from "./etcd-watch.ts";
 import {
+  affinityPrefix,
   type KeyRange,
   keyOfPath,
   kindPrefixes,
@@ -75,7 +76,12 @@ class EtcdDatastore implements Datastore {
     kind: K,
     options: ListOptions = {},
   ): Promise<ResourceList<ResourceOfKind[K]>> {
-    const ranges = kindPrefixes(kind, options.namespace).map(rangeOfPrefix);
+    const { namespace, node } = options;
+    const prefixes =
+      kind === "BlockAffinity" && node !== undefined
+        ? [affinityPrefix(node)]
+        : kindPrefixes(kind, namespace);
+    const ranges = prefixes.map(rangeOfPrefix);
     const firsts = await Promise.all(ranges.map((range) => this.#page(range)));
     const revision = firsts[0]?.revision ?? "0";
     const kvs: IKeyValue[] = [];
@@ -99,17 +105,35 @@ class EtcdDatastore implements Datastore {
     return this.#call(() => this.#range(revision === undefined ? range : { ...range, revision }));
   }
 
+  /** Of all: keys are enough. */
+  async names(kind: Kind): Promise<readonly string[]> {
+    const answers = await this.#call(() =>
+      Promise.all(kindPrefixes(kind).map((prefix) => this.#batch.read(keysUnder(prefix)))),
+    );
+    const keys = answers.flatMap(({ kvs }) => kvs.map((kv) => keyOfPath(kv.key.toString())));
+    return keys.flatMap((key) => (key?.kind === kind ? [key.name] : []));
+  }
+
   async create<K extends Kind>(resource: ResourceOfKind[K]): Promise<ResourceOfKind[K]> {
-    const prepared = prepareForCreate(resource, this.#clock);
-    const path = pathOfResource(prepared);
-    const text = textOfResource(prepared);
-    const written = await this.#write(absent(path), put(path, text));
-    if (!written.succeeded) throw objectRefused("already-exists", keyOf(resource as AnyResource));
-    return writtenResource(
-      path,
-      { resource: prepared as AnyResource, text },
-      written.revision,
-    ) as ResourceOfKind[K];
+    const [created] = await this.createAll([resource as AnyResource]);
+    return created as ResourceOfKind[K];
+  }
+
+  async createAll(
+    resources: readonly ResourceOfKind[Kind][],
+  ): Promise<readonly ResourceOfKind[Kind][]> {
+    const puts = resources.map((each) => {
+      const resource = prepareForCreate(each, this.#clock) as AnyResource;
+      return { resource, path: pathOfResource(resource), text: textOfResource(resource) };
+    });
+    const { succeeded, present, revision } = await this.#write(
+      puts.map(({ path, text }) => ({ condition: absent(path), operation: put(path, text) })),
+    );
+    if (!succeeded) {
+      const there = resources[Math.max(present.indexOf(true), 0)] as AnyResource;
+      throw objectRefused("already-exists", keyOf(there));
+    }
+    return puts.map(({ path, ...put }) => writtenResource(path, put, revision) as AnyResource);
   }
 
   async update<K extends Kind>(resource: ResourceOfKind[K]): Promise<ResourceOfKind[K]> {
@@ -117,8 +141,8 @@ class EtcdDatastore implements Datastore {
     const path = pathOfResource(prepared);
     const text = textOfResource(prepared);
     const condition = unchangedSince(path, resource.metadata.resourceVersion);
-    const written = await this.#write(condition, put(path, text));
-    if (!written.succeeded) throw refused(written.present, keyOf(resource as AnyResource));
+    const written = await this.#write([{ condition, operation: put(path, text) }]);
+    if (!written.succeeded) throw refused(written.present[0], keyOf(resource as AnyResource));
     return writtenResource(
       path,
       { resource: prepared as AnyResource, text },
@@ -160,8 +184,8 @@ class EtcdDatastore implements Datastore {
   async #deletePath(path: string, key: ResourceKey, version?: string): Promise<boolean> {
     const condition = version === undefined ? existing(path) : unchangedSince(path, version);
     const gone = { request_delete_range: { key: Buffer.from(path) } };
-    const { succeeded, present } = await this.#write(condition, gone);
-    if (!succeeded && present) throw refused(present, key);
+    const { succeeded, present } = await this.#write([{ condition, operation: gone }]);
+    if (!succeeded && present[0] === true) throw refused(true, key);
     return succeeded;
   }
 
@@ -178,20 +202,23 @@ class EtcdDatastore implements Datastore {
     });
   }
 
-  /** Carries out `operation` if `condition` holds; tells whether the object is there if not. */
+  /** Carries out all operations if all conditions hold; tells of which the object is there if not. */
   async #write(
-    condition: ICompare,
-    operation: IRequestOp,
+    writes: readonly { readonly condition: ICompare; readonly operation: IRequestOp }[],
   ): Promise<{
     readonly succeeded: boolean;
-    readonly present: boolean;
+    readonly present: readonly boolean[];
     readonly revision: string;
   }> {
-    const look = { request_range: { key: condition.key as Buffer, count_only: true } };
-    const { succeeded, response, revision } = await this.#call(() =>
-      this.#batch.write({ condition, operation, look }),
+    const conditions = writes.map(({ condition }) => condition);
+    const operations = writes.map(({ operation }) => operation);
+    const looks = conditions.map(({ key }) => ({
+      request_range: { key: key as Buffer, count_only: true },
+    }));
+    const { succeeded, responses, revision } = await this.#call(() =>
+      this.#batch.write({ conditions, operations, looks }),
     );
-    const present = Number(response?.response_range?.count ?? 0) > 0;
+    const present = responses.map((each) => Number(each.response_range?.count ?? 0) > 0);
     return { succeeded, present, revision };
   }
 
@@ -235,8 +262,8 @@ function unchangedSince(path: string, version: string | undefined): ICompare {
   return { key: Buffer.from(path), target: "Mod", result: "Equal", mod_revision: revision ?? "-1" };
 }
 
-function refused(present: boolean, key: ResourceKey): DatastoreError {
-  return objectRefused(present ? "conflict" : "not-found", key);
+function refused(present: boolean | undefined, key: ResourceKey): DatastoreError {
+  return objectRefused(present === true ? "conflict" : "not-found", key);
 }
 
 function decodeAll<K extends Kind>(

@@ -1,5 +1,5 @@
 import { kinds } from "../../api/kinds.ts";
-import { affinityName, cidrName } from "../../api/names.ts";
+import { affinityName, cidrName, cidrOfName } from "../../api/names.ts";
 import { keyOf, type ResourceKey } from "../../api/resource-key.ts";
 import type { AnyResource, Kind, ResourceOfKind } from "../../api/resource-of-kind.ts";
 import { type Prefix, parsePrefix, prefixFamily } from "../../lib/prefix.ts";
@@ -27,6 +27,11 @@ export interface AffinityOwner {
 export interface KeyRange {
   readonly start: string;
   readonly end: string;
+}
+
+/** What every path of a node's own affinities begins with. */
+export function affinityPrefix(node: string): string {
+  return `${affinityRoots.host}${node}/`;
 }
 
 /** What every path of a kind begins with, of one namespace if given; no prefix begins another. */
@@ -184,19 +189,6 @@ function cidrOfSegment(segment = ""): Prefix | undefined {
   if (!segment.includes("-")) return undefined;
   try {
     return parsePrefix(segment.replace("-", "/"));
-  } catch {
-    return undefined;
-  }
-}
-
-/** "10-0-0-64-26" of a name (facts B 20). */
-function cidrOfName(name: string): Prefix | undefined {
-  const at = name.lastIndexOf("-");
-  const [address, length] = [name.slice(0, at), name.slice(at + 1)];
-  const separator = /^\d+-\d+-\d+-\d+$/.test(address) ? "." : ":";
-  try {
-    const cidr = parsePrefix(`${address.replaceAll("-", separator)}/${length}`);
-    return cidrName(cidr) === name ? cidr : undefined;
   } catch {
     return undefined;
   }

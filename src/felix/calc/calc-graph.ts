@@ -13,6 +13,7 @@ import type {
   Tier,
 } from "../../api/resources/policy.ts";
 import type { WorkloadEndpoint } from "../../api/resources/workload-endpoint.ts";
+import { type Slice, unlimited } from "../../lib/time-slice.ts";
 import { checkObject } from "./check-object.ts";
 import { EventSequencer } from "./event-sequencer.ts";
 import { activePool, hostAddresses, L3Routes } from "./l3-routes.ts";
@@ -36,8 +37,10 @@ export const calcKinds: readonly Kind[] = [
   "WorkloadEndpoint",
 ];
 
-/** Members or policies: some 20 ms on a busy machine. */
-const workPerTurn = 5_000;
+interface Update {
+  readonly key: ResourceKey;
+  readonly value: ResourceOfKind[Kind] | null;
+}
 
 /**
  * From what the datastore says to what this node's dataplane must be.
@@ -54,16 +57,19 @@ const workPerTurn = 5_000;
  * ```
  *
  * A value may come again, come late, or go and come back: only the last one counts. `flush` gives
- * nothing before the datastore was in sync.
+ * nothing before the datastore was in sync, and nothing that is half calculated: `work` does in slices
+ * what is long, `flush` what is then left, and only `flush` tells.
  */
 export class CalcGraph {
   readonly #sequencer = new EventSequencer();
+  /** What the datastore said and nobody looked at yet, by key. */
+  readonly #waiting = new Map<string, Update>();
   readonly #policies: PolicyGraph;
   readonly #routes: L3Routes;
   readonly #onInvalid: (key: ResourceKey, error: unknown) => void;
   #inSync = false;
 
-  /** `onInvalid` hears of each malformed object, once for each time that it comes. */
+  /** `onInvalid` hears of each malformed object, once for each time that it comes and is looked at. */
   constructor(config: {
     readonly nodeName: string;
     readonly onInvalid?: (key: ResourceKey, error: unknown) => void;
@@ -85,18 +91,21 @@ export class CalcGraph {
    * object counts as absent, also when a good version of it was there before.
    */
   update(key: ResourceKey, value: ResourceOfKind[Kind] | null): void {
+    this.#waiting.set(keyText(key), { key, value });
+  }
+
+  #take(id: string, { key, value }: Update): void {
     try {
       checkObject(value);
     } catch (error) {
-      this.#replace(key, null);
+      this.#replace(id, key, null);
       this.#onInvalid(key, error);
       return;
     }
-    this.#replace(key, value);
+    this.#replace(id, key, value);
   }
 
-  #replace(key: ResourceKey, value: ResourceOfKind[Kind] | null): void {
-    const id = keyText(key);
+  #replace(id: string, key: ResourceKey, value: ResourceOfKind[Kind] | null): void {
     switch (key.kind) {
       case "WorkloadEndpoint": {
         const endpoint = value as WorkloadEndpoint | null;
@@ -143,15 +152,21 @@ export class CalcGraph {
    *
    * @returns whether `flush` has little left to do.
    */
-  work(): boolean {
-    return !this.#inSync || this.#policies.work(workPerTurn);
+  work(slice: Slice): boolean {
+    if (!this.#inSync) return true;
+    for (const [id, update] of this.#waiting) {
+      this.#waiting.delete(id);
+      this.#take(id, update);
+      if (slice.isOver) return false;
+    }
+    return this.#policies.work(slice) && this.#routes.work(slice);
   }
 
   /** Updates since the last flush, in the order in which a dataplane may take them. */
   flush(): DataplaneUpdate[] {
     if (!this.#inSync) return [];
+    this.work(unlimited);
     this.#policies.flush();
-    this.#routes.flush();
     return this.#sequencer.flush();
   }
 

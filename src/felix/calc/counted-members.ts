@@ -7,12 +7,16 @@ type MembersUpdate =
 /**
  * Members of one IP set. Several givers may give the same one: it goes with the last of them. Once
  * the whole set was told, only what changed is: one more among a million costs as little as among ten.
+ * The set that is told first is made as its members are counted, and given away: a copy of a million
+ * would take a second.
  */
 export class CountedMembers {
   /** How many givers give each member. */
   readonly #counts = new Map<string, number>();
   readonly #given = new Map<string, readonly string[]>();
+  /** Until the first telling: all members. Then those that came since the last. */
   #added = new Set<string>();
+  /** Those that left since the last telling, but not before the first. */
   #removed = new Set<string>();
   #told = false;
 
@@ -28,15 +32,13 @@ export class CountedMembers {
 
   /** What to tell since the last call; undefined when nothing changed. */
   takeUpdate(): MembersUpdate | undefined {
-    if (!this.#told) {
-      this.#told = true;
-      return { op: "set", members: new Set(this.#counts.keys()) };
-    }
-    if (this.#added.size === 0 && this.#removed.size === 0) return undefined;
-    const change = { add: this.#added, remove: this.#removed };
+    const [add, remove] = [this.#added, this.#removed];
+    if (this.#told && add.size === 0 && remove.size === 0) return undefined;
     this.#added = new Set();
     this.#removed = new Set();
-    return { op: "change", change };
+    if (this.#told) return { op: "change", change: { add, remove } };
+    this.#told = true;
+    return { op: "set", members: add };
   }
 
   #count(member: string, by: 1 | -1): void {
@@ -44,7 +46,6 @@ export class CountedMembers {
     const count = before + by;
     if (count === 0) this.#counts.delete(member);
     else this.#counts.set(member, count);
-    if (!this.#told) return;
     if (before === 0 && !this.#removed.delete(member)) this.#added.add(member);
     if (count === 0 && !this.#added.delete(member)) this.#removed.add(member);
   }

@@ -2,6 +2,7 @@ import { type EndpointSlice, serviceNameLabel } from "../../api/resources/kubern
 import { getOrCreate } from "../../lib/collections.ts";
 import { isIpAddr, parseIpAddr } from "../../lib/ip-addr.ts";
 import { hostPrefix, prefixAddress } from "../../lib/prefix.ts";
+import { type Slice, unlimited } from "../../lib/time-slice.ts";
 import { CountedMembers } from "./counted-members.ts";
 import { LabelIndex, type Labels } from "./label-index.ts";
 import { portProtocol, protocolOf, type SetSource } from "./rule-scanner.ts";
@@ -92,18 +93,17 @@ export class IpSetMembers {
   }
 
   /**
-   * Counts members that wait to be counted, about as many as `limit`: sets of a million are not
-   * counted in one turn of the event loop.
+   * Finds and counts members: sets of a million are not counted in one turn of the event loop.
    *
    * @returns whether none are left.
    */
-  work(limit: number): boolean {
-    let done = 0;
+  work(slice: Slice): boolean {
+    if (!this.#index.work(slice)) return false;
     for (const [setId, givers] of this.#waiting) {
       for (const giver of givers) {
-        if (done >= limit) return false;
         givers.delete(giver);
-        done += this.#give(setId, giver);
+        this.#give(setId, giver);
+        if (slice.isOver) return false;
       }
       this.#waiting.delete(setId);
     }
@@ -112,7 +112,7 @@ export class IpSetMembers {
 
   /** Tells the sets that changed since the last flush. */
   flush(): void {
-    this.work(Number.POSITIVE_INFINITY);
+    this.work(unlimited);
     for (const id of this.#dirty) {
       const set = this.#sets.get(id);
       if (set === undefined) this.#emit({ op: "remove", kind: "ipSet", id });
@@ -135,14 +135,11 @@ export class IpSetMembers {
     }
   }
 
-  /** @returns how much work it was. */
-  #give(setId: string, giver: string): number {
+  #give(setId: string, giver: string): void {
     const set = this.#sets.get(setId);
-    if (set === undefined) return 1;
-    const members = this.#membersOf(setId, set.source, giver);
-    set.members.give(giver, members);
+    if (set === undefined) return;
+    set.members.give(giver, this.#membersOf(setId, set.source, giver));
     this.#dirty.add(setId);
-    return 1 + members.length;
   }
 
   #membersOf(setId: string, source: SetSource, giver: string): readonly string[] {
@@ -152,7 +149,7 @@ export class IpSetMembers {
       return ours ? sliceMembers(slice, source.withPorts) : [];
     }
     const selectable = this.#selectables.get(giver);
-    const selected = selectable !== undefined && this.#index.itemsOf(setId).has(giver);
+    const selected = selectable !== undefined && this.#index.isMatch(setId, giver);
     return selected ? membersOf(source, selectable) : [];
   }
 }

@@ -18,6 +18,7 @@ import {
   prefixLength,
   prefixOf,
 } from "../../lib/prefix.ts";
+import type { Slice } from "../../lib/time-slice.ts";
 import type { ActivePool, ClusterRoute, HostAddresses, PoolClass, RouteType } from "./updates.ts";
 
 /**
@@ -129,15 +130,18 @@ export class L3Routes {
     });
   }
 
-  flush(): void {
+  /** Tells routes that may be others now. @returns whether all were told. */
+  work(slice: Slice): boolean {
     for (const cidr of this.#dirty) {
+      this.#dirty.delete(cidr);
       const entry = this.#entries.get(cidr);
       if (entry === undefined || isEmpty(entry)) {
         this.#entries.delete(cidr);
         this.#onRoute(cidr, null);
       } else this.#onRoute(cidr, this.#routeOf(cidr));
+      if (slice.isOver) return false;
     }
-    this.#dirty.clear();
+    return true;
   }
 
   #routeOf(cidr: Prefix): ClusterRoute {

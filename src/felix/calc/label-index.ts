@@ -1,129 +1,181 @@
 import type { Selector } from "../../api/selector/ast.ts";
 import { evaluateSelector } from "../../api/selector/evaluate.ts";
 import { labelRestrictions } from "../../api/selector/restrictions.ts";
-import { getOrCreate } from "../../lib/collections.ts";
+import type { Slice } from "../../lib/time-slice.ts";
+import { type Anchor, FiledByLabel, type Labels } from "./filed-by-label.ts";
 
-export type Labels = ReadonlyMap<string, string>;
+export type { Labels } from "./filed-by-label.ts";
+
+interface Item {
+  readonly id: string;
+  labels: Labels;
+  readonly matches: Set<Entry>;
+}
+
+/** A selector under its id. */
+interface Entry {
+  readonly id: string;
+  selector: Selector;
+  /** Where every match is filed; undefined: anywhere. */
+  anchors: readonly Anchor[] | undefined;
+  readonly matches: Set<Item>;
+  removed: boolean;
+}
 
 /**
  * Which items match which selectors, kept up to date as both change.
  *
  * A selector is filed under one label that every match must have (with its value where there is
  * one), an item under all its labels: a change then meets its few candidates, not everything.
+ *
+ * An item's change is done at once. A selector may have as many candidates as there are items: `work`
+ * tries them in slices, and answers are right when it says that nothing is left.
  */
 export class LabelIndex {
-  readonly #items = new Map<string, Labels>();
-  readonly #selectors = new Map<
-    string,
-    { readonly selector: Selector; readonly anchors: Anchors }
-  >();
-  /** Items by "label" and by "label\0value". */
-  readonly #itemsByLabel = new Map<string, Set<string>>();
-  /** Selectors by anchor; those without any under "". */
-  readonly #selectorsByAnchor = new Map<string, Set<string>>();
-  readonly #itemsOf = new Map<string, Set<string>>();
-  readonly #selectorsOf = new Map<string, Set<string>>();
+  readonly #items = new Map<string, Item>();
+  readonly #entries = new Map<string, Entry>();
+  readonly #itemsByLabel = new FiledByLabel<Item>();
+  readonly #entriesByAnchor = new FiledByLabel<Entry>();
+  readonly #unanchored = new Set<Entry>();
+  /** Candidates that are still to be tried. */
+  readonly #scans = new Map<Entry, Iterator<Item>>();
+  /** Removed selectors that items may still name. */
+  readonly #removed = new Set<Entry>();
   readonly #onMatch: (selectorId: string, itemId: string, matches: boolean) => void;
 
-  /** `onMatch` hears of every match that starts or ends. */
+  /**
+   * `onMatch` hears of every match that starts or ends, but not of those that end because their
+   * selector is removed: who removes it knows.
+   */
   constructor(onMatch: (selectorId: string, itemId: string, matches: boolean) => void) {
     this.#onMatch = onMatch;
   }
 
-  labelsOf(itemId: string): Labels | undefined {
-    return this.#items.get(itemId);
+  isMatch(selectorId: string, itemId: string): boolean {
+    const item = this.#items.get(itemId);
+    return item !== undefined && this.#entries.get(selectorId)?.matches.has(item) === true;
   }
 
-  /** Items that match a selector now. */
-  itemsOf(selectorId: string): ReadonlySet<string> {
-    return this.#itemsOf.get(selectorId) ?? none;
+  hasMatches(selectorId: string): boolean {
+    return (this.#entries.get(selectorId)?.matches.size ?? 0) > 0;
   }
 
-  /** Selectors that match an item now. */
-  selectorsOf(itemId: string): ReadonlySet<string> {
-    return this.#selectorsOf.get(itemId) ?? none;
+  /** Ids of the items that match a selector. */
+  *itemsOf(selectorId: string): Generator<string> {
+    for (const { id } of this.#entries.get(selectorId)?.matches ?? []) yield id;
+  }
+
+  /** Ids of the selectors that match an item. */
+  *selectorsOf(itemId: string): Generator<string> {
+    for (const { id, removed } of this.#items.get(itemId)?.matches ?? []) if (!removed) yield id;
   }
 
   setItem(id: string, labels: Labels): void {
-    this.#unfileItem(id);
-    this.#items.set(id, labels);
-    for (const anchor of anchorsOfLabels(labels)) file(this.#itemsByLabel, anchor, id);
-    const candidates = new Set(this.selectorsOf(id));
-    for (const anchor of ["", ...anchorsOfLabels(labels)]) {
-      for (const selectorId of this.#selectorsByAnchor.get(anchor) ?? none)
-        candidates.add(selectorId);
-    }
-    for (const selectorId of candidates) this.#match(selectorId, id);
+    const known = this.#items.get(id);
+    if (known !== undefined && sameLabels(known.labels, labels)) return;
+    const item = known ?? { id, labels: new Map(), matches: new Set() };
+    this.#items.set(id, item);
+    this.#refile(item, labels);
+    for (const entry of item.matches) this.#match(entry, item);
+    const match = (entry: Entry) => this.#match(entry, item);
+    this.#unanchored.forEach(match);
+    for (const [label, value] of labels) this.#entriesByAnchor.forEachFor(label, value, match);
   }
 
   removeItem(id: string): void {
-    this.#unfileItem(id);
-    for (const selectorId of this.selectorsOf(id)) this.#record(selectorId, id, false);
-    this.#selectorsOf.delete(id);
+    const item = this.#items.get(id);
+    if (item === undefined) return;
+    this.#items.delete(id);
+    for (const [label, value] of item.labels) this.#itemsByLabel.deleteFrom(label, value, item);
+    for (const entry of item.matches) this.#record(entry, item, false);
   }
 
   setSelector(id: string, selector: Selector): void {
-    this.#unfileSelector(id);
-    const anchors = anchorsOfSelector(
+    const entry = this.#entries.get(id) ?? {
+      id,
       selector,
-      (anchor) => this.#itemsByLabel.get(anchor)?.size ?? 0,
-    );
-    this.#selectors.set(id, { selector, anchors });
-    for (const anchor of anchors) file(this.#selectorsByAnchor, anchor, id);
-    const candidates = new Set(this.itemsOf(id));
-    for (const anchor of anchors) {
-      const items = anchor === "" ? this.#items.keys() : (this.#itemsByLabel.get(anchor) ?? none);
-      for (const itemId of items) candidates.add(itemId);
-    }
-    for (const itemId of candidates) this.#match(id, itemId);
+      anchors: [],
+      matches: new Set(),
+      removed: false,
+    };
+    this.#entries.set(id, entry);
+    this.#unfile(entry);
+    entry.selector = selector;
+    entry.anchors = anchorsOfSelector(selector, (anchor) => this.#itemsByLabel.countUnder(anchor));
+    if (entry.anchors === undefined) this.#unanchored.add(entry);
+    else for (const anchor of entry.anchors) this.#entriesByAnchor.add(anchor, entry);
+    this.#scans.set(entry, this.#candidates(entry));
   }
 
   removeSelector(id: string): void {
-    this.#unfileSelector(id);
-    for (const itemId of this.itemsOf(id)) this.#record(id, itemId, false);
-    this.#itemsOf.delete(id);
-  }
-
-  #match(selectorId: string, itemId: string): void {
-    const entry = this.#selectors.get(selectorId);
-    const labels = this.#items.get(itemId);
-    const matches =
-      entry !== undefined && labels !== undefined && evaluateSelector(entry.selector, labels);
-    if (matches !== this.itemsOf(selectorId).has(itemId)) this.#record(selectorId, itemId, matches);
-  }
-
-  #record(selectorId: string, itemId: string, matches: boolean): void {
-    if (matches) {
-      file(this.#itemsOf, selectorId, itemId);
-      file(this.#selectorsOf, itemId, selectorId);
-    } else {
-      this.#itemsOf.get(selectorId)?.delete(itemId);
-      this.#selectorsOf.get(itemId)?.delete(selectorId);
-    }
-    this.#onMatch(selectorId, itemId, matches);
-  }
-
-  #unfileItem(id: string): void {
-    const labels = this.#items.get(id);
-    if (labels === undefined) return;
-    this.#items.delete(id);
-    for (const anchor of anchorsOfLabels(labels)) unfile(this.#itemsByLabel, anchor, id);
-  }
-
-  #unfileSelector(id: string): void {
-    const entry = this.#selectors.get(id);
+    const entry = this.#entries.get(id);
     if (entry === undefined) return;
-    this.#selectors.delete(id);
-    for (const anchor of entry.anchors) unfile(this.#selectorsByAnchor, anchor, id);
+    this.#entries.delete(id);
+    this.#unfile(entry);
+    this.#scans.delete(entry);
+    entry.removed = true;
+    if (entry.matches.size > 0) this.#removed.add(entry);
   }
-}
 
-type Anchors = readonly string[];
+  /** Tries what is to be tried. @returns whether nothing is left. */
+  work(slice: Slice): boolean {
+    for (const [entry, candidates] of this.#scans) {
+      for (let next = candidates.next(); next.done !== true; next = candidates.next()) {
+        this.#match(entry, next.value);
+        if (slice.isOver) return false;
+      }
+      this.#scans.delete(entry);
+    }
+    for (const entry of this.#removed) {
+      for (const item of entry.matches) {
+        entry.matches.delete(item);
+        item.matches.delete(entry);
+        if (slice.isOver) return false;
+      }
+      this.#removed.delete(entry);
+    }
+    return true;
+  }
 
-const none: ReadonlySet<string> = new Set();
+  /** Items change while this goes on: those that do are matched by themselves. */
+  *#candidates({ matches, anchors }: Entry): Generator<Item> {
+    yield* matches;
+    if (anchors === undefined) yield* this.#items.values();
+    else for (const anchor of anchors) yield* this.#itemsByLabel.under(anchor);
+  }
 
-function anchorsOfLabels(labels: Labels): string[] {
-  return [...labels].flatMap(([label, value]) => [label, `${label}\0${value}`]);
+  #refile(item: Item, labels: Labels): void {
+    const before = item.labels;
+    for (const [label, value] of before) {
+      if (labels.get(label) !== value) this.#itemsByLabel.deleteFrom(label, value, item);
+    }
+    for (const [label, value] of labels) {
+      if (before.get(label) !== value) this.#itemsByLabel.addTo(label, value, item);
+    }
+    item.labels = labels;
+  }
+
+  #unfile(entry: Entry): void {
+    if (entry.anchors === undefined) this.#unanchored.delete(entry);
+    else for (const anchor of entry.anchors) this.#entriesByAnchor.delete(anchor, entry);
+  }
+
+  #match(entry: Entry, item: Item): void {
+    if (entry.removed) return;
+    const matches = evaluateSelector(entry.selector, item.labels);
+    if (matches !== item.matches.has(entry)) this.#record(entry, item, matches);
+  }
+
+  #record(entry: Entry, item: Item, matches: boolean): void {
+    if (matches) {
+      entry.matches.add(item);
+      item.matches.add(entry);
+    } else {
+      entry.matches.delete(item);
+      item.matches.delete(entry);
+    }
+    if (!entry.removed) this.#onMatch(entry.id, item.id, matches);
+  }
 }
 
 /** Labels that whole namespaces, or all endpoints, have in common: they single out little. */
@@ -132,32 +184,32 @@ const common = /^(projectcalico\.org\/|pcns\.|pcsa\.)/;
 /**
  * The places under which every match is filed: values of one label, or its presence, whichever has
  * the fewest items now; where that says nothing, of a label that is not common. Any choice is right.
+ * Undefined: matches may be anywhere.
  */
-function anchorsOfSelector(selector: Selector, itemsAt: (anchor: string) => number): Anchors {
-  let best: Anchors = [""];
+function anchorsOfSelector(
+  selector: Selector,
+  itemsUnder: (anchor: Anchor) => number,
+): readonly Anchor[] | undefined {
+  let best: readonly Anchor[] | undefined;
   let least = [Number.POSITIVE_INFINITY];
   for (const [label, { values, mustBePresent }] of labelRestrictions(selector)) {
     if (values === undefined && mustBePresent !== true) continue;
     const anchors =
-      values === undefined ? [label] : [...values].map((value) => `${label}\0${value}`);
-    const items = anchors.reduce((sum, anchor) => sum + itemsAt(anchor), 0);
+      values === undefined ? [{ label }] : [...values].map((value) => ({ label, value }));
+    const items = anchors.reduce((sum, anchor) => sum + itemsUnder(anchor), 0);
     const cost = [items, common.test(label) ? 1 : 0, values === undefined ? 1 : 0, anchors.length];
     if (compareCosts(cost, least) < 0) [best, least] = [anchors, cost];
   }
   return best;
 }
 
+function sameLabels(a: Labels, b: Labels): boolean {
+  if (a.size !== b.size) return false;
+  for (const [label, value] of a) if (b.get(label) !== value) return false;
+  return true;
+}
+
 function compareCosts(a: readonly number[], b: readonly number[]): number {
   const at = a.findIndex((cost, i) => cost !== b[i]);
   return at < 0 ? 0 : (a[at] ?? 0) - (b[at] ?? 0);
-}
-
-function file(index: Map<string, Set<string>>, key: string, id: string): void {
-  getOrCreate(index, key, () => new Set<string>()).add(id);
-}
-
-function unfile(index: Map<string, Set<string>>, key: string, id: string): void {
-  const ids = index.get(key);
-  ids?.delete(id);
-  if (ids?.size === 0) index.delete(key);
 }

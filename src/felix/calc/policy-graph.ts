@@ -12,6 +12,7 @@ import type { WorkloadEndpoint } from "../../api/resources/workload-endpoint.ts"
 import { all, not } from "../../api/selector/ast.ts";
 import { policySelector } from "../../api/selector/scope.ts";
 import { getOrCreate } from "../../lib/collections.ts";
+import { type Slice, unlimited } from "../../lib/time-slice.ts";
 import { EndpointLabels } from "./endpoint-labels.ts";
 import { IpSetMembers } from "./ip-set-members.ts";
 import { LabelIndex } from "./label-index.ts";
@@ -57,12 +58,13 @@ interface KnownPolicy {
  * ```
  *
  * Changes mark what they touch; `flush` computes it once, from what is there then: the output depends
- * on the present state, never on how it came about.
+ * on the present state, never on how it came about. `work` computes part of it.
  */
 export class PolicyGraph {
   readonly #nodeName: string;
   readonly #emit: Emit;
   readonly #labels = new EndpointLabels();
+  /** Those of this node: of the others, what selectors select is enough. */
   readonly #endpoints = new Map<string, Endpoint>();
   readonly #selectables = new Map<string, Selectable>();
   readonly #policies = new Map<string, KnownPolicy>();
@@ -72,6 +74,8 @@ export class PolicyGraph {
   readonly #usersOfProfile = new Map<string, Set<string>>();
   readonly #matches: LabelIndex;
   readonly #sets: IpSetMembers;
+  /** Endpoints and network sets whose labels or content may be others. */
+  readonly #unlabelled = new Set<string>();
   readonly #dirtyEndpoints = new Set<string>();
   readonly #dirtyPolicies = new Set<string>();
   readonly #dirtyProfiles = new Set<string>();
@@ -98,7 +102,6 @@ export class PolicyGraph {
   /** `key` is the resource's. */
   setNetworkSet(key: string, set: NetworkSet | GlobalNetworkSet | null): void {
     this.#setSelectable(key, set === null ? null : networkSetSelectable(set));
-    this.#relabel(key);
   }
 
   setEndpointSlice(key: string, slice: EndpointSlice | null): void {
@@ -109,11 +112,12 @@ export class PolicyGraph {
     if (profile === null) this.#profiles.delete(name);
     else this.#profiles.set(name, profile);
     this.#dirtyProfiles.add(name);
-    for (const id of this.#labels.setProfile(name, profile)) this.#relabel(id);
+    for (const id of this.#labels.setProfile(name, profile)) this.#unlabelled.add(id);
   }
 
   /** `key` is the resource's: the same for every version of one policy. */
   setPolicy(key: string, policy: Policy | null): void {
+    // Of who is matched anew, or no more, the index tells.
     for (const endpoint of this.#matches.itemsOf(key)) this.#dirtyEndpoints.add(endpoint);
     this.#dirtyPolicies.add(key);
     if (policy === null) {
@@ -124,7 +128,6 @@ export class PolicyGraph {
     const identity = policyIdentity(policy);
     this.#policies.set(key, { policy, identity, ordered: orderedPolicy(policy, identity) });
     this.#matches.setSelector(key, selectorOf(policy));
-    for (const endpoint of this.#matches.itemsOf(key)) this.#dirtyEndpoints.add(endpoint);
   }
 
   setTier(name: string, tier: Tier | null): void {
@@ -136,47 +139,43 @@ export class PolicyGraph {
     }
   }
 
-  /** Does part of what `flush` would do. @returns whether what is left is little. */
-  work(limit: number): boolean {
-    let done = 0;
-    for (const key of this.#dirtyPolicies) {
-      if (done++ >= limit) return false;
-      this.#dirtyPolicies.delete(key);
-      this.#flushPolicy(key);
-    }
-    for (const name of this.#dirtyProfiles) {
-      this.#dirtyProfiles.delete(name);
-      this.#flushProfile(name);
-    }
-    return this.#sets.work(limit);
+  /**
+   * Does part of what `flush` would do. Each step goes by what those before it have found: so it goes
+   * on only when nothing of them is left.
+   *
+   * @returns whether what is left is little.
+   */
+  work(slice: Slice): boolean {
+    return (
+      drain(this.#unlabelled, slice, (id) => this.#relabel(id)) &&
+      this.#matches.work(slice) &&
+      drain(this.#dirtyPolicies, slice, (key) => this.#flushPolicy(key)) &&
+      drain(this.#dirtyProfiles, slice, (name) => this.#flushProfile(name)) &&
+      this.#sets.work(slice) &&
+      drain(this.#dirtyEndpoints, slice, (id) => this.#flushEndpoint(id))
+    );
   }
 
   flush(): void {
-    this.work(Number.POSITIVE_INFINITY);
+    this.work(unlimited);
     this.#sets.flush();
-    for (const id of this.#dirtyEndpoints) this.#flushEndpoint(id);
-    this.#dirtyEndpoints.clear();
-  }
-
-  #isLocal(endpoint: Endpoint | undefined): endpoint is Endpoint {
-    return endpoint?.spec.node === this.#nodeName;
   }
 
   #relabel(id: string): void {
-    const endpoint = this.#endpoints.get(id);
     const labels = this.#labels.labelsOf(id);
     this.#sets.setSelectable(id, this.#selectables.get(id) ?? null, labels);
-    if (this.#isLocal(endpoint)) this.#matches.setItem(id, labels);
+    if (this.#endpoints.has(id)) this.#matches.setItem(id, labels);
     else this.#matches.removeItem(id);
   }
 
   #setEndpoint(id: string, endpoint: Endpoint | null, selectable: Selectable | null): void {
     const before = this.#endpoints.get(id);
-    if (endpoint === null) this.#endpoints.delete(id);
-    else this.#endpoints.set(id, endpoint);
+    const after = endpoint?.spec.node === this.#nodeName ? endpoint : undefined;
+    if (after === undefined) this.#endpoints.delete(id);
+    else this.#endpoints.set(id, after);
     this.#setSelectable(id, selectable);
-    this.#countProfiles(id, before, endpoint);
-    this.#relabel(id);
+    if (before === undefined && after === undefined) return;
+    this.#countProfiles(id, before, after);
     this.#dirtyEndpoints.add(id);
   }
 
@@ -184,18 +183,17 @@ export class PolicyGraph {
     if (selectable === null) this.#selectables.delete(id);
     else this.#selectables.set(id, selectable);
     this.#labels.setEndpoint(id, selectable);
+    this.#unlabelled.add(id);
   }
 
-  #countProfiles(id: string, before: Endpoint | undefined, after: Endpoint | null): void {
-    const profilesOf = (endpoint: Endpoint | undefined) =>
-      this.#isLocal(endpoint) ? (endpoint.spec.profiles ?? []) : [];
-    for (const profile of profilesOf(before)) {
+  #countProfiles(id: string, before: Endpoint | undefined, after: Endpoint | undefined): void {
+    for (const profile of before?.spec.profiles ?? []) {
       this.#dirtyProfiles.add(profile);
       const users = this.#usersOfProfile.get(profile);
       users?.delete(id);
       if (users?.size === 0) this.#usersOfProfile.delete(profile);
     }
-    for (const profile of profilesOf(after ?? undefined)) {
+    for (const profile of after?.spec.profiles ?? []) {
       this.#dirtyProfiles.add(profile);
       getOrCreate(this.#usersOfProfile, profile, () => new Set<string>()).add(id);
     }
@@ -203,7 +201,7 @@ export class PolicyGraph {
 
   #flushPolicy(key: string): void {
     const known = this.#policies.get(key);
-    const active = known !== undefined && this.#matches.itemsOf(key).size > 0;
+    const active = known !== undefined && this.#matches.hasMatches(key);
     const id = `policy ${key}`;
     if (!active) {
       this.#deactivate(id, "policy");
@@ -282,7 +280,7 @@ export class PolicyGraph {
 
   #flushEndpoint(id: string): void {
     const endpoint = this.#endpoints.get(id);
-    if (!this.#isLocal(endpoint)) {
+    if (endpoint === undefined) {
       // An id tells of which kind it was; what was never set is not removed.
       const host = id.startsWith(hostEndpointPrefix);
       const ofKind = host ? id.slice(hostEndpointPrefix.length) : id;
@@ -301,6 +299,16 @@ export class PolicyGraph {
       this.#emit({ op: "set", kind: "workloadEndpoint", id, value });
     }
   }
+}
+
+/** @returns whether all were taken. */
+function drain(ids: Set<string>, slice: Slice, take: (id: string) => void): boolean {
+  for (const id of ids) {
+    ids.delete(id);
+    take(id);
+    if (slice.isOver) return false;
+  }
+  return true;
 }
 
 /** Ids of workloads begin with a namespace, or with the "/" after none. */

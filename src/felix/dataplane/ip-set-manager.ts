@@ -1,4 +1,4 @@
-import type { DesiredSet, SetChange } from "../../kernel/ipset/ip-sets.ts";
+import type { DesiredSet, SetChange } from "../../kernel/ipset/ip-set.ts";
 import type { IpAddr, IpFamily } from "../../lib/ip-addr.ts";
 import { hostPrefix, type Prefix, prefixFamily } from "../../lib/prefix.ts";
 import type { ActivePool, DataplaneUpdate, HostAddresses } from "../calc/updates.ts";

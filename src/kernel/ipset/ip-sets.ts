@@ -1,32 +1,19 @@
 import type { IpFamily } from "../../lib/ip-addr.ts";
+import { Turns } from "../../lib/turns.ts";
 import { isErrno, NetlinkError } from "../netlink/netlink-error.ts";
 import { NetlinkSocket } from "../netlink/socket.ts";
-import { type IpSetType, type KernelSet, kernelMembers, sameMetadata } from "./ip-set.ts";
+import {
+  type DesiredSet,
+  type KernelSet,
+  missingMembers,
+  type SetChange,
+  sameMetadata,
+} from "./ip-set.ts";
 import { IpSetCommands } from "./ipset-commands.ts";
 import { ipSetErrno } from "./ipset-errno.ts";
-
-export interface DesiredSet {
-  readonly type: IpSetType;
-  /** "10.0.0.0/26", or "10.0.0.1,tcp:80". Those of the other family are passed over. */
-  readonly members: ReadonlySet<string>;
-  /** How many members the kernel lets in. Default 1048576. */
-  readonly maxElements?: number;
-}
-
-export interface SetChange {
-  readonly add: ReadonlySet<string>;
-  readonly remove: ReadonlySet<string>;
-}
-
-/** A desired set. When the kernel has had this very object, it lacks only what changed since. */
-interface WantedSet extends KernelSet {
-  readonly members: Set<string>;
-  readonly added: Set<string>;
-  readonly removed: Set<string>;
-}
+import { WantedSet } from "./wanted-set.ts";
 
 const NETLINK_NETFILTER = 12;
-const defaultMaxElements = 1_048_576;
 
 /**
  * Our IP sets of one family, in the network namespace of the thread that makes this object (facts
@@ -39,6 +26,7 @@ export class IpSets {
   readonly #temporary: string;
   readonly #socket: NetlinkSocket;
   readonly #commands: IpSetCommands;
+  readonly #turns = new Turns(performance);
   readonly #desired = new Map<string, WantedSet>();
   /** What is in the kernel, as far as known: no value for sets whose members were not asked for. */
   #actual = new Map<string, KernelSet | undefined>();
@@ -54,24 +42,12 @@ export class IpSets {
   }
 
   set(name: string, desired: DesiredSet): void {
-    const { type, maxElements = defaultMaxElements } = desired;
-    const members = kernelMembers(desired.members, this.#family);
-    this.#desired.set(name, { type, maxElements, members, added: new Set(), removed: new Set() });
+    this.#desired.set(name, new WantedSet(desired, this.#family));
   }
 
   /** Some more members and some less of a desired set: costs what changes, not what it holds. */
-  change(name: string, { add, remove }: SetChange): void {
-    const set = this.#desired.get(name);
-    if (set === undefined) return;
-    const { members, added, removed } = set;
-    for (const member of kernelMembers(remove, this.#family)) {
-      if (members.delete(member) && !added.delete(member)) removed.add(member);
-    }
-    for (const member of kernelMembers(add, this.#family)) {
-      if (members.has(member)) continue;
-      members.add(member);
-      if (!removed.delete(member)) added.add(member);
-    }
+  change(name: string, change: SetChange): void {
+    this.#desired.get(name)?.change(change);
   }
 
   delete(name: string): void {
@@ -94,6 +70,9 @@ export class IpSets {
    * @throws {NetlinkError} when the kernel refused something; the next apply lists and tries again.
    */
   async apply(needed?: ReadonlySet<string>): Promise<void> {
+    for (const [name, desired] of this.#desired) {
+      await desired.read(this.#actual.get(name) === desired, this.#turns);
+    }
     if (this.#mustList) await this.#list();
     const failures: NetlinkError[] = [];
     for (const [name, desired] of this.#desired) {
@@ -154,8 +133,10 @@ export class IpSets {
     } else if (!sameMetadata(present, desired)) {
       await this.#replace(name, desired);
     } else {
-      await this.#commands.add(name, desired.members.difference(present.members));
-      await this.#commands.remove(name, present.members.difference(desired.members));
+      const missing = await missingMembers(desired.members, present.members, this.#turns);
+      await this.#commands.add(name, missing);
+      const unwanted = await missingMembers(present.members, desired.members, this.#turns);
+      await this.#commands.remove(name, unwanted);
     }
   }
 

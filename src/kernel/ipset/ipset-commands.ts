@@ -1,4 +1,5 @@
 import type { IpFamily } from "../../lib/ip-addr.ts";
+import { Turns } from "../../lib/turns.ts";
 import type { MessageWriter } from "../netlink/message.ts";
 import { isErrno, systemError } from "../netlink/netlink-error.ts";
 import type { NetlinkSocket, Request } from "../netlink/socket.ts";
@@ -49,11 +50,11 @@ export class IpSetCommands {
     );
   }
 
-  add(name: string, members: ReadonlySet<string>): Promise<void> {
+  add(name: string, members: Iterable<string>): Promise<void> {
     return this.#change(ipsetCommand.add, name, [...members]);
   }
 
-  remove(name: string, members: ReadonlySet<string>): Promise<void> {
+  remove(name: string, members: Iterable<string>): Promise<void> {
     return this.#change(ipsetCommand.remove, name, [...members]);
   }
 
@@ -86,7 +87,12 @@ export class IpSetCommands {
       const parts = await this.#list(name, `Cannot list set ${name}`);
       const [first] = parts;
       if (first === undefined) return undefined;
-      const members = new Set(parts.flatMap((part) => part.members));
+      const members = new Set<string>();
+      const turns = new Turns(performance);
+      for (const part of parts) {
+        for (const member of part.members) members.add(member);
+        if (turns.isOver) await turns.next();
+      }
       const { type, maxElements } = first;
       // A type that is none of ours differs from what is wanted: it is replaced like any other.
       return { type: type as KernelSet["type"], maxElements, members };

@@ -76,7 +76,12 @@ export async function nodeTexts(
   await tables.apply();
   const sets = updates.flatMap((update) =>
     update.kind === "ipSet" && update.op === "set"
-      ? [[setName(update.id, family), kernelMembers(update.value.members, family)] as const]
+      ? [
+          [
+            setName(update.id, family),
+            new Set(kernelMembers(update.value.members, family)),
+          ] as const,
+        ]
       : [],
   );
   return { texts, sets: new Map(sets) };

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import type { AnyResource } from "../../../src/api/resource-of-kind.ts";
 import { countersOf } from "../../../src/cli/policy/counters.ts";
-import type { Explanation } from "../../../src/cli/policy/explain.ts";
+import type { Explanation } from "../../../src/cli/policy/explainer.ts";
 import { loadFiles } from "../../../src/cli/policy/load-cluster.ts";
 import { runResourceCommand } from "../../../src/cli/resource-command.ts";
 import { nodeTexts } from "../../support/iptables/node-rules.ts";
@@ -103,7 +103,7 @@ Egress of Pod shop/client on node2: allowed
   Profile kns.shop
     rule 0 Allow matches
   decided by: Egress rule 0 of Profile kns.shop
-  in the kernel: chain cali-pro-kns.shop, rule cali:HASH
+  in the kernel: table filter, chain cali-pro-kns.shop, rule cali:HASH
 
 Ingress of Pod shop/web on node1: allowed
   tier default: allow
@@ -114,7 +114,7 @@ Ingress of Pod shop/web on node1: allowed
         source.selector projectcalico.org/orchestrator == 'k8s' && app == 'client' found Pod shop/client
   decided by: Ingress rule 2 of Kubernetes NetworkPolicy shop/web
   as written: spec.ingress[1] {"from":[{"podSelector":{"matchLabels":{"app":"client"}}}],"ports":[{"port":80}]}
-  in the kernel: chain cali-pi-knp/shop/web, rule cali:HASH
+  in the kernel: table filter, chain cali-pi-knp/shop/web, rule cali:HASH
 `,
   );
 });
@@ -283,8 +283,8 @@ test("countersOf() reads iptables-save -c", () => {
   assert.deepEqual(
     [...countersOf(text)],
     [
-      ["0123456789abcdef", { packets: 7, bytes: 588 }],
-      ["fedcba9876543210", { packets: 1, bytes: 60 }],
+      ["filter 0123456789abcdef", { packets: 7, bytes: 588 }],
+      ["filter fedcba9876543210", { packets: 1, bytes: 60 }],
     ],
   );
 });

@@ -5,9 +5,11 @@ import { Batch } from "../../../src/datastore/etcd/batch.ts";
 
 const key = (name: string) => ({ key: Buffer.from(name) });
 const write = (name: string) => ({
-  condition: { ...key(name), target: "Version", result: "Equal", version: "0" } as const,
-  operation: { request_put: { ...key(name), value: Buffer.from("") } },
-  look: { request_range: key(name) },
+  conditions: [
+    { ...key(name), target: "Version" as const, result: "Equal" as const, version: "0" },
+  ],
+  operations: [{ request_put: { ...key(name), value: Buffer.from("") } }],
+  looks: [{ request_range: key(name) }],
 });
 
 /** A client that answers each range with its own key, and refuses writes if told to. */

@@ -12,6 +12,8 @@ import { compareText } from "../../../src/lib/collections.ts";
 export interface WriteFaults {
   before?(op: string, key: ResourceKey): void | Promise<void>;
   after?(op: string, key: ResourceKey): void;
+  /** Several objects can be created in one write, as in etcd. */
+  readonly createsTogether?: boolean;
 }
 
 /** A datastore in memory whose every call yields first, so that callers interleave. */
@@ -20,9 +22,11 @@ export class FakeDatastore implements Datastore {
   readonly #revision: { value: number };
   readonly #faults: WriteFaults;
   writes = 0;
+  readonly createAll?: NonNullable<Datastore["createAll"]>;
 
   constructor(faults: WriteFaults = {}, shared?: FakeDatastore) {
     this.#faults = faults;
+    if (faults.createsTogether === true) this.createAll = (all) => this.#createAll(all);
     this.#objects = shared === undefined ? new Map() : shared.#objects;
     this.#revision = shared === undefined ? { value: 0 } : shared.#revision;
   }
@@ -50,6 +54,18 @@ export class FakeDatastore implements Datastore {
     return this.#write("create", key, () => {
       if (this.#objects.has(keyText(key))) throw failure("already-exists", key);
       return this.#put(resource as AnyResource) as ResourceOfKind[K];
+    });
+  }
+
+  #createAll(resources: readonly ResourceOfKind[Kind][]): Promise<readonly ResourceOfKind[Kind][]> {
+    const all = resources as readonly AnyResource[];
+    const [first] = all;
+    if (first === undefined) throw new Error("Cannot create nothing");
+    return this.#write("create", keyOf(first), () => {
+      for (const each of all) {
+        if (this.#objects.has(keyText(keyOf(each)))) throw failure("already-exists", keyOf(each));
+      }
+      return all.map((each) => this.#put(each));
     });
   }
 

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { ResourceKey } from "../../../src/api/resource-key.ts";
 import type { IPPool } from "../../../src/api/resources/ip-pool.ts";
 import { type Datastore, DatastoreError } from "../../../src/datastore/datastore.ts";
+import { newAffinity } from "../../../src/ipam/block-affinity.ts";
 import { BlockMemory } from "../../../src/ipam/block-memory.ts";
 import { claimBlock } from "../../../src/ipam/claims.ts";
 import type { Ipam } from "../../../src/ipam/ipam.ts";
@@ -10,7 +12,7 @@ import { IpamRecords } from "../../../src/ipam/ipam-records.ts";
 import { systemClock } from "../../../src/lib/clock.ts";
 import { errorMessage } from "../../../src/lib/errors.ts";
 import { checkInvariants, createCluster, inUse, ipamOn, pool } from "./cluster.ts";
-import { FakeDatastore, failure } from "./fake-datastore.ts";
+import { FakeDatastore, failure, type WriteFaults } from "./fake-datastore.ts";
 
 const pools: readonly IPPool[] = [pool("v4", { cidr: "10.0.0.0/25", blockSize: 29 })];
 const pod = (handle: string, node: string) =>
@@ -29,7 +31,7 @@ for (const seed of [1, 2, 3, 4]) {
   test(`allocators with conflicts at random give no address twice and lose none (${seed})`, async () => {
     const chance = random(seed);
     const conflicts = {
-      before: (op: string, key: Parameters<typeof failure>[1]) => {
+      before: (op: string, key: ResourceKey) => {
         if (op === "create" && chance() < 0.05) throw failure("already-exists", key);
         if (op !== "create" && chance() < 0.15) throw failure("conflict", key);
       },
@@ -128,7 +130,14 @@ test("a release between the two writes of an assignment does not make its handle
 class Crash extends Error {}
 
 /** A process that dies at its `at`-th write, before or after the write took place. */
-function dying(shared: FakeDatastore, at: number, moment: "before" | "after"): Datastore {
+function dying(
+  shared: FakeDatastore,
+  at: number,
+  {
+    moment,
+    createsTogether,
+  }: { readonly moment: "before" | "after"; readonly createsTogether: boolean },
+): Datastore {
   let writes = 0;
   const die = () => {
     if (writes >= at) throw new Crash(`at write ${at}`);
@@ -141,6 +150,7 @@ function dying(shared: FakeDatastore, at: number, moment: "before" | "after"): D
         if (moment === "before") die();
       },
       after: die,
+      createsTogether,
     },
     shared,
   );
@@ -155,6 +165,11 @@ interface Scenario {
 
 const scenarios: readonly Scenario[] = [
   { name: "a first assignment", act: (ipam) => ipam.autoAssign(pod("a", "node1")) },
+  {
+    name: "three assignments at once",
+    prepare: (ipam) => ipam.autoAssign(pod("first", "node1")),
+    act: (ipam) => allOf(["a", "b", "c"].map((handle) => ipam.autoAssign(pod(handle, "node1")))),
+  },
   {
     name: "an assignment of several blocks",
     act: (ipam) => ipam.autoAssign({ ...pod("a", "node1"), num4: 20 }),
@@ -183,36 +198,47 @@ const scenarios: readonly Scenario[] = [
   },
 ];
 
+/** @throws the first error, when all are done. */
+async function allOf(calls: readonly Promise<unknown>[]): Promise<void> {
+  const outcomes = await Promise.allSettled(calls);
+  const failed = outcomes.find(({ status }) => status === "rejected");
+  if (failed?.status === "rejected") throw failed.reason;
+}
+
 for (const { name, prepare, act } of scenarios) {
   for (const moment of ["before", "after"] as const) {
-    test(`a crash ${moment} any write of ${name} is repaired`, async () => {
-      for (let at = 1; ; at++) {
-        const shared = new FakeDatastore();
-        await createCluster(shared, { pools });
-        await prepare?.(ipamOn(shared));
-        const ahead = { ms: 120_000 };
-        const crashed = await act(ipamOn(dying(shared, at, moment), ahead)).then(
-          () => false,
-          (error: unknown) => {
-            assert.match(errorMessage(error), /at write/);
-            return true;
-          },
-        );
-        await checkInvariants(shared, { exact: false });
-        await checkRepair(shared, ahead);
-        if (!crashed) {
-          assert.ok(at > 2, "something was written");
-          return;
+    for (const createsTogether of [false, true]) {
+      const where = createsTogether ? "where creations are one write" : "where each write is one";
+      test(`a crash ${moment} any write of ${name} is repaired, ${where}`, async () => {
+        for (let at = 1; ; at++) {
+          const shared = new FakeDatastore();
+          await createCluster(shared, { pools });
+          await prepare?.(ipamOn(shared));
+          const ahead = { ms: 120_000 };
+          const store = dying(shared, at, { moment, createsTogether });
+          const crashed = await act(ipamOn(store, ahead)).then(
+            () => false,
+            (error: unknown) => {
+              assert.match(errorMessage(error), /at write/);
+              return true;
+            },
+          );
+          await checkInvariants(shared, { exact: false });
+          await checkRepair(shared, ahead);
+          if (!crashed) {
+            assert.ok(at > 2, "something was written");
+            return;
+          }
         }
-      }
-    });
+      });
+    }
   }
 }
 
 /** Whatever was left: the pod is deleted and made again, and in the end nothing is in use. */
 async function checkRepair(shared: FakeDatastore, ahead: { ms: number }): Promise<void> {
   const ipam = ipamOn(shared, ahead);
-  await ipam.releaseByHandle("a");
+  for (const handle of ["first", "a", "b", "c"]) await ipam.releaseByHandle(handle);
   await ipam.releaseAffinities({ node: "node2" });
   await checkInvariants(shared, { exact: false });
   assert.equal((await inUse(shared)).size, 0);
@@ -243,28 +269,123 @@ test("a handle that was counted up while the pools were read is counted down whe
   await checkInvariants(shared, { exact: true });
 });
 
-test("a claim of a rival's block tries no write of the block, and leaves nothing behind", async () => {
+/** Claims the block of a rival. @returns the writes that were tried. */
+async function claimOfRivals(faults: WriteFaults): Promise<string[]> {
   const shared = new FakeDatastore();
   await createCluster(shared, { pools });
   const [rivals] = await ipamOn(shared).autoAssign(pod("first", "rival"));
   assert.ok(rivals !== undefined);
   const tried: string[] = [];
-  const before = (op: string, key: Parameters<typeof failure>[1]) => {
+  const before = (op: string, key: ResourceKey) => {
     tried.push(`${op} ${key.kind}`);
+    return faults.before?.(op, key);
   };
-  const datastore = new FakeDatastore({ before }, shared);
+  const datastore = new FakeDatastore({ ...faults, before }, shared);
   const ports = { datastore, clock: systemClock, random: Math.random };
   const records = new IpamRecords({ cooldownMs: 0, memory: new BlockMemory() }, ports);
-  let listedBeside = 0;
-  const whenLost = async () => {
-    listedBeside = tried.length;
+  let wasBeside = false;
+  const beside = async () => {
+    wasBeside = true;
   };
-  assert.equal(await claimBlock(records, "late", rivals.block, whenLost), undefined);
-  assert.deepEqual(tried, ["create BlockAffinity", "delete BlockAffinity"]);
-  assert.ok(listedBeside > 0);
+  assert.equal(await claimBlock(records, "late", rivals.block, beside), undefined);
+  assert.ok(wasBeside);
   const { items } = await shared.list("BlockAffinity");
   assert.deepEqual(
     items.map(({ spec }) => spec.node),
     ["rival"],
+    "nothing is left behind",
   );
+  return tried;
+}
+
+test("a claim of a rival's block tries no write of the block, and leaves nothing behind", async () => {
+  const tried = await claimOfRivals({});
+  assert.deepEqual(tried, ["create BlockAffinity", "delete BlockAffinity"]);
+});
+
+test("a claim in one write of a rival's block leaves nothing behind", async () => {
+  assert.deepEqual(await claimOfRivals({ createsTogether: true }), ["create IPAMBlock"]);
+});
+
+test("a claim of a rival's block leaves nothing behind when its affinity cannot be deleted at once", async () => {
+  let refused = 0;
+  const before = (op: string, key: ResourceKey) => {
+    if (op === "delete" && ++refused <= 2) throw failure("conflict", key);
+  };
+  const tried = await claimOfRivals({ before });
+  assert.equal(tried.filter((each) => each.startsWith("delete")).length, 3);
+});
+
+test("a stale affinity to a rival's block goes when it cannot be deleted at once", async () => {
+  const shared = new FakeDatastore();
+  await createCluster(shared, { pools });
+  const [rivals] = await ipamOn(shared).autoAssign(pod("first", "rival"));
+  assert.ok(rivals !== undefined);
+  await shared.create<"BlockAffinity">(newAffinity("late", rivals.block, "confirmed"));
+  let refused = 0;
+  const before = (op: string, key: ResourceKey) => {
+    if (op === "delete" && ++refused <= 2) throw failure("conflict", key);
+  };
+  await ipamOn(new FakeDatastore({ before }, shared)).autoAssign(pod("second", "late"));
+  await checkInvariants(shared, { exact: true });
+});
+
+test("assignments at once are one write of their block, each with its handle and sequence number", async () => {
+  const shared = new FakeDatastore();
+  await createCluster(shared, { pools });
+  const ipam = ipamOn(shared);
+  await ipam.autoAssign(pod("first", "node1"));
+  const writes = shared.writes;
+  const handles = ["a", "b", "c", "d"];
+  const assigned = (
+    await Promise.all(handles.map((handle) => ipam.autoAssign(pod(handle, "node1"))))
+  ).flat();
+  assert.equal(shared.writes - writes, handles.length + 1);
+  assert.deepEqual(
+    assigned.map(({ handle }) => handle),
+    handles,
+  );
+  assert.deepEqual(
+    assigned.map(({ address }) => address),
+    assigned.map(({ address }) => address).toSorted(),
+    "in the order of the calls",
+  );
+  for (const each of assigned) {
+    const holder = await ipam.holderOf(each.address);
+    assert.deepEqual([holder?.handle, holder?.sequenceNumber], [each.handle, each.sequenceNumber]);
+  }
+  assert.equal(new Set(assigned.map(({ sequenceNumber }) => sequenceNumber)).size, 4);
+  await checkInvariants(shared, { exact: true });
+});
+
+test("assignments at once that do not fit the block go on with the next, and one of them fails alone", async () => {
+  const shared = new FakeDatastore();
+  await createCluster(shared, { pools });
+  const before = (op: string, key: ResourceKey) => {
+    if (op === "create" && key.name === "bad") {
+      throw new DatastoreError("Cannot write it", { code: "unavailable" });
+    }
+  };
+  const ipam = ipamOn(new FakeDatastore({ before }, shared));
+  const handles = [...Array.from({ length: 19 }, (_, index) => `p${index}`), "bad"];
+  const outcomes = await Promise.allSettled(
+    handles.map((handle) => ipam.autoAssign(pod(handle, "node1"))),
+  );
+  assert.deepEqual(
+    outcomes.map(({ status }) => status),
+    handles.map((handle) => (handle === "bad" ? "rejected" : "fulfilled")),
+  );
+  const { size } = await inUse(shared);
+  assert.equal(size, 19);
+  await checkInvariants(shared, { exact: true });
+});
+
+test("two assignments at once of one handle are counted both", async () => {
+  const shared = new FakeDatastore();
+  await createCluster(shared, { pools });
+  const ipam = ipamOn(shared);
+  await Promise.all([1, 2, 3].map(() => ipam.autoAssign(pod("same", "node1"))));
+  assert.equal((await inUse(shared)).size, 3);
+  await checkInvariants(shared, { exact: true });
+  assert.equal((await ipam.releaseByHandle("same")).length, 3);
 });

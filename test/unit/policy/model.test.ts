@@ -13,11 +13,21 @@ import type { GlobalNetworkPolicySpec } from "../../../src/api/resources/policy.
 import type { EntityRule, Rule } from "../../../src/api/resources/rule.ts";
 import { parseIpAddr } from "../../../src/lib/ip-addr.ts";
 import { policyCluster } from "../../../src/policy/cluster.ts";
+import { withChanges } from "../../../src/policy/impact.ts";
 import { PolicyModel } from "../../../src/policy/model.ts";
 import { type Packet, pingPacket } from "../../../src/policy/packet.ts";
 import { decisionText } from "../../../src/policy/verdict.ts";
 import { writtenRule } from "../../../src/policy/written-rule.ts";
-import { globalPolicy, node, pod, policy, profile, tier } from "../../states/resources.ts";
+import {
+  globalPolicy,
+  hostEndpoint,
+  node,
+  pod,
+  policy,
+  pool,
+  profile,
+  tier,
+} from "../../states/resources.ts";
 
 /*
  * web (prod, 10.0.0.1), db (prod, 10.0.0.2) and web6 run on node-a, client (dev, 10.0.1.1) on node-b.
@@ -65,7 +75,7 @@ function packet(source: string, destination: string, other: Partial<Packet> = {}
 }
 
 function judge(resources: readonly AnyResource[], of: Packet = toWeb) {
-  const verdict = new PolicyModel(policyCluster([...world, ...resources])).judge(of);
+  const verdict = new PolicyModel(policyCluster(withChanges(world, resources))).judge(of);
   return { ...verdict, because: decisionText(verdict.decision) };
 }
 
@@ -745,3 +755,30 @@ test("the trace tells the way: rules that did not match and why, selectors and w
     },
   ]);
 });
+
+describe("between nodes, the host endpoint of the interface that the packet takes is asked", () => {
+  const forward = globalPolicy("fw", {
+    selector: "has(host)",
+    applyOnForward: true,
+    types: ["Ingress"],
+    ingress: [{ action: "Deny" }],
+  });
+  const host = (name: string, address: string) =>
+    hostEndpoint(name, { node: "node-a", expectedIPs: [address], labels: { host: "a" } });
+  const tunnel = node("node-a", "192.168.0.1/24", { ipv4VXLANTunnelAddr: "10.0.0.64" });
+  const far = node("node-b", "192.168.9.2/24");
+  const rows: readonly [name: string, resources: readonly AnyResource[], denied: boolean][] = [
+    ["no tunnel", [host("eth", "192.168.0.1")], true],
+    ["vxlan, not eth0", [tunnel, poolOf("Always"), host("eth", "192.168.0.1")], false],
+    ["vxlan", [tunnel, poolOf("Always"), host("vx", "10.0.0.64")], true],
+    ["CrossSubnet, one subnet", [tunnel, poolOf("CrossSubnet"), host("vx", "10.0.0.64")], false],
+    ["CrossSubnet, two", [tunnel, far, poolOf("CrossSubnet"), host("vx", "10.0.0.64")], true],
+  ];
+  for (const [name, resources, denied] of rows) {
+    test(name, () => assert.equal(judge([forward, ...resources]).allowed, !denied));
+  }
+});
+
+function poolOf(vxlanMode: "Always" | "CrossSubnet"): AnyResource {
+  return pool("default", "10.0.0.0/16", { vxlanMode });
+}

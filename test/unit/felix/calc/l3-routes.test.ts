@@ -4,6 +4,7 @@ import type { IPAMBlock } from "../../../../src/api/resources/ipam.ts";
 import { hostAddresses, L3Routes } from "../../../../src/felix/calc/l3-routes.ts";
 import type { ClusterRoute } from "../../../../src/felix/calc/updates.ts";
 import type { Prefix } from "../../../../src/lib/prefix.ts";
+import { unlimited } from "../../../../src/lib/time-slice.ts";
 import { block, me, node, pod, pool } from "../../../states/resources.ts";
 import { cpuMsSince } from "../../../support/cpu-time.ts";
 
@@ -44,7 +45,7 @@ class World {
 
   flush(): string[] {
     this.#told = [];
-    this.#calc.flush();
+    this.#calc.work(unlimited);
     return this.#told.toSorted();
   }
 

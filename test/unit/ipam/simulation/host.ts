@@ -104,7 +104,8 @@ class Agent {
     for (;;) {
       await clock.sleep(-Math.log(1 - random.next()) * meanPauseMs, this.#never);
       if (isQuiet()) continue;
-      for (let burst = 1 + random.below(3); burst > 0; burst--) {
+      // Pods that come at once share a write: now and then, many do.
+      for (let burst = 1 + random.below(random.chance(0.1) ? 8 : 3); burst > 0; burst--) {
         const up = [...this.#host.sandboxes].filter(([, { state }]) => state === "up");
         const victim = random.chance(up.length / 12) ? random.pick(up) : undefined;
         inBackground(victim === undefined ? this.#add(nextPod()) : this.#remove(victim[0]));

@@ -41,15 +41,21 @@ interface Call {
   reject(error: unknown): void;
 }
 
-type WrittenKey = ResourceKey & { readonly isOneOfMany?: boolean };
+type WrittenKey = ResourceKey & { readonly isNeverLate?: boolean };
 
 const longestDelayMs = 30_000;
 
 export interface NetworkPorts {
   readonly clock: FakeClock;
   readonly random: SeededRandom;
-  readonly writesTogether: boolean;
+  readonly driver: Driver;
 }
+
+/**
+ * What several objects may be written in: one write that is never late, as the embedded store's; one that creates
+ * them, as etcd's; none, as in Kubernetes.
+ */
+export type Driver = "embedded" | "etcd" | "kubernetes";
 
 /**
  * Carries datastore calls, one at a time, in an order that follows from the seed: between any two
@@ -61,13 +67,12 @@ export class SimNetwork {
   readonly store: SimStore;
   readonly #clock: FakeClock;
   readonly #random: SeededRandom;
-  readonly #writesTogether: boolean;
+  readonly #driver: Driver;
   readonly #pending: Call[] = [];
 
-  /** `writesTogether`: the store has `writeAll`, as the embedded one. */
-  constructor(store: SimStore, { clock, random, writesTogether }: NetworkPorts) {
+  constructor(store: SimStore, { clock, random, driver }: NetworkPorts) {
     this.store = store;
-    this.#writesTogether = writesTogether;
+    this.#driver = driver;
     this.#clock = clock;
     this.#random = random;
   }
@@ -129,8 +134,20 @@ export class SimNetwork {
     const keyed = (resource: AnyResource) =>
       ({ ...resource.metadata, kind: resource.kind }) as ResourceKey;
     const together = (writes: readonly Write[]) => {
-      const key = { ...keyed(writes[0]?.resource as AnyResource), isOneOfMany: true };
+      const isNeverLate = this.#driver === "embedded";
+      const key = { ...keyed(writes[0]?.resource as AnyResource), isNeverLate };
       return submit<readonly ResourceOfKind[Kind][]>(key, () => store.writeAll(writes));
+    };
+    const createAll = (resources: readonly ResourceOfKind[Kind][]) =>
+      together(resources.map((resource) => ({ verb: "create", resource })));
+    const names = (kind: Kind) =>
+      submit<readonly string[]>(undefined, () =>
+        store.list(kind).map((each) => each.metadata.name),
+      );
+    const abilities = {
+      embedded: { writeAll: together, createAll },
+      etcd: { createAll, names },
+      kubernetes: {},
     };
     return {
       get: (key) => submit(undefined, () => store.get(key)),
@@ -148,7 +165,7 @@ export class SimNetwork {
         return submit(keyed(written), () => store.update(written));
       },
       delete: (key, version) => submit(key, () => store.delete(key, version)),
-      ...(this.#writesTogether ? { writeAll: together } : {}),
+      ...abilities[this.#driver],
       watch: (_kinds, _revision, signal) => silence(signal),
       close: async () => undefined,
     };
@@ -173,11 +190,10 @@ export class SimNetwork {
 
 /**
  * A late write of an endpoint is left out: it makes an endpoint of a pod that is gone, which no IPAM
- * can prevent, and which `ipam check` finds. Several writes at once are never late: only stores have
- * them of which that is true.
+ * can prevent, and which `ipam check` finds.
  */
 function mayBeLate(write: WrittenKey | undefined): boolean {
-  if (write === undefined || write.isOneOfMany === true) return false;
+  if (write === undefined || write.isNeverLate === true) return false;
   return write.kind !== "WorkloadEndpoint";
 }
 

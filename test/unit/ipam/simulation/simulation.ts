@@ -13,7 +13,7 @@ import { createLogger } from "../../../../src/lib/log.ts";
 import { FakeClock } from "../../../support/fake-clock.ts";
 import { checkInvariants, createCluster, pool } from "../cluster.ts";
 import { deleteEndpoint, SimHost } from "./host.ts";
-import { noFaults, SimNetwork, type SimProcess } from "./network.ts";
+import { type Driver, noFaults, SimNetwork, type SimProcess } from "./network.ts";
 import { SeededRandom } from "./random.ts";
 import { SimStore, type StoreChange } from "./store.ts";
 
@@ -33,6 +33,7 @@ export interface SimulationResult {
 const minuteMs = 60_000;
 const faultyMs = 12 * minuteMs;
 const controllers = 3;
+const drivers: readonly Driver[] = ["kubernetes", "embedded", "etcd"];
 const faults = { lost: 0.01, late: 0.004, crash: 0.01 };
 
 /**
@@ -75,9 +76,8 @@ class SimCluster {
   constructor(config: SimulationConfig) {
     const random = new SeededRandom(config.seed);
     this.#random = random;
-    // Every other seed is of a store that writes handle and block at once.
-    const writesTogether = config.seed % 2 === 1;
-    this.#network = new SimNetwork(this.#store, { clock: this.#clock, random, writesTogether });
+    const driver = drivers[config.seed % drivers.length] ?? "kubernetes";
+    this.#network = new SimNetwork(this.#store, { clock: this.#clock, random, driver });
     const dualStack = random.chance(0.2);
     const blockSize = random.chance(0.1) ? 32 : 28;
     const strictAffinity = random.chance(0.25);

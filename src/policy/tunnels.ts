@@ -1,0 +1,51 @@
+import type { IPPoolSpec } from "../api/resources/ip-pool.ts";
+import type { Node } from "../api/resources/node.ts";
+import { type IpAddr, ipFamily } from "../lib/ip-addr.ts";
+import { parseInterfaceAddress, parsePrefix, prefixHasAddress, prefixOf } from "../lib/prefix.ts";
+import type { PolicyCluster } from "./cluster.ts";
+
+/** A packet from node to node, by the names of the nodes. */
+export interface Crossing {
+  readonly from: string;
+  readonly to: string;
+  readonly destination: IpAddr;
+}
+
+/** Which packets between nodes take a tunnel: the pool of the destination tells (facts 2.3). */
+export class Tunnels {
+  readonly #nodes: ReadonlyMap<string, Node>;
+  readonly #pools: readonly IPPoolSpec[];
+
+  constructor({ nodes, pools }: Pick<PolicyCluster, "nodes" | "pools">) {
+    this.#nodes = new Map(nodes.map((node) => [node.metadata.name, node]));
+    this.#pools = pools.map(({ spec }) => spec);
+  }
+
+  /** Address of the tunnel device of `node` through which the packet goes; undefined: it takes none. */
+  deviceAddress(node: string, crossing: Crossing): IpAddr | undefined {
+    const pool = this.#pools.find(({ cidr }) =>
+      prefixHasAddress(parsePrefix(cidr), crossing.destination),
+    );
+    const vxlan = isGiven(pool?.vxlanMode);
+    const mode = vxlan ? pool?.vxlanMode : pool?.ipipMode;
+    if (!isGiven(mode) || (mode === "CrossSubnet" && this.#shareSubnet(crossing))) return undefined;
+    const { spec } = this.#nodes.get(node) ?? {};
+    const v4 = vxlan ? spec?.ipv4VXLANTunnelAddr : spec?.bgp?.ipv4IPIPTunnelAddr;
+    const text = ipFamily(crossing.destination) === 4 ? v4 : spec?.ipv6VXLANTunnelAddr;
+    return text === undefined ? undefined : parseInterfaceAddress(text).address;
+  }
+
+  #shareSubnet({ from, to, destination }: Crossing): boolean {
+    const [own, other] = [from, to].map((name) => {
+      const { bgp } = this.#nodes.get(name)?.spec ?? {};
+      return ipFamily(destination) === 4 ? bgp?.ipv4Address : bgp?.ipv6Address;
+    });
+    if (own === undefined || other === undefined) return false;
+    const { address, length } = parseInterfaceAddress(own);
+    return prefixHasAddress(prefixOf(address, length), parseInterfaceAddress(other).address);
+  }
+}
+
+function isGiven(mode: IPPoolSpec["vxlanMode"]): boolean {
+  return mode !== undefined && mode !== "Never";
+}
