@@ -6,6 +6,7 @@ const benches = {
   rib: ["rib/run.ts"],
   bgp: ["bgp/main.ts", "--quick"],
   ipam: ["ipam/main.ts", "--quick"],
+  felix: ["felix/main.ts", "--quick"],
 } as const;
 
 for (const [name, [program, ...args]] of Object.entries(benches)) {

@@ -61,6 +61,8 @@ fi
 if [ "${1-}" = --test ]; then
   node_modules/.bin/node test/support/vm/vm-image.ts ||
     say "cannot unpack a kernel for the virtual machine: its tests will fail"
-  node_modules/.bin/node test/support/kube-apiserver/program.ts ||
-    say "cannot build kube-apiserver: its tests will fail"
+  for program in kube-apiserver etcd; do
+    node_modules/.bin/node "test/support/$program/program.ts" ||
+      say "cannot build $program: its tests will fail"
+  done
 fi

@@ -110,3 +110,7 @@ export async function createCluster(datastore: Datastore, cidr: string): Promise
     spec: {},
   });
 }
+
+export async function createNode(datastore: Datastore, name: string): Promise<void> {
+  await datastore.create<"Node">({ apiVersion, kind: "Node", metadata: { name }, spec: {} });
+}

@@ -3,8 +3,13 @@ import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { findNewEtcd } from "../../test/support/etcd/program.ts";
 import { findKubeApiServer } from "../../test/support/kube-apiserver/program.ts";
-import { KubeApiServer } from "../../test/support/kube-apiserver.ts";
+import {
+  KubeApiServer,
+  type ServerOptions,
+  withWatchList,
+} from "../../test/support/kube-apiserver.ts";
 import { namespaceNames, realisticPod } from "./realistic-pods.ts";
 
 /**
@@ -23,10 +28,12 @@ interface Figures {
 const pods = process.argv.includes("--quick") ? 2_000 : 10_000;
 const runs = 3;
 const mustReachMb = 60;
-const servers = {
-  pages: [],
-  "watch list": ["--feature-gates=WatchList=true"],
-} as const;
+const etcd = findNewEtcd();
+if ("missing" in etcd) throw new Error(etcd.missing);
+const servers: Readonly<Record<string, ServerOptions>> = {
+  pages: {},
+  "watch list": { flags: withWatchList, etcd: etcd.path },
+};
 const follower = fileURLToPath(new URL("follow-pods.ts", import.meta.url));
 const compiled = join(tmpdir(), `tortie-bench-kube-${process.pid}`);
 
@@ -34,8 +41,8 @@ const found = findKubeApiServer();
 if ("missing" in found) throw new Error(found.missing);
 const rows: string[] = [];
 try {
-  for (const [way, flags] of Object.entries(servers)) {
-    const server = await KubeApiServer.start(found.path, flags);
+  for (const [way, options] of Object.entries(servers)) {
+    const server = await KubeApiServer.start(found.path, options);
     try {
       await putPods(server);
       // The first run fills the compile cache.
@@ -103,7 +110,7 @@ function document(): string {
 Written by \`node bench/kube/main.ts --write-doc\` (\`npm run bench:kube\` prints it). RSS of a process that follows all
 pods with the syncer and keeps every endpoint, less the RSS of an empty process: libraries, our code, TLS and
 garbage count. Median of ${runs} runs, after three idle seconds; Node ${process.versions.node} with the settings of bin/tortie, Linux ${version},
-kube-apiserver 1.33 and etcd on loopback. A pod is ${podBytes} bytes of JSON, with managedFields. The time until in sync is mostly the server's.
+kube-apiserver 1.33 with etcd 3.4 (pages) and 3.5 (watch list) on loopback. A pod is ${podBytes} bytes of JSON, with managedFields. The time until in sync is mostly the server's.
 
 | what | RSS over an empty process | must reach | | in sync after |
 |---|---|---|---|---|

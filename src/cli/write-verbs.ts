@@ -2,7 +2,7 @@ import type { ManifestItem } from "../api/manifest.ts";
 import { keyOf } from "../api/resource-key.ts";
 import type { FelixConfiguration } from "../api/resources/felix-configuration.ts";
 import { isDatastoreError } from "../datastore/datastore.ts";
-import { felixConfig } from "../felix/config.ts";
+import { felixConfig } from "../felix/config/felix-config.ts";
 import { InputError } from "../lib/errors.ts";
 import type { Arguments, OptionSpecs } from "./arguments.ts";
 import { firstOf } from "./edit.ts";
@@ -122,7 +122,8 @@ function warnOfIdleParts(
 
 function felixProblem(spec: FelixConfiguration["spec"]): string | undefined {
   try {
-    const { ignored } = felixConfig({ global: spec, env: {} });
+    const { ignored, problems } = felixConfig({ global: spec, env: {} });
+    if (problems.length > 0) return `felix cannot use it: ${problems.join("; ")}`;
     return ignored.length === 0 ? undefined : `tortie does not act on ${ignored.join(", ")}`;
   } catch (error) {
     if (error instanceof InputError) return `felix cannot use it: ${error.message}`;

@@ -11,6 +11,8 @@ export interface AddressAnnotations {
   readonly addresses?: readonly IpAddr[];
   /** Addresses that IPAM is not asked for. */
   readonly addressesWithoutIpam?: readonly IpAddr[];
+  /** Addresses from outside that lead to the pod's own of their family. */
+  readonly floating?: readonly IpAddr[];
   readonly hwAddr?: string;
 }
 
@@ -20,8 +22,8 @@ const prefix = "cni.projectcalico.org/";
 
 /** @throws {CniError} that names the annotation and its value. */
 export function addressAnnotations(annotations: Annotations): AddressAnnotations {
-  const addresses = addressesOf(annotations, "ipAddrs");
-  const addressesWithoutIpam = addressesOf(annotations, "ipAddrsNoIpam");
+  const addresses = onePerFamily(annotations, "ipAddrs");
+  const addressesWithoutIpam = onePerFamily(annotations, "ipAddrsNoIpam");
   if (addresses !== undefined && addressesWithoutIpam !== undefined) {
     throw annotationError("ipAddrsNoIpam", addressesWithoutIpam, "absent where ipAddrs is given");
   }
@@ -30,6 +32,7 @@ export function addressAnnotations(annotations: Annotations): AddressAnnotations
     families: familiesOf(annotations),
     addresses,
     addressesWithoutIpam,
+    floating: floatingOf(annotations),
     hwAddr: hwAddrOf(annotations),
   });
 }
@@ -73,10 +76,21 @@ function addressesOf(annotations: Annotations, name: string): readonly IpAddr[] 
   if (texts === undefined) return undefined;
   const bad = texts.find((text) => !isIpAddr(text));
   if (bad !== undefined) throw annotationError(name, bad, "a list of addresses");
-  const addresses = texts.map(parseIpAddr);
+  return texts.map(parseIpAddr);
+}
+
+/** An empty list asks for nothing. */
+function floatingOf(annotations: Annotations): readonly IpAddr[] | undefined {
+  const addresses = addressesOf(annotations, "floatingIPs");
+  return addresses?.length === 0 ? undefined : addresses;
+}
+
+function onePerFamily(annotations: Annotations, name: string): readonly IpAddr[] | undefined {
+  const addresses = addressesOf(annotations, name);
+  if (addresses === undefined) return undefined;
   const families = new Set(addresses.map(ipFamily));
   if (addresses.length > 0 && families.size === addresses.length) return addresses;
-  throw annotationError(name, texts, "one address a family");
+  throw annotationError(name, addresses, "one address a family");
 }
 
 function familiesOf(annotations: Annotations): ReadonlySet<IpFamily> | undefined {

@@ -1,4 +1,5 @@
-import type { EndpointPort } from "../api/resources/workload-endpoint.ts";
+import { qosOfAnnotations } from "../api/kubernetes/qos-annotations.ts";
+import type { EndpointPort, QoSControls } from "../api/resources/workload-endpoint.ts";
 import { type AddressAnnotations, addressAnnotations } from "./annotations.ts";
 import { CniError, cniCodes } from "./cni-error.ts";
 import type { CniCall } from "./protocol.ts";
@@ -39,6 +40,7 @@ export interface NetworkConfig {
   readonly ipv6Pools?: readonly string[];
   /** What the pod's own annotations ask for. */
   readonly annotations: AddressAnnotations;
+  readonly qosControls?: QoSControls;
   readonly allowIpForwarding: boolean;
   readonly labels: Readonly<Record<string, string>>;
   readonly ports: readonly EndpointPort[];
@@ -125,11 +127,10 @@ function parseConfig(stdin: string): NetworkConfig {
   if (ipamType !== "calico-ipam") throw configError("ipam.type", ipamType, '"calico-ipam"');
   const nodeName = optional(config, "nodename", "string");
   const cniArgs = section(section(config, "args"), "cni");
-  const annotations = addressAnnotations(annotationsOf(config));
-  const allowed = optional(section(config, "feature_control"), "ip_addrs_no_ipam", "boolean");
-  if (annotations.addressesWithoutIpam !== undefined && allowed !== true) {
-    throw configError("feature_control.ip_addrs_no_ipam", allowed, "true for ipAddrsNoIpam");
-  }
+  const written = annotationsOf(config);
+  const annotations = addressAnnotations(written);
+  checkFeatures(config, annotations);
+  const { controls: qosControls } = qosOfAnnotations(written);
   const { families } = annotations;
   const mtu = optional(config, "mtu", "number") ?? 0;
   if (!Number.isInteger(mtu) || mtu < 0 || mtu > 65535) throw configError("mtu", mtu, "0 to 65535");
@@ -142,11 +143,26 @@ function parseConfig(stdin: string): NetworkConfig {
     assignIpv6: families?.has(6) ?? flag(ipam, "assign_ipv6", false),
     ...poolsOf(ipam),
     annotations,
+    ...(qosControls === undefined ? {} : { qosControls }),
     allowIpForwarding:
       optional(section(config, "container_settings"), "allow_ip_forwarding", "boolean") ?? false,
     labels: labelsOf(cniArgs),
     ports: portsOf(cniArgs),
   };
+}
+
+/** What an annotation asks for only where the administrator lets it (facts 3.8). */
+function checkFeatures(config: Json, annotations: AddressAnnotations): void {
+  const allowed = section(config, "feature_control");
+  const asked = {
+    ip_addrs_no_ipam: { name: "ipAddrsNoIpam", value: annotations.addressesWithoutIpam },
+    floating_ips: { name: "floatingIPs", value: annotations.floating },
+  };
+  for (const [feature, { name, value }] of Object.entries(asked)) {
+    const given = optional(allowed, feature, "boolean");
+    if (value === undefined || given === true) continue;
+    throw configError(`feature_control.${feature}`, given, `true for ${name}`);
+  }
 }
 
 function jsonObject(text: string): Json {

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { floatingNats } from "../api/kubernetes/floating-addresses.ts";
 import { calicoApiVersion } from "../api/meta.ts";
 import { vethName, wepName } from "../api/names.ts";
 import type { WorkloadEndpoint } from "../api/resources/workload-endpoint.ts";
@@ -53,6 +54,8 @@ export function endpointOf(
   network: { readonly addresses: readonly IpAddr[]; readonly mac: string },
 ): WorkloadEndpoint {
   const { node, orchestrator, workload, namespace } = identity;
+  const { annotations, qosControls } = call.config;
+  const nats = floatingNats(annotations.floating ?? [], network.addresses);
   return {
     apiVersion: calicoApiVersion,
     kind: "WorkloadEndpoint",
@@ -80,6 +83,8 @@ export function endpointOf(
       interfaceName: identity.hostInterface,
       mac: network.mac,
       ports: call.config.ports,
+      ...(nats.length === 0 ? {} : { ipNATs: nats }),
+      ...(qosControls === undefined ? {} : { qosControls }),
     },
   };
 }

@@ -9,6 +9,7 @@ import type { Logger } from "../lib/log.ts";
 import { PacedRunner } from "../lib/paced-runner.ts";
 import { type Prefix, parsePrefix, prefixContains, prefixesOverlap } from "../lib/prefix.ts";
 import { runServices, type Service } from "../lib/service.ts";
+import { allocatablePools, type Verdict, withVerdict } from "./allocatable.ts";
 
 export interface PoolPorts {
   readonly datastore: Datastore;
@@ -26,7 +27,8 @@ const settleMs = 500;
 
 /**
  * Keeps each pool that is being deleted until no block of it is left. Blocks without addresses are
- * given back at once, the others when their last address is.
+ * given back at once, the others when their last address is. Tells in each pool's status whether addresses may be
+ * taken from it.
  */
 export function poolController(ports: PoolPorts): Service {
   const { clock, log } = ports;
@@ -48,15 +50,22 @@ async function settlePools(ports: PoolPorts, signal: AbortSignal): Promise<void>
   const { datastore, log } = ports;
   if (await isLocked(datastore)) return;
   const { items: pools } = await datastore.list("IPPool");
+  const verdicts = allocatablePools(pools);
+  // A pool that waits for another's addresses has no blocks.
+  const staying = pools
+    .filter(({ metadata }) => verdicts.get(metadata.name)?.reason !== "CIDROverlap")
+    .filter((pool) => !isBeingDeleted(pool))
+    .map(cidrOf);
   for (const pool of pools) {
     if (signal.aborted) return;
     const hasFinalizer = finalizersOf(pool).includes(poolFinalizer);
     try {
+      const judged = await judge(pool, verdicts, ports);
       if (!isBeingDeleted(pool)) {
-        if (!hasFinalizer) await write(pool, [...finalizersOf(pool), poolFinalizer], ports);
-      } else if (hasFinalizer && (await isEmptied(pool, pools, ports, signal))) {
+        if (!hasFinalizer) await write(judged, [...finalizersOf(pool), poolFinalizer], ports);
+      } else if (hasFinalizer && (await isEmptied(pool, staying, ports, signal))) {
         const others = finalizersOf(pool).filter((name) => name !== poolFinalizer);
-        await write(pool, others, ports);
+        await write(judged, others, ports);
         log.info({ pool: pool.metadata.name }, "Let a pool go: it has no blocks any more");
       }
     } catch (error) {
@@ -67,15 +76,28 @@ async function settlePools(ports: PoolPorts, signal: AbortSignal): Promise<void>
   }
 }
 
-/** Gives back the pool's blocks; true when none is left. Those of a pool that stays are not its own. */
+/** The pool as it is when its status tells the verdict on it. */
+async function judge(
+  pool: IPPool,
+  verdicts: ReadonlyMap<string, Verdict>,
+  { datastore, clock, log }: PoolPorts,
+): Promise<IPPool> {
+  const verdict = verdicts.get(pool.metadata.name);
+  const told = verdict === undefined ? undefined : withVerdict(pool, verdict, clock.date());
+  if (told === undefined) return pool;
+  const written = await datastore.update<"IPPool">(told);
+  log.info({ pool: pool.metadata.name, ...verdict }, "Told whether a pool gives addresses");
+  return written;
+}
+
+/** Gives back the pool's blocks; true when none is left. Those of `staying` pools are not its own. */
 async function isEmptied(
   pool: IPPool,
-  pools: readonly IPPool[],
+  staying: readonly Prefix[],
   { ipam, datastore, clock }: PoolPorts,
   signal: AbortSignal,
 ): Promise<boolean> {
   const cidr = parsePrefix(pool.spec.cidr);
-  const staying = pools.filter((other) => !isBeingDeleted(other)).map(cidrOf);
   await clock.sleep(settleMs, signal);
   if (!staying.some((other) => prefixesOverlap(other, cidr))) {
     await ipam.releaseAffinities({ pool: cidr });

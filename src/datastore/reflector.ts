@@ -34,7 +34,7 @@ const batchMs = 10;
  *
  * After a failure it goes on from the last revision seen, or lists again and tells what is gone. A
  * failure itself tells nothing: receivers keep what they have, and stay in sync. Updates are told in
- * batches of up to 100, each within 10 ms.
+ * batches of up to 100, each within 10 ms, the first of a while at once.
  *
  * @throws what a receiver threw: it may have missed an update.
  */
@@ -75,6 +75,7 @@ class Syncer {
   readonly #known = new Map<string, ResourceKey>();
   #batch: Update[] = [];
   #cancelFlush: (() => void) | undefined;
+  #flushedAt = Number.NEGATIVE_INFINITY;
   #revision: string | undefined;
   #status: SyncStatus | undefined;
   #broken = false;
@@ -160,12 +161,18 @@ class Syncer {
     else this.#known.set(keyText(update.key), update.key);
     this.#batch.push(update);
     if (this.#batch.length >= batchSize) this.#flush();
-    else this.#cancelFlush ??= this.#ports.clock.setTimer(batchMs, () => this.#flush());
+    else this.#cancelFlush ??= this.#ports.clock.setTimer(this.#waitMs(), () => this.#flush());
+  }
+
+  /** What comes alone goes at once, with what came in the same turn of the event loop. */
+  #waitMs(): number {
+    return this.#ports.clock.now() - this.#flushedAt < batchMs ? batchMs : 0;
   }
 
   #flush(): void {
     this.#cancelFlush?.();
     this.#cancelFlush = undefined;
+    this.#flushedAt = this.#ports.clock.now();
     const updates = this.#batch;
     this.#batch = [];
     if (updates.length > 0) this.#call((callbacks) => callbacks.onUpdates(updates));

@@ -7,16 +7,28 @@ import { heldWhileLocked } from "../datastore/lock-gate.ts";
 import { runSyncer } from "../datastore/reflector.ts";
 import type { Update } from "../datastore/syncer.ts";
 import { watchTables } from "../kernel/iptables/watch-tables.ts";
+import type { NflogGroups } from "../kernel/nflog.ts";
+import type { Millis } from "../lib/clock.ts";
+import { LogTail } from "../lib/log-tail.ts";
 import { PacedRunner } from "../lib/paced-runner.ts";
 import { runServices } from "../lib/service.ts";
 import { CalcGraph, calcKinds, endpointId } from "./calc/calc-graph.ts";
 import { calculate } from "./calculate.ts";
-import type { FelixConfig } from "./config.ts";
+import type { FelixConfig } from "./config/felix-config.ts";
 import { Dataplane, type DataplanePorts } from "./dataplane/dataplane.ts";
+import { DenialLog } from "./denials/denial-log.ts";
+import type { FelixHealth, HealthPart } from "./health/felix-health.ts";
+import { FelixCounters } from "./metrics/felix-counters.ts";
+import type { FelixSizes } from "./metrics/felix-metrics.ts";
 import { OfferedEndpoints } from "./offered-endpoints.ts";
+import { RefreshTimers } from "./refresh-timers.ts";
 
 export interface FelixPorts extends DataplanePorts {
+  /** Where NFLOG rules tell of denied packets. */
+  readonly nflog?: NflogGroups;
   readonly datastore: Datastore;
+  /** Outlive this Felix. */
+  readonly counters?: FelixCounters;
   /** What the datastore holds, if it is valid. */
   decode(resource: ResourceOfKind[Kind]): ResourceOfKind[Kind] | null;
 }
@@ -30,28 +42,34 @@ const pacing = { minIntervalMs: 5, retryIntervalMs: 1_000 };
 export class Felix {
   readonly #config: FelixConfig;
   readonly #ports: FelixPorts;
+  readonly #counters: FelixCounters;
   readonly #calc: CalcGraph;
   readonly #dataplane: Dataplane;
   readonly #runner: PacedRunner;
   readonly #offered: OfferedEndpoints;
   readonly #waiters = new Set<() => void>();
-  readonly #refreshMs: number;
-  #lastResync: number | undefined;
+  readonly #refresh: RefreshTimers;
   /** Number of the apply that began last, and of the one that ended last. */
   #applies = 0;
   #finished = 0;
   #inSync = false;
+  #isApplied = false;
+  readonly #busySince = new Map<HealthPart, Millis>();
   #firstApply: (() => void) | undefined;
+  /** Packets that policy denied, as lines of JSON. */
+  readonly denials: LogTail = new LogTail();
   /** Resolves when the kernel was made right for the first time. */
   readonly ready: Promise<void>;
 
   constructor(nodeName: string, config: FelixConfig, ports: FelixPorts) {
     this.#config = config;
     this.#ports = ports;
-    this.#calc = new CalcGraph({ nodeName });
+    this.#counters = ports.counters ?? new FelixCounters();
+    this.#calc = new CalcGraph({ nodeName, routeSource: config.routeSource });
     this.#dataplane = new Dataplane(nodeName, config, ports);
-    this.#refreshMs = refreshInterval(config);
-    this.#runner = new PacedRunner({ ...pacing, maxIntervalMs: this.#refreshMs }, ports.clock);
+    this.#refresh = new RefreshTimers(config.refreshMs);
+    const maxIntervalMs = this.#refresh.shortest;
+    this.#runner = new PacedRunner({ ...pacing, maxIntervalMs }, ports.clock);
     this.#offered = new OfferedEndpoints(ports.clock, ({ key, value }) => {
       this.#calc.update(key, value);
       this.#runner.request();
@@ -61,9 +79,54 @@ export class Felix {
     });
   }
 
+  /** How its parts are: an event loop that stands still cannot even say so. */
+  health(): FelixHealth {
+    const now = this.#ports.clock.now();
+    const busyMs = (part: HealthPart) => now - (this.#busySince.get(part) ?? now);
+    return {
+      CalculationGraph: { ready: this.#inSync, busyMs: busyMs("CalculationGraph") },
+      InternalDataplaneMainLoop: {
+        ready: this.#isApplied,
+        busyMs: busyMs("InternalDataplaneMainLoop"),
+      },
+    };
+  }
+
+  async #busy<Result>(part: HealthPart, work: () => Promise<Result>): Promise<Result> {
+    this.#busySince.set(part, this.#ports.clock.now());
+    try {
+      return await work();
+    } finally {
+      this.#busySince.delete(part);
+    }
+  }
+
+  /** For who watches: walks over what felix knows. */
+  sizes(): FelixSizes {
+    const { hosts, hostEndpoints, workloadEndpoints, local, policies, profiles, tiers } =
+      this.#calc.sizes();
+    return {
+      ...this.#dataplane.sizes(),
+      local,
+      cluster: {
+        hosts,
+        policies,
+        profiles,
+        tiers,
+        host_endpoints: hostEndpoints,
+        workload_endpoints: workloadEndpoints,
+      },
+    };
+  }
+
   /** What the datastore will say too, sooner. */
   offerEndpoint(endpoint: WorkloadEndpoint): void {
     this.#offered.offer(keyOf(endpoint), endpoint);
+  }
+
+  /** What the CNI agent said and the datastore has not said yet; after `run`, too. */
+  standingOffers(): ReturnType<OfferedEndpoints["standing"]> {
+    return this.#offered.standing();
   }
 
   withdrawEndpoint(key: ResourceKey<"WorkloadEndpoint">): void {
@@ -92,11 +155,19 @@ export class Felix {
     }
   }
 
-  /** Runs until `signal` aborts. The kernel stays as it is. */
+  /** Runs until `signal` aborts, once. The kernel stays as it is. */
   async run(signal: AbortSignal): Promise<void> {
+    try {
+      await this.#runServices(signal);
+    } finally {
+      this.#offered.close();
+      this.#dataplane.close();
+    }
+  }
+
+  #runServices(signal: AbortSignal): Promise<void> {
     const { kernel, log } = this.#ports;
-    signal.addEventListener("abort", () => this.#offered.close(), { once: true });
-    await runServices(
+    return runServices(
       [
         (stop) => this.#sync(stop),
         (stop) =>
@@ -104,6 +175,7 @@ export class Felix {
             if (this.#dataplane.onKernelEvents(events)) this.#runner.request();
           }, stop),
         (stop) => this.#watchRules(stop),
+        (stop) => this.#tellDenials(stop),
         (stop) =>
           this.#runner.start(
             () => this.#apply(),
@@ -122,6 +194,7 @@ export class Felix {
         onUpdates: (updates) => this.#onUpdates(updates),
         onStatus: (status) => {
           log.info({ status }, "datastore sync");
+          this.#counters.datastoreStatus(status);
           if (status !== "in-sync") return;
           this.#inSync = true;
           this.#calc.setInSync();
@@ -138,7 +211,10 @@ export class Felix {
   }
 
   #onUpdates(updates: readonly Update[]): void {
-    for (const update of updates) this.#offered.take(update);
+    for (const update of updates) {
+      this.#counters.count(update.key.kind, "objects");
+      this.#offered.take(update);
+    }
   }
 
   #watchRules(signal: AbortSignal): Promise<void> {
@@ -150,12 +226,16 @@ export class Felix {
         clock,
         onStale: () => this.#runner.request(),
         onError: (err) => log.warn({ err }, "iptables watch failed"),
-        ...(backend.kind === "nft" && this.#config.iptablesRefreshMs > 0
-          ? { pollMs: this.#config.iptablesRefreshMs }
-          : {}),
+        pollMs: this.#config.iptablesPollMs[backend.kind],
       },
       signal,
     );
+  }
+
+  async #tellDenials(signal: AbortSignal): Promise<void> {
+    const { nflog, log, clock } = this.#ports;
+    const ports = { log, clock, tail: this.denials };
+    await nflog?.listen(new DenialLog(() => this.#dataplane.wanted, ports), signal);
   }
 
   async #apply(): Promise<void> {
@@ -163,30 +243,27 @@ export class Felix {
     const { clock, log } = this.#ports;
     const started = clock.now();
     const number = ++this.#applies;
-    const updates = await calculate(this.#calc, clock);
+    const updates = await this.#busy("CalculationGraph", () => calculate(this.#calc, clock));
     this.#dataplane.onUpdates(updates);
-    this.#lastResync ??= started;
-    if (started - this.#lastResync >= this.#refreshMs) {
-      this.#lastResync = started;
-      this.#dataplane.resync();
-      log.debug({}, "dataplane compared with the kernel");
+    for (const { kind } of updates) this.#counters.count(kind, "updates");
+    const due = this.#refresh.due(started);
+    if (due.size > 0) {
+      this.#dataplane.resync(due);
+      log.debug({ parts: [...due] }, "dataplane compared with the kernel");
     }
+    let failed = true;
     try {
-      await this.#dataplane.apply();
+      await this.#busy("InternalDataplaneMainLoop", () => this.#dataplane.apply());
+      failed = false;
+      this.#isApplied = true;
       this.#firstApply?.();
     } finally {
       this.#finished = number;
       const milliseconds = clock.now() - started;
+      this.#counters.applied(milliseconds, failed);
       log.debug({ updates: updates.length, milliseconds }, "dataplane applied");
       // What failed for one endpoint may have gone well for another.
       for (const waiter of this.#waiters) waiter();
     }
   }
-}
-
-/** The shortest of the refresh intervals; one of 0 is switched off. */
-function refreshInterval(config: FelixConfig): number {
-  const { routeRefreshMs, ipSetsRefreshMs, iptablesRefreshMs } = config;
-  const given = [routeRefreshMs, ipSetsRefreshMs, iptablesRefreshMs].filter((ms) => ms > 0);
-  return Math.min(Number.POSITIVE_INFINITY, ...given);
 }

@@ -7,6 +7,7 @@ import type { Clock } from "../lib/clock.ts";
 const standsMs = 10_000;
 
 interface Offer {
+  readonly key: ResourceKey<"WorkloadEndpoint">;
   readonly value: WorkloadEndpoint | null;
   /** What the datastore said meanwhile that is not what the agent said. */
   held: Update | undefined;
@@ -33,8 +34,13 @@ export class OfferedEndpoints {
     const text = keyText(key);
     this.#offers.get(text)?.cancel();
     const cancel = this.#clock.setTimer(standsMs, () => this.#end(text));
-    this.#offers.set(text, { value, held: undefined, cancel });
+    this.#offers.set(text, { key, value, held: undefined, cancel });
     this.#onUpdate({ key, value });
+  }
+
+  /** What the agent said and the datastore has not said yet. */
+  standing(): { key: ResourceKey<"WorkloadEndpoint">; value: WorkloadEndpoint | null }[] {
+    return [...this.#offers.values()].map(({ key, value }) => ({ key, value }));
   }
 
   /** What the datastore says of any key. */
@@ -49,10 +55,9 @@ export class OfferedEndpoints {
     if (isSameSandbox(offer.value, update.value as WorkloadEndpoint | null)) this.#end(text);
   }
 
-  /** Nothing stands any more, nothing will be said. */
+  /** Nothing will be said any more. What stands can still be asked for. */
   close(): void {
     for (const { cancel } of this.#offers.values()) cancel();
-    this.#offers.clear();
   }
 
   #end(text: string): void {

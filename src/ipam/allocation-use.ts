@@ -19,6 +19,13 @@ const tunnelTypes: ReadonlySet<string> = new Set([
   "wireguardV6TunnelAddress",
 ]);
 
+/** Attribute `type` of an address of a Service (facts 3.11). */
+export const serviceType = "LoadBalancer";
+
+export function isOfService({ type, service }: Allocation["attributes"]): boolean {
+  return type === serviceType && service !== undefined;
+}
+
 /** Facts 3.10: what cannot be told is taken for used. */
 export function allocationUse(allocation: Allocation, nodes: ReadonlySet<string>): AllocationUse {
   const { handle, attributes, users, coolingSince } = allocation;

@@ -1,4 +1,5 @@
 import type { IPAMHandle } from "../api/resources/ipam.ts";
+import type { Service } from "../api/resources/kubernetes.ts";
 import type { Node } from "../api/resources/node.ts";
 import type { WorkloadEndpoint } from "../api/resources/workload-endpoint.ts";
 import { getOrCreate } from "../lib/collections.ts";
@@ -10,7 +11,7 @@ import {
   prefixContains,
   prefixesOverlap,
 } from "../lib/prefix.ts";
-import { allocationUse, heldHandles } from "./allocation-use.ts";
+import { allocationUse, heldHandles, isOfService } from "./allocation-use.ts";
 import { addressOf, ownerOf } from "./block.ts";
 import { affineNode } from "./block-affinity.ts";
 import { handleName, windowsHandle } from "./handles.ts";
@@ -24,6 +25,8 @@ export interface AuditInput {
   readonly handles: readonly IPAMHandle[];
   readonly endpoints: readonly WorkloadEndpoint[];
   readonly nodes: readonly Node[];
+  /** Absent: Services have no addresses. */
+  readonly services?: readonly Service[];
 }
 
 /** Somebody who has an address on an interface. */
@@ -85,11 +88,12 @@ export interface Audit {
 export function audit(input: AuditInput): Audit {
   const users = usersOf(input);
   const allocations = allocationsOf(input, users);
+  const served = servedAddresses(input.services ?? []);
   return {
     allocations,
     users,
     problems: [
-      ...allocationProblems(allocations, input.nodes),
+      ...allocationProblems(allocations, input.nodes, served),
       ...userProblems(users, allocations, input.pools),
       ...input.blocks
         .filter(({ cidr }) => !input.pools.some((pool) => prefixContains(pool.cidr, cidr)))
@@ -135,6 +139,12 @@ export function usersOf({
   return users;
 }
 
+/** What Services tell as addresses of their load balancers. */
+function servedAddresses(services: readonly Service[]): ReadonlySet<string> {
+  const ingresses = services.flatMap(({ status }) => status?.loadBalancer?.ingress ?? []);
+  return new Set(ingresses.flatMap(({ ip }) => ip ?? []));
+}
+
 function allocationsOfBlock(
   { cidr, spec }: StoredBlock,
   pools: readonly Pool[],
@@ -170,6 +180,7 @@ function allocationsOfBlock(
 function allocationProblems(
   allocations: readonly Allocation[],
   nodes: readonly Node[],
+  served: ReadonlySet<string>,
 ): AuditProblem[] {
   const names = new Set(nodes.map(({ metadata }) => metadata.name));
   const held = heldHandles(allocations, names);
@@ -177,6 +188,10 @@ function allocationProblems(
     const { address, handle } = allocation;
     const use = allocationUse(allocation, names);
     if (use === "used" || use === "resting" || handle === windowsHandle) return [];
+    if (use === "unknown" && isOfService(allocation.attributes)) {
+      if (served.has(address)) return [];
+      return [{ kind: "unclear", address, handle, why: "no Service has it" }];
+    }
     if (use === "unknown") {
       return [{ kind: "unclear", address, handle, why: "it does not say of which pod it is" }];
     }

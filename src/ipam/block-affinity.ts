@@ -4,9 +4,30 @@ import type { ResourceKey } from "../api/resource-key.ts";
 import type { AffinityState, BlockAffinity, BlockAffinitySpec } from "../api/resources/ipam.ts";
 import { type Prefix, parsePrefix, prefixFamily } from "../lib/prefix.ts";
 
-/** `affinity` of a block that a node owns. */
+/*
+ * Who has blocks is a node, by its name, or a virtual host: "virtual:" and a name, as no node is called.
+ */
+
+const virtualPrefix = "virtual:";
+
+/** Has the blocks of addresses for Services of the type LoadBalancer (facts 3.11). */
+export const loadBalancerHost = "virtual:load-balancer";
+
+/** `affinity` of a block that a node owns, or a virtual host. */
 export function hostAffinity(node: string): string {
-  return `host:${node}`;
+  return node.startsWith(virtualPrefix) ? node : `host:${node}`;
+}
+
+/** What an affinity says of whose it is. */
+function specOwner(node: string): { readonly node: string; readonly type: "host" | "virtual" } {
+  return node.startsWith(virtualPrefix)
+    ? { node: node.slice(virtualPrefix.length), type: "virtual" }
+    : { node, type: "host" };
+}
+
+/** The node of an affinity, or the virtual host. */
+export function affinityOwner({ node, type }: BlockAffinitySpec): string {
+  return type === "virtual" ? `${virtualPrefix}${node}` : node;
 }
 
 /** Node of a block's `affinity`; undefined for a virtual one or none. */
@@ -15,19 +36,20 @@ export function affineNode(affinity: string | undefined): string | undefined {
 }
 
 export function affinityKey(node: string, cidr: Prefix): ResourceKey<"BlockAffinity"> {
-  return { kind: "BlockAffinity", name: affinityName(node, cidr) };
+  return { kind: "BlockAffinity", name: affinityName(specOwner(node).node, cidr) };
 }
 
 /** The affinity of a node to a block, with the labels that lists are filtered by (facts 2.3). */
 export function newAffinity(node: string, cidr: Prefix, state: AffinityState): BlockAffinity {
+  const owner = specOwner(node);
   return {
     apiVersion: calicoApiVersion,
     kind: "BlockAffinity",
     metadata: {
-      name: affinityName(node, cidr),
-      labels: affinityLabels(node, "host", prefixFamily(cidr)),
+      name: affinityName(owner.node, cidr),
+      labels: affinityLabels(owner.node, owner.type, prefixFamily(cidr)),
     },
-    spec: { state, node, type: "host", cidr, deleted: false },
+    spec: { state, ...owner, cidr, deleted: false },
   };
 }
 
@@ -36,14 +58,14 @@ export function isConfirmed(spec: BlockAffinitySpec): boolean {
   return spec.state === "confirmed" || spec.state === "";
 }
 
-/** Blocks of which `node` has or wants the affinity, in any state. Virtual ones are not hosts'. */
+/** Blocks of which `node` has or wants the affinity, in any state. Those of a virtual host are not a node's. */
 export function affinitiesOfNode(
   affinities: readonly BlockAffinity[],
   node: string,
 ): { readonly cidr: Prefix; readonly affinity: BlockAffinity }[] {
   return affinities.flatMap((affinity) => {
     const { spec } = affinity;
-    if (spec.node !== node || (spec.type ?? "host") !== "host" || spec.deleted === true) return [];
+    if (affinityOwner(spec) !== node || spec.deleted === true) return [];
     return [{ cidr: parsePrefix(spec.cidr), affinity }];
   });
 }

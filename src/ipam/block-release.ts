@@ -104,12 +104,14 @@ function cool(block: IPAMBlockSpec, ordinals: ReadonlySet<number>, now: Date): I
  * @returns the same object when there is nothing to do.
  */
 export function collectGarbage(block: IPAMBlockSpec, cooldownMs: number, now: Date): IPAMBlockSpec {
+  const isCold = block.attributes.map(
+    ({ releasedAt }) =>
+      releasedAt !== undefined && Date.parse(releasedAt) + cooldownMs <= now.getTime(),
+  );
+  if (!isCold.includes(true)) return pruneAttributes(block);
   const cold = new Set<number>();
-  block.allocations.forEach((_, ordinal) => {
-    const releasedAt = ownerOf(block, ordinal)?.releasedAt;
-    if (releasedAt !== undefined && Date.parse(releasedAt) + cooldownMs <= now.getTime()) {
-      cold.add(ordinal);
-    }
+  block.allocations.forEach((index, ordinal) => {
+    if (index !== null && isCold[index] === true) cold.add(ordinal);
   });
   if (cold.size === 0) return pruneAttributes(block);
   const sequences = { ...block.sequenceNumberForAllocation };
@@ -123,10 +125,10 @@ export function collectGarbage(block: IPAMBlockSpec, cooldownMs: number, now: Da
 }
 
 function pruneAttributes(block: IPAMBlockSpec): IPAMBlockSpec {
-  const used = new Set(block.allocations);
-  used.delete(null);
-  if (used.size === block.attributes.length) return block;
-  const kept = block.attributes.flatMap((_, index) => (used.has(index) ? [index] : []));
+  const isUsed = block.attributes.map(() => false);
+  for (const index of block.allocations) if (index !== null) isUsed[index] = true;
+  if (!isUsed.includes(false)) return block;
+  const kept = block.attributes.flatMap((_, index) => (isUsed[index] === true ? [index] : []));
   const moved = new Map(kept.map((before, after) => [before, after]));
   return {
     ...block,

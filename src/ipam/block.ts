@@ -1,6 +1,14 @@
-import type { BlockAttribute, IPAMBlockSpec } from "../api/resources/ipam.ts";
+import { calicoApiVersion } from "../api/meta.ts";
+import { cidrName } from "../api/names.ts";
+import type { BlockAttribute, IPAMBlock, IPAMBlockSpec } from "../api/resources/ipam.ts";
 import type { IpAddr } from "../lib/ip-addr.ts";
-import { nthAddress, type Prefix, prefixHasAddress, prefixSize } from "../lib/prefix.ts";
+import {
+  nthAddress,
+  type Prefix,
+  parsePrefix,
+  prefixHasAddress,
+  prefixSize,
+} from "../lib/prefix.ts";
 
 /*
  * One block of addresses as a value (facts 3.1). Every function gives a new block and leaves the old
@@ -43,6 +51,12 @@ export function newBlock(cidr: Prefix, affinity: string, now: Date): IPAMBlockSp
     deleted: false,
     strictAffinity: false,
   };
+}
+
+/** A block that is not stored yet. */
+export function blockResource(spec: IPAMBlockSpec): IPAMBlock {
+  const metadata = { name: cidrName(parsePrefix(spec.cidr)) };
+  return { apiVersion: calicoApiVersion, kind: "IPAMBlock", metadata, spec };
 }
 
 /**

@@ -1,4 +1,5 @@
-import type { IPAMHandleSpec } from "../api/resources/ipam.ts";
+import { calicoApiVersion } from "../api/meta.ts";
+import type { IPAMHandle, IPAMHandleSpec } from "../api/resources/ipam.ts";
 import type { Prefix } from "../lib/prefix.ts";
 import { sanitizeHandle } from "./block.ts";
 
@@ -42,4 +43,24 @@ export function takeFromHandle(spec: IPAMHandleSpec, cidr: Prefix, count: number
   const { [cidr]: held = 0, ...others } = spec.block;
   const left = held - count;
   return { ...spec, block: left > 0 ? { ...others, [cidr]: left } : others };
+}
+
+/** A handle without addresses. */
+export function newHandle(id: string): IPAMHandleSpec {
+  return { handleID: sanitizeHandle(id), block: {}, deleted: false };
+}
+
+export function handleResource(spec: IPAMHandleSpec): IPAMHandle {
+  const metadata = { name: handleName(spec.handleID) };
+  return { apiVersion: calicoApiVersion, kind: "IPAMHandle", metadata, spec };
+}
+
+/** A handle that is not there yet, and how many addresses it gets. */
+export interface NewHandle {
+  readonly handle: string;
+  readonly count: number;
+}
+
+export function newHandleResource(cidr: Prefix, { handle, count }: NewHandle): IPAMHandle {
+  return handleResource(addToHandle(newHandle(handle), cidr, count));
 }

@@ -1,4 +1,3 @@
-import { calicoApiVersion } from "../api/meta.ts";
 import { cidrName, cidrOfName } from "../api/names.ts";
 import { keyOf, type ResourceKey } from "../api/resource-key.ts";
 import type { Kind, ResourceOfKind } from "../api/resource-of-kind.ts";
@@ -14,11 +13,19 @@ import { type Datastore, isDatastoreError } from "../datastore/datastore.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { IpFamily } from "../lib/ip-addr.ts";
 import { type Prefix, parsePrefix, prefixFamily } from "../lib/prefix.ts";
-import { normalizeBlock, sanitizeHandle } from "./block.ts";
+import { blockResource, normalizeBlock } from "./block.ts";
 import { affinityKey, newAffinity } from "./block-affinity.ts";
 import type { BlockMemory } from "./block-memory.ts";
 import { collectGarbage } from "./block-release.ts";
-import { addToHandle, handleName, takeFromHandle } from "./handles.ts";
+import {
+  addToHandle,
+  handleName,
+  handleResource,
+  type NewHandle,
+  newHandle,
+  newHandleResource,
+  takeFromHandle,
+} from "./handles.ts";
 import { IpamError } from "./ipam-error.ts";
 
 /** Tries of one compare-and-swap loop before it gives up (facts 3). */
@@ -105,7 +112,9 @@ export class IpamRecords {
   async blockCidrs(): Promise<ReadonlySet<Prefix>> {
     const { datastore } = this.#ports;
     if (datastore.names === undefined) {
-      return new Set((await this.blocks()).map(({ cidr }) => cidr));
+      const { items } = await datastore.list("IPAMBlock");
+      const live = items.filter(({ spec }) => spec.deleted !== true);
+      return new Set(live.map(({ spec }) => parsePrefix(spec.cidr)));
     }
     const names = await datastore.names("IPAMBlock");
     return new Set(names.flatMap((name) => cidrOfName(name) ?? []));
@@ -340,30 +349,6 @@ export class IpamRecords {
     const spec = this.collect(normalizeBlock(resource.spec));
     return { cidr: parsePrefix(spec.cidr), resource, spec };
   }
-}
-
-function newHandle(id: string): IPAMHandleSpec {
-  return { handleID: sanitizeHandle(id), block: {}, deleted: false };
-}
-
-/** A handle that is not there yet, and how many addresses it gets. */
-export interface NewHandle {
-  readonly handle: string;
-  readonly count: number;
-}
-
-function newHandleResource(cidr: Prefix, { handle, count }: NewHandle): IPAMHandle {
-  return handleResource(addToHandle(newHandle(handle), cidr, count));
-}
-
-function blockResource(spec: IPAMBlockSpec): IPAMBlock {
-  const metadata = { name: cidrName(parsePrefix(spec.cidr)) };
-  return { apiVersion: calicoApiVersion, kind: "IPAMBlock", metadata, spec };
-}
-
-function handleResource(spec: IPAMHandleSpec): IPAMHandle {
-  const metadata = { name: handleName(spec.handleID) };
-  return { apiVersion: calicoApiVersion, kind: "IPAMHandle", metadata, spec };
 }
 
 const maxPauseMs = 20;

@@ -4,18 +4,26 @@ import { BatchQueue } from "../lib/batch-queue.ts";
 import type { IpAddr } from "../lib/ip-addr.ts";
 import { KeyedLock } from "../lib/keyed-lock.ts";
 import { type Prefix, prefixAddress, prefixContains } from "../lib/prefix.ts";
+import { isOfService } from "./allocation-use.ts";
 import { type AutoAssignRequest, assignBatch, familiesOf } from "./assign-batch.ts";
 import { type Claims, listClaims } from "./assign-family.ts";
 import { type AssignIpRequest, assignIp } from "./assign-ip.ts";
 import { type Allocation, type Audit, type AuditInput, allocationsOf, audit } from "./audit.ts";
 import { isEmpty, ownerOf } from "./block.ts";
-import { affineNode, affinitiesOfNode, affinityLabelsMissing } from "./block-affinity.ts";
+import {
+  affineNode,
+  affinitiesOfNode,
+  affinityLabelsMissing,
+  affinityOwner,
+  hostAffinity,
+  loadBalancerHost,
+} from "./block-affinity.ts";
 import { BlockMemory } from "./block-memory.ts";
 import { release } from "./block-release.ts";
 import { releaseAffinity } from "./claims.ts";
 import { EarlyHandle } from "./early-handle.ts";
 import { handleName } from "./handles.ts";
-import { IpamRecords, type RecordPorts } from "./ipam-records.ts";
+import { IpamRecords, type RecordPorts, type StoredBlock } from "./ipam-records.ts";
 import { type Pool, poolOf, poolsOf, selectsNode } from "./pools.ts";
 import {
   type BlockRelease,
@@ -302,10 +310,11 @@ export class Ipam {
     const { datastore } = this.#ports;
     // Users are read after blocks: an address that was given in between does not look unallocated.
     const [pools, blocks] = await Promise.all([this.#pools(), records.blocks()]);
-    const [handles, endpoints, nodes] = await Promise.all([
+    const [handles, endpoints, nodes, services] = await Promise.all([
       datastore.list("IPAMHandle"),
       datastore.list("WorkloadEndpoint"),
       datastore.list("Node"),
+      isServices(pools, blocks) ? datastore.list("Service") : { items: [] },
     ]);
     return {
       pools,
@@ -313,7 +322,16 @@ export class Ipam {
       handles: handles.items.filter(({ spec }) => spec.deleted !== true),
       endpoints: endpoints.items,
       nodes: nodes.items,
+      services: services.items,
     };
+  }
+
+  /** What Services of the type LoadBalancer have, by the blocks (facts 3.11). */
+  async serviceAllocations(): Promise<Allocation[]> {
+    const { records } = await this.#open();
+    const [pools, blocks] = await Promise.all([this.#pools(), records.blocks()]);
+    const given = allocationsOf({ pools, blocks, handles: [], endpoints: [], nodes: [] });
+    return given.filter((each) => isOfService(each.attributes) && each.coolingSince === undefined);
   }
 
   /** Takes an empty block from its node, unless it was written since `sequenceNumber`. */
@@ -353,10 +371,18 @@ export class Ipam {
   }
 }
 
+/** Whether Services may have addresses: else they are not read. */
+function isServices(pools: readonly Pool[], blocks: readonly StoredBlock[]): boolean {
+  return (
+    pools.some(({ resource }) => resource.spec.allowedUses?.includes("LoadBalancer")) ||
+    blocks.some(({ spec }) => spec.affinity === hostAffinity(loadBalancerHost))
+  );
+}
+
 /** Who claims which block: affinities say so, and blocks whose affinity a crash has left out. */
 async function claims(records: IpamRecords): Promise<{ node: string; cidr: Prefix }[]> {
   const affinities = await records.affinities();
-  const nodes = new Set(affinities.map(({ spec }) => spec.node));
+  const nodes = new Set(affinities.map(({ spec }) => affinityOwner(spec)));
   const claimed = [...nodes].flatMap((node) =>
     affinitiesOfNode(affinities, node).map(({ cidr }) => ({ node, cidr })),
   );

@@ -1,3 +1,4 @@
+import { notAllocatable } from "../api/pool-condition.ts";
 import type { IPPool, PoolUse } from "../api/resources/ip-pool.ts";
 import { evaluateSelector } from "../api/selector/evaluate.ts";
 import { parseSelector } from "../api/selector/parser.ts";
@@ -127,22 +128,13 @@ export function refusal(pool: Pool, use: PoolUse): string | undefined {
   const { spec } = pool.resource;
   if (pool.resource.metadata.deletionTimestamp !== undefined) return "it is being deleted";
   if (spec.disabled === true) return "it is disabled";
-  if (!isAllocatable(pool.resource)) return "its status says that it is not allocatable";
+  const why = notAllocatable(pool.resource);
+  if (why !== undefined) return `its status says that it is not allocatable: ${why}`;
   if (pool.blockSize < prefixLength(pool.cidr)) {
     return `${pool.cidr} is smaller than a block (/${pool.blockSize})`;
   }
   const uses = spec.allowedUses ?? ["Workload", "Tunnel"];
   return uses.includes(use) ? undefined : `allowedUses is ${uses.join(", ")}`;
-}
-
-/** Facts 2.3: a status condition that the cluster sets where pools are v3 custom resources. */
-function isAllocatable(resource: IPPool): boolean {
-  const status = resource.status as
-    | { readonly conditions?: readonly { readonly type?: string; readonly status?: string }[] }
-    | undefined;
-  return !(status?.conditions ?? []).some(
-    ({ type, status: value }) => type === "Allocatable" && value === "False",
-  );
 }
 
 function notSelected(pool: Pool, request: PoolRequest): string | undefined {

@@ -14,6 +14,7 @@ export interface Kernel {
   readonly neighbors: Neighbors;
   readonly fdb: ForwardingDatabase;
   readonly rules: RoutingRules;
+  readonly traffic: TrafficControl;
   /** Changes of links, addresses, routes and neighbors, until `signal` aborts. */
   monitor(onEvents: (events: readonly KernelEvent[]) => void, signal: AbortSignal): Promise<void>;
   close(): void;
@@ -115,6 +116,8 @@ export interface Links {
   /** An IPIP tunnel without fixed ends. One of this name that loading the module has made is no error. */
   addIpip(name: string): Promise<void>;
   addBridge(name: string): Promise<void>;
+  /** An intermediate functional block: what is redirected to it is sent through its queue. It is up. */
+  addIfb(name: string, mtu: number): Promise<void>;
   /** Only the given attributes change. */
   set(
     ifindex: number,
@@ -196,6 +199,33 @@ export interface RoutingRules {
   list(family: IpFamily): Promise<RoutingRule[]>;
   add(rule: RoutingRule): Promise<void>;
   remove(rule: RoutingRule): Promise<void>;
+}
+
+/** A token bucket filter, in the kernel's units (tc-tbf(8)). */
+export interface TokenBucket {
+  /** Octets a second. */
+  readonly rate: number;
+  /** Octets that may wait. */
+  readonly limit: number;
+  /** Time in which the bucket fills, in ticks of 64 ns. */
+  readonly buffer: number;
+  /** Octets a second, and octets. */
+  readonly peak?: { readonly rate: number; readonly minburst: number };
+}
+
+/** Links are given by their ifindex. */
+export interface TrafficControl {
+  /** Token bucket filters at the root of links; links with an ingress qdisc, and where it redirects to. */
+  list(): Promise<{
+    readonly limits: ReadonlyMap<number, TokenBucket>;
+    readonly redirects: ReadonlyMap<number, number | undefined>;
+  }>;
+  /** Puts the token bucket filter at the root of a link, in place of what is there. */
+  limit(ifindex: number, bucket: TokenBucket): Promise<void>;
+  /** What comes in by a link is sent out by another. What was there at its ingress goes. */
+  redirect(ifindex: number, toIfindex: number): Promise<void>;
+  /** One that is gone already is no error. */
+  remove(ifindex: number, place: "root" | "ingress"): Promise<void>;
 }
 
 export type KernelEvent =

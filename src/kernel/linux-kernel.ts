@@ -5,6 +5,7 @@ import { watchKernel } from "./ip/monitor.ts";
 import { neighborsOf } from "./ip/neighbors.ts";
 import { routeTable } from "./ip/routes.ts";
 import { routingRules } from "./ip/rules.ts";
+import { trafficControl } from "./ip/traffic.ts";
 import type { Kernel } from "./kernel.ts";
 import { NetlinkSocket } from "./netlink/socket.ts";
 import { inNetns } from "./netns.ts";
@@ -26,6 +27,7 @@ export function openLinuxKernel(options: { readonly netnsFd?: number } = {}): Ke
     neighbors: neighborsOf(socket),
     fdb: forwardingDatabase(socket),
     rules: routingRules(socket),
+    traffic: trafficControl(socket),
     monitor: (onEvents, signal) => watchKernel(onEvents, { signal, ...options }),
     close: () => {
       socket.close();

@@ -11,7 +11,7 @@ export interface Clock {
   date(): Date;
   /** Resolves after `delayMs`, rejects with the signal's reason when it aborts first. */
   sleep(delayMs: number, signal: AbortSignal): Promise<void>;
-  /** Calls back once after `delayMs`. Returns what cancels it. */
+  /** Calls back once after `delayMs`, 0: at the end of this turn of the event loop. Returns what cancels it. */
   setTimer(delayMs: number, callback: () => void): () => void;
 }
 
@@ -35,6 +35,10 @@ export const systemClock: Clock = {
       signal.addEventListener("abort", stop, { once: true });
     }),
   setTimer: (delayMs, callback) => {
+    if (delayMs === 0) {
+      const turn = setImmediate(callback);
+      return () => clearImmediate(turn);
+    }
     const timer = setTimeout(callback, delayMs);
     return () => clearTimeout(timer);
   },

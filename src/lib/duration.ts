@@ -14,14 +14,26 @@ const unitSeconds: Readonly<Record<string, number>> = {
  * @throws {SyntaxError}
  */
 export function durationSeconds(text: string): number {
+  return Math.round(readSeconds(text));
+}
+
+/**
+ * The same in milliseconds, with their fractions.
+ *
+ * @throws {SyntaxError}
+ */
+export function durationMs(text: string): number {
+  return Math.round(readSeconds(text) * 1e6) / 1000;
+}
+
+function readSeconds(text: string): number {
   const parts = [...text.matchAll(/(\d+(?:\.\d*)?)(ms|us|µs|ns|h|m|s)/g)];
   const isRead = text !== "" && parts.map(([part]) => part).join("") === text;
   if (!isRead && text !== "0") {
     throw new SyntaxError(`Cannot parse duration "${text}": it must be as in "90s" or "1m30s"`);
   }
-  const seconds = parts.reduce(
+  return parts.reduce(
     (sum, [, amount = "", unit = ""]) => sum + Number(amount) * (unitSeconds[unit] ?? 0),
     0,
   );
-  return Math.round(seconds);
 }

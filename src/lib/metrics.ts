@@ -1,15 +1,19 @@
-import { createServer, type ServerResponse } from "node:http";
+import { createServer, type RequestListener, type Server, type ServerResponse } from "node:http";
+import { createServer as createTlsServer } from "node:https";
+import type { TLSSocket } from "node:tls";
 import { aborted, type Service } from "./service.ts";
 
 /** One metric of Prometheus with a value for each set of labels. */
 export interface Metric {
   readonly name: string;
   readonly help: string;
-  readonly type: "counter" | "gauge";
+  /** A summary without quantiles has samples with the suffixes "_sum" and "_count". */
+  readonly type: "counter" | "gauge" | "summary";
   readonly samples: readonly MetricSample[];
 }
 
 export interface MetricSample {
+  readonly suffix?: "_sum" | "_count";
   readonly labels?: Readonly<Record<string, string>>;
   readonly value: number;
 }
@@ -20,7 +24,9 @@ export function metricsText(metrics: Iterable<Metric>): string {
   for (const { name, help, type, samples } of metrics) {
     if (samples.length === 0) continue;
     text += `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n`;
-    for (const { labels = {}, value } of samples) text += `${name}${labelsText(labels)} ${value}\n`;
+    for (const { suffix = "", labels = {}, value } of samples) {
+      text += `${name}${suffix}${labelsText(labels)} ${value}\n`;
+    }
   }
   return text;
 }
@@ -35,18 +41,32 @@ function escaped(value: string): string {
 }
 
 export interface MetricsServerConfig {
+  /** "": all addresses of the host. */
   readonly address: string;
   readonly port: number;
+  readonly tls?: MetricsTls;
+}
+
+/** PEM texts, and what is asked of who asks. */
+export interface MetricsTls {
+  readonly certificate: string;
+  readonly key: string;
+  readonly authority?: string;
+  readonly client: "none" | "any" | "verified if given" | "verified";
 }
 
 /** Answers GET /metrics. Fails when it cannot listen. */
 export function serveMetrics(
-  { address, port }: MetricsServerConfig,
+  { address, port, tls }: MetricsServerConfig,
   collect: () => Iterable<Metric>,
   onListening?: (port: number) => void,
 ): Service {
   return async (signal) => {
-    const server = createServer((request, response) => {
+    const server = serverOf(tls, (request, response) => {
+      if (tls !== undefined && !isAdmitted(request.socket as TLSSocket, tls)) {
+        answer(response, 403, "a client certificate is needed\n");
+        return;
+      }
       const path = (request.url ?? "").split("?", 1)[0];
       if (request.method !== "GET" || path !== "/metrics") answer(response, 404, "GET /metrics\n");
       else answer(response, 200, metricsText(collect()));
@@ -54,7 +74,8 @@ export function serveMetrics(
     server.maxConnections = 64;
     await new Promise<void>((resolve, reject) => {
       server.once("error", reject);
-      server.listen(port, address, resolve);
+      if (address === "") server.listen(port, resolve);
+      else server.listen(port, address, resolve);
     });
     const bound = server.address();
     if (typeof bound === "object" && bound !== null) onListening?.(bound.port);
@@ -62,6 +83,26 @@ export function serveMetrics(
     server.closeAllConnections();
     await new Promise((resolve) => server.close(resolve));
   };
+}
+
+function serverOf(tls: MetricsTls | undefined, listener: RequestListener): Server {
+  if (tls === undefined) return createServer(listener);
+  const { certificate: cert, key, authority: ca, client } = tls;
+  const options = {
+    cert,
+    key,
+    ...(ca === undefined ? {} : { ca }),
+    requestCert: client !== "none",
+    // A wrong one ends the handshake; that there is none is answered below.
+    rejectUnauthorized: client === "verified",
+  };
+  return createTlsServer(options, listener);
+}
+
+function isAdmitted(socket: TLSSocket, { client }: MetricsTls): boolean {
+  if (client === "none" || client === "verified") return true;
+  const given = Object.keys(socket.getPeerCertificate()).length > 0;
+  return client === "any" ? given : !given || socket.authorized;
 }
 
 function answer(response: ServerResponse, status: number, body: string): void {

@@ -7,6 +7,11 @@ export function runDirectory(env: Readonly<Record<string, string | undefined>>):
   return env["TORTIE_RUN_DIR"] || "/var/run/calico/tortie";
 }
 
+/** Where felix writes how it is. */
+export function felixHealthFile(folder: string): string {
+  return join(folder, "felix-health.json");
+}
+
 /** Makes the folder, for us alone. */
 export function makeRunDirectory(folder: string): void {
   mkdirSync(folder, { recursive: true, mode: 0o700 });

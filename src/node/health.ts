@@ -1,9 +1,6 @@
 import { createServer, type ServerResponse } from "node:http";
-import { InputError } from "../lib/errors.ts";
+import type { HealthValues } from "../felix/config/values.ts";
 import { aborted, type Service } from "../lib/service.ts";
-import { flag } from "./default-pools.ts";
-
-type Env = Readonly<Record<string, string | undefined>>;
 
 /** What one part of the node says of itself. */
 export interface HealthReport {
@@ -17,9 +14,15 @@ export interface HealthReport {
 /** Latest report of each part. The node is live, or ready, when every part is. */
 export class HealthReports {
   readonly #reports = new Map<string, HealthReport>();
+  readonly #sources: (() => Readonly<Record<string, HealthReport>>)[] = [];
 
   report(part: string, report: HealthReport): void {
     this.#reports.set(part, report);
+  }
+
+  /** `source` is asked each time that somebody wants to know. */
+  follow(source: () => Readonly<Record<string, HealthReport>>): void {
+    this.#sources.push(source);
   }
 
   summary(question: "liveness" | "readiness"): {
@@ -27,8 +30,11 @@ export class HealthReports {
     readonly parts: Readonly<Record<string, HealthReport>>;
   } {
     const field = question === "liveness" ? "live" : "ready";
-    const ok = [...this.#reports.values()].every((report) => report[field]);
-    return { ok, parts: Object.fromEntries(this.#reports) };
+    const parts = Object.assign(
+      Object.fromEntries(this.#reports),
+      ...this.#sources.map((source) => source()),
+    ) as Record<string, HealthReport>;
+    return { ok: Object.values(parts).every((report) => report[field]), parts };
   }
 }
 
@@ -37,20 +43,10 @@ export interface HealthConfig {
   readonly port: number;
 }
 
-/**
- * FELIX_HEALTHENABLED, FELIX_HEALTHHOST, FELIX_HEALTHPORT (facts 4.12).
- *
- * @returns undefined when it is off, as it is unless asked for.
- * @throws {InputError}
- */
-export function healthConfig(env: Env): HealthConfig | undefined {
-  if (!flag(env, "FELIX_HEALTHENABLED", false)) return undefined;
-  const text = env["FELIX_HEALTHPORT"]?.trim() || "9099";
-  const port = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
-  if (!(port >= 0 && port <= 65535)) {
-    throw new InputError(`Cannot use FELIX_HEALTHPORT "${text}": it must be 0 to 65535`);
-  }
-  return { host: env["FELIX_HEALTHHOST"]?.trim() || "localhost", port };
+/** Undefined when it is off, as it is unless asked for (facts 4.12). */
+export function healthConfig(values: HealthValues): HealthConfig | undefined {
+  const { healthEnabled, healthHost: host, healthPort: port } = values;
+  return healthEnabled ? { host, port } : undefined;
 }
 
 /** Answers /liveness and /readiness: 200, or 503, with the reports as JSON. */

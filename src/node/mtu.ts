@@ -1,12 +1,10 @@
 import { mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import type { IPPool } from "../api/resources/ip-pool.ts";
-import { InputError } from "../lib/errors.ts";
 import type { HostInterface } from "./host-interfaces.ts";
 
 type Env = Readonly<Record<string, string | undefined>>;
 
-const usualPattern = "^((en|wl|ww|sl|ib)[Pcopsvx].*|(eth|wlan|wwan).*)";
 const overhead = { none: 0, ipip: 20, vxlan: 50, vxlanV6: 70 } as const;
 
 /** Where the CNI agent finds the MTU of pods. */
@@ -14,21 +12,9 @@ export function mtuFile(env: Env): string {
   return env["TORTIE_MTU_FILE"] || "/var/lib/calico/mtu";
 }
 
-/**
- * MTU of the host: the least of its uplinks, which are the interfaces that FELIX_MTUIFACEPATTERN
- * matches. 0 when there are none.
- *
- * @throws {InputError} when the pattern is none.
- */
-export function hostMtu(env: Env, interfaces: readonly HostInterface[]): number {
-  const pattern = env["FELIX_MTUIFACEPATTERN"] || usualPattern;
-  let uplink: RegExp;
-  try {
-    uplink = new RegExp(pattern);
-  } catch (cause) {
-    throw new InputError(`Cannot use FELIX_MTUIFACEPATTERN "${pattern}"`, { cause });
-  }
-  const mtus = interfaces.filter(({ name }) => uplink.test(name)).map(({ mtu }) => mtu);
+/** MTU of the host: the least of its uplinks, which `pattern` matches. 0 when there are none. */
+export function hostMtu(pattern: RegExp, interfaces: readonly HostInterface[]): number {
+  const mtus = interfaces.filter(({ name }) => pattern.test(name)).map(({ mtu }) => mtu);
   return mtus.length === 0 ? 0 : Math.min(...mtus);
 }
 

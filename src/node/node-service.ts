@@ -1,9 +1,14 @@
+import { isDeepStrictEqual } from "node:util";
+import { readParameters } from "../felix/config/read-parameters.ts";
+import { readHealth } from "../felix/health/felix-health.ts";
 import { Ipam } from "../ipam/ipam.ts";
 import { errorMessage, InputError } from "../lib/errors.ts";
+import { LatestValue } from "../lib/latest-value.ts";
 import { processIdentity } from "../lib/own-process.ts";
 import { PacedRunner } from "../lib/paced-runner.ts";
 import { runServices, type Service } from "../lib/service.ts";
 import {
+  felixHealthFile,
   makeRunDirectory,
   removePidFile,
   runDirectory,
@@ -11,7 +16,9 @@ import {
   writePidFile,
 } from "./child-process-file.ts";
 import { onDatastoreChange } from "./datastore-changes.ts";
-import { HealthReports, healthConfig, healthServer } from "./health.ts";
+import { felixValues } from "./felix-values.ts";
+import { type HealthConfig, HealthReports, healthConfig } from "./health.ts";
+import { answerHealthChecks } from "./health-service.ts";
 import { hostInterfaces } from "./host-interfaces.ts";
 import { hostMtu, mtuFile, podMtu, writeMtu } from "./mtu.ts";
 import { nodeNameOf } from "./node-name.ts";
@@ -43,7 +50,9 @@ const reconcilePace = { minIntervalMs: 200, retryIntervalMs: 5000, maxIntervalMs
 export function runNode(env: Env, ports: NodePorts): Service {
   return async (signal) => {
     const runDir = runDirectory(env);
-    const health = healthConfig(env);
+    const health = new LatestValue<HealthConfig | undefined>();
+    // Who asks while the datastore cannot be reached is answered, too.
+    health.set(healthConfig(readParameters({ env }).values));
     const pollMs = pollInterval(env);
     const children = childrenOf(env, nodeNameOf(env), ports.command);
     makeRunDirectory(runDir);
@@ -51,8 +60,8 @@ export function runNode(env: Env, ports: NodePorts): Service {
     try {
       const reports = new HealthReports();
       reports.report("startup", { live: true, ready: false, reason: "start-up is not finished" });
-      const services: Service[] = [mainService(env, ports, { runDir, reports, pollMs, children })];
-      if (health !== undefined) services.push(persistentHealth(health, ports, reports));
+      const state = { runDir, reports, pollMs, children, health };
+      const services = [mainService(env, ports, state), answerHealthChecks(health, ports, reports)];
       await runServices(services, signal);
     } finally {
       removePidFile(runDir, "node", self);
@@ -76,6 +85,7 @@ interface NodeState {
   readonly reports: HealthReports;
   readonly pollMs: number;
   readonly children: readonly SupervisedChild[];
+  readonly health: LatestValue<HealthConfig | undefined>;
 }
 
 function mainService(env: Env, ports: NodePorts, state: NodeState): Service {
@@ -84,7 +94,7 @@ function mainService(env: Env, ports: NodePorts, state: NodeState): Service {
     const name = await runStartup(env, ports, signal);
     const ipam = new Ipam({ datastore, clock, random: Math.random });
     await ipam.upgradeHost(name);
-    const reconcile = reconciler(env, name, { ...ports, ipam });
+    const reconcile = reconciler(env, name, { ...ports, ipam, health: state.health });
     // Felix and the speaker begin with the node's tunnel addresses, if they can be had.
     await reconcile().catch((error: unknown) => logReconcileFailure(ports, error));
     state.reports.report("startup", { live: true, ready: true, reason: "" });
@@ -127,27 +137,41 @@ export function childrenOf(
 
 function supervised(child: SupervisedChild, ports: NodePorts, state: NodeState): Service {
   const { runDir, reports } = state;
-  const onState = (name: string, now: ChildState) =>
+  let felixPid: number | undefined;
+  if (child.name === "felix") {
+    const file = felixHealthFile(runDir);
+    const now = () => ports.clock.date().getTime();
+    reports.follow(() => (felixPid === undefined ? {} : readHealth(file, felixPid, now())));
+  }
+  const onState = (name: string, now: ChildState) => {
+    felixPid = now.kind === "running" ? now.pid : undefined;
     reports.report(name, {
       live: true,
       ready: now.kind === "running",
       reason: now.kind === "running" ? "" : `not running: ${now.reason}`,
     });
+  };
   onState(child.name, { kind: "stopped", reason: "not started yet" });
   return superviseChild(child, { runDir, clock: ports.clock, log: ports.log, onState });
 }
 
-/** Brings tunnel addresses and the MTU file in line with the pools. */
+/** Brings tunnel addresses and the MTU file in line with the pools, and health checks with Felix's configuration. */
 function reconciler(
   env: Env,
   name: string,
-  ports: NodePorts & { readonly ipam: Ipam },
+  ports: NodePorts & { readonly ipam: Ipam; readonly health: NodeState["health"] },
 ): () => Promise<void> {
-  const { datastore, ipam, log } = ports;
+  const { datastore, ipam, log, health } = ports;
   let written: number | undefined;
+  let answering = healthConfig(readParameters({ env }).values);
   return async () => {
+    const values = await felixValues(env, name, datastore);
+    const config = healthConfig(values);
+    if (!isDeepStrictEqual(config, answering)) health.set(config);
+    answering = config;
     const { items: pools } = await datastore.list("IPPool");
-    const mtu = podMtu(hostMtu(env, await hostInterfaces(ports.kernel)), pools);
+    const uplinks = values.mtuIfacePattern;
+    const mtu = podMtu(hostMtu(uplinks, await hostInterfaces(ports.kernel)), pools);
     if (mtu > 0 && mtu !== written) {
       writeMtu(mtuFile(env), mtu);
       written = mtu;
@@ -203,24 +227,4 @@ function pollInterval(env: Env): number {
   throw new InputError(
     `Cannot use AUTODETECT_POLL_INTERVAL "${text}": it must be a time such as 60s or 2m`,
   );
-}
-
-const healthRetryMs = 10_000;
-
-/** A taken port must not end the node: the answers come when it is free. */
-function persistentHealth(
-  config: NonNullable<ReturnType<typeof healthConfig>>,
-  { clock, log }: NodePorts,
-  reports: HealthReports,
-): Service {
-  return async (signal) => {
-    while (!signal.aborted) {
-      try {
-        await healthServer(config, reports)(signal);
-      } catch (error) {
-        log.error({ ...config, err: errorMessage(error) }, "cannot answer health checks");
-        await clock.sleep(healthRetryMs, signal).catch(() => undefined);
-      }
-    }
-  };
 }

@@ -36,7 +36,8 @@ export async function reconcileTunnelAddresses(name: string, ports: TunnelPorts)
   if (await isLocked(datastore)) return;
   const pools = poolsOf((await datastore.list("IPPool")).items);
   const configurations = (await datastore.list("FelixConfiguration")).items;
-  const wireguard = wireguardFamilies(env, configurations, name);
+  const node = await datastore.get({ kind: "Node", name });
+  const wireguard = wireguardFamilies(env, configurations, node);
   const failures: unknown[] = [];
   for (const row of tunnelRows) {
     try {

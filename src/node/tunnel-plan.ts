@@ -1,3 +1,4 @@
+import { felixLayers } from "../api/felix-layers.ts";
 import type { FelixConfiguration } from "../api/resources/felix-configuration.ts";
 import type { EncapMode, IPPoolSpec } from "../api/resources/ip-pool.ts";
 import type { Node, NodeSpec } from "../api/resources/node.ts";
@@ -101,17 +102,16 @@ export function tunnelPools(
 }
 
 /**
- * What FelixConfiguration and the environment want of WireGuard: default < node < environment (facts
- * 2.8, appendix A).
+ * What FelixConfiguration and the environment want of WireGuard: default < selected < node < environment
+ * (facts 2.8, appendix A).
  */
 export function wireguardFamilies(
   env: Readonly<Record<string, string | undefined>>,
   configurations: readonly FelixConfiguration[],
-  node: string,
+  { metadata: { name, labels = {} } }: Node,
 ): WireguardFamilies {
-  const specs = ["default", `node.${node}`].map(
-    (name) => configurations.find(({ metadata }) => metadata.name === name)?.spec ?? {},
-  );
+  const { global = {}, node = {} } = felixLayers(configurations, { name, labels });
+  const specs = [global, node];
   const isOn = (name: string) => {
     const stored = specs.reduce<unknown>((value, spec) => spec[name] ?? value, false);
     return /^(true|1|yes|y|t)$/i.test(env[`FELIX_${name.toUpperCase()}`] || String(stored));

@@ -6,7 +6,7 @@ import { parseInterfaceAddress, prefixHasAddress } from "../lib/prefix.ts";
 import type { PolicyCluster } from "./cluster.ts";
 import type { Packet } from "./packet.ts";
 import { networkOf } from "./population.ts";
-import type { PolicySettings } from "./settings.ts";
+import type { FailsafePort, PolicySettings } from "./settings.ts";
 import type { Direction } from "./verdict.ts";
 
 /** Nodes and their host endpoints, by address. */
@@ -43,17 +43,23 @@ export class Hosts {
   ): { readonly found: HostEndpoint | undefined; readonly undecided: readonly HostEndpoint[] } {
     const addresses = address === undefined ? (this.#addresses.get(node) ?? []) : [address];
     const here = this.#endpoints.get(node) ?? [];
-    const expecting = here.find(({ spec }) =>
-      (spec.expectedIPs ?? []).some((text) =>
-        addresses.some((one) => prefixHasAddress(networkOf(text), one)),
-      ),
+    const expecting = here.find(
+      ({ spec }) =>
+        spec.interfaceName !== "*" &&
+        (spec.expectedIPs ?? []).some((text) =>
+          addresses.some((one) => prefixHasAddress(networkOf(text), one)),
+        ),
     );
     if (expecting !== undefined) return { found: expecting, undecided: [] };
-    const found = here.find(({ spec }) => spec.interfaceName === "*");
+    const found = this.ofAllInterfaces(node);
     const undecided = here.filter(
       ({ spec }) => spec.interfaceName && spec.interfaceName !== "*" && !spec.expectedIPs?.length,
     );
     return { found, undecided };
+  }
+
+  ofAllInterfaces(node: string): HostEndpoint | undefined {
+    return this.#endpoints.get(node)?.find(({ spec }) => spec.interfaceName === "*");
   }
 }
 
@@ -81,14 +87,33 @@ function readable(texts: readonly (string | undefined)[]): IpAddr[] {
 export function isFailsafe(
   packet: Packet,
   direction: Direction,
-  settings: PolicySettings,
+  { failsafeInbound, failsafeOutbound }: PolicySettings,
 ): boolean {
-  const ports = direction === "Ingress" ? settings.failsafeInbound : settings.failsafeOutbound;
-  const other = direction === "Ingress" ? packet.source : packet.destination;
+  const ports = direction === "Ingress" ? failsafeInbound : failsafeOutbound;
+  return isOneOf(ports, packet, packet.destinationPort, direction);
+}
+
+/** Whether it looks like an answer from one: where nothing is tracked yet, such go through. */
+export function isFailsafeAnswer(
+  packet: Packet,
+  direction: Direction,
+  { failsafeInbound, failsafeOutbound }: PolicySettings,
+): boolean {
+  const ports = direction === "Ingress" ? failsafeOutbound : failsafeInbound;
+  return isOneOf(ports, packet, packet.sourcePort, direction);
+}
+
+function isOneOf(
+  ports: readonly FailsafePort[],
+  { source, destination, protocol }: Packet,
+  port: number | undefined,
+  direction: Direction,
+): boolean {
+  const other = direction === "Ingress" ? source : destination;
   return ports.some(
-    ({ protocol, port, net }) =>
-      protocol === packet.protocol &&
-      port === packet.destinationPort &&
-      (net === undefined || prefixHasAddress(net, other)),
+    (one) =>
+      one.protocol === protocol &&
+      one.port === port &&
+      (one.net === undefined || prefixHasAddress(one.net, other)),
   );
 }

@@ -3,7 +3,7 @@ import type { WorkloadEndpoint } from "../api/resources/workload-endpoint.ts";
 import type { IpAddr } from "../lib/ip-addr.ts";
 import type { PolicyCluster } from "./cluster.ts";
 import { describe, EndpointChecker, nobody } from "./endpoint-check.ts";
-import { Hosts, isFailsafe } from "./hosts.ts";
+import { Hosts, isFailsafe, isFailsafeAnswer } from "./hosts.ts";
 import type { Packet } from "./packet.ts";
 import { type Labelled, Population } from "./population.ts";
 import type { AppliedTier } from "./tiers.ts";
@@ -56,22 +56,38 @@ export class PolicyModel {
   #follow(packet: Packet, way: Way): Decision | undefined {
     const source = this.#end(packet.source);
     const destination = this.#end(packet.destination);
+    const isLocal = source.node !== undefined && source.node === destination.node;
     if (source.workload !== undefined) {
+      const toOwnHost = isLocal && destination.workload === undefined;
+      if (!this.#enterFromPod(source.node, toOwnHost ? [] : ["forward"], way)) return undefined;
       if (this.#isEncapsulated(packet)) return { kind: "encapsulated" };
       if (way.ask(source.workload, "Egress", "normal") === "deny") return undefined;
-      const ownHost = destination.workload === undefined && destination.node === source.node;
-      if (ownHost)
+      if (toOwnHost)
         return { kind: "endpoint to host", action: this.#cluster.settings.endpointToHost };
-    }
-    const isLocal = source.node !== undefined && source.node === destination.node;
-    if (isLocal && source.workload === undefined) {
-      return destination.workload === undefined ? nobody : { kind: "own node" };
-    }
+    } else if (isLocal) return destination.workload === undefined ? nobody : { kind: "own node" };
     const crossing = crossingOf(source, destination);
     if (!isLocal && !this.#leave(this.#leg(source, crossing), way)) return undefined;
     if (!isLocal && !this.#arrive(this.#leg(destination, crossing), way)) return undefined;
-    if (destination.workload !== undefined) way.ask(destination.workload, "Ingress", "normal");
+    if (destination.workload === undefined) return undefined;
+    if (way.ask(destination.workload, "Ingress", "normal") === "deny") return undefined;
+    this.#leaveToPod(destination.node, way);
     return undefined;
+  }
+
+  /** The host endpoint of all interfaces has those of pods, too, for what is forwarded or before DNAT. */
+  #enterFromPod(node: string | undefined, last: readonly Stage[], way: Way): boolean {
+    const hep = this.#ofAllInterfaces(node);
+    return hep === undefined || this.#enter(hep, ["preDNAT", ...last], way);
+  }
+
+  #leaveToPod(node: string | undefined, way: Way): void {
+    const hep = this.#ofAllInterfaces(node);
+    if (hep !== undefined) way.ask(hep, "Egress", "forward");
+  }
+
+  #ofAllInterfaces(node: string | undefined): Labelled | undefined {
+    const found = node === undefined ? undefined : this.#hosts.ofAllInterfaces(node);
+    return found === undefined ? undefined : this.population.of(found);
   }
 
   #end(address: IpAddr): End {
@@ -103,23 +119,34 @@ export class PolicyModel {
       way.pass(hep, "Egress");
       return true;
     }
-    const untracked = way.ask(hep, "Egress", "untracked");
+    const untracked = isFailsafeAnswer(way.packet, "Egress", this.#cluster.settings)
+      ? "continue"
+      : way.ask(hep, "Egress", "untracked");
     return untracked === "continue"
       ? way.ask(hep, "Egress", "normal") !== "deny"
       : untracked === "allow";
   }
 
-  /** Past the host endpoint by which it enters a node. What one stage allows, no later one is asked. */
+  /** Past the host endpoint by which it enters a node. */
   #arrive({ node, workload, address }: Leg, way: Way): boolean {
     const hep = this.#hostEndpoint(node, address, way);
     if (hep === undefined) return true;
     const last = workload === undefined ? "normal" : "forward";
-    if (isFailsafe(way.packet, "Ingress", this.#cluster.settings)) {
-      way.pass(hep, "Ingress");
-      // Failsafe ports are the host's own: what passes through meets the forward policies.
-      return last === "normal" || way.ask(hep, "Ingress", "forward") !== "deny";
-    }
-    for (const stage of ["untracked", "preDNAT", last] as const) {
+    return this.#enter(hep, ["untracked", "preDNAT", last], way);
+  }
+
+  /** What one stage allows, no later one is asked. */
+  #enter(hep: Labelled, stages: readonly Stage[], way: Way): boolean {
+    const { settings } = this.#cluster;
+    const failsafe = isFailsafe(way.packet, "Ingress", settings);
+    // Failsafe ports are the host's own: what passes through meets the forward policies.
+    const early = failsafe || isFailsafeAnswer(way.packet, "Ingress", settings);
+    for (const stage of stages) {
+      if (stage === "normal" && failsafe) {
+        way.pass(hep, "Ingress");
+        return true;
+      }
+      if (early && (stage === "untracked" || stage === "preDNAT")) continue;
       const outcome = way.ask(hep, "Ingress", stage);
       if (outcome !== "continue") return outcome === "allow";
     }
@@ -174,7 +201,9 @@ class Way {
     return this.checks.find(({ outcome }) => outcome === "deny");
   }
 
+  /** Untracked policies of a host endpoint of all interfaces are not applied. */
   ask(endpoint: Labelled, direction: Direction, stage: Stage): Check["outcome"] {
+    if (stage === "untracked" && isOfAllInterfaces(endpoint)) return "continue";
     const check = this.#checker.check({ endpoint, direction, stage, packet: this.packet });
     this.checks.push(check);
     return check.outcome;
@@ -190,6 +219,10 @@ class Way {
       decision: { kind: "failsafe port", direction },
     });
   }
+}
+
+function isOfAllInterfaces({ resource }: Labelled): boolean {
+  return resource.kind === "HostEndpoint" && resource.spec.interfaceName === "*";
 }
 
 function lets(decision: Decision): boolean {

@@ -1,4 +1,4 @@
-import { profilesOfNamespace } from "../api/kubernetes/namespace.ts";
+import { profileOfServiceAccount, profilesOfNamespace } from "../api/kubernetes/namespace.ts";
 import { calicoApiVersion } from "../api/meta.ts";
 import { vethName, wepName } from "../api/names.ts";
 import type { AnyResource } from "../api/resource-of-kind.ts";
@@ -108,20 +108,11 @@ function testResources(
     const { namespace } = partsOf(endpoint.pod);
     for (const profile of profilesOfNamespace({ name: namespace })) add(profile);
     if (endpoint.serviceAccount !== undefined) {
-      add(accountProfile(namespace, endpoint.serviceAccount));
+      add(profileOfServiceAccount({ name: endpoint.serviceAccount, namespace }));
     }
     return workloadEndpoint(endpoint, index);
   });
   return [...profiles.values(), ...made];
-}
-
-function accountProfile(namespace: string, account: string): Profile {
-  return {
-    apiVersion: calicoApiVersion,
-    kind: "Profile",
-    metadata: { name: `ksa.${namespace}.${account}` },
-    spec: { labelsToApply: { "pcsa.projectcalico.org/name": account } },
-  };
 }
 
 function workloadEndpoint(endpoint: TestEndpoint, index: number): WorkloadEndpoint {

@@ -1,9 +1,9 @@
-import { LogTail } from "../bgp/control/log-tail.ts";
 import { type BgpConfig, runBgp } from "../bgp/speaker/speaker-service.ts";
 import { openDatastore } from "../datastore/open-datastore.ts";
 import { openLinuxKernel } from "../kernel/linux-kernel.ts";
 import { systemClock } from "../lib/clock.ts";
 import type { Logger } from "../lib/log.ts";
+import { LogTail } from "../lib/log-tail.ts";
 import { nodeNameOf } from "../node/node-name.ts";
 import { acceptStored } from "./decode.ts";
 import { type Environment, runDaemon } from "./process.ts";

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import { ipamController } from "../controllers/ipam-controller.ts";
 import { defaultLease, whileLeader } from "../controllers/leader.ts";
+import { loadBalancerController } from "../controllers/load-balancer-controller.ts";
 import { poolController } from "../controllers/pool-controller.ts";
 import { kubernetesConfigOf } from "../datastore/kubernetes/kubernetes-config.ts";
 import { datastoreType, openDatastore } from "../datastore/open-datastore.ts";
@@ -25,6 +26,7 @@ export function runControllersProcess(env: Environment): Promise<number> {
       };
       const ports = { datastore, ipam, clock, log };
       const services = [ipamController(ports)];
+      if (datastoreType(env) === "kubernetes") services.push(loadBalancerController(ports));
       if (keepsFinalizers(env)) services.push(poolController(ports));
       const work: Service = (stop) => runServices(services, stop);
       await whileLeader(lease, work, { datastore, clock, log })(signal);

@@ -1,32 +1,41 @@
 import { readFileSync } from "node:fs";
-import { keyText } from "../api/resource-key.ts";
-import type { FelixConfiguration } from "../api/resources/felix-configuration.ts";
 import { CniAgent } from "../cni/agent.ts";
 import { runAgentSocket } from "../cni/agent-service.ts";
 import { defaultSocketPath } from "../cni/protocol.ts";
-import { type Datastore, isDatastoreError } from "../datastore/datastore.ts";
+import type { Datastore } from "../datastore/datastore.ts";
 import { openDatastore } from "../datastore/open-datastore.ts";
-import { runSyncer } from "../datastore/reflector.ts";
-import { type FelixConfig, felixConfig } from "../felix/config.ts";
+import type { FelixConfig } from "../felix/config/felix-config.ts";
+import { hostSysctls } from "../felix/dataplane/host-sysctls.ts";
+import { felixControlPath } from "../felix/denials/control-path.ts";
+import { serveDenials } from "../felix/denials/serve-denials.ts";
+import { FelixDoor } from "../felix/felix-door.ts";
 import { Felix } from "../felix/felix-service.ts";
+import { healthService } from "../felix/health/health-service.ts";
+import { FelixCounters } from "../felix/metrics/felix-counters.ts";
+import { felixMetrics } from "../felix/metrics/felix-metrics.ts";
+import { serveFelixMetrics } from "../felix/metrics/serve-felix-metrics.ts";
+import { nflogGroups } from "../felix/rules/nflog.ts";
+import { withoutDenialLog } from "../felix/rules/rules-config.ts";
 import { Ipam } from "../ipam/ipam.ts";
 import { type ExecHelper, startExecHelper } from "../kernel/exec-helper.ts";
 import { detectBackend } from "../kernel/iptables/backend.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import { openLinuxKernel } from "../kernel/linux-kernel.ts";
 import { inNetns } from "../kernel/netns.ts";
+import { type NflogGroups, openNflog } from "../kernel/nflog.ts";
 import { writeSysctl } from "../kernel/sysctl.ts";
 import { systemClock } from "../lib/clock.ts";
+import { LatestValue } from "../lib/latest-value.ts";
 import type { Logger } from "../lib/log.ts";
-import { runServices } from "../lib/service.ts";
+import { runServices, type Service } from "../lib/service.ts";
+import { felixHealthFile, runDirectory } from "../node/child-process-file.ts";
 import { mtuFile } from "../node/mtu.ts";
 import { nodeNameOf } from "../node/node-name.ts";
 import { ipamAddresses } from "./cni-addresses.ts";
 import { acceptStored } from "./decode.ts";
+import { watchConfig } from "./felix-config.ts";
 import { type Environment, runDaemon } from "./process.ts";
 
-/** "Start me again": the configuration has changed (facts 1.1). */
-const restartCode = 129;
 const programTimeoutMs = 30_000;
 
 interface Parts {
@@ -36,64 +45,108 @@ interface Parts {
   readonly kernel: Kernel;
   readonly exec: ExecHelper;
   readonly log: Logger;
+  readonly counters: FelixCounters;
 }
 
 /** `tortie felix`: felix, and the CNI agent beside it. Gives the exit code. */
 export async function runFelixProcess(env: Environment): Promise<number> {
-  let restart = false;
   // First of all, while this process is small (ADR 5).
   const exec = startExecHelper();
   const code = await runDaemon("felix", env, async (log, signal) => {
     const datastore = await openDatastore(env);
     const kernel = openLinuxKernel();
-    const stop = new AbortController();
     try {
-      const parts = { nodeName: nodeNameOf(env), env, datastore, kernel, exec, log };
-      await runParts(parts, AbortSignal.any([signal, stop.signal]), () => {
-        restart = true;
-        stop.abort(new Error("the configuration has changed"));
-      });
+      const counters = new FelixCounters();
+      const counted = { exec: counters.counting(exec), counters };
+      await runParts(
+        { nodeName: nodeNameOf(env), env, datastore, kernel, log, ...counted },
+        signal,
+      );
     } finally {
       kernel.close();
       await datastore.close();
     }
   });
   exec.close();
-  return restart ? restartCode : code;
+  return code;
 }
 
-async function runParts(parts: Parts, signal: AbortSignal, onNewConfig: () => void): Promise<void> {
-  const { nodeName, datastore, kernel, exec, log, env } = parts;
-  const config = felixConfig({ ...(await storedConfig(nodeName, datastore)), env });
-  if (config.ignored.length > 0) {
-    log.warn({ parameters: config.ignored }, "parameters that nothing acts on are ignored");
-  }
-  writeSysctl(["net", "ipv4", "ip_forward"], "1");
-  if (config.ipv6Support) writeSysctl(["net", "ipv6", "conf", "all", "forwarding"], "1");
-  const backend = await detectBackend(exec, config.iptablesBackend);
-  log.info({ backend: backend.kind, version: backend.version }, "iptables backend");
-  const clock = systemClock;
-  const decode = acceptStored(log);
-  const felix = new Felix(nodeName, config, {
-    datastore,
-    kernel,
-    exec,
-    backend,
-    clock,
-    log,
-    decode,
-  });
+/** The agent and what it knows stay through changes of the configuration; each has its own Felix. */
+async function runParts(parts: Parts, signal: AbortSignal): Promise<void> {
+  const door = new FelixDoor();
+  const configs = new LatestValue<FelixConfig>();
   await runServices(
     [
-      (stop) => felix.run(stop),
-      (stop) => runAgent(felix, parts, stop),
-      (stop) => watchConfig(config, parts, onNewConfig, stop),
+      watchConfig(parts, (config) => configs.set(config)),
+      (stop) => runFelixes(door, configs, { parts, stop }),
+      (stop) => runAgent(door, parts, stop),
     ],
     signal,
   );
 }
 
-async function runAgent(felix: Felix, parts: Parts, signal: AbortSignal): Promise<void> {
+/** Rules that tell of denials are written only where somebody can listen. */
+function openDenials({ rules }: FelixConfig, log: Logger): NflogGroups | undefined {
+  if (rules.denialLogLimit === undefined) return undefined;
+  try {
+    return openNflog(Object.values(nflogGroups));
+  } catch (err) {
+    log.warn({ err }, "policyDenialLogs has no effect: the kernel does not tell of denied packets");
+    return undefined;
+  }
+}
+
+async function runFelixes(
+  door: FelixDoor,
+  configs: LatestValue<FelixConfig>,
+  { parts, stop }: { readonly parts: Parts; readonly stop: AbortSignal },
+): Promise<void> {
+  while (!stop.aborted) {
+    const latest = await configs.next(stop);
+    if (latest === undefined) return;
+    await runFelix(latest.value, { door, parts }, AbortSignal.any([stop, latest.outdated]));
+  }
+}
+
+/** Until there is another configuration. The kernel stays as it is. */
+async function runFelix(
+  config: FelixConfig,
+  { door, parts }: { readonly door: FelixDoor; readonly parts: Parts },
+  signal: AbortSignal,
+): Promise<void> {
+  const { nodeName, env, datastore, kernel, exec, log, counters } = parts;
+  for (const [path, value] of hostSysctls(config)) writeSysctl(path, value);
+  const backend = await detectBackend(exec, config.iptablesBackend);
+  log.info({ backend: backend.kind, version: backend.version }, "felix begins");
+  const nflog = openDenials(config, log);
+  const rules = nflog === undefined ? withoutDenialLog(config.rules) : config.rules;
+  const clock = systemClock;
+  const ports = { datastore, kernel, exec, backend, clock, log, counters };
+  const felix = new Felix(
+    nodeName,
+    { ...config, rules },
+    { ...ports, ...(nflog === undefined ? {} : { nflog }), decode: acceptStored(log) },
+  );
+  door.open(felix);
+  const collect = () => felixMetrics(nodeName, counters, felix.sizes());
+  const file = felixHealthFile(runDirectory(env));
+  const health = () => felix.health();
+  const services: Service[] = [
+    (stop) => felix.run(stop),
+    serveFelixMetrics(config.metrics, { collect, log }),
+    healthService(config.health, { file, pid: process.pid, health, clock, log }),
+  ];
+  if (nflog !== undefined) {
+    services.push((stop) => serveDenials(felixControlPath(env), felix.denials, stop));
+  }
+  try {
+    await runServices(services, signal);
+  } finally {
+    nflog?.close();
+  }
+}
+
+async function runAgent(felix: FelixDoor, parts: Parts, signal: AbortSignal): Promise<void> {
   const { nodeName, env, datastore, kernel, log } = parts;
   await Promise.race([
     felix.ready,
@@ -127,74 +180,4 @@ function mtuOf(file: string): number {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return 0;
     throw error;
   }
-}
-
-interface StoredConfig {
-  readonly global?: FelixConfiguration["spec"];
-  readonly node?: FelixConfiguration["spec"];
-}
-
-async function storedConfig(nodeName: string, datastore: Datastore): Promise<StoredConfig> {
-  const spec = async (name: string) => {
-    try {
-      return (await datastore.get({ kind: "FelixConfiguration", name })).spec;
-    } catch (error) {
-      if (isDatastoreError(error, "not-found")) return undefined;
-      throw error;
-    }
-  };
-  const [global, node] = [await spec("default"), await spec(`node.${nodeName}`)];
-  return { ...(global === undefined ? {} : { global }), ...(node === undefined ? {} : { node }) };
-}
-
-/** Configurations with the same text make no difference. */
-function actingText({ ignored: _ignored, ...acting }: FelixConfig): string {
-  return JSON.stringify(acting);
-}
-
-/** A change that matters starts felix anew; one that cannot be used is said and passed over. */
-function watchConfig(
-  present: FelixConfig,
-  parts: Parts,
-  onNewConfig: () => void,
-  signal: AbortSignal,
-): Promise<void> {
-  const { nodeName, env, datastore, log } = parts;
-  const specs = new Map<string, FelixConfiguration["spec"]>();
-  let inSync = false;
-  const judge = () => {
-    if (!inSync) return;
-    const [global, node] = [
-      specs.get("FelixConfiguration/default"),
-      specs.get(`FelixConfiguration/node.${nodeName}`),
-    ];
-    try {
-      const next = felixConfig({ ...(global ? { global } : {}), ...(node ? { node } : {}), env });
-      if (actingText(next) !== actingText(present)) onNewConfig();
-    } catch (err) {
-      log.error({ err }, "FelixConfiguration cannot be used");
-    }
-  };
-  return runSyncer(
-    { kinds: ["FelixConfiguration"] },
-    {
-      datastore,
-      clock: systemClock,
-      log,
-      callbacks: {
-        onUpdates: (updates) => {
-          for (const { key, value } of updates) {
-            if (value === null) specs.delete(keyText(key));
-            else specs.set(keyText(key), (value as FelixConfiguration).spec);
-          }
-          judge();
-        },
-        onStatus: (status) => {
-          inSync ||= status === "in-sync";
-          judge();
-        },
-      },
-    },
-    signal,
-  );
 }

@@ -1,7 +1,6 @@
 import { readFileSync, statSync } from "node:fs";
 import { networkInterfaces } from "node:os";
 import { defaultControlPath } from "../bgp/control/control-path.ts";
-import { LogTail } from "../bgp/control/log-tail.ts";
 import type { Files } from "../bgp/standalone/password-file.ts";
 import { problemText } from "../bgp/standalone/place.ts";
 import {
@@ -12,6 +11,7 @@ import {
 } from "../bgp/standalone/standalone-service.ts";
 import { systemClock } from "../lib/clock.ts";
 import { type IpAddr, isIpAddr, parseIpAddr } from "../lib/ip-addr.ts";
+import { LogTail } from "../lib/log-tail.ts";
 import { type Environment, runDaemon } from "./process.ts";
 
 /** `tortie bgp --config FILE`: no datastore, and netlink only where routes are installed. */

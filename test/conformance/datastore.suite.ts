@@ -9,6 +9,7 @@ import {
   isDatastoreError,
   type WatchEvent,
 } from "../../src/datastore/datastore.ts";
+import { newAffinity } from "../../src/ipam/block-affinity.ts";
 import { groupBy } from "../../src/lib/collections.ts";
 import { parsePrefix } from "../../src/lib/prefix.ts";
 import { waitFor } from "../support/wait-for.ts";
@@ -35,6 +36,7 @@ export interface DriverUnderTest {
 }
 
 const apiVersion = "projectcalico.org/v3";
+const affineBlock = parsePrefix("10.85.0.0/26");
 
 export function pool(name: string, cidr: string): IPPool {
   return { apiVersion, kind: "IPPool", metadata: { name }, spec: { cidr } };
@@ -64,6 +66,49 @@ export async function datastoreSuite(driver: DriverUnderTest): Promise<void> {
   const [store, other] = await connectTwice(driver);
 
   const it = (what: string, run: () => Promise<void>) => test(`${driver.name}: ${what}`, run);
+
+  it("of several creations at once all take place, or none", async () => {
+    if (store.createAll === undefined) return;
+    const both = [pool("all-1", "10.81.0.0/16"), pool("all-2", "10.82.0.0/16")];
+    const created = await store.createAll(both);
+    for (const { metadata } of both) {
+      const found = await other.get({ kind: "IPPool", name: metadata.name });
+      assert.deepEqual(
+        found,
+        created.find((each) => each.metadata.name === metadata.name),
+      );
+    }
+    const next = [pool("all-3", "10.83.0.0/16"), ...both];
+    await assert.rejects(store.createAll(next), refusedWith("already-exists"));
+    await assert.rejects(other.get({ kind: "IPPool", name: "all-3" }), refusedWith("not-found"));
+    for (const { metadata } of both) await store.delete({ kind: "IPPool", name: metadata.name });
+  });
+
+  it("names are those of the objects that a list gives", async () => {
+    const created = await store.create<"IPPool">(pool("named", "10.84.0.0/16"));
+    const { items } = await store.list("IPPool");
+    const names = (await store.names?.("IPPool")) ?? items.map(({ metadata }) => metadata.name);
+    assert.deepEqual(
+      names.toSorted(),
+      items.map(({ metadata }) => metadata.name),
+    );
+    await store.delete({ kind: "IPPool", name: created.metadata.name });
+  });
+
+  it("affinities are listed, at least those of the node that is asked for", async () => {
+    for (const node of ["listed", "listed-2"]) {
+      await store.create<"BlockAffinity">(newAffinity(node, affineBlock, "confirmed"));
+    }
+    const { items } = await other.list("BlockAffinity", { node: "listed" });
+    const ofNode = items.filter(({ spec }) => spec.node === "listed");
+    assert.deepEqual(
+      ofNode.map(({ metadata }) => metadata.name),
+      [affinityName("listed", affineBlock)],
+    );
+    for (const node of ["listed", "listed-2"]) {
+      await store.delete({ kind: "BlockAffinity", name: affinityName(node, affineBlock) });
+    }
+  });
 
   it("what was created is read, by another connection too", async () => {
     const created = await store.create<"IPPool">(pool("read", "10.1.0.0/16"));

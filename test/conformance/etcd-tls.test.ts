@@ -14,7 +14,7 @@ const folder = mkdtempSync(join(tmpdir(), "tortie-tls-"));
 const authority = makeAuthority(folder, "authority");
 const stranger = makeAuthority(folder, "stranger");
 const own = makeCertificate(folder, "own", authority);
-const server = await EtcdServer.start(makeCertificate(folder, "server", authority));
+const server = await EtcdServer.start({ tls: makeCertificate(folder, "server", authority) });
 after(async () => {
   await server.remove();
   rmSync(folder, { recursive: true });

@@ -79,17 +79,6 @@ export function kubernetesFaults(server: KubeApiServer): void {
     await datastore.close();
   });
 
-  test("kubernetes: a list before a watch is whole, whether the server has it as a watch or its etcd is too old", async () => {
-    const datastore = await openPatiently(server);
-    for (const name of ["first", "second"]) {
-      await datastore.create<"IPPool">(pool(`listed-${name}`, "10.25.0.0/16"));
-    }
-    const pages = await datastore.list("IPPool");
-    const { items } = await datastore.list("IPPool", { beforeWatch: true });
-    assert.deepEqual(items, pages.items);
-    await datastore.close();
-  });
-
   test("kubernetes: no server at all is unavailable", async () => {
     const access = { endpoint: "http://127.0.0.1:1" };
     const config = { ...configOf(server), access };

@@ -8,21 +8,21 @@ import {
   openKubernetesDatastore,
 } from "../../src/datastore/kubernetes/kubernetes-datastore.ts";
 import { findKubeApiServer } from "../support/kube-apiserver/program.ts";
-import { KubeApiServer } from "../support/kube-apiserver.ts";
+import { KubeApiServer, type ServerOptions } from "../support/kube-apiserver.ts";
 import type { DriverUnderTest } from "./datastore.suite.ts";
 
 /** Declares tests on a real API server with Calico's CRDs, or one skipped test that says why not. */
 export async function withKubeApiServer(
   apiGroups: readonly ApiGroup[],
   declare: (server: KubeApiServer) => Promise<void> | void,
-  flags: readonly string[] = [],
+  options: ServerOptions = {},
 ): Promise<void> {
   const found = findKubeApiServer();
   if ("missing" in found) {
     test("kubernetes", { skip: found.missing }, () => undefined);
     return;
   }
-  const server = await KubeApiServer.start(found.path, flags);
+  const server = await KubeApiServer.start(found.path, options);
   after(() => server.remove());
   for (const apiGroup of apiGroups) {
     await server.installCrds(

@@ -9,6 +9,7 @@ import { labPaths } from "../../src/lab/lab-state.ts";
 import { type CniRan, CniRuntime, cniConfig, cniPlugins } from "../support/cni.ts";
 import { TestLab } from "../support/lab.ts";
 import { TestNetns } from "../support/netns.ts";
+import { waitFor } from "../support/wait-for.ts";
 
 /** What a runtime may count on (facts 6, CNI specification), of both plugins, on a real node. */
 
@@ -197,6 +198,23 @@ test("bytes that are no request are refused, and the agent goes on", async () =>
     assert.equal(JSON.parse(answer.toString("utf8", 1)).code, 6, bytes);
   }
   assert.ok(existsSync(socket));
+});
+
+// Last: it starts the agent anew.
+test("a changed FelixConfiguration acts, and nobody starts anything again", async () => {
+  const mark = async () => {
+    const rules = await lab.inside(node, "iptables-save", "-t", "filter");
+    return /-A FORWARD .*--set-xmark (0x[0-9a-f]+)/.exec(rules)?.[1];
+  };
+  assert.equal(await mark(), "0x10000");
+  await lab.apply(`
+apiVersion: projectcalico.org/v3
+kind: FelixConfiguration
+metadata: {name: default}
+spec: {iptablesMarkMask: ${0xff00_0000}}
+`);
+  const acts = async () => (await mark()) === "0x1000000";
+  await waitFor(acts, { timeoutMs: 20_000, what: "the other mark" });
 });
 
 function exchange(bytes: string): Promise<Buffer> {

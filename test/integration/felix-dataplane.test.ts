@@ -4,30 +4,25 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
+import { isDeepStrictEqual } from "node:util";
 import type { AnyResource } from "../../src/api/resource-of-kind.ts";
-import { block, node, pod, policy, pool, profile } from "../states/resources.ts";
+import type { NetworkPolicySpec } from "../../src/api/resources/policy.ts";
+import { readHealth } from "../../src/felix/health/felix-health.ts";
+import { closeNetns, inNetns, openNetns } from "../../src/kernel/netns.ts";
+import { type NftGeneration, openNftGeneration } from "../../src/kernel/nft-generation.ts";
+import { allowFrom, block, node, policy, pool, profile } from "../states/resources.ts";
+import { SteadyPing } from "../support/steady-ping.ts";
 import { waitFor } from "../support/wait-for.ts";
-import { FelixNode, pings } from "./felix-node.ts";
+import { FelixNode, pings, podEndpoint } from "./felix-node.ts";
 
 /** The real `tortie felix` in a namespace: what it puts into the kernel, and how it keeps it there. */
 
 const felix = new FelixNode("fx");
 const { datastore } = felix;
-const podA = wep("a", "10.0.0.1");
-const podB = wep("b", "10.0.0.2");
+const podA = podEndpoint("a", "10.0.0.1");
+const podB = podEndpoint("b", "10.0.0.2");
 let netnsA = "";
 
-function wep(name: string, ip: string) {
-  return pod(`node--a-k8s-${name}-eth0`, {
-    ip: `${ip}/32`,
-    labels: { app: name },
-    pod: name,
-    interfaceName: `cali${name}`,
-    mac: `02:00:00:00:00:0${ip.at(-1)}`,
-  });
-}
-
-const create = (resource: AnyResource) => datastore.create(resource as never);
 const routes = () => felix.run("ip", "route", "show", "table", "main");
 const filter = () => felix.run("iptables-nft-save", "-t", "filter");
 const within = (what: string, timeoutMs: number, condition: () => boolean) =>
@@ -48,7 +43,7 @@ before(async () => {
     podA,
     podB,
   ];
-  for (const resource of resources) await create(resource);
+  await felix.create(...resources);
   await felix.start();
 });
 after(() => felix.close());
@@ -93,10 +88,9 @@ test("policy is enforced between two pods as it changes", async () => {
   assert.equal(await pings(netnsA, "10.0.0.2"), true, "the profile allows");
   const deny = policy("b-only-from-c", {
     selector: "app == 'b'",
-    types: ["Ingress"],
-    ingress: [{ action: "Allow", source: { selector: "app == 'c'" } }],
+    ...allowFrom({ selector: "app == 'c'" }),
   });
-  await create(deny);
+  await felix.create(deny);
   await within("the policy", 2_000, () => filter().includes("prod/b-only-from-c"));
   assert.equal(await pings(netnsA, "10.0.0.2"), false, "no rule allows");
   const relabelled = await datastore.get({
@@ -117,6 +111,48 @@ test("policy is enforced between two pods as it changes", async () => {
     2_000,
     () => !sets().some((set) => set.startsWith("cali40s:")),
   );
+});
+
+test("a change of FelixConfiguration acts in the same process, and no packet is lost", async () => {
+  const { pid } = felix;
+  const ping = new SteadyPing("pod to pod", netnsA, "10.0.0.2");
+  await ping.answers();
+  const spec = { defaultEndpointToHostAction: "Accept", ipForwarding: "Enabled" };
+  const { apiVersion } = podA;
+  const metadata = { name: "default" };
+  await felix.create({ apiVersion, kind: "FelixConfiguration", metadata, spec } as AnyResource);
+  await within("the rule", 5_000, () =>
+    /-A cali-wl-to-host .*DefaultEndpointToHostAction" -j ACCEPT/.test(filter()),
+  );
+  await datastore.delete({ kind: "FelixConfiguration", name: "default" });
+  await within("the default", 5_000, () =>
+    /-A cali-wl-to-host .*DefaultEndpointToHostAction" -j DROP/.test(filter()),
+  );
+  assert.equal(felix.pid, pid);
+  assert.deepEqual(await ping.lost(), []);
+});
+
+test("felix says how its parts are, and tells Prometheus when it is asked to", async () => {
+  const file = join(felix.folder, "felix-health.json");
+  const well = { live: true, ready: true, reason: "" };
+  const parts = () => readHealth(file, felix.pid ?? 0, Date.now());
+  const both = { CalculationGraph: well, InternalDataplaneMainLoop: well };
+  await within("health", 10_000, () => isDeepStrictEqual(parts(), both));
+  const spec = { prometheusMetricsEnabled: true, prometheusMetricsHost: "127.0.0.1" };
+  const metadata = { name: "default" };
+  const { apiVersion } = podA;
+  felix.run("ip", "link", "set", "lo", "up");
+  await felix.create({ apiVersion, kind: "FelixConfiguration", metadata, spec } as AnyResource);
+  const ask =
+    "fetch('http://127.0.0.1:9091/metrics').then(async (r) => console.log(await r.text()), () => undefined)";
+  let text = "";
+  await within("metrics", 10_000, () => {
+    text = felix.run(process.execPath, "-e", ask);
+    return text.includes("felix_active_local_endpoints 2");
+  });
+  assert.match(text, /^felix_resync_state 3$/m);
+  assert.match(text, /^felix_iptables_rules\{ip_version="4",table="filter"\} \d\d+$/m);
+  await datastore.delete({ kind: "FelixConfiguration", name: "default" });
 });
 
 function sets(): string[] {
@@ -189,10 +225,52 @@ test("routes of a parent that went down and up are there again", async () => {
   );
 });
 
+test("rules of others, written all the time, and ours keep out of each other's way", async () => {
+  felix.run("iptables-nft", "-N", "KUBE-FORWARD");
+  felix.run("iptables-nft", "-I", "FORWARD", "-j", "KUBE-FORWARD");
+  const rule = (number: number) => `-A KUBE-FORWARD -s 198.51.100.${number}/32 -j DROP`;
+  const meddler = felix.repeat("iptables-nft-restore", ["--noflush"], (round) => {
+    const lines = [":KUBE-FORWARD - [0:0]", rule(round % 250), rule(250)];
+    return `*filter\n${lines.join("\n")}\nCOMMIT\n`;
+  });
+  const port = (number: number): NetworkPolicySpec => ({
+    selector: "app == 'b'",
+    types: ["Ingress"],
+    ingress: [{ action: "Allow", protocol: "TCP", destination: { ports: [number] } }],
+  });
+  const key = { kind: "NetworkPolicy", name: "changing", namespace: "prod" } as const;
+  let rounds = 0;
+  try {
+    await felix.create(policy("changing", port(1000)));
+    for (let number = 1001; number <= 1010; number++) {
+      const present = await datastore.get(key);
+      await datastore.update<"NetworkPolicy">({ ...present, spec: port(number) });
+      await within(`port ${number}`, 5_000, () => filter().includes(`--dports ${number} `));
+    }
+  } finally {
+    rounds = await meddler.stop();
+  }
+  assert.ok(rounds > 0, "it wrote");
+  const lines = filter().split("\n");
+  assert.deepEqual(
+    lines.filter((line) => line.startsWith("-A KUBE-FORWARD")),
+    [rule((rounds - 1) % 250), rule(250)],
+  );
+  assert.deepEqual(
+    lines.filter((line) => line.startsWith("-A FORWARD")).map((line) => line.replace(/.*-j /, "")),
+    ["cali-FORWARD", "KUBE-FORWARD", "ACCEPT", "MARK --set-xmark 0x10000/0x10000"],
+  );
+  await datastore.delete(key);
+  const ofBoth = () => filter() + felix.run("ip6tables-nft-save", "-t", "filter");
+  await within("the end of its chains", 5_000, () => !ofBoth().includes("prod/changing"));
+});
+
 test("a fresh process after kill -9 finds all as it must be, and changes nothing", async () => {
+  const generation = openGeneration();
   const state = () => [routes(), felix.run("iptables-nft-save"), felix.run("ipset", "save")];
   await felix.stop("SIGKILL");
   const before = state();
+  const written = await generation.read();
   const monitor = spawn("ip", [
     "netns",
     "exec",
@@ -221,7 +299,17 @@ test("a fresh process after kill -9 finds all as it must be, and changes nothing
   );
   const timeless = (text: string) => text.replaceAll(/^#.*$|\[\d+:\d+\]/gm, "");
   assert.deepEqual(state().map(timeless), before.map(timeless));
+  assert.equal(await generation.read(), written, "no chain was written");
 });
+
+function openGeneration(): NftGeneration {
+  const netns = openNetns(`/run/netns/${felix.netns}`);
+  try {
+    return inNetns(netns, openNftGeneration);
+  } finally {
+    closeNetns(netns);
+  }
+}
 
 test("a fresh process removes what an earlier one left and nobody wants", async () => {
   await felix.stop("SIGKILL");

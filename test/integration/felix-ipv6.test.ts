@@ -3,7 +3,7 @@ import { after, before, test } from "node:test";
 import type { AnyResource } from "../../src/api/resource-of-kind.ts";
 import { block, node, pod, pool, profile } from "../states/resources.ts";
 import { waitFor } from "../support/wait-for.ts";
-import { FelixNode } from "./felix-node.ts";
+import { FelixNode, inside, pings } from "./felix-node.ts";
 
 /** The same dataplane in IPv6: a pool over VXLAN, a pod with an address of each family. */
 
@@ -27,9 +27,18 @@ const wanted = [
   "fd00:10::8/125 via 2001:db8:1::12 dev eth0 proto 80 metric 1024 onlink",
 ];
 
+let netns = "";
+
 before(async () => {
   felix.run("ip", "address", "add", "2001:db8:1::11/64", "dev", "eth0");
-  felix.addPod("a", "10.0.0.1", "02:00:00:00:00:01");
+  netns = felix.addPod("a", "10.0.0.1", "02:00:00:00:00:01");
+  const inPod = (...args: string[]) => inside(netns, "ip", args);
+  const gateway = "fe80::ecee:eeff:feee:eeee";
+  for (const address of ["fd00:10::1", "fd00:99::1"]) {
+    inPod("address", "add", `${address}/128`, "dev", "eth0", "nodad");
+  }
+  inPod("route", "add", "default", "via", gateway, "dev", "eth0");
+  inPod("neighbor", "add", gateway, "lladdr", "ee:ee:ee:ee:ee:ee", "dev", "eth0");
   const host = (name: string, address: string, tunnel: string) =>
     node(name, "192.168.1.11/24", {
       bgp: { ipv6Address: address },
@@ -72,6 +81,19 @@ test("masquerading and the pod's chains are there in IPv6", () => {
   assert.match(felix.run("ip6tables-nft-save", "-t", "filter"), /-A cali-tw-calia /);
   assert.match(felix.run("ip6tables-nft-save", "-t", "nat"), /cali60masq-ipam-pools/);
   assert.match(felix.run("ipset", "list", "cali60masq-ipam-pools"), /^fd00:10::\/64$/m);
+});
+
+test("what a pod sends from an address that is not its own is dropped, in IPv6 too", async () => {
+  const dropped = () => {
+    const rules = felix.run("ip6tables-save", "-c", "-t", "raw");
+    return Number(/^\[(\d+):.*--invert.* DROP$/m.exec(rules)?.[1]);
+  };
+  const before = dropped();
+  const send = (from: string) => pings(netns, "2001:db8:1::12", 0.1, from);
+  await send("fd00:10::1");
+  assert.equal(dropped(), before, "its own");
+  await send("fd00:99::1");
+  assert.ok(dropped() > before, "another");
 });
 
 test("an IPv6 route of a pod that was deleted is repaired within a second", async () => {

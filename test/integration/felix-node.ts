@@ -1,13 +1,18 @@
-import { type ChildProcess, execFile, execFileSync, spawn } from "node:child_process";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { execFile, execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { keyOf } from "../../src/api/resource-key.ts";
+import type { AnyResource } from "../../src/api/resource-of-kind.ts";
+import type {
+  WorkloadEndpoint,
+  WorkloadEndpointSpec,
+} from "../../src/api/resources/workload-endpoint.ts";
 import type { Datastore } from "../../src/datastore/datastore.ts";
 import { openEmbeddedDatastore } from "../../src/datastore/embedded/embedded-datastore.ts";
-import { waitFor } from "../support/wait-for.ts";
-
-const tortie = fileURLToPath(new URL("../../bin/tortie", import.meta.url));
+import { pod } from "../states/resources.ts";
+import { FelixProcess } from "../support/felix-process.ts";
 
 /**
  * A network namespace that is a node: eth0 192.168.1.11/24, pods in namespaces of their own, and the
@@ -17,15 +22,15 @@ export class FelixNode {
   readonly netns: string;
   readonly folder: string = mkdtempSync(join(tmpdir(), "tortie-felix-"));
   readonly datastore: Datastore;
-  readonly #env: Readonly<Record<string, string>>;
   readonly #namespaces: string[] = [];
-  #daemon: ChildProcess | undefined;
-  #log = "";
+  readonly #felix: FelixProcess;
 
   constructor(name: string, env: Readonly<Record<string, string>> = {}) {
     this.netns = `tt-${process.pid}-${name}`;
-    this.#env = env;
-    this.datastore = openEmbeddedDatastore(join(this.folder, "store"));
+    const store = join(this.folder, "store");
+    this.datastore = openEmbeddedDatastore(store);
+    const { netns, folder } = this;
+    this.#felix = new FelixProcess({ netns, node: "node-a", store, folder, env });
     this.#addNamespace(this.netns);
     // Link-local addresses would come a second late, as events that nobody asked for.
     for (const scope of ["all", "default"]) {
@@ -41,6 +46,40 @@ export class FelixNode {
   /** What the program printed. Throws with its complaint when it failed. */
   run(program: string, ...args: readonly string[]): string {
     return inside(this.netns, program, args);
+  }
+
+  /** Runs a program again and again, until `stop`, which tells how often. `input`: its stdin by round. */
+  repeat(
+    program: string,
+    args: readonly string[],
+    input: (round: number) => string,
+  ): { stop(): Promise<number> } {
+    const stop = new AbortController();
+    const running = (async () => {
+      let round = 0;
+      for (; !stop.signal.aborted; round++) {
+        const words = ["netns", "exec", this.netns, program, ...args];
+        const child = spawn("ip", words, { stdio: ["pipe", "ignore", "inherit"] });
+        child.stdin?.end(input(round));
+        const [code] = await once(child, "exit");
+        if (code !== 0) throw new Error(`${program} ended with ${code} in round ${round}`);
+      }
+      return round;
+    })();
+    return {
+      stop: () => {
+        stop.abort();
+        return running;
+      },
+    };
+  }
+
+  async create(...resources: readonly AnyResource[]): Promise<void> {
+    for (const resource of resources) await this.datastore.create(resource as never);
+  }
+
+  async remove(resource: AnyResource): Promise<void> {
+    await this.datastore.delete(keyOf(resource));
   }
 
   /** What is behind the other end of eth0. */
@@ -73,45 +112,22 @@ export class FelixNode {
   }
 
   /** Starts felix, and waits until it answers CNI calls: the kernel is then as it must be. */
-  async start(): Promise<void> {
-    const socket = join(this.folder, "cni.sock");
-    rmSync(socket, { force: true });
-    this.#log = "";
-    this.#daemon = spawn("ip", ["netns", "exec", this.netns, tortie, "felix"], {
-      env: {
-        PATH: process.env["PATH"] ?? "",
-        NODENAME: "node-a",
-        DATASTORE_TYPE: "embedded",
-        TORTIE_DATASTORE_PATH: join(this.folder, "store"),
-        TORTIE_CNI_SOCKET: socket,
-        FELIX_ENDPOINTSTATUSPATHPREFIX: this.folder,
-        FELIX_LOGSEVERITYSCREEN: "Debug",
-        ...this.#env,
-      },
-      stdio: ["ignore", "ignore", "pipe"],
-    });
-    this.#daemon.stderr?.on("data", (piece: Buffer) => {
-      this.#log = (this.#log + piece.toString()).slice(-100_000);
-    });
-    await waitFor(() => existsSync(socket), { timeoutMs: 120_000, what: "felix" }).catch(
-      (cause) => {
-        throw new Error(`felix did not start:\n${this.#log}`, { cause });
-      },
-    );
+  start(): Promise<void> {
+    return this.#felix.start();
+  }
+
+  /** Of the process; undefined when it does not run. */
+  get pid(): number | undefined {
+    return this.#felix.pid;
   }
 
   /** What felix logged since it started. */
   get log(): string {
-    return this.#log;
+    return this.#felix.log;
   }
 
-  async stop(signal: "SIGTERM" | "SIGKILL"): Promise<void> {
-    const daemon = this.#daemon;
-    this.#daemon = undefined;
-    if (daemon === undefined || daemon.exitCode !== null || daemon.signalCode !== null) return;
-    const ended = new Promise((resolve) => daemon.once("exit", resolve));
-    daemon.kill(signal);
-    await ended;
+  stop(signal: "SIGTERM" | "SIGKILL"): Promise<void> {
+    return this.#felix.stop(signal);
   }
 
   async close(): Promise<void> {
@@ -127,9 +143,32 @@ export class FelixNode {
   }
 }
 
-/** True when one ping from the namespace is answered in time. */
-export function pings(netns: string, address: string, patienceSeconds = 1): Promise<boolean> {
-  const args = ["netns", "exec", netns, "ping", "-c", "1", "-W", `${patienceSeconds}`, address];
+/** The endpoint of `FelixNode.addPod(name, address, ...)`, with the label app of its name. */
+export function podEndpoint(
+  name: string,
+  address: string,
+  rest: Partial<WorkloadEndpointSpec> = {},
+): WorkloadEndpoint {
+  return pod(`node--a-k8s-${name}-eth0`, {
+    ip: `${address}/32`,
+    labels: { app: name },
+    pod: name,
+    interfaceName: `cali${name}`,
+    mac: `02:00:00:00:00:0${address.at(-1)}`,
+    ...rest,
+  });
+}
+
+/** True when one ping from the namespace, from this address of it if given, is answered in time. */
+export function pings(
+  netns: string,
+  address: string,
+  patienceSeconds = 1,
+  from?: string,
+): Promise<boolean> {
+  const ping = ["ping", "-c", "1", "-W", `${patienceSeconds}`];
+  const source = from === undefined ? [] : ["-I", from];
+  const args = ["netns", "exec", netns, ...ping, ...source, address];
   return new Promise((resolve) => execFile("ip", args, (error) => resolve(error === null)));
 }
 

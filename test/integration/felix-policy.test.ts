@@ -2,23 +2,21 @@ import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { after, before, test } from "node:test";
 import { keyOf } from "../../src/api/resource-key.ts";
-import type { AnyResource } from "../../src/api/resource-of-kind.ts";
-import type { GlobalNetworkPolicySpec } from "../../src/api/resources/policy.ts";
+import type { GlobalNetworkPolicySpec, NetworkPolicySpec } from "../../src/api/resources/policy.ts";
 import type { Rule } from "../../src/api/resources/rule.ts";
-import type { WorkloadEndpointSpec } from "../../src/api/resources/workload-endpoint.ts";
 import {
+  allowFrom,
   endpointSlice,
   globalPolicy,
   hostEndpoint,
   networkSet,
   node,
-  pod,
   policy,
   pool,
   profile,
 } from "../states/resources.ts";
 import { waitFor } from "../support/wait-for.ts";
-import { FelixNode, inside, pings } from "./felix-node.ts";
+import { FelixNode, inside, pings, podEndpoint } from "./felix-node.ts";
 
 /** What packets may and may not pass, by the policy features that a packet can tell apart. */
 
@@ -30,20 +28,6 @@ const { datastore } = felix;
 const servers: ChildProcess[] = [];
 let netnsA = "";
 let netnsB = "";
-
-function wep(name: string, ip: string, rest: Partial<WorkloadEndpointSpec> = {}) {
-  return pod(`node--a-k8s-${name}-eth0`, {
-    ip: `${ip}/32`,
-    labels: { app: name },
-    pod: name,
-    interfaceName: `cali${name}`,
-    mac: `02:00:00:00:00:0${ip.at(-1)}`,
-    ...rest,
-  });
-}
-
-const create = (resource: AnyResource) => datastore.create(resource as never);
-const remove = (resource: AnyResource) => datastore.delete(keyOf(resource));
 
 /** Waits for the answer to be this one: what was written takes a moment to reach the kernel. */
 async function becomes(what: string, want: boolean, answer: () => Promise<boolean>): Promise<void> {
@@ -70,7 +54,7 @@ function connects(netns: string, address: string, port: number): Promise<boolean
 
 /** Accepts TCP connections to these ports in the namespace, until the test ends. */
 async function listen(netns: string, ...ports: readonly number[]): Promise<void> {
-  const program = `for (const port of [${ports}]) require("net").createServer().listen(port)`;
+  const program = `for (const port of [${ports}]) require("net").createServer((one) => one.on("error", () => 0).pipe(one)).listen(port)`;
   const server = ["netns", "exec", netns, process.execPath, "-e", program];
   const child = spawn("ip", server, { stdio: "ignore" });
   servers.push(child);
@@ -85,10 +69,10 @@ before(async () => {
     node("node-a", "192.168.1.11/24"),
     pool("default", "10.0.0.0/16"),
     profile("kns.prod"),
-    wep("a", "10.0.0.1"),
-    wep("b", "10.0.0.2", { ipNATs: [{ internalIP: "10.0.0.2", externalIP: "192.0.2.2" }] }),
+    podEndpoint("a", "10.0.0.1"),
+    podEndpoint("b", "10.0.0.2", { ipNATs: [{ internalIP: "10.0.0.2", externalIP: "192.0.2.2" }] }),
   ];
-  for (const resource of resources) await create(resource);
+  await felix.create(...resources);
   felix.addOutside("192.168.1.1/24");
   inside(felix.outside, "ip", ["route", "add", "10.0.0.0/16", "via", "192.168.1.11"]);
   await listen(netnsB, 80, 81);
@@ -107,25 +91,23 @@ test("a network set's addresses are let in while its labels match", async () => 
   });
   const friends = policy("friends", {
     selector: "app == 'b'",
-    types: ["Ingress"],
-    ingress: [{ action: "Allow", source: { selector: "role == 'friend'" } }],
+    ...allowFrom({ selector: "role == 'friend'" }),
   });
   const reaches = () => pings(netnsA, "10.0.0.2", patienceSeconds);
-  await create(friends);
+  await felix.create(friends);
   await becomes("the policy", false, reaches);
-  await create(set);
+  await felix.create(set);
   await becomes("the set", true, reaches);
-  await remove(set);
+  await felix.remove(set);
   await becomes("the end of the set", false, reaches);
   const inherits = policy("inherits", {
     selector: "app == 'b'",
-    types: ["Ingress"],
-    ingress: [{ action: "Allow", source: { namespaceSelector: "env == 'production'" } }],
+    ...allowFrom({ namespaceSelector: "env == 'production'" }),
   });
-  await create(inherits);
+  await felix.create(inherits);
   await becomes("the labels of the namespace", true, reaches);
-  await remove(friends);
-  await remove(inherits);
+  await felix.remove(friends);
+  await felix.remove(inherits);
 });
 
 test("a service's ports are reached, and no others, as its endpoints come and go", async () => {
@@ -140,15 +122,57 @@ test("a service's ports are reached, and no others, as its endpoints come and go
   });
   const web = () => connects(netnsA, "10.0.0.2", 80);
   await becomes("the profile", true, web);
-  await create(toWeb);
+  await felix.create(toWeb);
   await becomes("the policy", false, web);
-  await create(slice);
+  await felix.create(slice);
   await becomes("the endpoint", true, web);
   assert.equal(await connects(netnsA, "10.0.0.2", 81), false, "no port of the service");
-  await remove(slice);
+  await felix.remove(slice);
   await becomes("the end of the endpoint", false, web);
-  await remove(toWeb);
+  await felix.remove(toWeb);
   await becomes("the end of the policy", true, web);
+});
+
+test("a connection lives through every change that does not forbid it, and a restart", async () => {
+  const client = `const one = require("net").connect(80, "10.0.0.2"); setInterval(() => one.write("."), 20);
+    one.on("data", () => console.log("echo")); one.on("close", () => process.exit(1))`;
+  const args = ["netns", "exec", netnsA, process.execPath, "-e", client];
+  const child = spawn("ip", args, { stdio: ["ignore", "pipe", "ignore"] });
+  servers.push(child);
+  let echoes = 0;
+  child.stdout?.on("data", () => echoes++);
+  const goesOn = async (what: string) => {
+    const before = echoes;
+    await waitFor(() => echoes > before + 2, { what: `an echo after ${what}` });
+    assert.equal(child.exitCode, null, what);
+  };
+  await goesOn("the beginning");
+  const fromA = (port: number): NetworkPolicySpec => ({
+    selector: "app == 'b'",
+    types: ["Ingress"],
+    ingress: [
+      { ...allowTcp(port), source: { selector: "app == 'a'" } },
+      { ...allowTcp(80), source: { selector: "has(app)" } },
+    ],
+  });
+  const web = () => connects(netnsA, "10.0.0.2", 80);
+  const allowed = policy("from-a", fromA(80));
+  await felix.create(allowed);
+  await becomes("the policy", false, () => connects(netnsA, "10.0.0.2", 81));
+  await goesOn("a policy");
+  const present = await datastore.get<"NetworkPolicy">(keyOf(allowed));
+  await datastore.update<"NetworkPolicy">({ ...present, spec: fromA(81) });
+  await becomes("another port", true, () => connects(netnsA, "10.0.0.2", 81));
+  await goesOn("a changed rule and set");
+  await felix.stop("SIGKILL");
+  await goesOn("a kill");
+  await felix.start();
+  assert.equal(await web(), true);
+  await goesOn("a restart");
+  await felix.remove(allowed);
+  await becomes("the end of the policy", true, () => connects(netnsA, "10.0.0.2", 81));
+  await goesOn("the end of a policy");
+  child.kill("SIGKILL");
 });
 
 test("a floating address leads to its pod, also the pod itself", async () => {
@@ -171,12 +195,23 @@ test("a pod sends from what its prefixes allow, and from nothing else of others"
     return felix.run("conntrack", "-L", "--orig-src", "203.0.113.9") !== "";
   };
   assert.equal(await passes(), false, "a foreign address");
-  const key = keyOf(wep("a", "10.0.0.1"));
-  const endpoint = await datastore.get<"WorkloadEndpoint">(key);
-  const spec = { ...endpoint.spec, allowSpoofedSourcePrefixes: ["203.0.113.0/24"] };
-  await datastore.update<"WorkloadEndpoint">({ ...endpoint, spec });
+  const key = keyOf(podEndpoint("a", "10.0.0.1"));
+  const allow = async (...allowSpoofedSourcePrefixes: string[]) => {
+    const endpoint = await datastore.get<"WorkloadEndpoint">(key);
+    const spec = { ...endpoint.spec, allowSpoofedSourcePrefixes };
+    await datastore.update<"WorkloadEndpoint">({ ...endpoint, spec });
+  };
+  await allow("203.0.113.0/24");
   await becomes("the allowed prefix", true, passes);
   assert.equal(felix.run("cat", "/proc/sys/net/ipv4/conf/calia/rp_filter").trim(), "0");
+  const dropped = () =>
+    Number(/^\[(\d+):.*--invert.* DROP$/m.exec(felix.run("iptables-save", "-c", "-t", "raw"))?.[1]);
+  const before = dropped();
+  await allow("203.0.113.128/25");
+  await becomes("the end of the allowed prefix", true, async () => {
+    await passes();
+    return dropped() > before;
+  });
 });
 
 test("a host endpoint's policies meet what is for the host, what is forwarded and what is not tracked", async () => {
@@ -185,7 +220,7 @@ test("a host endpoint's policies meet what is for the host, what is forwarded an
   const toPod = () => connects(felix.outside, "10.0.0.2", 80);
   await becomes("the host's port", true, () => toHost(8080));
   await becomes("the pod's port", true, toPod);
-  await create(host);
+  await felix.create(host);
   await becomes("the host endpoint without policy", false, () => toHost(8080));
   assert.equal(await toHost(2379), true, "a failsafe port");
   assert.equal(await toPod(), true, "what is forwarded, when no policy asks");
@@ -209,9 +244,9 @@ test("a host endpoint's policies meet what is for the host, what is forwarded an
   ];
   for (const [what, spec, reaches] of steps) {
     const allow = globalPolicy("host", { selector: "role == 'host'", ...spec });
-    await create(allow);
+    await felix.create(allow);
     await becomes(what, true, reaches);
-    await remove(allow);
+    await felix.remove(allow);
     await becomes(`the end of ${what}`, false, reaches);
   }
   const forward = globalPolicy("forward", {
@@ -219,11 +254,11 @@ test("a host endpoint's policies meet what is for the host, what is forwarded an
     applyOnForward: true,
     ingress: [allowTcp(81)],
   });
-  await create(forward);
+  await felix.create(forward);
   await becomes("a policy on forward", false, toPod);
   assert.equal(await connects(felix.outside, "10.0.0.2", 81), true, "what it allows");
-  await remove(forward);
-  await remove(host);
+  await felix.remove(forward);
+  await felix.remove(host);
   await becomes("the end of the host endpoint", true, () => toHost(8080));
 });
 

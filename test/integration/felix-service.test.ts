@@ -9,7 +9,7 @@ import koffi from "koffi";
 import { keyOf } from "../../src/api/resource-key.ts";
 import type { Kind, ResourceOfKind } from "../../src/api/resource-of-kind.ts";
 import type { ResourceList } from "../../src/datastore/datastore.ts";
-import { felixConfig } from "../../src/felix/config.ts";
+import { felixConfig } from "../../src/felix/config/felix-config.ts";
 import { Felix } from "../../src/felix/felix-service.ts";
 import { type ExecHelper, startExecHelper } from "../../src/kernel/exec-helper.ts";
 import { detectBackend } from "../../src/kernel/iptables/backend.ts";

@@ -6,6 +6,7 @@ import { kernelSetName } from "../../src/api/names.ts";
 import type { ActivePolicy, LocalEndpoint, ResolvedEntity } from "../../src/felix/calc/updates.ts";
 import { HostEndpointManager } from "../../src/felix/dataplane/host-endpoint-manager.ts";
 import { dispatchChains } from "../../src/felix/rules/dispatch-chains.ts";
+import { egressDscpChain } from "../../src/felix/rules/dscp-chain.ts";
 import { rpfSkipChain, workloadEndpointChains } from "../../src/felix/rules/endpoint-chains.ts";
 import {
   cidrBlockChain,
@@ -25,9 +26,11 @@ import { staticFilterChains } from "../../src/felix/rules/static-filter-chains.t
 import { type ExecHelper, startExecHelper } from "../../src/kernel/exec-helper.ts";
 import { detectBackend, type IptablesBackend } from "../../src/kernel/iptables/backend.ts";
 import { type Chain, type TableName, tableNames } from "../../src/kernel/iptables/model.ts";
+import { TableMemory } from "../../src/kernel/iptables/table-memory.ts";
 import { restoreTexts } from "../../src/kernel/iptables/table-plan.ts";
 import { IptablesError, IptablesTable } from "../../src/kernel/iptables/tables.ts";
 import { watchTables } from "../../src/kernel/iptables/watch-tables.ts";
+import { openNftGeneration } from "../../src/kernel/nft-generation.ts";
 import type { IpAddr, IpFamily } from "../../src/lib/ip-addr.ts";
 import type { Prefix } from "../../src/lib/prefix.ts";
 
@@ -45,6 +48,8 @@ const config: RulesConfig = {
   ipipDevice: "tunl0",
   vxlanEnabled: { 4: true, 6: true },
   vxlanDevice: { 4: "vxlan.calico", 6: "vxlan-v6.calico" },
+  logActionLimit: { rate: "10/minute", burst: 5 },
+  denialLogLimit: { rate: "100/second", burst: 100 },
 };
 
 const anything: ResolvedEntity = {
@@ -125,7 +130,7 @@ const policies = new Map([
 const endpoints: LocalEndpoint[] = ["cali0d7763386da", "cali0aaaaaaaaaa", "cali7f94ce7c295"].map(
   (interfaceName) => ({
     interfaceName,
-    addresses: ["10.244.10.5" as IpAddr],
+    addresses: ["10.244.10.5", "fd00::5"] as IpAddr[],
     tiers: [{ name: "default", defaultAction: "Deny", ingress: ids, egress: ids }],
     profiles: ["kns.default", "ksa.kube-system.coredns"],
     allowedSourcePrefixes: ["192.0.2.0/24", "2001:db8::/32"] as Prefix[],
@@ -133,6 +138,11 @@ const endpoints: LocalEndpoint[] = ["cali0d7763386da", "cali0aaaaaaaaaa", "cali7
       { internal: "10.244.10.5", external: "192.0.2.5" },
       { internal: "fd00::5", external: "2001:db8::5" },
     ] as unknown as LocalEndpoint["floating"],
+    qos: {
+      ingress: { packets: { rate: 10_000, burst: 10_000 }, maxConnections: 0xffffffff },
+      egress: { packets: { rate: 1, burst: 1 }, maxConnections: 1 },
+      dscp: 46,
+    },
   }),
 );
 
@@ -173,6 +183,7 @@ function chainsOf(table: TableName, family: IpFamily): Chain[] {
     case "mangle":
       return [
         ...staticMangleChains(config, family),
+        egressDscpChain(endpoints, family),
         ...hosts.mangleChains({ policies, config }),
         ...policyChainsOf(family),
       ];
@@ -336,6 +347,41 @@ for (const kind of ["nft", "legacy"] as const) {
       fill(filter);
       await filter.apply();
       assert.equal(save(4, "filter"), before);
+    });
+
+    test("a change after our own reads nothing with nft, and what others wrote is never overlooked", async () => {
+      const programs: string[] = [];
+      const counted: Pick<ExecHelper, "run"> = {
+        run: (program, ...rest) => {
+          programs.push(program.replace(/.*-/, ""));
+          return exec.run(program, ...rest);
+        },
+      };
+      const memory = new TableMemory(kind === "nft" ? openNftGeneration() : undefined);
+      const filter = new IptablesTable(
+        { table: "filter", family: 4, backend },
+        { exec: counted, memory },
+      );
+      fill(filter);
+      assert.equal(await filter.check(), true);
+      const change = (name: string) => {
+        programs.length = 0;
+        const rules = { ingress: [], egress: [{ ...allowAll, annotations: { name } }] };
+        filter.setChains(profileChains("kns.default", rules, { config, family: 4 }));
+        return memory.round(() => filter.apply());
+      };
+      const look = kind === "nft" ? [] : ["save"];
+      for (const name of ["one", "two"]) {
+        await change(name);
+        assert.deepEqual(programs, [...look, "restore"]);
+        assert.match(save(4, "filter"), new RegExp(`name=${name}`));
+      }
+      command(4, "-F", "cali-FORWARD");
+      await change("three");
+      assert.deepEqual(programs, ["save", "restore"]);
+      assert.match(save(4, "filter"), /-A cali-FORWARD/);
+      fill(filter);
+      await memory.round(() => filter.apply());
     });
 
     test("a failed write changes nothing and stays dirty", async () => {

@@ -108,8 +108,8 @@ async function until<T>(what: string, look: () => T | undefined | false): Promis
 }
 
 /** Status of the health endpoint, asked from inside the namespace. */
-function health(question: string): number {
-  const ask = `fetch("http://localhost:9099/${question}").then((r) => console.log(r.status), () => console.log(0))`;
+function health(question: string, port = 9099): number {
+  const ask = `fetch("http://localhost:${port}/${question}").then((r) => console.log(r.status), () => console.log(0))`;
   const out = execFileSync("ip", ["netns", "exec", netns, process.execPath, "-e", ask], {
     encoding: "utf8",
   });
@@ -150,6 +150,11 @@ test("runNode() makes the node, starts its daemons, outlives a kill and stops cl
     const second = startNode();
     await until("readiness", () => health("readiness") === 200);
     assert.deepEqual(pids("felix"), [felix], "no second felix");
+
+    const configuration = await datastore.get({ kind: "FelixConfiguration", name: "default" });
+    const spec2 = { ...configuration.spec, healthPort: 9098 };
+    await datastore.update<"FelixConfiguration">({ ...configuration, spec: spec2 });
+    await until("readiness at the new port", () => health("readiness", 9098) === 200);
 
     second.child.kill("SIGTERM");
     assert.equal(await second.ended, 0);

@@ -10,6 +10,7 @@ import { steps } from "../support/steps.ts";
 import { DataplaneModel } from "./dataplane-model.ts";
 import { type FeedStyle, feed, styles } from "./feed.ts";
 import {
+  allowFrom,
   block,
   globalPolicy,
   me,
@@ -20,13 +21,14 @@ import {
   pool,
   profile,
   tier,
+  web1,
+  webHere,
 } from "./resources.ts";
 import { states } from "./states.ts";
 
 /** What fails closed, what is malformed, and how long it takes. That every way ends alike: calc-states. */
 
 const plain = styles[0] as FeedStyle;
-const web = pod("web1", { ip: "10.0.0.1/32", labels: { app: "web" } });
 
 /** A graph in sync, what its dataplane holds, and the keys that it called invalid. */
 function started() {
@@ -58,7 +60,7 @@ function valueIn(updates: readonly DataplaneUpdate[], kind: string, id: string):
 
 test("a profile that is missing denies, until it comes", () => {
   const { put, take, graph } = started();
-  put(web);
+  put(web1);
   const deny = valueIn(take(), "profile", "kns.prod") as Record<string, { action: string }[]>;
   assert.deepEqual([deny["ingress"]?.[0]?.action, deny["egress"]?.[0]?.action], ["deny", "deny"]);
   put(profile("kns.prod"));
@@ -72,7 +74,7 @@ test("a profile that is missing denies, until it comes", () => {
 test("a tier that is missing keeps its policies and drops at its end, also one that would pass", () => {
   const { put, take, graph } = started();
   const pass = tier("t", { order: 1, defaultAction: "Pass" });
-  put(web, profile("kns.prod"), pass, globalPolicy("t.p", { tier: "t", selector: "all()" }));
+  put(...webHere, pass, globalPolicy("t.p", { tier: "t", selector: "all()" }));
   const tiers = () =>
     (valueIn(take(), "workloadEndpoint", "prod/web1") as { tiers: object[] }).tiers;
   const expected = { name: "t", ingress: ["gnp/t.p"], egress: [] };
@@ -89,7 +91,7 @@ const selectNobody: readonly (readonly [string, AnyResource])[] = [
 for (const stage of ["doNotTrack", "preDNAT"] as const) {
   test(`a policy with ${stage} is for hosts: a workload has no tier of it`, () => {
     const { put, take } = started();
-    put(web, profile("kns.prod"), globalPolicy("p", { selector: "all()", [stage]: true }));
+    put(...webHere, globalPolicy("p", { selector: "all()", [stage]: true }));
     const endpoint = valueIn(take(), "workloadEndpoint", "prod/web1") as { tiers: object[] };
     assert.deepEqual(endpoint.tiers, []);
   });
@@ -98,7 +100,7 @@ for (const stage of ["doNotTrack", "preDNAT"] as const) {
 for (const [what, wrong] of selectNobody) {
   test(`a policy with ${what} selects nobody, and gives up whom it had selected`, () => {
     const { put, take, model } = started();
-    put(web, profile("kns.prod"));
+    put(...webHere);
     take();
     const without = model.text();
     put(globalPolicy("p", { selector: "all()" }));
@@ -121,15 +123,15 @@ const goodPolicy = policy("x", { selector: "all()" });
 const spec = (resource: AnyResource, more: object) => ({ ...resource.spec, ...more });
 
 const malformedRows: readonly (readonly [string, AnyResource, AnyResource])[] = [
-  ["endpoint: no CIDR", web, malformed(web, spec(web, { ipNetworks: ["10.0.0.1/33"] }))],
-  ["endpoint: one of two", web, malformed(web, spec(web, { ipNetworks: ["10.0.0.1", "x"] }))],
-  ["endpoint: addresses are text", web, malformed(web, spec(web, { ipNetworks: "10.0.0.1" }))],
-  ["endpoint: MAC", web, malformed(web, spec(web, { mac: "02:00" }))],
-  ["endpoint: profiles", web, malformed(web, spec(web, { profiles: "kns.prod" }))],
-  ["endpoint: ports", web, malformed(web, spec(web, { ports: [null] }))],
-  ["endpoint: sources", web, malformed(web, spec(web, { allowSpoofedSourcePrefixes: ["x"] }))],
-  ["endpoint: labels", web, malformed(web, web.spec, { labels: { app: 7 } })],
-  ["endpoint: no spec", web, malformed(web, undefined)],
+  ["endpoint: no CIDR", web1, malformed(web1, spec(web1, { ipNetworks: ["10.0.0.1/33"] }))],
+  ["endpoint: one of two", web1, malformed(web1, spec(web1, { ipNetworks: ["10.0.0.1", "x"] }))],
+  ["endpoint: addresses are text", web1, malformed(web1, spec(web1, { ipNetworks: "10.0.0.1" }))],
+  ["endpoint: MAC", web1, malformed(web1, spec(web1, { mac: "02:00" }))],
+  ["endpoint: profiles", web1, malformed(web1, spec(web1, { profiles: "kns.prod" }))],
+  ["endpoint: ports", web1, malformed(web1, spec(web1, { ports: [null] }))],
+  ["endpoint: sources", web1, malformed(web1, spec(web1, { allowSpoofedSourcePrefixes: ["x"] }))],
+  ["endpoint: labels", web1, malformed(web1, web1.spec, { labels: { app: 7 } })],
+  ["endpoint: no spec", web1, malformed(web1, undefined)],
   ["node: address", goodNode, node("node-b", "192.168.1.300/24")],
   ["node: length", goodNode, node("node-b", "192.168.1.12/240")],
   ["node: addresses", goodNode, malformed(goodNode, { addresses: [{ type: "InternalIP" }] })],
@@ -158,7 +160,7 @@ const malformedRows: readonly (readonly [string, AnyResource, AnyResource])[] = 
 
 for (const [what, good, bad] of malformedRows) {
   test(`malformed ${what}: it counts as absent, is reported, and comes back when it is good`, () => {
-    const others = [web, goodNode, goodPool, goodBlock, goodPolicy, profile("kns.prod")].filter(
+    const others = [web1, goodNode, goodPool, goodBlock, goodPolicy, profile("kns.prod")].filter(
       (other) => keyText(keyOf(other)) !== keyText(keyOf(good)),
     );
     const absent = feed([others], plain);
@@ -209,7 +211,7 @@ function* bigCluster(pods: number, policies: number): Generator<AnyResource> {
       {
         order: i,
         selector: `app == 'app${i % 20}'`,
-        ingress: [{ action: "Allow", source: { selector: `app == 'app${(i + 1) % 20}'` } }],
+        ...allowFrom({ selector: `app == 'app${(i + 1) % 20}'` }),
       },
       `ns${i % namespaces}`,
     );
@@ -254,7 +256,7 @@ test("a set of twenty thousand is counted in many turns, with updates between th
   const nets = (i: number) =>
     Array.from({ length: 1000 }, (_, k) => `10.${i}.${k >> 8}.${k % 256}/32`);
   const labels = { role: "many" };
-  put(web, profile("kns.prod"));
+  put(...webHere);
   for (let i = 0; i < 20; i++) put(networkSet(`set${i}`, nets(i), { labels }));
   put(
     globalPolicy("p", {
@@ -262,7 +264,8 @@ test("a set of twenty thousand is counted in many turns, with updates between th
     }),
   );
   let turns = 0;
-  for (; !graph.work(steps(5)); turns++) {
+  graph.begin();
+  for (; !graph.work(steps(5)); turns++, graph.begin()) {
     if (turns === 1) graph.update({ kind: "GlobalNetworkSet", name: "set0" }, null);
     if (turns === 2) put(networkSet("set1", ["192.0.2.1"], { labels }));
   }

@@ -51,7 +51,10 @@ export function feed(sequence: readonly (readonly AnyResource[])[], style: FeedS
   for (const next of sequence) {
     for (const { key, value } of style.expand(changes(before, next))) {
       graph.update(key, value);
-      if (style.work !== undefined) graph.work(steps(style.work));
+      if (style.work !== undefined) {
+        graph.begin();
+        graph.work(steps(style.work));
+      }
       if (style.flush === "each-update") flush();
     }
     if (style.flush === "each-state") flush();

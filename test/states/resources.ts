@@ -16,6 +16,7 @@ import type {
   Tier,
   TierSpec,
 } from "../../src/api/resources/policy.ts";
+import type { EntityRule } from "../../src/api/resources/rule.ts";
 import type {
   WorkloadEndpoint,
   WorkloadEndpointSpec,
@@ -83,6 +84,15 @@ export function policy(name: string, spec: NetworkPolicySpec, namespace = "prod"
 export function globalPolicy(name: string, spec: GlobalNetworkPolicySpec): GlobalNetworkPolicy {
   return resource<GlobalNetworkPolicy>("GlobalNetworkPolicy", name, { spec });
 }
+
+/** The part of a policy that lets in from there, and from nowhere else. */
+export function allowFrom(source: EntityRule): Pick<NetworkPolicySpec, "types" | "ingress"> {
+  return { types: ["Ingress"], ingress: [{ action: "Allow", source }] };
+}
+
+/** A local pod of app "web", and the profile of its namespace. */
+export const web1: WorkloadEndpoint = pod("web1", { ip: "10.0.0.1/32", labels: { app: "web" } });
+export const webHere: readonly AnyResource[] = [web1, profile("kns.prod")];
 
 /** A host endpoint of this node unless said. */
 export function hostEndpoint(

@@ -1,5 +1,6 @@
 import type { AnyResource } from "../../src/api/resource-of-kind.ts";
 import {
+  allowFrom,
   block,
   endpointSlice,
   globalPolicy,
@@ -12,6 +13,8 @@ import {
   pool,
   profile,
   tier,
+  web1,
+  webHere,
 } from "./resources.ts";
 
 /** What the datastore holds. The dataplane that must follow is golden/<name>.txt. */
@@ -26,7 +29,7 @@ const other = "node-b";
 const far = "node-c";
 
 const pods = [
-  pod("web1", { ip: "10.0.0.1/32", labels: web }),
+  web1,
   pod("web2", { ip: "10.0.0.9/32", labels: web, node: other }),
   pod("client1", { ip: "10.0.0.10/32", labels: client, node: other }),
 ];
@@ -61,7 +64,27 @@ const blocks = [
 
 export const states: readonly State[] = [
   { name: "empty", resources: [] },
-  { name: "local-pod", resources: [pods[0] as AnyResource, profile("kns.prod")] },
+  { name: "local-pod", resources: webHere },
+  {
+    name: "limits",
+    resources: [
+      pod(`${me}-limited`.replaceAll("-", "--"), {
+        ip: "10.0.0.5/32",
+        interfaceName: "calilimited",
+        qosControls: {
+          ingressBandwidth: 1_000_000,
+          ingressPacketRate: 100,
+          egressMaxConnections: 7,
+          dscp: "EF",
+        },
+      }),
+      pod(`${me}-burst-alone`.replaceAll("-", "--"), {
+        ip: "10.0.0.6/32",
+        interfaceName: "caliburst",
+        qosControls: { ingressBurst: 1_000_000 },
+      }),
+    ],
+  },
   {
     name: "remote-pods-only",
     resources: [...pods.slice(1), profile("kns.prod"), allowFromClients],
@@ -76,8 +99,7 @@ export const states: readonly State[] = [
       pod("stranger", { ip: "10.0.1.1/32", namespace: "dev", node: other }),
       globalPolicy("from-production", {
         selector: "pcns.env == 'production'",
-        types: ["Ingress"],
-        ingress: [{ action: "Allow", source: { selector: "pcns.env == 'production'" } }],
+        ...allowFrom({ selector: "pcns.env == 'production'" }),
       }),
     ],
   },
@@ -93,8 +115,7 @@ export const states: readonly State[] = [
   {
     name: "order-of-policies",
     resources: [
-      pod("web1", { ip: "10.0.0.1/32", labels: web }),
-      profile("kns.prod"),
+      ...webHere,
       tier("default", { order: 1_000_000, defaultAction: "Deny" }),
       tier("first", { order: 10, defaultAction: "Pass" }),
       tier("unordered", {}),
@@ -162,8 +183,7 @@ export const states: readonly State[] = [
   {
     name: "unresolvable-rules",
     resources: [
-      pod("web1", { ip: "10.0.0.1/32", labels: web }),
-      profile("kns.prod"),
+      ...webHere,
       globalPolicy("of-services", {
         types: ["Egress"],
         egress: [
@@ -176,8 +196,7 @@ export const states: readonly State[] = [
   {
     name: "network-sets",
     resources: [
-      pod("web1", { ip: "10.0.0.1/32", labels: web }),
-      profile("kns.prod"),
+      ...webHere,
       networkSet("partners", ["203.0.113.7/24", "198.51.100.1", "2001:db8::/32"], {
         labels: { role: "partner" },
       }),
@@ -202,8 +221,7 @@ export const states: readonly State[] = [
   {
     name: "services",
     resources: [
-      pod("web1", { ip: "10.0.0.1/32", labels: web }),
-      profile("kns.prod"),
+      ...webHere,
       endpointSlice("dns-1", "kube-system/dns", {
         addresses: ["10.0.0.9", "not-an-address.example"],
         ports: [{ port: 53 }, { protocol: "UDP", port: 53 }, { protocol: "TCP" }],
@@ -230,8 +248,7 @@ export const states: readonly State[] = [
   {
     name: "host-endpoints",
     resources: [
-      pod("web1", { ip: "10.0.0.1/32", labels: web }),
-      profile("kns.prod"),
+      ...webHere,
       hostEndpoint("eth0", {
         interfaceName: "eth0",
         labels: { role: "host" },

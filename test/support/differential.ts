@@ -7,8 +7,9 @@ import { type IpAddr, ipFamily } from "../../src/lib/ip-addr.ts";
 import { policyCluster } from "../../src/policy/cluster.ts";
 import { PolicyModel } from "../../src/policy/model.ts";
 import type { Packet } from "../../src/policy/packet.ts";
-import { decisionText } from "../../src/policy/verdict.ts";
+import { type Check, type Decision, decisionText } from "../../src/policy/verdict.ts";
 import { arbitraryCase, type Case, fixed } from "./arbitrary-cluster/arbitrary-case.ts";
+import { packetsOf } from "./arbitrary-cluster/packets.ts";
 import type { RuleInterpreter } from "./iptables/interpreter.ts";
 import { nodeRules } from "./iptables/node-rules.ts";
 import type { HookPacket } from "./iptables/rule-text.ts";
@@ -42,7 +43,7 @@ export async function compare(options: {
   const { clusters, packets, seed, shrink = true, change } = options;
   const decisions = new Map<string, number>();
   let packetCount = 0;
-  const property = fc.asyncProperty(arbitraryCase(packets), async (given) => {
+  const property = fc.asyncProperty(arbitraryCase(packetsOf(packets)), async (given) => {
     const found = await differences(given, {
       decisions,
       ...(change === undefined ? {} : { change }),
@@ -94,8 +95,10 @@ export async function differences(
     }
   }
   return packets.flatMap((packet) => {
-    const { allowed, decision } = model.judge(packet);
-    options.decisions?.set(decision.kind, (options.decisions.get(decision.kind) ?? 0) + 1);
+    const { allowed, decision, checks } = model.judge(packet);
+    for (const kind of kindsOf(decision, checks)) {
+      options.decisions?.set(kind, (options.decisions.get(kind) ?? 0) + 1);
+    }
     const [accepted, by] = fateOf(packet, resources, rules);
     if (accepted === allowed) return [];
     const says = (verdict: boolean, why: string) => `${verdict ? "allowed" : "denied"}: ${why}`;
@@ -103,11 +106,19 @@ export async function differences(
   });
 }
 
+/** What decided, and at which of the host endpoints' places something did. */
+function kindsOf(decision: Decision, checks: readonly Check[]): string[] {
+  const places = checks
+    .filter(({ endpoint, outcome }) => endpoint.kind === "HostEndpoint" && outcome !== "continue")
+    .map(({ stage, outcome, direction }) => `host ${stage} ${direction} ${outcome}`);
+  return [decision.kind, ...new Set(places)];
+}
+
 /** By node and family. */
 type RulesOfNodes = Map<string, RuleInterpreter>;
 
 /** Where the packet comes from or goes to: a pod's interface, a node itself, or the world. */
-interface End {
+export interface End {
   readonly node?: string;
   readonly interfaceName?: string;
 }
@@ -140,7 +151,7 @@ function hookPacket(packet: Packet, from: string | undefined, to: string | undef
   };
 }
 
-function endOf(address: IpAddr, resources: readonly AnyResource[]): End {
+export function endOf(address: IpAddr, resources: readonly AnyResource[]): End {
   const has = ({ spec }: WorkloadEndpoint) =>
     spec.ipNetworks?.some((net) => net.split("/")[0] === address) === true;
   for (const resource of resources) {

@@ -16,22 +16,33 @@ export interface TlsPaths {
   readonly key: string;
 }
 
+export interface EtcdOptions {
+  /** Also serves `tlsEndpoint`, to those who show a certificate. */
+  readonly tls?: TlsPaths;
+  /** Debian's `etcd` unless given. */
+  readonly program?: string;
+}
+
 /** A real etcd on loopback and on a unix socket, in a temporary folder. */
 export class EtcdServer {
   readonly #folder = mkdtempSync(join(tmpdir(), "tortie-etcd-"));
   readonly #ports: readonly [client: number, peer: number, tls: number];
   readonly #tls: TlsPaths | undefined;
+  readonly #program: string;
   #child: ChildProcess | undefined;
 
-  private constructor(ports: readonly [number, number, number], tls: TlsPaths | undefined) {
+  private constructor(
+    ports: readonly [number, number, number],
+    { tls, program = "etcd" }: EtcdOptions,
+  ) {
     this.#ports = ports;
     this.#tls = tls;
+    this.#program = program;
   }
 
-  /** @param tls also serves `tlsEndpoint`, to those who show a certificate */
-  static async start(tls?: TlsPaths): Promise<EtcdServer> {
+  static async start(options: EtcdOptions = {}): Promise<EtcdServer> {
     const ports = [await freePort(), await freePort(), await freePort()] as const;
-    const server = new EtcdServer(ports, tls);
+    const server = new EtcdServer(ports, options);
     await server.start();
     return server;
   }
@@ -53,7 +64,7 @@ export class EtcdServer {
     // A killed etcd leaves its socket, and the next cannot bind it.
     rmSync(join(this.#folder, "etcd.sock:0"), { force: true });
     const child = spawn(
-      "etcd",
+      this.#program,
       [
         "--name=test",
         "--data-dir=data",
@@ -70,7 +81,7 @@ export class EtcdServer {
     this.#child = child;
     const failed = new Promise<never>((_resolve, reject) => {
       child.on("error", (cause) =>
-        reject(new Error("Cannot run etcd: is it installed?", { cause })),
+        reject(new Error(`Cannot run ${this.#program}: is it installed?`, { cause })),
       );
     });
     const healthy = waitFor(async () => (await fetch(`${this.endpoint}/health`)).ok, {

@@ -9,6 +9,7 @@ import type {
   KernelNeighbor,
   KernelRoute,
   RoutingRule,
+  TokenBucket,
   VethPair,
 } from "../../src/kernel/kernel.ts";
 import { systemError } from "../../src/kernel/netlink/netlink-error.ts";
@@ -16,7 +17,14 @@ import type { IpAddr } from "../../src/lib/ip-addr.ts";
 import { ipFamily } from "../../src/lib/ip-addr.ts";
 import { prefixFamily, prefixHasAddress, prefixLength } from "../../src/lib/prefix.ts";
 
-export type FakeTableName = "routes" | "links" | "addresses" | "neighbors" | "fdb" | "rules";
+export type FakeTableName =
+  | "routes"
+  | "links"
+  | "addresses"
+  | "neighbors"
+  | "fdb"
+  | "rules"
+  | "traffic";
 
 const [EEXIST, ENODEV] = [17, 19];
 const protocolNames: Readonly<Record<number, string>> = { 2: "kernel", 3: "boot", 12: "bird" };
@@ -97,6 +105,9 @@ export class FakeKernel implements Kernel {
     addIpip: async (name) => {
       this.#create(name, { type: "ipip", up: false, running: false });
     },
+    addIfb: async (name, mtu) => {
+      this.#create(name, { type: "ifb", mtu });
+    },
     addBridge: async (name) => {
       this.#create(name, { type: "bridge" });
     },
@@ -170,6 +181,24 @@ export class FakeKernel implements Kernel {
     remove: async (rule) => {
       this.#refuse("rules", "Cannot remove routing rule");
       this.#rules.delete(JSON.stringify(rule));
+    },
+  };
+
+  readonly #limits = new Map<number, TokenBucket>();
+  readonly #redirects = new Map<number, number | undefined>();
+
+  readonly traffic: Kernel["traffic"] = {
+    list: async () => ({ limits: new Map(this.#limits), redirects: new Map(this.#redirects) }),
+    limit: async (ifindex, bucket) => {
+      this.#refuse("traffic", `Cannot limit the bandwidth of link ${ifindex}`);
+      this.#limits.set(ifindex, bucket);
+    },
+    redirect: async (ifindex, toIfindex) => {
+      this.#refuse("traffic", `Cannot redirect what comes in by link ${ifindex}`);
+      this.#redirects.set(ifindex, toIfindex);
+    },
+    remove: async (ifindex, place) => {
+      (place === "root" ? this.#limits : this.#redirects).delete(ifindex);
     },
   };
 

@@ -37,9 +37,9 @@ export class KubeApiServer {
     writeFileSync(join(this.#folder, "tokens.csv"), tokens, { mode: 0o600 });
   }
 
-  /** @param flags more than it is always given */
-  static async start(program: string, flags: readonly string[] = []): Promise<KubeApiServer> {
-    const etcd = await EtcdServer.start();
+  static async start(program: string, options: ServerOptions = {}): Promise<KubeApiServer> {
+    const { flags = [], etcd: store } = options;
+    const etcd = await EtcdServer.start(store === undefined ? {} : { program: store });
     const server = new KubeApiServer({ program, flags, etcd, port: await freePort() });
     try {
       await server.start();
@@ -220,6 +220,16 @@ export class KubeApiServer {
     });
   }
 }
+
+export interface ServerOptions {
+  /** More than it is always given. */
+  readonly flags?: readonly string[];
+  /** Path of its etcd: Debian's unless given. */
+  readonly etcd?: string;
+}
+
+/** With these, lists can be watches; without, the server has none. */
+export const withWatchList: readonly string[] = ["--feature-gates=WatchList=true"];
 
 interface Parts {
   readonly program: string;

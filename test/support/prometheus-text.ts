@@ -23,7 +23,10 @@ export function parsePrometheusText(text: string): readonly Sample[] {
       const [, typed, kind] = /^# TYPE (\S+) (\S+)$/.exec(line) ?? [];
       if (typed !== undefined) {
         if (types.has(typed)) throw new SyntaxError(`TYPE twice: ${line}`);
-        if (kind !== "gauge" && kind !== "counter") throw new SyntaxError(`Bad type: ${line}`);
+        if (kind === "summary") for (const end of ["_sum", "_count"]) types.add(`${typed}${end}`);
+        else if (kind !== "gauge" && kind !== "counter") {
+          throw new SyntaxError(`Bad type: ${line}`);
+        }
         types.add(typed);
       }
       if (line.startsWith("# ")) return [];

@@ -27,7 +27,8 @@ export interface NamespaceContent {
  * (facts 2.6).
  */
 export function profilesOfNamespace(content: NamespaceContent): readonly [Profile, Profile] {
-  return [namespaceProfile(content), defaultAccountProfile(content.name)];
+  const account = profileOfServiceAccount({ name: "default", namespace: content.name });
+  return [namespaceProfile(content), account];
 }
 
 /** The namespace that a profile was made of, or undefined when it was made of something else. */
@@ -71,11 +72,28 @@ function namespaceProfile(content: NamespaceContent): Profile {
   };
 }
 
-function defaultAccountProfile(namespace: string): Profile {
+/** The profile that pods of the account have: it hands down the account's labels (facts 2.6). */
+export function profileOfServiceAccount({
+  name,
+  namespace,
+  labels = {},
+}: {
+  readonly name: string;
+  readonly namespace: string;
+  readonly labels?: Readonly<Record<string, string>>;
+}): Profile {
+  const handedDown = { ...labels, [nameLabel]: name };
   return {
     apiVersion: calicoApiVersion,
     kind: "Profile",
-    metadata: { name: `${serviceAccountProfilePrefix}${namespace}.default` },
-    spec: { labelsToApply: { [serviceAccountLabelPrefix + nameLabel]: "default" } },
+    metadata: { name: `${serviceAccountProfilePrefix}${namespace}.${name}` },
+    spec: {
+      labelsToApply: Object.fromEntries(
+        Object.entries(handedDown).map(([label, value]) => [
+          serviceAccountLabelPrefix + label,
+          value,
+        ]),
+      ),
+    },
   };
 }

@@ -51,6 +51,7 @@ export interface ServiceSpec {
   readonly ipFamilies?: readonly ("IPv4" | "IPv6")[];
   readonly externalIPs?: readonly string[];
   readonly loadBalancerIP?: string;
+  readonly loadBalancerClass?: string;
   readonly externalTrafficPolicy?: "Cluster" | "Local";
 }
 export interface ServiceStatus {

@@ -1,5 +1,6 @@
 import { ipFamily, parseIpAddr } from "../../lib/ip-addr.ts";
 import { hostPrefix, isHostPrefix, parsePrefix } from "../../lib/prefix.ts";
+import { dscpValue } from "../dscp.ts";
 import type { WorkloadEndpointSpec } from "../resources/workload-endpoint.ts";
 import {
   cidr,
@@ -19,6 +20,7 @@ import {
   integer,
   matching,
   mustBe,
+  numberOr,
   object,
   type Report,
   refuse,
@@ -56,6 +58,29 @@ function isWiderNet(text: string): boolean {
   }
 }
 
+/** Any amount: what there is depends on who writes it, and is checked where that is read (facts 2.6). */
+const amount = integer(0, Number.MAX_SAFE_INTEGER);
+const qosControls = object({
+  ingressBandwidth: amount,
+  egressBandwidth: amount,
+  ingressBurst: amount,
+  egressBurst: amount,
+  ingressPeakrate: amount,
+  egressPeakrate: amount,
+  ingressMinburst: amount,
+  egressMinburst: amount,
+  ingressPacketRate: amount,
+  egressPacketRate: amount,
+  ingressPacketBurst: amount,
+  egressPacketBurst: amount,
+  ingressMaxConnections: amount,
+  egressMaxConnections: amount,
+  dscp: numberOr(
+    integer(0, 63),
+    text((value) => void dscpValue(value)),
+  ),
+});
+
 /** WorkloadEndpoint.spec (facts 2.6). */
 export const workloadEndpointSpec: Check = object(
   {
@@ -80,6 +105,7 @@ export const workloadEndpointSpec: Check = object(
     mac: macAddress,
     ports: array(workloadPort),
     allowSpoofedSourcePrefixes: array(cidr),
+    qosControls,
   },
   {
     required: ["orchestrator", "node", "endpoint", "interfaceName"],

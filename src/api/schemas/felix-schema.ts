@@ -60,14 +60,17 @@ function isExpression(source: string): boolean {
   }
 }
 
+const packetRate = matching(
+  /^([1-9]\d{0,3}\/(second|minute|hour|day))?$/,
+  'a rate such as "10/minute"',
+);
+
 /** Texts of a form of their own. */
 const forms: Readonly<Record<string, Check>> = {
   healthHost: host,
   prometheusMetricsHost: host,
-  logActionRateLimit: matching(
-    /^([1-9]\d{0,3}\/(second|minute|hour|day))?$/,
-    'a rate such as "10/minute"',
-  ),
+  logActionRateLimit: packetRate,
+  policyDenialLogRateLimit: packetRate,
   deviceRouteSourceAddress: ipAddressOf(4),
   deviceRouteSourceAddressIPv6: ipAddressOf(6),
   natOutgoingAddress: ipAddressOf(4),
@@ -92,6 +95,7 @@ const integers: Readonly<Record<string, readonly [min: number, max: number]>> = 
   goMemoryLimitMB: [-1, Number.MAX_SAFE_INTEGER],
   healthPort: [0, 65535],
   logActionRateLimitBurst: [0, 9999],
+  policyDenialLogRateLimitBurst: [0, 9999],
   prometheusMetricsPort: [0, 65535],
   deviceRouteProtocol: [0, 255],
   ipv4ElevatedRoutePriority: [1, 2147483646],
@@ -146,6 +150,7 @@ const choices: Readonly<Record<string, readonly string[]>> = {
   nftablesMangleAllowAction: allow,
   windowsManageFirewallRules: enabled,
   flowLogsLocalReporter: enabled,
+  policyDenialLogs: enabled,
   flowLogsPolicyEvaluationMode: ["None", "Continuous"],
   awsSrcDstCheck: ["DoNothing", "Enable", "Disable"],
   prometheusMetricsClientAuth: [

@@ -120,6 +120,7 @@ export const serviceSpec: Check = open({
   ipFamilies: array(ipFamily),
   externalIPs: array(ipAddress),
   loadBalancerIP: text(),
+  loadBalancerClass: text(),
   externalTrafficPolicy: oneOf("Cluster", "Local"),
 });
 

@@ -34,9 +34,12 @@ export function evaluateSelector(selector: Selector, labels: LabelSource): boole
     case "not":
       return !evaluateSelector(selector.operand, labels);
     case "and":
-      return selector.operands.every((operand) => evaluateSelector(operand, labels));
+      // Loops: every() and some() took twice as long, on the hottest path of felix.
+      for (const operand of selector.operands) if (!evaluateSelector(operand, labels)) return false;
+      return true;
     case "or":
-      return selector.operands.some((operand) => evaluateSelector(operand, labels));
+      for (const operand of selector.operands) if (evaluateSelector(operand, labels)) return true;
+      return false;
     default:
       return assertNever(selector);
   }

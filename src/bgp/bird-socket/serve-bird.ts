@@ -1,9 +1,9 @@
 import { join } from "node:path";
 import type { Clock } from "../../lib/clock.ts";
 import { errorMessage } from "../../lib/errors.ts";
+import { type LineClient, serveLines } from "../../lib/line-server.ts";
 import type { Logger } from "../../lib/log.ts";
 import { aborted, type Service } from "../../lib/service.ts";
-import { type LineClient, serveLines } from "../control/line-server.ts";
 import { writePages } from "../control/write-pages.ts";
 import type { RunningSpeaker } from "../speaker/run-speaker.ts";
 import { answerBird, greeting } from "./answer.ts";

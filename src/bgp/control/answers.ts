@@ -1,5 +1,6 @@
 import type { Clock } from "../../lib/clock.ts";
 import { InputError } from "../../lib/errors.ts";
+import type { LogTail } from "../../lib/log-tail.ts";
 import { type Prefix, parsePrefix } from "../../lib/prefix.ts";
 import { tableDump } from "../mrt/table-dump.ts";
 import { type ExplainedPath, why, whyNot } from "../speaker/explain.ts";
@@ -7,7 +8,6 @@ import type { RunningSpeaker } from "../speaker/run-speaker.ts";
 import type { Speaker } from "../speaker/speaker.ts";
 import { explainPrefix, speakerStatus } from "../speaker/status.ts";
 import { encodeRouteRefresh } from "../wire/route-refresh.ts";
-import type { LogTail } from "./log-tail.ts";
 import { mrtRows } from "./mrt-rows.ts";
 import { peerDetail, peerRows } from "./peer-views.ts";
 import { type ControlRequest, cursorText, parseCursor } from "./protocol.ts";

@@ -1,6 +1,6 @@
 import { errorMessage } from "../../lib/errors.ts";
+import { type LineClient, serveLines } from "../../lib/line-server.ts";
 import { type Answer, type AnswerSources, answer, answerPlain } from "./answers.ts";
-import { type LineClient, serveLines } from "./line-server.ts";
 import { type ControlLine, maxAnswerLength, maxRequestLength, parseRequest } from "./protocol.ts";
 import { writePages } from "./write-pages.ts";
 

@@ -1,3 +1,4 @@
+import { notAllocatable } from "../../api/pool-condition.ts";
 import type { IPAMConfigurationSpec } from "../../api/resources/ipam.ts";
 import { isDatastoreError } from "../../datastore/datastore.ts";
 import type { Allocation } from "../../ipam/audit.ts";
@@ -26,8 +27,19 @@ export async function runShow(args: Arguments, context: IpamContext): Promise<nu
   } else {
     const withBlocks = args.has("show-blocks");
     io.stdout.write(tableText(utilizationRows(await ipam.utilization(), withBlocks)));
+    io.stdout.write(await closedPools(context));
   }
   return 0;
+}
+
+/** Notes on the pools that the cluster takes no addresses from. */
+async function closedPools({ datastore }: IpamContext): Promise<string> {
+  const { items } = await (await datastore()).list("IPPool");
+  return items
+    .map((pool) => ({ name: pool.metadata.name, why: notAllocatable(pool) }))
+    .filter(({ why }) => why !== undefined)
+    .map(({ name, why }) => `\nNote: IPPool ${name} is not allocatable: ${why}.\n`)
+    .join("");
 }
 
 /** What the table or the lines would say. */

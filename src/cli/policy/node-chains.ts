@@ -9,7 +9,7 @@ import type {
   LocalEndpoint,
   LocalHostEndpoint,
 } from "../../felix/calc/updates.ts";
-import { felixConfig } from "../../felix/config.ts";
+import { felixConfig } from "../../felix/config/felix-config.ts";
 import { workloadEndpointChains } from "../../felix/rules/endpoint-chains.ts";
 import {
   hostFilterChains,

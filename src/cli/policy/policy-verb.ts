@@ -27,9 +27,13 @@ const subcommands: Readonly<Record<string, Subcommand>> = {
     formats: ["text", "json"],
     load: async () => (await import("./impact.ts")).runImpact,
   },
+  denials: {
+    formats: ["text", "json"],
+    load: async () => (await import("./denials.ts")).runDenials,
+  },
 };
 
-/** What policy does, and would do: docs/policy.md. Nothing is written. */
+/** What policy does, did, and would do: docs/policy.md. Nothing is written. */
 export const policyVerb: Verb = {
   summary: "say why a packet is allowed or denied; test, check and compare policies",
   usage: [
@@ -37,12 +41,14 @@ export const policyVerb: Verb = {
     "test TESTS.yaml... [-f MANIFEST...]",
     "lint [-f MANIFEST...]",
     "impact -f NEW.yaml... [--port 80/tcp...] [--cluster MANIFEST...]",
+    "denials [--follow] [--socket PATH]",
   ],
   examples: [
     "tortie policy explain --from shop/client --to shop/web --port 80/tcp",
     "tortie policy test tests.yaml -f manifests/",
     "tortie policy lint -f manifests/ -o sarif",
     "tortie policy impact -f new-policy.yaml",
+    "tortie policy denials --follow",
   ],
   options: {
     from: { value: "END", help: "explain: NAMESPACE/POD, a node or an address" },
@@ -64,6 +70,8 @@ export const policyVerb: Verb = {
       multiple: true,
       help: "impact: the cluster, instead of the datastore",
     },
+    follow: { help: "denials: those to come, too, until Ctrl-C" },
+    socket: { value: "PATH", help: "denials: felix.sock of the node, if not in TORTIE_RUN_DIR" },
     recursive: { short: "R", help: "folders in the folder, too" },
     output: { short: "o", value: "FORMAT", help: "text, json; lint: sarif" },
     namespace: { short: "n", value: "NAMESPACE", help: "of objects of files that say none" },

@@ -122,6 +122,15 @@ export class Database {
     return { objects, revision: rows[0]?.last ?? 0 };
   }
 
+  /** Keys that start with `prefix`, in no order. */
+  keys(prefix: string): string[] {
+    const rows = this.#prepare("select key from object where key >= ? and key < ?").all(
+      prefix,
+      `${prefix}\u{10ffff}`,
+    );
+    return rows.map(({ key }) => key as string);
+  }
+
   /** Revision of the last change; 0 of an empty datastore. */
   revision(): number {
     const row = this.#prepare("select max(revision) as last from change").get();

@@ -96,6 +96,11 @@ class EmbeddedDatastore implements Datastore {
     };
   }
 
+  async names(kind: Kind): Promise<readonly string[]> {
+    const keys = this.#read(() => this.#database.keys(`${kind}/`));
+    return keys.map((key) => keyOfText(key, kind).name);
+  }
+
   async create<K extends Kind>(resource: ResourceOfKind[K]): Promise<ResourceOfKind[K]> {
     return await this.#put({ verb: "create", resource: resource as AnyResource });
   }

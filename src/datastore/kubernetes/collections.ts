@@ -34,6 +34,7 @@ export const customKinds: readonly CustomKind[] = Object.values(kinds)
 /** Kinds whose status is written by a request of its own (facts 2.1). */
 export const kindsWithStatus: ReadonlySet<Kind> = new Set([
   "CalicoNodeStatus",
+  "IPPool",
   "KubeControllersConfiguration",
   "Tier",
 ] satisfies Kind[]);

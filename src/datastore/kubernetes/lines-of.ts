@@ -1,18 +1,20 @@
 import type { IncomingMessage } from "node:http";
-import { StringDecoder } from "node:string_decoder";
+import { TextBuffer } from "./text-buffer.ts";
+
+const newline = 0x0a;
 
 /** The lines of a long answer as they come; an unfinished last one is none. */
 export async function* linesOf(body: IncomingMessage): AsyncGenerator<string> {
-  const decoder = new StringDecoder("utf8");
-  let pieces: string[] = [];
-  for await (const chunk of body) {
-    const lines = decoder.write(chunk as Buffer).split("\n");
-    const last = lines.pop() ?? "";
-    for (const line of lines) {
-      const whole = pieces.length === 0 ? line : pieces.join("") + line;
-      pieces = [];
-      if (whole !== "") yield whole;
+  const line = new TextBuffer();
+  for await (const part of body) {
+    const chunk = part as Buffer;
+    let start = 0;
+    for (let end = chunk.indexOf(newline); end >= 0; end = chunk.indexOf(newline, start)) {
+      line.append(chunk, start, end);
+      start = end + 1;
+      const text = line.take();
+      if (text !== "") yield text;
     }
-    if (last !== "") pieces.push(last);
+    line.append(chunk, start, chunk.length);
   }
 }

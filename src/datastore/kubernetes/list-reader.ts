@@ -1,4 +1,5 @@
 import type { IncomingMessage } from "node:http";
+import { TextBuffer } from "./text-buffer.ts";
 
 /** What a list's answer is without its items. */
 export interface ListMetadata {
@@ -39,9 +40,9 @@ class ItemSplitter {
   #inString = false;
   #escaped = false;
   #inArray = false;
-  /** Parts of the item that has begun, of earlier chunks. */
-  #item: Buffer[] = [];
-  #outside: Buffer[] = [];
+  /** The item that has begun, of earlier chunks. */
+  readonly #item = new TextBuffer();
+  readonly #outside = new TextBuffer();
 
   constructor(onItem: (json: string) => void) {
     this.#onItem = onItem;
@@ -59,34 +60,28 @@ class ItemSplitter {
       else if (openers.has(byte)) {
         if (this.#depth === 1) this.#inArray = byte === 0x5b;
         if (this.#isItemEdge()) {
-          this.#outside.push(chunk.subarray(start, at));
+          this.#outside.append(chunk, start, at);
           start = at;
         }
         this.#depth++;
       } else if (closers.has(byte)) {
         this.#depth--;
         if (!this.#isItemEdge()) continue;
-        this.#endItem(chunk.subarray(start, at + 1));
+        this.#item.append(chunk, start, at + 1);
+        this.#onItem(this.#item.take());
         start = at + 1;
       }
     }
     const within = this.#inArray && this.#depth > itemDepth;
-    (within ? this.#item : this.#outside).push(Buffer.from(chunk.subarray(start)));
+    (within ? this.#item : this.#outside).append(chunk, start, chunk.length);
   }
 
   /** What is outside the items, where only commas are left of them. */
   rest(): string {
-    const text = Buffer.concat(this.#outside).toString();
-    return text.replace(/\[[\s,]*\]/, "[]");
+    return this.#outside.take().replace(/\[[\s,]*\]/, "[]");
   }
 
   #isItemEdge(): boolean {
     return this.#inArray && this.#depth === itemDepth;
-  }
-
-  #endItem(last: Buffer): void {
-    const parts = this.#item;
-    this.#item = [];
-    this.#onItem((parts.length === 0 ? last : Buffer.concat([...parts, last])).toString());
   }
 }

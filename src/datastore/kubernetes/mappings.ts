@@ -1,5 +1,6 @@
 import {
   namespaceProfilePrefix,
+  profileOfServiceAccount,
   profilesOfNamespace,
   serviceAccountProfilePrefix,
 } from "../../api/kubernetes/namespace.ts";
@@ -11,7 +12,6 @@ import type { AnyResource, Kind } from "../../api/resource-of-kind.ts";
 import type { Node } from "../../api/resources/node.ts";
 import type { Profile } from "../../api/resources/policy.ts";
 import type { WorkloadEndpoint } from "../../api/resources/workload-endpoint.ts";
-import { serviceAccountLabelPrefix } from "../../api/selector/scope.ts";
 import {
   type ApiGroup,
   accountCollection,
@@ -180,19 +180,8 @@ const accountProfileMapping: Mapping = {
   },
   keyOf: ({ metadata }) => ({ kind: "Profile", name: accountProfileName(metadata) }),
   decode: ({ metadata }) => {
-    const labels = { ...metadata.labels, "projectcalico.org/name": metadata.name };
-    const labelsToApply = Object.fromEntries(
-      Object.entries(labels).map(([key, value]) => [serviceAccountLabelPrefix + key, value]),
-    );
-    return withIdentity(
-      {
-        apiVersion: calicoApiVersion,
-        kind: "Profile",
-        metadata: { name: accountProfileName(metadata) },
-        spec: { labelsToApply },
-      },
-      metadata,
-    );
+    const { name, namespace = "default", labels = {} } = metadata;
+    return withIdentity(profileOfServiceAccount({ name, namespace, labels }), metadata);
   },
   writes: { kind: "none", why: derivedProfile },
 };
@@ -214,7 +203,7 @@ function plainMapping(kind: "EndpointSlice" | "Lease" | "Service"): Mapping {
     writes: {
       kind: "objects",
       softDeleted: false,
-      hasStatus: false,
+      hasStatus: kind === "Service",
       encode: (resource) =>
         ({ ...resource, metadata: writtenMetadata(resource.metadata) }) as unknown as KubeObject,
     },

@@ -1,12 +1,14 @@
+import { floatingNats } from "../../api/kubernetes/floating-addresses.ts";
 import {
   namespaceProfilePrefix,
   serviceAccountProfilePrefix,
 } from "../../api/kubernetes/namespace.ts";
+import { qosOfAnnotations } from "../../api/kubernetes/qos-annotations.ts";
 import { calicoApiVersion } from "../../api/meta.ts";
 import { vethName, wepName } from "../../api/names.ts";
 import type { EndpointPort, WorkloadEndpoint } from "../../api/resources/workload-endpoint.ts";
 import { namespaceLabel, serviceAccountLabel } from "../../api/selector/scope.ts";
-import { ipFamily, parseIpAddr } from "../../lib/ip-addr.ts";
+import { isIpAddr, parseIpAddr } from "../../lib/ip-addr.ts";
 import { hostPrefix, type Prefix, parseInterfaceAddress, prefixOf } from "../../lib/prefix.ts";
 import { SharedValues } from "../../lib/shared-values.ts";
 import { type KubeObject, unlessEmpty } from "./kube-object.ts";
@@ -73,6 +75,7 @@ export function endpointOfPod(
   const containerID = annotations[annotation.containerID];
   const ports = portsOf(spec);
   const nats = natsOf(annotations[annotation.floatingIPs], addresses);
+  const { controls: qos } = qosOfAnnotations(annotations);
   const sources = listOf(annotations[annotation.allowedSources]).flatMap(prefixOfText);
   return {
     apiVersion: calicoApiVersion,
@@ -80,17 +83,18 @@ export function endpointOfPod(
     metadata: metadataOf(pod, endpointName(node, name)),
     spec: {
       orchestrator: "k8s",
-      node,
+      node: alike.share(node),
       pod: name,
       endpoint: "eth0",
       ...(containerID ? { containerID } : {}),
-      ...(serviceAccountName ? { serviceAccountName } : {}),
+      ...(serviceAccountName ? { serviceAccountName: alike.share(serviceAccountName) } : {}),
       ipNetworks: addresses,
       ...(nats.length > 0 ? { ipNATs: nats } : {}),
       profiles: alike.share(profiles),
       interfaceName: vethName(interfacePrefix, namespace, name),
       ...(ports.length > 0 ? { ports: alike.share(ports) } : {}),
       ...(sources.length > 0 ? { allowSpoofedSourcePrefixes: sources } : {}),
+      ...(qos === undefined ? {} : { qosControls: alike.share(qos) }),
     },
   };
 }
@@ -126,7 +130,7 @@ function metadataOf({ metadata, spec }: Pod, name: string): WorkloadEndpoint["me
     ...(resourceVersion === undefined ? {} : { resourceVersion }),
     ...(uid === undefined ? {} : { uid: mirroredUid(uid) }),
     ...(creationTimestamp === undefined ? {} : { creationTimestamp }),
-    ...(generateName === undefined ? {} : { generateName }),
+    ...(generateName === undefined ? {} : { generateName: alike.share(generateName) }),
     labels: alike.share({
       ...metadata.labels,
       [namespaceLabel]: namespace,
@@ -209,20 +213,16 @@ function portsOf({
     }));
 }
 
-type Nat = NonNullable<WorkloadEndpoint["spec"]["ipNATs"]>[number];
-
 /** Each floating address to the pod's address of its family. */
-function natsOf(json: string | undefined, addresses: readonly Prefix[]): readonly Nat[] {
-  const own = addresses.map((network) => parseInterfaceAddress(network).address);
-  return listOf(json).flatMap((externalIP): Nat[] => {
-    try {
-      const family = ipFamily(parseIpAddr(externalIP));
-      const internalIP = own.find((address) => ipFamily(address) === family);
-      return internalIP === undefined ? [] : [{ internalIP, externalIP }];
-    } catch {
-      return [];
-    }
-  });
+function natsOf(
+  json: string | undefined,
+  addresses: readonly Prefix[],
+): NonNullable<WorkloadEndpoint["spec"]["ipNATs"]> {
+  const floating = listOf(json).filter(isIpAddr).map(parseIpAddr);
+  return floatingNats(
+    floating,
+    addresses.map((network) => parseInterfaceAddress(network).address),
+  );
 }
 
 function listOf(json: string | undefined): readonly string[] {

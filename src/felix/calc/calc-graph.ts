@@ -1,5 +1,6 @@
 import { keyText, type ResourceKey } from "../../api/resource-key.ts";
 import type { Kind, ResourceOfKind } from "../../api/resource-of-kind.ts";
+import type { BGPConfiguration } from "../../api/resources/bgp.ts";
 import type { HostEndpoint } from "../../api/resources/host-endpoint.ts";
 import type { IPPool } from "../../api/resources/ip-pool.ts";
 import type { IPAMBlock } from "../../api/resources/ipam.ts";
@@ -16,13 +17,15 @@ import type { WorkloadEndpoint } from "../../api/resources/workload-endpoint.ts"
 import { type Slice, unlimited } from "../../lib/time-slice.ts";
 import { checkObject } from "./check-object.ts";
 import { EventSequencer } from "./event-sequencer.ts";
-import { activePool, hostAddresses, L3Routes } from "./l3-routes.ts";
-import { PolicyGraph } from "./policy-graph.ts";
+import { activePool, hostAddresses, L3Routes, type RouteSource } from "./l3-routes.ts";
+import { PolicyGraph, type PolicyGraphSizes } from "./policy-graph.ts";
+import { serviceCidrs } from "./service-cidrs.ts";
 import type { DataplaneUpdate } from "./updates.ts";
 import { vtepOf } from "./vteps.ts";
 
 /** Kinds that the graph computes from. */
 export const calcKinds: readonly Kind[] = [
+  "BGPConfiguration",
   "EndpointSlice",
   "GlobalNetworkPolicy",
   "GlobalNetworkSet",
@@ -53,17 +56,20 @@ interface Update {
  *  EndpointSlice ────┤                                                             │
  *  profiles ─────────┘                                                             ├─► EventSequencer ─► dataplane
  *  IPPool, IPAMBlock ─┬─► L3Routes ────► route                                     │
- *  Node ──────────────┴─────────────────► vtep, host, pool ────────────────────────┘
+ *  Node ──────────────┼─────────────────► vtep, host, pool, serviceCidrs ──────────┘
+ *  BGPConfiguration ──┘
  * ```
  *
- * A value may come again, come late, or go and come back: only the last one counts. `flush` gives
- * nothing before the datastore was in sync, and nothing that is half calculated: `work` does in slices
- * what is long, `flush` what is then left, and only `flush` tells.
+ * A value may come again, come late, or go and come back: only the last one counts. Nothing is told
+ * before the datastore was in sync, and nothing that is half calculated. `flush` is all at once; who
+ * must not hold up the event loop calls `begin`, `work` as often as it wants, and `tell`.
  */
 export class CalcGraph {
   readonly #sequencer = new EventSequencer();
-  /** What the datastore said and nobody looked at yet, by key. */
-  readonly #waiting = new Map<string, Update>();
+  /** What the datastore said since `begin`, by key. */
+  #waiting = new Map<string, Update>();
+  /** What it had said until then, and nobody looked at yet. */
+  #begun = new Map<string, Update>();
   readonly #policies: PolicyGraph;
   readonly #routes: L3Routes;
   readonly #onInvalid: (key: ResourceKey, error: unknown) => void;
@@ -72,13 +78,21 @@ export class CalcGraph {
   /** `onInvalid` hears of each malformed object, once for each time that it comes and is looked at. */
   constructor(config: {
     readonly nodeName: string;
+    readonly routeSource?: RouteSource;
     readonly onInvalid?: (key: ResourceKey, error: unknown) => void;
   }) {
     this.#onInvalid = config.onInvalid ?? (() => undefined);
     this.#policies = new PolicyGraph(config.nodeName, (update) => this.#sequencer.offer(update));
-    this.#routes = new L3Routes(config.nodeName, (id, route) =>
-      this.#offer("route", id, route ?? undefined),
+    this.#routes = new L3Routes(
+      config.nodeName,
+      (id, route) => this.#offer("route", id, route ?? undefined),
+      config.routeSource,
     );
+  }
+
+  /** How much there is, for who watches. Walks over the endpoints. */
+  sizes(): PolicyGraphSizes & { readonly hosts: number } {
+    return { ...this.#policies.sizes(), hosts: this.#routes.nodeCount };
   }
 
   /** Everything was listed once: what comes out from now on is the whole truth. */
@@ -133,6 +147,9 @@ export class CalcGraph {
       case "Tier":
         this.#policies.setTier(key.name, value as Tier | null);
         return;
+      case "BGPConfiguration":
+        if (key.name === "default") this.#updateServices(value as BGPConfiguration | null);
+        return;
       case "IPPool":
         this.#updatePool(id, value as IPPool | null);
         return;
@@ -146,28 +163,44 @@ export class CalcGraph {
     }
   }
 
-  /**
-   * Does part of the next flush's work, so that no turn of the event loop is long. Updates may come
-   * between two calls.
-   *
-   * @returns whether `flush` has little left to do.
-   */
+  /** What came until now is what will be told next; what comes later waits, however fast it comes. */
+  begin(): void {
+    if (this.#begun.size === 0) [this.#begun, this.#waiting] = [this.#waiting, this.#begun];
+    for (const [id, update] of this.#waiting) this.#begun.set(id, update);
+    this.#waiting.clear();
+  }
+
+  /** Does part of what was begun. @returns whether `tell` has little left to do. */
   work(slice: Slice): boolean {
     if (!this.#inSync) return true;
-    for (const [id, update] of this.#waiting) {
-      this.#waiting.delete(id);
+    for (const [id, update] of this.#begun) {
+      this.#begun.delete(id);
       this.#take(id, update);
       if (slice.isOver) return false;
     }
     return this.#policies.work(slice) && this.#routes.work(slice);
   }
 
-  /** Updates since the last flush, in the order in which a dataplane may take them. */
-  flush(): DataplaneUpdate[] {
+  /**
+   * Updates since the last time, in the order in which a dataplane may take them: of all that was
+   * begun, calculated to the end.
+   */
+  tell(): DataplaneUpdate[] {
     if (!this.#inSync) return [];
     this.work(unlimited);
     this.#policies.flush();
     return this.#sequencer.flush();
+  }
+
+  /** What is to be told of all that came. */
+  flush(): DataplaneUpdate[] {
+    this.begin();
+    return this.tell();
+  }
+
+  #updateServices(configuration: BGPConfiguration | null): void {
+    const cidrs = configuration === null ? [] : serviceCidrs(configuration);
+    this.#offer("serviceCidrs", "default", cidrs.length === 0 ? undefined : cidrs);
   }
 
   #updatePool(id: string, pool: IPPool | null): void {
@@ -181,7 +214,7 @@ export class CalcGraph {
     this.#offer("vtep", name, node === null ? undefined : vtepOf(node));
   }
 
-  #offer<K extends "route" | "vtep" | "host" | "pool">(
+  #offer<K extends "route" | "vtep" | "host" | "pool" | "serviceCidrs">(
     kind: K,
     id: string,
     value: Extract<DataplaneUpdate, { op: "set"; kind: K }>["value"] | undefined,

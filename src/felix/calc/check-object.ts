@@ -8,6 +8,7 @@ import { parseIpAddr } from "../../lib/ip-addr.ts";
 import { parseMac } from "../../lib/mac.ts";
 import { parseInterfaceAddress, parsePrefix } from "../../lib/prefix.ts";
 import { activePool, borrowers, hostAddresses, ownAddresses } from "./l3-routes.ts";
+import { serviceCidrs } from "./service-cidrs.ts";
 import { vtepOf } from "./vteps.ts";
 
 /**
@@ -23,6 +24,9 @@ export function checkObject(value: ResourceOfKind[Kind] | null): void {
       return;
     case "Node":
       checkNode(value);
+      return;
+    case "BGPConfiguration":
+      serviceCidrs(value);
       return;
     case "IPPool":
       activePool(value);

@@ -10,6 +10,7 @@ export const updateOrder: readonly UpdateKind[] = [
   "hostEndpoint",
   "host",
   "pool",
+  "serviceCidrs",
   "vtep",
   "route",
 ];

@@ -11,6 +11,8 @@ import type { ActiveIpSet, DataplaneUpdate } from "./updates.ts";
 
 type SelectorSource = Exclude<SetSource, { readonly kind: "service" }>;
 
+const manyNets = 100;
+
 interface IpSet {
   readonly source: SetSource;
   references: number;
@@ -37,7 +39,7 @@ export class IpSetMembers {
 
   constructor(emit: (update: DataplaneUpdate) => void) {
     this.#emit = emit;
-    this.#index = new LabelIndex((setId, id) => this.#mark(setId, id));
+    this.#index = new LabelIndex((setId, id, matches) => this.#changed(setId, id, matches));
   }
 
   addReference(id: string, source: SetSource): void {
@@ -77,7 +79,7 @@ export class IpSetMembers {
     this.#index.setItem(id, labels);
     // The index tells of new matches; of what matched before, only the addresses and ports may differ.
     if (before === undefined || sameContent(before, selectable)) return;
-    for (const setId of this.#index.selectorsOf(id)) this.#mark(setId, id);
+    for (const setId of this.#index.selectorsOf(id)) this.#changed(setId, id, true);
   }
 
   setEndpointSlice(id: string, slice: EndpointSlice | null): void {
@@ -119,6 +121,19 @@ export class IpSetMembers {
       else this.#tell(id, set);
     }
     this.#dirty.clear();
+  }
+
+  /** A pod gives a few members: at once. A network set of thousands has a turn for each of its sets. */
+  #changed(setId: string, id: string, matches: boolean): void {
+    const selectable = this.#selectables.get(id);
+    const set = this.#sets.get(setId);
+    if (set?.source.kind === "service" || (selectable?.nets.length ?? 0) > manyNets) {
+      this.#mark(setId, id);
+    } else if (set !== undefined) {
+      const given = matches && selectable !== undefined ? membersOf(set.source, selectable) : [];
+      set.members.give(id, given);
+      this.#dirty.add(setId);
+    }
   }
 
   #mark(setId: string, giver: string): void {

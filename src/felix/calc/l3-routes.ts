@@ -39,8 +39,12 @@ interface Entry {
   readonly refs: Map<string, { readonly node: string; readonly kind: RefKind; count: number }>;
 }
 
+/** What says where addresses are: the blocks of IPAM, or each endpoint for itself (facts 4.9). */
+export type RouteSource = "CalicoIPAM" | "WorkloadIPs";
+
 export class L3Routes {
   readonly #nodeName: string;
+  readonly #source: RouteSource;
   readonly #onRoute: (destination: Prefix, route: ClusterRoute | null) => void;
   readonly #entries = new Map<Prefix, Entry>();
   readonly #dirty = new Set<Prefix>();
@@ -53,9 +57,15 @@ export class L3Routes {
   constructor(
     nodeName: string,
     onRoute: (destination: Prefix, route: ClusterRoute | null) => void,
+    source: RouteSource = "CalicoIPAM",
   ) {
     this.#nodeName = nodeName;
     this.#onRoute = onRoute;
+    this.#source = source;
+  }
+
+  get nodeCount(): number {
+    return this.#nodes.size;
   }
 
   setPool(key: string, pool: IPPool | null): void {
@@ -74,6 +84,7 @@ export class L3Routes {
   }
 
   setBlock(key: string, block: IPAMBlock | null): void {
+    if (this.#source === "WorkloadIPs") return;
     this.#replace(key, () => {
       const node = block?.spec.affinity?.startsWith("host:")
         ? block.spec.affinity.slice("host:".length)
@@ -98,7 +109,8 @@ export class L3Routes {
 
   setEndpoint(key: string, endpoint: WorkloadEndpoint | null): void {
     this.#replace(key, () => {
-      if (endpoint?.spec.node !== this.#nodeName) return [];
+      const isLocal = endpoint?.spec.node === this.#nodeName;
+      if (endpoint === null || (!isLocal && this.#source === "CalicoIPAM")) return [];
       return (endpoint.spec.ipNetworks ?? []).map((text) => {
         const { address, length } = parseInterfaceAddress(text);
         return this.#addRef(prefixOf(address, length), endpoint.spec.node, "workload");

@@ -12,13 +12,16 @@ interface Item {
   readonly matches: Set<Entry>;
 }
 
+type Anchors = readonly Anchor[] | undefined;
+
 /** A selector under its id. */
 interface Entry {
   readonly id: string;
   selector: Selector;
   /** Where every match is filed; undefined: anywhere. */
-  anchors: readonly Anchor[] | undefined;
-  readonly matches: Set<Item>;
+  anchors: Anchors;
+  /** How many items match: which ones they say themselves. */
+  matches: number;
   removed: boolean;
 }
 
@@ -38,9 +41,9 @@ export class LabelIndex {
   readonly #entriesByAnchor = new FiledByLabel<Entry>();
   readonly #unanchored = new Set<Entry>();
   /** Candidates that are still to be tried. */
-  readonly #scans = new Map<Entry, Iterator<Item>>();
-  /** Removed selectors that items may still name. */
-  readonly #removed = new Set<Entry>();
+  readonly #scans = new Map<Entry, Generator<Item>>();
+  /** Removed selectors, and items that may still name them. */
+  readonly #removed = new Map<Entry, Generator<Item>>();
   readonly #onMatch: (selectorId: string, itemId: string, matches: boolean) => void;
 
   /**
@@ -52,17 +55,19 @@ export class LabelIndex {
   }
 
   isMatch(selectorId: string, itemId: string): boolean {
-    const item = this.#items.get(itemId);
-    return item !== undefined && this.#entries.get(selectorId)?.matches.has(item) === true;
+    const entry = this.#entries.get(selectorId);
+    return entry !== undefined && this.#items.get(itemId)?.matches.has(entry) === true;
   }
 
   hasMatches(selectorId: string): boolean {
-    return (this.#entries.get(selectorId)?.matches.size ?? 0) > 0;
+    return (this.#entries.get(selectorId)?.matches ?? 0) > 0;
   }
 
   /** Ids of the items that match a selector. */
   *itemsOf(selectorId: string): Generator<string> {
-    for (const { id } of this.#entries.get(selectorId)?.matches ?? []) yield id;
+    const entry = this.#entries.get(selectorId);
+    if (entry === undefined) return;
+    for (const { id, matches } of this.#under(entry.anchors)) if (matches.has(entry)) yield id;
   }
 
   /** Ids of the selectors that match an item. */
@@ -77,7 +82,9 @@ export class LabelIndex {
     this.#items.set(id, item);
     this.#refile(item, labels);
     for (const entry of item.matches) this.#match(entry, item);
-    const match = (entry: Entry) => this.#match(entry, item);
+    const match = (entry: Entry) => {
+      if (!item.matches.has(entry)) this.#match(entry, item);
+    };
     this.#unanchored.forEach(match);
     for (const [label, value] of labels) this.#entriesByAnchor.forEachFor(label, value, match);
   }
@@ -91,20 +98,16 @@ export class LabelIndex {
   }
 
   setSelector(id: string, selector: Selector): void {
-    const entry = this.#entries.get(id) ?? {
-      id,
-      selector,
-      anchors: [],
-      matches: new Set(),
-      removed: false,
-    };
+    const known = this.#entries.get(id);
+    const entry = known ?? { id, selector, anchors: [], matches: 0, removed: false };
     this.#entries.set(id, entry);
     this.#unfile(entry);
+    const before = entry.anchors;
     entry.selector = selector;
     entry.anchors = anchorsOfSelector(selector, (anchor) => this.#itemsByLabel.countUnder(anchor));
     if (entry.anchors === undefined) this.#unanchored.add(entry);
     else for (const anchor of entry.anchors) this.#entriesByAnchor.add(anchor, entry);
-    this.#scans.set(entry, this.#candidates(entry));
+    this.#scans.set(entry, this.#candidates(entry.anchors, before, this.#scans.get(entry)));
   }
 
   removeSelector(id: string): void {
@@ -112,34 +115,45 @@ export class LabelIndex {
     if (entry === undefined) return;
     this.#entries.delete(id);
     this.#unfile(entry);
-    this.#scans.delete(entry);
     entry.removed = true;
-    if (entry.matches.size > 0) this.#removed.add(entry);
+    if (entry.matches > 0) {
+      this.#removed.set(entry, this.#candidates(entry.anchors, [], this.#scans.get(entry)));
+    }
+    this.#scans.delete(entry);
   }
 
   /** Tries what is to be tried. @returns whether nothing is left. */
   work(slice: Slice): boolean {
-    for (const [entry, candidates] of this.#scans) {
+    return this.#tryAll(this.#scans, slice) && this.#tryAll(this.#removed, slice);
+  }
+
+  #tryAll(scans: Map<Entry, Generator<Item>>, slice: Slice): boolean {
+    for (const [entry, candidates] of scans) {
       for (let next = candidates.next(); next.done !== true; next = candidates.next()) {
         this.#match(entry, next.value);
         if (slice.isOver) return false;
       }
-      this.#scans.delete(entry);
-    }
-    for (const entry of this.#removed) {
-      for (const item of entry.matches) {
-        entry.matches.delete(item);
-        item.matches.delete(entry);
-        if (slice.isOver) return false;
-      }
-      this.#removed.delete(entry);
+      scans.delete(entry);
     }
     return true;
   }
 
-  /** Items change while this goes on: those that do are matched by themselves. */
-  *#candidates({ matches, anchors }: Entry): Generator<Item> {
-    yield* matches;
+  /**
+   * Who may match now, and who may have matched before: under the anchors of before, and what an
+   * earlier change still had to try. Items change while this goes on: those that do are matched by
+   * themselves.
+   */
+  *#candidates(
+    now: Anchors,
+    before: Anchors,
+    earlier: Generator<Item> | undefined,
+  ): Generator<Item> {
+    if (earlier !== undefined) yield* earlier;
+    yield* this.#under(before);
+    yield* this.#under(now);
+  }
+
+  *#under(anchors: Anchors): Generator<Item> {
     if (anchors === undefined) yield* this.#items.values();
     else for (const anchor of anchors) yield* this.#itemsByLabel.under(anchor);
   }
@@ -161,19 +175,18 @@ export class LabelIndex {
   }
 
   #match(entry: Entry, item: Item): void {
-    if (entry.removed) return;
+    if (entry.removed) {
+      item.matches.delete(entry);
+      return;
+    }
     const matches = evaluateSelector(entry.selector, item.labels);
     if (matches !== item.matches.has(entry)) this.#record(entry, item, matches);
   }
 
   #record(entry: Entry, item: Item, matches: boolean): void {
-    if (matches) {
-      entry.matches.add(item);
-      item.matches.add(entry);
-    } else {
-      entry.matches.delete(item);
-      item.matches.delete(entry);
-    }
+    if (matches) item.matches.add(entry);
+    else item.matches.delete(entry);
+    entry.matches += matches ? 1 : -1;
     if (!entry.removed) this.#onMatch(entry.id, item.id, matches);
   }
 }

@@ -3,6 +3,7 @@ import type { WorkloadEndpoint } from "../../api/resources/workload-endpoint.ts"
 import { parseIpAddr } from "../../lib/ip-addr.ts";
 import { parseMac } from "../../lib/mac.ts";
 import { parseInterfaceAddress, prefixOf } from "../../lib/prefix.ts";
+import { endpointQos } from "./endpoint-qos.ts";
 import type {
   EndpointTier,
   HostEndpointTiers,
@@ -16,6 +17,7 @@ export function localEndpoint(
   { spec }: WorkloadEndpoint,
   tiers: readonly EndpointTier[],
 ): LocalEndpoint {
+  const qos = endpointQos(spec.qosControls);
   return {
     interfaceName: spec.interfaceName,
     ...(spec.mac ? { mac: parseMac(spec.mac) } : {}),
@@ -30,6 +32,7 @@ export function localEndpoint(
       internal: parseIpAddr(internalIP),
       external: parseIpAddr(externalIP),
     })),
+    ...(qos === undefined ? {} : { qos }),
   };
 }
 

@@ -49,6 +49,16 @@ interface KnownPolicy {
   readonly ordered: OrderedPolicy;
 }
 
+/** How much a graph holds: of the cluster, and of what its node needs. */
+export interface PolicyGraphSizes {
+  readonly hostEndpoints: number;
+  readonly workloadEndpoints: number;
+  readonly policies: number;
+  readonly profiles: number;
+  readonly tiers: number;
+  readonly local: { readonly endpoints: number; readonly policies: number };
+}
+
 /**
  * Policies, profiles and endpoints, to what the local endpoints need of them.
  *
@@ -63,10 +73,9 @@ interface KnownPolicy {
 export class PolicyGraph {
   readonly #nodeName: string;
   readonly #emit: Emit;
-  readonly #labels = new EndpointLabels();
+  readonly #labels = new EndpointLabels<Selectable>();
   /** Those of this node: of the others, what selectors select is enough. */
   readonly #endpoints = new Map<string, Endpoint>();
-  readonly #selectables = new Map<string, Selectable>();
   readonly #policies = new Map<string, KnownPolicy>();
   readonly #profiles = new Map<string, Profile>();
   readonly #tiers = new Map<string, Tier>();
@@ -88,6 +97,25 @@ export class PolicyGraph {
       this.#dirtyEndpoints.add(endpointId);
     });
     this.#sets = new IpSetMembers(emit);
+  }
+
+  /** Walks over the endpoints. */
+  sizes(): PolicyGraphSizes {
+    let [hostEndpoints, workloadEndpoints, activePolicies] = [0, 0, 0];
+    for (const id of this.#active.keys()) if (id.startsWith("policy ")) activePolicies++;
+    for (const id of this.#labels.ids()) {
+      if (id.startsWith(hostEndpointPrefix)) hostEndpoints++;
+      // Ids of network sets are keys, which begin with their kind.
+      else if (!/^(Global)?NetworkSet/.test(id)) workloadEndpoints++;
+    }
+    return {
+      hostEndpoints,
+      workloadEndpoints,
+      policies: this.#policies.size,
+      profiles: this.#profiles.size,
+      tiers: this.#tiers.size,
+      local: { endpoints: this.#endpoints.size, policies: activePolicies },
+    };
   }
 
   setEndpoint(id: string, endpoint: WorkloadEndpoint | null): void {
@@ -163,7 +191,7 @@ export class PolicyGraph {
 
   #relabel(id: string): void {
     const labels = this.#labels.labelsOf(id);
-    this.#sets.setSelectable(id, this.#selectables.get(id) ?? null, labels);
+    this.#sets.setSelectable(id, this.#labels.endpointOf(id) ?? null, labels);
     if (this.#endpoints.has(id)) this.#matches.setItem(id, labels);
     else this.#matches.removeItem(id);
   }
@@ -180,8 +208,6 @@ export class PolicyGraph {
   }
 
   #setSelectable(id: string, selectable: Selectable | null): void {
-    if (selectable === null) this.#selectables.delete(id);
-    else this.#selectables.set(id, selectable);
     this.#labels.setEndpoint(id, selectable);
     this.#unlabelled.add(id);
   }

@@ -70,13 +70,14 @@ function resolveRule(
   if (!Object.hasOwn(actions, rule.action)) {
     throw new RangeError(`Cannot use the action "${rule.action}"`);
   }
-  const protocol = rule.protocol === undefined ? undefined : protocolOf(rule.protocol);
+  const protocol = rule.protocol === undefined ? undefined : knownProtocol(rule.protocol);
   const entity = (side: "source" | "destination") => {
     const given = rule[side] ?? {};
     const resolved = resolveEntity(given, { namespace, protocol, sets });
     return withService(side, resolved, given.services, { namespace, sets });
   };
-  const notProtocol = rule.notProtocol === undefined ? undefined : protocolOf(rule.notProtocol);
+  const notProtocol = rule.notProtocol === undefined ? undefined : knownProtocol(rule.notProtocol);
+  for (const icmp of [rule.icmp, rule.notICMP]) checkIcmp(icmp ?? {});
   return {
     action: actions[rule.action],
     ...(rule.ipVersion === undefined ? {} : { ipVersion: rule.ipVersion }),
@@ -94,6 +95,24 @@ function resolveRule(
 export function protocolOf(protocol: string | number): ProtocolMatch {
   if (typeof protocol !== "string") return protocol;
   return /^\d+$/.test(protocol) ? Number(protocol) : protocol.toLowerCase();
+}
+
+const protocolNames = new Set<ProtocolMatch>(["tcp", "udp", "icmp", "icmpv6", "sctp", "udplite"]);
+
+/** @throws {RangeError} for one of which iptables would refuse the rule, and all others with it. */
+function knownProtocol(protocol: string | number): ProtocolMatch {
+  const known = protocolOf(protocol);
+  if (typeof known === "number" ? isOctet(known) : protocolNames.has(known)) return known;
+  throw new RangeError(`Cannot match protocol "${protocol}"`);
+}
+
+function checkIcmp({ type = 0, code = 0 }: NonNullable<Rule["icmp"]>): void {
+  if (isOctet(type) && isOctet(code)) return;
+  throw new RangeError(`Cannot match ICMP type ${type}, code ${code}`);
+}
+
+function isOctet(value: number): boolean {
+  return Number.isInteger(value) && value >= 0 && value <= 255;
 }
 
 interface EntityContext {
@@ -206,8 +225,13 @@ function splitPorts(ports: readonly RulePort[]): { ranges: PortRange[]; named: s
   const named: string[] = [];
   for (const port of ports) {
     const range = /^(\d+)(?::(\d+))?$/.exec(String(port));
-    if (range === null) named.push(String(port));
-    else ranges.push({ first: Number(range[1]), last: Number(range[2] ?? range[1]) });
+    if (range === null) {
+      named.push(String(port));
+      continue;
+    }
+    const [first, last] = [Number(range[1]), Number(range[2] ?? range[1])];
+    if (first > last || last > 65_535) throw new RangeError(`Cannot match port "${port}"`);
+    ranges.push({ first, last });
   }
   return { ranges, named };
 }

@@ -53,6 +53,12 @@ export type DataplaneUpdate =
       readonly value: HostAddresses;
     }
   | { readonly op: "set"; readonly kind: "pool"; readonly id: string; readonly value: ActivePool }
+  | {
+      readonly op: "set";
+      readonly kind: "serviceCidrs";
+      readonly id: string;
+      readonly value: readonly Prefix[];
+    }
   | { readonly op: "remove"; readonly kind: UpdateKind; readonly id: string };
 
 export type UpdateKind =
@@ -64,7 +70,9 @@ export type UpdateKind =
   | "vtep"
   | "route"
   | "host"
-  | "pool";
+  | "pool"
+  /** All that services may have; there is one of them. */
+  | "serviceCidrs";
 
 /** `id` as facts 4.3: "s:<hash>", "n:<hash>", "svc:<hash>", "svcnoport:<hash>". */
 export interface ActiveIpSet {
@@ -155,6 +163,32 @@ export interface LocalEndpoint {
   readonly allowedSourcePrefixes: readonly Prefix[];
   /** Addresses under which it is reached besides its own, of the same family as `internal`. */
   readonly floating: readonly { readonly internal: IpAddr; readonly external: IpAddr }[];
+  readonly qos?: EndpointQos;
+}
+
+/** Ingress is what goes to the pod. */
+export interface EndpointQos {
+  readonly ingress: DirectionLimits;
+  readonly egress: DirectionLimits;
+  /** Of what leaves the cluster, 0 to 63. */
+  readonly dscp?: number;
+}
+
+export interface DirectionLimits {
+  readonly bandwidth?: Bandwidth;
+  /** Packets a second, and at once. */
+  readonly packets?: { readonly rate: number; readonly burst: number };
+  /** Of TCP. */
+  readonly maxConnections?: number;
+}
+
+export interface Bandwidth {
+  /** Bits a second. */
+  readonly rate: number;
+  /** Bits. */
+  readonly burst: number;
+  /** Bits a second, and octets. */
+  readonly peak?: { readonly rate: number; readonly minburst: number };
 }
 
 /** A HostEndpoint of this node. `id` is its name. */

@@ -2,26 +2,35 @@ import { isDeepStrictEqual } from "node:util";
 import type { ExecHelper } from "../../kernel/exec-helper.ts";
 import { routeKey } from "../../kernel/ip/route-identity.ts";
 import type { IptablesBackend } from "../../kernel/iptables/backend.ts";
+import { TableMemory } from "../../kernel/iptables/table-memory.ts";
 import type { IptablesTable } from "../../kernel/iptables/tables.ts";
 import type { Kernel, KernelAddress, KernelEvent, KernelLink } from "../../kernel/kernel.ts";
+import { openNftGeneration } from "../../kernel/nft-generation.ts";
 import type { Clock } from "../../lib/clock.ts";
 import { getOrCreate } from "../../lib/collections.ts";
 import type { IpAddr, IpFamily } from "../../lib/ip-addr.ts";
 import type { Logger } from "../../lib/log.ts";
+import { prefixFamily } from "../../lib/prefix.ts";
 import type { DataplaneUpdate, LocalEndpoint, UpdateKind } from "../calc/updates.ts";
-import type { FelixConfig } from "../config.ts";
+import type { FelixConfig } from "../config/felix-config.ts";
+import type { DenialContext } from "../denials/denial-log.ts";
+import type { FelixSizes } from "../metrics/felix-metrics.ts";
+import type { Refreshed } from "../refresh-timers.ts";
+import { dscpSources } from "../rules/dscp-chain.ts";
 import type { RulesConfig } from "../rules/rules-config.ts";
+import { BandwidthManager } from "./bandwidth-manager.ts";
 import { EndedConnections } from "./ended-connections.ts";
 import { EndpointManager, type PresentEndpoint } from "./endpoint-manager.ts";
 import { EndpointStatusFiles } from "./endpoint-status.ts";
 import { EndpointSysctls, kernelHasIpv6 } from "./endpoint-sysctls.ts";
-import { FamilyPart } from "./family-part.ts";
+import { FamilyPart, type KernelSets } from "./family-part.ts";
 import { HostEndpointManager } from "./host-endpoint-manager.ts";
 import { KernelLinks } from "./kernel-links.ts";
 import { KernelState, type StateReport } from "./kernel-state.ts";
 import { ownedClasses } from "./owned-classes.ts";
 import { PolicyManager } from "./policy-manager.ts";
 import { RouteManager } from "./route-manager.ts";
+import { ifbPrefix } from "./token-bucket.ts";
 
 export interface DataplanePorts {
   readonly kernel: Kernel;
@@ -29,7 +38,14 @@ export interface DataplanePorts {
   readonly backend: IptablesBackend;
   readonly log: Logger;
   readonly clock: Clock;
+  /** The kernel's IP sets of a family, unless said otherwise. */
+  openSets?(family: IpFamily): KernelSets;
+  /** Whether this kernel has IPv6, where that is not to be asked of it. */
+  hasIpv6?(): boolean;
 }
+
+/** False when the step failed: its error is remembered. */
+type Attempt = (step: () => Promise<unknown>) => Promise<boolean>;
 
 /** Changes of others do not change any chain. */
 const chainKinds: ReadonlySet<UpdateKind> = new Set([
@@ -38,7 +54,11 @@ const chainKinds: ReadonlySet<UpdateKind> = new Set([
   "workloadEndpoint",
   "hostEndpoint",
   "pool",
+  "serviceCidrs",
 ]);
+
+/** Changes of these change nothing but chains and sets. */
+const ruleKinds: ReadonlySet<UpdateKind> = new Set(["policy", "profile", "ipSet"]);
 
 /**
  * Makes this node's kernel what the calculation graph says. Updates and kernel events only mark and
@@ -57,11 +77,15 @@ export class Dataplane {
   readonly #state: KernelState;
   readonly #sysctls: EndpointSysctls;
   readonly #ended: EndedConnections;
+  readonly #bandwidth: BandwidthManager;
+  readonly #memory: TableMemory;
   readonly #parts: readonly FamilyPart[];
   readonly #status: EndpointStatusFiles | undefined;
   #parents: Readonly<Partial<Record<IpFamily, KernelLink>>> = {};
   #programmed: ReadonlyMap<string, LocalEndpoint> = new Map();
   #chainsDirty = true;
+  /** Links, addresses, routes and sysctls want a look. */
+  #stateDirty = true;
   #rules: RulesConfig;
 
   constructor(nodeName: string, config: FelixConfig, ports: DataplanePorts) {
@@ -74,10 +98,13 @@ export class Dataplane {
     this.#routes = new RouteManager(ownedClasses(config));
     this.#state = new KernelState(ports.kernel, this.#links, config);
     this.#ended = new EndedConnections(ports);
-    const ipv6 = config.ipv6Support && kernelHasIpv6();
+    this.#bandwidth = new BandwidthManager(ports.kernel, this.#links);
+    const ipv6 = config.ipv6Support && (ports.hasIpv6?.() ?? kernelHasIpv6());
     this.#sysctls = new EndpointSysctls({ ipv6 });
     const families: IpFamily[] = ipv6 ? [4, 6] : [4];
-    this.#parts = families.map((family) => new FamilyPart(family, { nodeName, config, ports }));
+    this.#memory = new TableMemory(ports.backend.kind === "nft" ? openNftGeneration() : undefined);
+    const of = { nodeName, config, ports, memory: this.#memory };
+    this.#parts = families.map((family) => new FamilyPart(family, of));
     this.#status =
       config.endpointStatusFolder === undefined
         ? undefined
@@ -86,6 +113,26 @@ export class Dataplane {
 
   get ruleTables(): readonly IptablesTable[] {
     return this.#parts.flatMap(({ rules }) => rules.tables);
+  }
+
+  /** Nothing may be asked of it any more. */
+  close(): void {
+    this.#memory.close();
+    for (const part of this.#parts) part.close();
+  }
+
+  /** How many chains, rules and sets of ours there are. */
+  sizes(): Pick<FelixSizes, "tables" | "sets"> {
+    return {
+      tables: this.ruleTables.map(({ table, family, size }) => ({ table, family, ...size })),
+      sets: this.#parts.map(({ family, setCount }) => ({ family, count: setCount })),
+    };
+  }
+
+  /** What is wanted at this moment, for who tells people of it. */
+  get wanted(): DenialContext {
+    const { policies, profiles } = this.#policies;
+    return { policies, profiles, endpoints: this.#endpoints.all };
   }
 
   onUpdates(updates: readonly DataplaneUpdate[]): void {
@@ -97,6 +144,7 @@ export class Dataplane {
       for (const part of this.#parts) part.onUpdate(update);
     }
     this.#chainsDirty ||= updates.some(({ kind }) => chainKinds.has(kind));
+    this.#stateDirty ||= updates.some(({ kind }) => !ruleKinds.has(kind));
   }
 
   /** @returns whether an apply is wanted: what we did ourselves comes back as events too. */
@@ -107,6 +155,7 @@ export class Dataplane {
       this.#links.take(event);
       wanted = this.#concerns(event, before) || wanted;
     }
+    this.#stateDirty ||= wanted;
     return wanted;
   }
 
@@ -118,23 +167,33 @@ export class Dataplane {
       case "link":
         return this.#concernsLink(event.link, event.op, before);
       case "address":
-        return (
-          this.#hosts.expects(event.address.address) ||
-          this.#parts.some((part) => part.isOwnAddress(event.address.address))
-        );
+        return this.#concernsAddress(event.address, event.op);
       default:
         return this.#state.drifts(event);
     }
+  }
+
+  #concernsAddress({ address, ifindex }: KernelAddress, op: "set" | "removed"): boolean {
+    const isKnown = this.#parts.some(({ setManager }) => setManager.isLocalAddress(address));
+    return (
+      (isKnown !== (op === "set") && !this.#isWorkloadInterface(ifindex)) ||
+      this.#hosts.expects(address) ||
+      this.#parts.some((part) => part.isOwnAddress(address))
+    );
   }
 
   /** What was on a link goes with it, or when it is set down, and the kernel does not tell of each. */
   #concernsLink(link: KernelLink, op: "set" | "removed", before: KernelLink | undefined): boolean {
     const used =
       this.#config.interfacePrefixes.some((prefix) => link.name.startsWith(prefix)) ||
+      link.name.startsWith(ifbPrefix) ||
       this.#parts.some((part) => part.ownsDevice(link.name)) ||
       Object.values(this.#parents).some(({ ifindex }) => ifindex === link.ifindex);
     if (!used) return false;
-    if (op === "removed") this.#sysctls.forget(link);
+    if (op === "removed") {
+      this.#sysctls.forget(link);
+      this.#bandwidth.resync();
+    }
     if (op === "removed" || (before?.up === true && !link.up)) this.#state.resync();
     return (
       op === "removed" ||
@@ -145,11 +204,16 @@ export class Dataplane {
     );
   }
 
-  /** The next apply looks at everything in the kernel again. */
-  resync(): void {
-    this.#state.resync();
-    this.#sysctls.resync();
-    for (const part of this.#parts) part.resync();
+  /** The next apply looks at these in the kernel again; at everything, unless said. */
+  resync(what?: ReadonlySet<Refreshed>): void {
+    this.#stateDirty = true;
+    if (what?.has("routes") !== false) this.#state.resync();
+    if (what?.has("interfaces") !== false) {
+      this.#links.resync();
+      this.#sysctls.resync();
+      this.#bandwidth.resync();
+    }
+    for (const part of this.#parts) part.resync(what);
   }
 
   /** True when the endpoint's routes and policy, as last told, are in the kernel. */
@@ -161,7 +225,7 @@ export class Dataplane {
   /** @throws {AggregateError} of what failed; the next apply tries it again. */
   async apply(): Promise<void> {
     const errors: unknown[] = [];
-    const attempt = async (step: () => Promise<unknown>): Promise<boolean> => {
+    const attempt: Attempt = async (step) => {
       try {
         await step();
         return true;
@@ -170,24 +234,51 @@ export class Dataplane {
         return false;
       }
     };
+    const all = this.#stateDirty || this.#endpoints.missingInterfaces().length > 0;
+    // Cleared first: what happens while we work wants another look.
+    this.#stateDirty = false;
+    try {
+      if (all) await this.#lookAround(attempt);
+      const present = this.#endpoints.present();
+      const begun = Promise.withResolvers<void>();
+      // While programs write the rules there is time for the rest.
+      const [rules, state] = await Promise.all([
+        this.#applyRules(attempt, begun.resolve).finally(begun.resolve),
+        begun.promise.then(() => (all ? this.#applyState(present) : undefined)),
+      ]);
+      errors.push(...(state?.errors ?? []));
+      if (state !== undefined && rules) await attempt(async () => this.#settle(present, state));
+      for (const part of this.#parts) if (rules) await attempt(() => part.destroyUnusedSets());
+    } catch (error) {
+      errors.push(error);
+    }
+    if (errors.length === 0) return;
+    this.#stateDirty = true;
+    this.#chainsDirty = true;
+    throw new AggregateError(errors, "Cannot program the kernel");
+  }
+
+  /** What the kernel has that decides what we want of it. */
+  async #lookAround(attempt: Attempt): Promise<void> {
     await this.#links.refresh();
     for (const name of this.#endpoints.missingInterfaces()) await this.#links.look(name);
     const addresses = await this.#ports.kernel.addresses.list();
     this.#parents = this.#parentLinks(addresses);
     this.#resolveHosts(addresses);
+    this.#tellSets(addresses);
     for (const part of this.#parts) await attempt(() => this.#applyDevices(part));
-    const present = this.#endpoints.present();
+  }
+
+  /** All but rules and sets. */
+  async #applyState(present: readonly PresentEndpoint[]): Promise<StateReport> {
     const { allowSourceSpoofing } = this.#config.rules;
     const configured = present.map(({ link, endpoint }) => ({
       link,
       maySpoof: allowSourceSpoofing && endpoint.allowedSourcePrefixes.length > 0,
     }));
-    errors.push(...this.#sysctls.apply(configured));
-    const [rules, state] = await Promise.all([
-      this.#applyRules(attempt),
-      this.#state.apply(this.#desiredState()),
-    ]);
-    errors.push(...state.errors);
+    const errors: unknown[] = [...this.#sysctls.apply(configured)];
+    const state = await this.#state.apply(this.#desiredState());
+    errors.push(...state.errors, ...(await this.#bandwidth.apply(present)));
     await this.#ended.apply(
       new Map(
         present.flatMap(({ link, endpoint: { addresses } }) =>
@@ -195,9 +286,7 @@ export class Dataplane {
         ),
       ),
     );
-    if (rules) await attempt(async () => this.#settle(present, state));
-    for (const part of this.#parts) if (rules) await attempt(() => part.destroyUnusedSets());
-    if (errors.length > 0) throw new AggregateError(errors, "Cannot program the kernel");
+    return { ...state, errors };
   }
 
   /** Which endpoints are now wholly in the kernel: those that had an interface when we began. */
@@ -225,13 +314,28 @@ export class Dataplane {
     return parents;
   }
 
+  #tellSets(addresses: readonly KernelAddress[]): void {
+    const local = addresses.filter(({ ifindex }) => !this.#isWorkloadInterface(ifindex));
+    for (const { family, setManager } of this.#parts) {
+      setManager.localAddresses = local.map(({ address }) => address);
+      const sources = dscpSources(this.#endpoints.active().values(), family);
+      setManager.dscpSources = sources.map(({ address }) => address);
+    }
+  }
+
+  #isWorkloadInterface(ifindex: number): boolean {
+    const name = this.#links.nameOf(ifindex) ?? "";
+    return this.#config.interfacePrefixes.some((prefix) => name.startsWith(prefix));
+  }
+
   #resolveHosts(addresses: readonly KernelAddress[]): void {
     const byInterface = new Map<string, Set<IpAddr>>();
     for (const { address, ifindex } of this.#hosts.needsAddresses ? addresses : []) {
       const name = this.#links.nameOf(ifindex);
-      const { interfacePrefixes } = this.#config;
+      const { interfacePrefixes, excludedInterfaces } = this.#config;
       if (name === undefined || interfacePrefixes.some((prefix) => name.startsWith(prefix)))
         continue;
+      if (excludedInterfaces.some((pattern) => pattern.test(name))) continue;
       getOrCreate(byInterface, name, () => new Set()).add(address);
     }
     const { changed, problems } = this.#hosts.resolve(byInterface);
@@ -250,25 +354,33 @@ export class Dataplane {
     this.#state.resync();
   }
 
-  async #applyRules(attempt: (step: () => Promise<unknown>) => Promise<boolean>): Promise<boolean> {
-    if (this.#chainsDirty) {
-      const config = this.#rulesConfig();
-      const parts = { endpoints: this.#endpoints, hosts: this.#hosts, policies: this.#policies };
-      for (const part of this.#parts) {
-        part.renderChains(parts, config, (name, err) =>
-          this.#ports.log.error({ chain: name, err }, "rules cannot be rendered"),
-        );
-      }
-      this.#chainsDirty = false;
+  /** Calls `onBegun` when nothing is left but to wait. */
+  async #applyRules(attempt: Attempt, onBegun: () => void): Promise<boolean> {
+    if (!this.#chainsDirty && !this.#parts.some(({ rules }) => rules.dirty)) {
+      const sets = this.#parts.map((part) => attempt(() => part.applySets()));
+      return (await Promise.all(sets)).every(Boolean);
     }
-    const done = await Promise.all(
-      this.#parts.map(async (part) => {
+    return this.#memory.round(async () => {
+      for (const part of this.#parts) part.rules.readAhead();
+      const rendering = this.#chainsDirty;
+      this.#chainsDirty = false;
+      const applied: Promise<boolean>[] = [];
+      for (const part of this.#parts) {
+        if (rendering) this.#renderChains(part);
         // A set that fails need not stop the rules: those that need it fail by themselves.
         const sets = await attempt(() => part.applySets());
-        return (await attempt(() => part.rules.apply())) && sets;
-      }),
+        applied.push(attempt(() => part.rules.apply()).then((rules) => rules && sets));
+      }
+      onBegun();
+      return (await Promise.all(applied)).every(Boolean);
+    });
+  }
+
+  #renderChains(part: FamilyPart): void {
+    const parts = { endpoints: this.#endpoints, hosts: this.#hosts, policies: this.#policies };
+    part.renderChains(parts, this.#rulesConfig(), (name, err) =>
+      this.#ports.log.error({ chain: name, err }, "rules cannot be rendered"),
     );
-    return done.every(Boolean);
   }
 
   #rulesConfig(): RulesConfig {
@@ -312,6 +424,9 @@ export class Dataplane {
       deviceRouteProtocol: this.#config.deviceRouteProtocol,
     });
     // Local pods come last: theirs is the best class of a conflict (facts 4.8).
-    return { routes: [...routes, ...this.#endpoints.routes()], neighbors, fdbEntries };
+    const wanted = [...routes, ...this.#endpoints.routes()].filter(({ destination }) =>
+      this.#parts.some(({ family }) => family === prefixFamily(destination)),
+    );
+    return { routes: wanted, neighbors, fdbEntries };
   }
 }

@@ -3,9 +3,10 @@ import type { KernelLink, KernelNeighbor, KernelRoute } from "../../kernel/kerne
 import { mainTable } from "../../kernel/ownership.ts";
 import { compareText } from "../../lib/collections.ts";
 import { type IpAddr, ipFamily } from "../../lib/ip-addr.ts";
+import { KeptValue } from "../../lib/kept-value.ts";
 import { hostPrefix } from "../../lib/prefix.ts";
 import type { DataplaneUpdate, LocalEndpoint } from "../calc/updates.ts";
-import type { FelixConfig } from "../config.ts";
+import type { FelixConfig } from "../config/felix-config.ts";
 import { dispatchChains } from "../rules/dispatch-chains.ts";
 import { workloadEndpointChains } from "../rules/endpoint-chains.ts";
 import { endpointGroupChains } from "../rules/policy-groups.ts";
@@ -35,7 +36,9 @@ export class EndpointManager {
   readonly #config: FelixConfig;
   readonly #links: KernelLinks;
   readonly #endpoints = new Map<string, LocalEndpoint>();
+  #active: ReadonlyMap<string, LocalEndpoint> | undefined;
   readonly #rendered = new Map<LocalEndpoint, Rendered>();
+  readonly #dispatch = new KeptValue<readonly Chain[]>();
 
   constructor(config: FelixConfig, links: KernelLinks) {
     this.#config = config;
@@ -46,6 +49,7 @@ export class EndpointManager {
     if (update.kind !== "workloadEndpoint") return;
     if (update.op === "set") this.#endpoints.set(update.id, update.value);
     else this.#endpoints.delete(update.id);
+    this.#active = undefined;
   }
 
   /** Endpoints by id, the shadowed ones too. */
@@ -55,11 +59,8 @@ export class EndpointManager {
 
   /** Endpoints by interface, the shadowed ones left out. */
   active(): ReadonlyMap<string, LocalEndpoint> {
-    const active = new Map<string, LocalEndpoint>();
-    for (const [, endpoint] of [...this.#endpoints].sort(([a], [b]) => compareText(a, b))) {
-      if (!active.has(endpoint.interfaceName)) active.set(endpoint.interfaceName, endpoint);
-    }
-    return active;
+    this.#active ??= firstOfEach(this.#endpoints);
+    return this.#active;
   }
 
   /** Chains of all endpoints; those of an endpoint that nothing changed are the same objects again. */
@@ -79,7 +80,7 @@ export class EndpointManager {
     }
     return [
       ...this.#rendered.values().flatMap(({ chains }) => chains),
-      ...dispatchChains(active.keys(), rules),
+      ...this.#dispatch.of([rules, ...active.keys()], () => dispatchChains(active.keys(), rules)),
     ];
   }
 
@@ -95,6 +96,7 @@ export class EndpointManager {
 
   #route(address: IpAddr, link: KernelLink): KernelRoute {
     const family = ipFamily(address);
+    const source = this.#config.deviceRouteSource[family];
     return {
       table: mainTable,
       destination: hostPrefix(address),
@@ -104,6 +106,7 @@ export class EndpointManager {
       scope: family === 4 ? "link" : "universe",
       protocol: this.#config.deviceRouteProtocol,
       ifindex: link.ifindex,
+      ...(source === undefined ? {} : { source }),
     };
   }
 
@@ -130,4 +133,13 @@ export class EndpointManager {
   missingInterfaces(): string[] {
     return [...this.active().keys()].filter((name) => this.#links.byName(name) === undefined);
   }
+}
+
+/** Of each interface the endpoint with the smallest id. */
+function firstOfEach(endpoints: ReadonlyMap<string, LocalEndpoint>): Map<string, LocalEndpoint> {
+  const first = new Map<string, LocalEndpoint>();
+  for (const [, endpoint] of [...endpoints].sort(([a], [b]) => compareText(a, b))) {
+    if (!first.has(endpoint.interfaceName)) first.set(endpoint.interfaceName, endpoint);
+  }
+  return first;
 }

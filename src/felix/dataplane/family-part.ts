@@ -1,21 +1,26 @@
 import { IpSets } from "../../kernel/ipset/ip-sets.ts";
+import type { TableMemory } from "../../kernel/iptables/table-memory.ts";
 import type { Kernel, KernelLink } from "../../kernel/kernel.ts";
 import { ipSetPrefixes } from "../../kernel/ownership.ts";
 import type { InputError } from "../../lib/errors.ts";
 import type { IpAddr, IpFamily } from "../../lib/ip-addr.ts";
+import type { Prefix } from "../../lib/prefix.ts";
 import type { DataplaneUpdate } from "../calc/updates.ts";
-import type { FelixConfig } from "../config.ts";
+import type { FelixConfig } from "../config/felix-config.ts";
+import type { Refreshed } from "../refresh-timers.ts";
 import type { RulesConfig } from "../rules/rules-config.ts";
 import type { DataplanePorts } from "./dataplane.ts";
-import type { EndpointManager } from "./endpoint-manager.ts";
-import type { HostEndpointManager } from "./host-endpoint-manager.ts";
 import { IpSetManager } from "./ip-set-manager.ts";
 import { IpipManager } from "./ipip-manager.ts";
 import type { KernelLinks } from "./kernel-links.ts";
-import type { PolicyManager } from "./policy-manager.ts";
-import { allChains } from "./rule-set.ts";
+import { type RuleParts, RuleSet } from "./rule-set.ts";
 import { RuleTables } from "./rule-tables.ts";
 import { VxlanManager } from "./vxlan-manager.ts";
+
+export type KernelSets = Pick<
+  IpSets,
+  "set" | "change" | "delete" | "apply" | "destroyUnused" | "resync" | "close" | "desiredNames"
+>;
 
 /** What there is once for IPv4 and once for IPv6: sets, rules and the tunnel devices. */
 export class FamilyPart {
@@ -25,10 +30,12 @@ export class FamilyPart {
   readonly vxlan: VxlanManager;
   /** Of IPv4 alone: there is no IPIP of IPv6. */
   readonly ipip: IpipManager | undefined;
+  readonly #ruleSet: RuleSet;
   readonly #nodeName: string;
-  readonly #sets: IpSets;
+  readonly #sets: KernelSets;
   #vxlanLink: KernelLink | undefined;
   #ipipLink: KernelLink | undefined;
+  #serviceCidrs: readonly Prefix[] = [];
 
   constructor(
     family: IpFamily,
@@ -36,16 +43,23 @@ export class FamilyPart {
       readonly nodeName: string;
       readonly config: FelixConfig;
       readonly ports: DataplanePorts;
+      readonly memory: TableMemory;
     },
   ) {
-    const { nodeName, config, ports } = of;
+    const { nodeName, config, ports, memory } = of;
     this.family = family;
+    this.#ruleSet = new RuleSet(family);
     this.#nodeName = nodeName;
-    this.#sets = new IpSets(family, ipSetPrefixes[family]);
-    this.setManager = new IpSetManager(family, this.#sets);
+    this.#sets = ports.openSets?.(family) ?? new IpSets(family, ipSetPrefixes[family]);
+    this.setManager = new IpSetManager(family, this.#sets, config);
     this.rules = new RuleTables(
-      { family, backend: ports.backend, insertMode: config.chainInsertMode },
-      ports,
+      {
+        family,
+        backend: ports.backend,
+        insertMode: config.chainInsertMode,
+        lockProbeMs: config.iptablesLockProbeMs,
+      },
+      { exec: ports.exec, memory },
     );
     this.vxlan = new VxlanManager(family, nodeName, config);
     this.ipip = family === 4 ? new IpipManager(nodeName, config) : undefined;
@@ -65,7 +79,18 @@ export class FamilyPart {
     return name === this.vxlan.deviceName || name === this.ipip?.deviceName;
   }
 
+  get setCount(): number {
+    return this.#sets.desiredNames().length;
+  }
+
+  close(): void {
+    this.#sets.close();
+  }
+
   onUpdate(update: DataplaneUpdate): void {
+    if (update.kind === "serviceCidrs") {
+      this.#serviceCidrs = update.op === "set" ? update.value : [];
+    }
     this.setManager.onUpdate(update);
     this.vxlan.onUpdate(update);
     this.ipip?.onUpdate(update);
@@ -80,8 +105,9 @@ export class FamilyPart {
     );
   }
 
-  resync(): void {
-    this.#sets.resync();
+  resync(what?: ReadonlySet<Refreshed>): void {
+    if (what?.has("ipSets") !== false) this.#sets.resync();
+    if (what?.has("iptables") === false) return;
     for (const table of this.rules.tables) table.invalidate();
   }
 
@@ -105,17 +131,13 @@ export class FamilyPart {
   }
 
   renderChains(
-    parts: {
-      readonly endpoints: EndpointManager;
-      readonly hosts: HostEndpointManager;
-      readonly policies: PolicyManager;
-    },
+    parts: Omit<RuleParts, "natOutgoing" | "serviceCidrs">,
     rules: RulesConfig,
     onRefused: (id: string, error: InputError) => void,
   ): void {
     const { natOutgoing } = this.setManager;
-    const context = { rules, family: this.family };
-    const chains = allChains({ ...parts, natOutgoing }, context, onRefused);
+    const own = { natOutgoing, serviceCidrs: this.#serviceCidrs };
+    const chains = this.#ruleSet.chains({ ...parts, ...own }, rules, onRefused);
     this.rules.setAll(chains, rules, onRefused);
   }
 

@@ -1,7 +1,9 @@
+import { isDeepStrictEqual } from "node:util";
 import type { DesiredSet, SetChange } from "../../kernel/ipset/ip-set.ts";
-import type { IpAddr, IpFamily } from "../../lib/ip-addr.ts";
+import { type IpAddr, type IpFamily, ipFamily } from "../../lib/ip-addr.ts";
 import { hostPrefix, type Prefix, prefixFamily } from "../../lib/prefix.ts";
 import type { ActivePool, DataplaneUpdate, HostAddresses } from "../calc/updates.ts";
+import type { FelixConfig } from "../config/felix-config.ts";
 import { setName, staticSets } from "../rules/names.ts";
 
 /** What the kernel's sets shall be, by kernel name: IpSets is one. */
@@ -11,26 +13,32 @@ export interface DesiredSets {
   delete(name: string): void;
 }
 
+export type SetsConfig = Pick<FelixConfig, "externalNodes" | "maxIpSetSize" | "vxlanEnabled" | "ipipEnabled">;
+
 /**
- * IP sets of one family: those that rules refer to, and the static ones that follow from pools and
- * nodes (facts 4.3).
+ * IP sets of one family: those that rules refer to, and the static ones that follow from pools,
+ * nodes, pods and the host's own addresses (facts 4.3).
  */
 export class IpSetManager {
   readonly #family: IpFamily;
   readonly #sets: DesiredSets;
+  readonly #config: SetsConfig;
   readonly #pools = new Map<string, ActivePool>();
   readonly #hosts = new Map<string, HostAddresses>();
+  #localAddresses: readonly IpAddr[] = [];
+  #dscpSources: readonly IpAddr[] = [];
   #staticDirty = true;
 
-  constructor(family: IpFamily, sets: DesiredSets) {
+  constructor(family: IpFamily, sets: DesiredSets, config: SetsConfig) {
     this.#family = family;
     this.#sets = sets;
+    this.#config = config;
   }
 
   onUpdate(update: DataplaneUpdate): void {
     if (update.kind === "ipSet") {
       const name = this.#name(update.id);
-      if (update.op === "set") this.#sets.set(name, update.value);
+      if (update.op === "set") this.#set(name, update.value);
       else if (update.op === "change") this.#sets.change(name, update.value);
       else this.#sets.delete(name);
     } else if (update.kind === "pool") {
@@ -50,33 +58,62 @@ export class IpSetManager {
     return (this.#family === 4 ? host?.v4 : host?.v6)?.address;
   }
 
+  /** Addresses of the host's own interfaces, of both families. */
+  set localAddresses(addresses: readonly IpAddr[]) {
+    const own = addresses.filter((address) => ipFamily(address) === this.#family).sort();
+    if (isDeepStrictEqual(own, this.#localAddresses)) return;
+    this.#localAddresses = own;
+    this.#staticDirty = true;
+  }
+
+  /** Addresses of this family of pods that ask for a code point, sorted. */
+  set dscpSources(addresses: readonly IpAddr[]) {
+    if (isDeepStrictEqual(addresses, this.#dscpSources)) return;
+    this.#dscpSources = addresses;
+    this.#staticDirty = true;
+  }
+
+  isLocalAddress(address: IpAddr): boolean {
+    return this.#localAddresses.includes(address);
+  }
+
   /** Some pool of this family asks for NAT of what leaves the cluster. */
   get natOutgoing(): boolean {
     return this.#poolsOfFamily().some(({ natOutgoing }) => natOutgoing);
   }
 
-  /** Some pool of this family is carried by this encapsulation. */
+  /** Some pool of this family is carried by this encapsulation, or the configuration says that one is. */
   uses(encapsulation: "vxlan" | "ipip"): boolean {
+    const { vxlanEnabled, ipipEnabled } = this.#config;
+    const told = encapsulation === "vxlan" ? vxlanEnabled : ipipEnabled;
+    if (this.#family === 4 && told !== undefined) return told;
     return this.#poolsOfFamily().some(({ poolClass }) => poolClass === encapsulation);
   }
 
-  /** Makes the static sets anew when pools or nodes changed. */
+  /** Makes the static sets anew when what they follow from changed. */
   refreshStatic(): void {
     if (!this.#staticDirty) return;
     this.#staticDirty = false;
-    for (const [id, set] of this.#static()) this.#sets.set(this.#name(id), set);
+    for (const [id, set] of this.#static()) this.#set(this.#name(id), set);
   }
 
   #static(): [id: string, set: DesiredSet][] {
     const pools = this.#poolsOfFamily();
-    const hosts = nets(this.#hostPrefixes());
+    const external = this.#config.externalNodes.filter((net) => prefixFamily(net) === this.#family);
+    const hosts = nets([...this.#hostPrefixes(), ...external]);
     const masqueraded = pools.filter(({ natOutgoing }) => natOutgoing);
     return [
       [staticSets.masqueradedPools, nets(masqueraded.map(({ cidr }) => cidr))],
       [staticSets.allPools, nets(pools.map(({ cidr }) => cidr))],
       [staticSets.allHosts, hosts],
       [staticSets.allVxlan, hosts],
+      [staticSets.thisHost, { type: "hash:ip", members: new Set(this.#localAddresses) }],
+      [staticSets.dscpSources, nets(this.#dscpSources.map(hostPrefix))],
     ];
+  }
+
+  #set(name: string, set: DesiredSet): void {
+    this.#sets.set(name, { ...set, maxElements: this.#config.maxIpSetSize });
   }
 
   #name(id: string): string {

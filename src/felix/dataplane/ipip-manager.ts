@@ -2,7 +2,7 @@ import type { Kernel, KernelLink } from "../../kernel/kernel.ts";
 import { ipipDevice } from "../../kernel/ownership.ts";
 import type { IpAddr } from "../../lib/ip-addr.ts";
 import type { DataplaneUpdate } from "../calc/updates.ts";
-import type { FelixConfig } from "../config.ts";
+import type { FelixConfig } from "../config/felix-config.ts";
 import type { KernelLinks } from "./kernel-links.ts";
 import { repairTunnelDevice } from "./tunnel-device.ts";
 

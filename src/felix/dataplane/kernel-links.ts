@@ -31,6 +31,11 @@ export class KernelLinks {
     this.#listed = true;
   }
 
+  /** The next refresh lists. */
+  resync(): void {
+    this.#listed = false;
+  }
+
   /** First heard of less than 10 s ago. */
   isNew(ifindex: number): boolean {
     const seen = this.#firstSeen.get(ifindex);
@@ -39,6 +44,10 @@ export class KernelLinks {
 
   byName(name: string): KernelLink | undefined {
     return this.#byName.get(name);
+  }
+
+  withPrefix(prefix: string): KernelLink[] {
+    return [...this.#byName.values()].filter(({ name }) => name.startsWith(prefix));
   }
 
   nameOf(ifindex: number | undefined): string | undefined {
@@ -53,7 +62,7 @@ export class KernelLinks {
   }
 
   take(event: KernelEvent): void {
-    if (event.kind === "lost") this.#listed = false;
+    if (event.kind === "lost") this.resync();
     if (event.kind !== "link") return;
     if (event.op === "set") this.#set(event.link);
     else this.#remove(event.link);

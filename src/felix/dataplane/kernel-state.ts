@@ -26,20 +26,25 @@ export interface DesiredState {
 }
 
 export interface StateReport {
-  readonly errors: readonly Error[];
+  readonly errors: readonly unknown[];
   /** Keys of routes that are not in the kernel as they must be. */
   readonly failedRoutes: ReadonlySet<string>;
+}
+
+export interface StateConfig extends OwnershipConfig {
+  /** Routes are others' affair: they are neither looked at nor changed. */
+  readonly routeSyncDisabled?: boolean;
 }
 
 /** felix's routes, neighbors and forwarding entries: applied together, resynced when one drifts. */
 export class KernelState {
   readonly #links: KernelLinks;
-  readonly #config: OwnershipConfig;
+  readonly #config: StateConfig;
   readonly #routes: ReturnType<typeof routeTable>;
   readonly #neighbors: ReturnType<typeof neighborTable>;
   readonly #fdb: ReturnType<typeof fdbTable>;
 
-  constructor(kernel: Kernel, links: KernelLinks, config: OwnershipConfig) {
+  constructor(kernel: Kernel, links: KernelLinks, config: StateConfig) {
     this.#links = links;
     this.#config = config;
     this.#routes = routeTable(kernel, links, config);
@@ -57,6 +62,7 @@ export class KernelState {
   /** True when the event took the kernel away from what is wanted: our own changes are heard too. */
   drifts(event: KernelEvent): boolean {
     if (event.kind === "route") {
+      if (this.#config.routeSyncDisabled) return false;
       const drifted = this.#routeDrifts(event.op, event.route);
       if (drifted) this.#routes.resync();
       return drifted;
@@ -97,6 +103,7 @@ export class KernelState {
     await run("forwarding entry", () => this.#fdb.apply());
     this.#neighbors.replaceAll(new Map(neighbors.map((entry) => [neighborKey(entry), entry])));
     await run("neighbor", () => this.#neighbors.apply());
+    if (this.#config.routeSyncDisabled) return { errors, failedRoutes };
     const wanted = new Map(routes.map((route) => [routeKey(route), route]));
     this.#routes.replaceAll(wanted);
     const failed = await run("route", () => this.#routes.apply());

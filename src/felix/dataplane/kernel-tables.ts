@@ -14,7 +14,7 @@ import {
   vxlanDeviceV6,
 } from "../../kernel/ownership.ts";
 import { SyncedTable, type TableDriver } from "../../kernel/synced-table.ts";
-import type { FelixConfig } from "../config.ts";
+import type { FelixConfig } from "../config/felix-config.ts";
 import type { KernelLinks } from "./kernel-links.ts";
 import { ownedClasses } from "./owned-classes.ts";
 

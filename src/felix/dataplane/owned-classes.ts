@@ -1,5 +1,5 @@
 import type { PoolClass } from "../calc/updates.ts";
-import type { FelixConfig } from "../config.ts";
+import type { FelixConfig } from "../config/felix-config.ts";
 
 /** Classes of pools whose routes felix programs (facts 0.1): VXLAN always. */
 export function ownedClasses({

@@ -3,7 +3,7 @@ import { InputError } from "../../lib/errors.ts";
 import type { IpFamily } from "../../lib/ip-addr.ts";
 import type { ActivePolicy, ActiveProfile, DataplaneUpdate } from "../calc/updates.ts";
 import { policyChains, profileChains } from "../rules/policy-chains.ts";
-import { droppingConfig, type RulesConfig } from "../rules/rules-config.ts";
+import type { RulesConfig } from "../rules/rules-config.ts";
 
 /** Chains of a policy or profile, as long as it and the configuration stay the same. */
 interface Rendered {
@@ -24,6 +24,10 @@ export class PolicyManager {
 
   get policies(): ReadonlyMap<string, ActivePolicy> {
     return this.#policies;
+  }
+
+  get profiles(): ReadonlyMap<string, ActiveProfile> {
+    return this.#profiles;
   }
 
   /** Another number whenever policies may group otherwise than before. */
@@ -66,34 +70,29 @@ export class PolicyManager {
     return [...rendered.values()].flatMap(({ chains }) => chains);
   }
 
-  /** Chains of some for another table, after `chains` of the family. */
+  /** Chains of some as another table has them, after `chains` of the family. */
   chainsOf(
     uses: { readonly policies: Iterable<string>; readonly profiles: Iterable<string> },
     config: RulesConfig,
     family: IpFamily,
   ): Chain[] {
-    const dropping = droppingConfig(config);
-    const context = { config: dropping, family };
-    const ids = [
-      ...[...uses.policies].map((id) => `policy ${id}`),
-      ...[...uses.profiles].map((id) => `profile ${id}`),
-    ];
-    if (dropping === config)
-      return ids.flatMap((id) => this.#rendered[family].get(id)?.chains ?? []);
+    const context = { config, family };
     // What cannot be rendered was told by `chains`.
     const silent: OnRefused = () => undefined;
+    const chains = (id: string, render: () => Chain[]) => {
+      const known = this.#rendered[family].get(id);
+      return known?.config === config ? known.chains : orRefused(id, render, silent);
+    };
     return [
       ...[...uses.policies].flatMap((id) => {
         const policy = this.#policies.get(id);
-        return policy === undefined
-          ? []
-          : orRefused(id, () => policyChains(id, policy, context), silent);
+        if (policy === undefined) return [];
+        return chains(`policy ${id}`, () => policyChains(id, policy, context));
       }),
       ...[...uses.profiles].flatMap((id) => {
         const profile = this.#profiles.get(id);
-        return profile === undefined
-          ? []
-          : orRefused(id, () => profileChains(id, profile, context), silent);
+        if (profile === undefined) return [];
+        return chains(`profile ${id}`, () => profileChains(id, profile, context));
       }),
     ];
   }

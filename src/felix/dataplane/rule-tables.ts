@@ -1,6 +1,7 @@
 import type { ExecHelper } from "../../kernel/exec-helper.ts";
 import type { IptablesBackend } from "../../kernel/iptables/backend.ts";
 import { type Chain, type TableName, tableNames } from "../../kernel/iptables/model.ts";
+import type { TableMemory } from "../../kernel/iptables/table-memory.ts";
 import { IptablesTable } from "../../kernel/iptables/tables.ts";
 import { InputError } from "../../lib/errors.ts";
 import type { IpFamily } from "../../lib/ip-addr.ts";
@@ -11,14 +12,16 @@ import { kernelChainRules } from "../rules/static-chains.ts";
 export class RuleTables {
   readonly #tables: ReadonlyMap<TableName, IptablesTable>;
   readonly #told = new Map<TableName, ReadonlyMap<string, Chain>>();
+  #rules: RulesConfig | undefined;
 
   constructor(
     config: {
       readonly family: IpFamily;
       readonly backend: IptablesBackend;
       readonly insertMode: "insert" | "append";
+      readonly lockProbeMs?: number;
     },
-    ports: { readonly exec: ExecHelper },
+    ports: { readonly exec: ExecHelper; readonly memory?: TableMemory },
   ) {
     this.#tables = new Map(
       tableNames.map((table) => [table, new IptablesTable({ ...config, table }, ports)]),
@@ -42,10 +45,8 @@ export class RuleTables {
     rules: RulesConfig,
     onRefused: (chain: string, error: InputError) => void,
   ): void {
+    if (rules !== this.#rules) this.#setKernelRules(rules);
     for (const [name, table] of this.#tables) {
-      const { insertions, appends } = kernelChainRules(name, rules);
-      for (const [chain, list] of insertions) table.setInsertions(chain, list);
-      for (const [chain, list] of appends) table.setAppends(chain, list);
       const told = this.#told.get(name) ?? new Map<string, Chain>();
       const wanted = new Map(chains[name].map((chain) => [chain.name, chain]));
       for (const chain of wanted.values()) {
@@ -54,6 +55,20 @@ export class RuleTables {
       table.removeChains([...told.keys()].filter((chain) => !wanted.has(chain)));
       this.#told.set(name, wanted);
     }
+  }
+
+  #setKernelRules(rules: RulesConfig): void {
+    for (const [name, table] of this.#tables) {
+      const { insertions, appends } = kernelChainRules(name, rules);
+      for (const [chain, list] of insertions) table.setInsertions(chain, list);
+      for (const [chain, list] of appends) table.setAppends(chain, list);
+    }
+    this.#rules = rules;
+  }
+
+  /** Begins to read the tables of which nothing is known, for an `apply` of the same round. */
+  readAhead(): void {
+    for (const table of this.tables) table.readAhead();
   }
 
   /** Kernel names of the sets that rules use: they must exist before `apply`. */

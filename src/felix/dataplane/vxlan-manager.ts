@@ -3,7 +3,7 @@ import { vxlanDevice, vxlanDeviceV6 } from "../../kernel/ownership.ts";
 import type { IpAddr, IpFamily } from "../../lib/ip-addr.ts";
 import type { MacAddr } from "../../lib/mac.ts";
 import type { DataplaneUpdate, Vtep } from "../calc/updates.ts";
-import type { FelixConfig } from "../config.ts";
+import type { FelixConfig } from "../config/felix-config.ts";
 import type { KernelLinks } from "./kernel-links.ts";
 import { repairTunnelDevice } from "./tunnel-device.ts";
 
@@ -121,7 +121,7 @@ export class VxlanManager {
   }
 
   #mtu(parent: KernelLink): number {
-    return this.#config.vxlanMtu > 0 ? this.#config.vxlanMtu : parent.mtu - overhead[this.#family];
+    return this.#config.vxlanMtu[this.#family] || parent.mtu - overhead[this.#family];
   }
 
   #isCompatible({ type, vxlan }: KernelLink, local: TunnelEnd, parent: KernelLink): boolean {

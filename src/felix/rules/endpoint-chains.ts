@@ -1,7 +1,13 @@
 import type { Action, Chain, Match, Rule } from "../../kernel/iptables/model.ts";
 import type { IpFamily } from "../../lib/ip-addr.ts";
 import { prefixFamily } from "../../lib/prefix.ts";
-import type { ActivePolicy, EndpointTier, LocalEndpoint } from "../calc/updates.ts";
+import type {
+  ActivePolicy,
+  DirectionLimits,
+  EndpointTier,
+  LocalEndpoint,
+} from "../calc/updates.ts";
+import { connectionLimitRules, packetRateRules } from "./limit-rules.ts";
 import { union } from "./mark-bits.ts";
 import {
   accepts,
@@ -19,6 +25,7 @@ import {
   setMark,
 } from "./match.ts";
 import { chains, type Direction, endpointChainName, profileChainName } from "./names.ts";
+import { denialLog, endOfTierPrefix, noProfilePrefix } from "./nflog.ts";
 import { groupPolicies, groupTarget } from "./policy-groups.ts";
 import { denyWord, filterAllow, filterDeny, type RulesConfig } from "./rules-config.ts";
 
@@ -40,6 +47,7 @@ export function workloadEndpointChains(
         tiers: endpoint.tiers,
         profiles: endpoint.profiles,
         allow: filterAllow(config),
+        ...(endpoint.qos === undefined ? {} : { limits: endpoint.qos[direction] }),
         beforePolicy: direction === "egress" ? encapsulatedDrops(config) : [],
       },
       { policies, config },
@@ -60,6 +68,7 @@ export interface EndpointChain {
   /** Chain of what is always let through. */
   readonly failsafe?: string;
   readonly beforePolicy?: readonly Rule[];
+  readonly limits?: DirectionLimits;
 }
 
 export interface EndpointContext {
@@ -70,12 +79,14 @@ export interface EndpointContext {
 /** The order is contract (facts 4.6). */
 export function endpointChain(chain: EndpointChain, context: EndpointContext): Chain {
   const { config } = context;
-  const { stage, failsafe } = chain;
+  const { stage, failsafe, direction, limits = {} } = chain;
   const forwardsAll = stage === "forward" && chain.tiers.length === 0;
   return {
     name: chain.name,
     rules: [
+      ...packetRateRules(limits, direction, config),
       ...(stage === "untracked" ? [] : conntrackRules(chain.allow, config)),
+      ...connectionLimitRules(limits, direction),
       ...(failsafe === undefined ? [] : [{ match: [], action: jump(failsafe) }]),
       { match: [], action: clearMark(union(config.marks.accept, config.marks.pass)) },
       ...(chain.beforePolicy ?? []),
@@ -101,6 +112,7 @@ function forwardDefault(config: RulesConfig): Rule[] {
 function profilesRules({ profiles, direction }: EndpointChain, config: RulesConfig): Rule[] {
   return [
     ...profiles.flatMap((profile) => profileRules(profile, direction, config)),
+    ...denialLog(direction, noProfilePrefix(direction), [], config),
     {
       match: [],
       action: filterDeny(config),
@@ -170,10 +182,12 @@ function tierRules(
   }
   const mayDrop = stage === "normal" || stage === "forward";
   if (mayDrop && tier.defaultAction !== "Pass") {
-    rules.push({
-      match: [markClear(pass)],
+    const match = [markClear(pass)];
+    const comment = `End of tier ${tier.name}. ${denyWord(config)} if no policies passed packet`;
+    rules.push(...denialLog(direction, endOfTierPrefix(direction, tier.name), match, config), {
+      match,
       action: filterDeny(config),
-      comments: [`End of tier ${tier.name}. ${denyWord(config)} if no policies passed packet`],
+      comments: [comment],
     });
   }
   return rules;

@@ -5,11 +5,32 @@ import type { PortRange } from "../calc/updates.ts";
 
 /** Short words for the matches and actions that our chains are made of. */
 
-export const protocolNumber = { ipip: 4, tcp: 6, udp: 17, icmpv6: 58 } as const;
+/** Of the protocols that rules name (IANA). */
+export const protocolNumber = {
+  icmp: 1,
+  ipip: 4,
+  tcp: 6,
+  udp: 17,
+  dccp: 33,
+  icmpv6: 58,
+  sctp: 132,
+  udplite: 136,
+} as const;
+
+/** Undefined for a name that is not among them. */
+export function numberOfProtocol(protocol: string | number): number | undefined {
+  if (typeof protocol === "number") return protocol;
+  return (protocolNumber as Readonly<Record<string, number>>)[protocol];
+}
 
 /** All bits of `mask` are set. */
 export function markSet(mask: number): Match {
   return { kind: "mark", value: mask, mask };
+}
+
+/** Some bit of `mask` is not set. */
+export function markUnset(mask: number): Match {
+  return { kind: "mark", value: mask, mask, not: true };
 }
 
 /** No bit of `mask` is set. */

@@ -20,6 +20,7 @@ export const chains = {
   failsafeIn: "cali-failsafe-in",
   failsafeOut: "cali-failsafe-out",
   cidrBlock: "cali-cidr-block",
+  egressDscp: "cali-egress-dscp",
   rpfSkip: "cali-rpf-skip",
   natOutgoing: "cali-nat-outgoing",
   floatingDnat: "cali-fip-dnat",
@@ -32,6 +33,8 @@ export const staticSets = {
   allVxlan: "all-vxlan-net",
   masqueradedPools: "masq-ipam-pools",
   allPools: "network-ip-pools",
+  thisHost: "this-host",
+  dscpSources: "dscp-src-net",
 } as const;
 
 export type Direction = "ingress" | "egress";

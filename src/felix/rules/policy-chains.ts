@@ -11,8 +11,10 @@ import {
   ipSet,
   markSet,
   net,
+  numberOfProtocol,
   ports,
   protocol,
+  protocolNumber,
   returns,
   setMark,
 } from "./match.ts";
@@ -24,6 +26,7 @@ import {
   profileChainName,
   setName,
 } from "./names.ts";
+import { denialLog, policyDenyPrefix, profileDenyPrefix } from "./nflog.ts";
 import { filterDeny, type RulesConfig } from "./rules-config.ts";
 
 /** Chains of policies and profiles: the verdict goes into the mark, and back to the caller (facts 4.6). */
@@ -50,6 +53,8 @@ export function policyChains(
     name: policyChainName(id, direction),
     rules: chainRules(policy[direction], {
       comment: `${kindOfShortKind[policy.shortKind]} ${name} ${direction}`,
+      direction,
+      denyPrefix: (index) => policyDenyPrefix(direction, index, id),
       logPrefix,
       config,
       family,
@@ -67,6 +72,8 @@ export function profileChains(
     name: profileChainName(id, direction),
     rules: chainRules(profile[direction], {
       comment: `Profile ${id} ${direction}`,
+      direction,
+      denyPrefix: (index) => profileDenyPrefix(direction, index, id),
       logPrefix,
       config,
       family,
@@ -81,20 +88,23 @@ export interface RuleContext {
 
 interface ChainContext extends RuleContext {
   readonly comment: string;
+  readonly direction: Direction;
   readonly logPrefix: string;
+  /** By which the rule of this index is known when it denies. */
+  denyPrefix(index: number): string;
 }
 
 const directions: readonly Direction[] = ["ingress", "egress"];
 
 /** A return at the end of a chain says nothing. The first rule says whose chain it is. */
 function chainRules(resolved: readonly ResolvedRule[], context: ChainContext): Rule[] {
-  const rules = resolved.flatMap((rule) => renderRule(rule, context));
+  const rules = resolved.flatMap((rule, index) => renderRule(rule, index, context));
   while (rules.at(-1)?.action?.kind === "return") rules.pop();
   const [first = { match: [] }, ...others] = rules;
   return [{ ...first, comments: [...(first.comments ?? []), context.comment] }, ...others];
 }
 
-function renderRule(rule: ResolvedRule, context: ChainContext): Rule[] {
+function renderRule(rule: ResolvedRule, index: number, context: ChainContext): Rule[] {
   const filtered = ofFamily(rule, context.family);
   if (filtered === undefined) return [];
   checkPorts(filtered, context);
@@ -102,7 +112,7 @@ function renderRule(rule: ResolvedRule, context: ChainContext): Rule[] {
   const rest = takeBlocks(filtered, { blocks, family: context.family });
   const match = ruleMatch(rest, context.family);
   if (blocks.rules.length > 0) match.push(markSet(context.config.marks.scratch0));
-  const rules = [...blocks.rules, ...verdictRules(rule.action, match, context)];
+  const rules = [...blocks.rules, ...verdictRules({ ...rule, index }, match, context)];
   const comments = Object.entries(rule.annotations ?? {})
     .sort(([a], [b]) => compareText(a, b))
     .map(([key, value]) => `${key}=${value}`);
@@ -115,22 +125,18 @@ function checkPorts(
   { comment }: ChainContext,
 ): void {
   const lists = [source.ports, source.notPorts, destination.ports, destination.notPorts];
-  if (lists.every((list) => list.length === 0) || portProtocols.has(name ?? "")) return;
+  if (lists.every((list) => list.length === 0) || portProtocols.has(numberOfProtocol(name ?? "")))
+    return;
   throw new InputError(`Cannot match ports of protocol ${name ?? "any"}: ${comment}`);
 }
 
 /** What the multiport module knows. */
-const portProtocols = new Set<string | number>([
-  "tcp",
-  "udp",
-  "udplite",
-  "sctp",
-  "dccp",
-  6,
-  17,
-  33,
-  132,
-  136,
+const portProtocols: ReadonlySet<number | undefined> = new Set([
+  protocolNumber.tcp,
+  protocolNumber.udp,
+  protocolNumber.udplite,
+  protocolNumber.sctp,
+  protocolNumber.dccp,
 ]);
 
 /**
@@ -144,7 +150,14 @@ export function ofFamily(rule: ResolvedRule, family: IpFamily): ResolvedRule | u
   const source = entityOfFamily(rule.source, family);
   const destination = entityOfFamily(rule.destination, family);
   if (source === undefined || destination === undefined) return undefined;
-  return { ...rule, source, destination };
+  return withOneProtocol({ ...rule, source, destination });
+}
+
+/** iptables takes one -p: beside a protocol, another that it must not be says nothing or all. */
+function withOneProtocol(rule: ResolvedRule): ResolvedRule | undefined {
+  const { notProtocol, ...rest } = rule;
+  if (rest.protocol === undefined || notProtocol === undefined) return rule;
+  return numberOfProtocol(rest.protocol) === numberOfProtocol(notProtocol) ? undefined : rest;
 }
 
 function entityOfFamily(entity: ResolvedEntity, family: IpFamily): ResolvedEntity | undefined {
@@ -156,7 +169,7 @@ function entityOfFamily(entity: ResolvedEntity, family: IpFamily): ResolvedEntit
 }
 
 function isIcmp(name: ResolvedRule["protocol"], family: IpFamily): boolean {
-  return family === 4 ? name === "icmp" || name === 1 : name === "icmpv6" || name === 58;
+  return numberOfProtocol(name ?? "") === protocolNumber[family === 4 ? "icmp" : "icmpv6"];
 }
 
 /** Moves what one rule cannot say into blocks, and returns what is left to say. */
@@ -222,13 +235,14 @@ function ruleMatch(rule: ResolvedRule, family: IpFamily): Match[] {
 }
 
 function verdictRules(
-  action: ResolvedRule["action"],
+  { action, index }: Pick<ResolvedRule, "action"> & { readonly index: number },
   match: readonly Match[],
-  { config, logPrefix }: ChainContext,
+  { config, direction, logPrefix, denyPrefix }: ChainContext,
 ): Rule[] {
   const { accept, pass, drop } = config.marks;
-  const marked = (bit: number, then: Action): Rule[] => [
+  const marked = (bit: number, then: Action, told: readonly Rule[] = []): Rule[] => [
     { match, action: setMark(bit) },
+    ...told,
     { match: [markSet(bit)], action: then },
   ];
   switch (action) {
@@ -236,10 +250,16 @@ function verdictRules(
       return marked(accept, returns);
     case "pass":
       return marked(pass, returns);
-    case "deny":
-      return marked(drop, filterDeny(config));
-    case "log":
-      return [{ match, action: { kind: "log", prefix: logPrefix } }];
+    case "deny": {
+      const told = denialLog(direction, denyPrefix(index), [markSet(drop)], config);
+      return marked(drop, filterDeny(config), told);
+    }
+    case "log": {
+      const { logActionLimit: limit } = config;
+      // Calico's order: packets that do not match count, too.
+      const limits: Match[] = limit === undefined ? [] : [{ kind: "limit", ...limit }];
+      return [{ match: [...limits, ...match], action: { kind: "log", prefix: logPrefix } }];
+    }
     default:
       return assertNever(action);
   }

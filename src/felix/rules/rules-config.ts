@@ -27,6 +27,10 @@ export interface RulesConfig {
   readonly failsafeInbound: readonly FailsafePort[];
   readonly failsafeOutbound: readonly FailsafePort[];
   readonly logPrefix: string;
+  /** logActionRateLimit, of each rule that logs. */
+  readonly logActionLimit?: PacketLimit;
+  /** policyDenialLogRateLimit, of each rule that denies: absent, denials are not told. */
+  readonly denialLogLimit?: PacketLimit;
   readonly natPortRange?: PortRange;
   readonly natOutgoingAddress?: IpAddr;
   readonly natOutgoingExclusions: "IPPoolsOnly" | "IPPoolsAndHostIPs";
@@ -36,6 +40,12 @@ export interface RulesConfig {
   readonly allowSourceSpoofing: boolean;
   readonly floatingIps: boolean;
   readonly serviceLoopPrevention: "Drop" | "Reject" | "Disabled";
+}
+
+/** `rate` as "10/minute". */
+export interface PacketLimit {
+  readonly rate: string;
+  readonly burst: number;
 }
 
 /** `net`: only towards, or from, these addresses. */
@@ -89,6 +99,17 @@ export function filterDeny(config: RulesConfig): Action {
 /** Of the raw and mangle tables, which know no REJECT. */
 export function droppingConfig(config: RulesConfig): RulesConfig {
   return config.filterDenyAction === "DROP" ? config : { ...config, filterDenyAction: "DROP" };
+}
+
+/** Of policy on what conntrack does not follow: that would be told packet by packet. */
+export function untrackedConfig(config: RulesConfig): RulesConfig {
+  return withoutDenialLog(droppingConfig(config));
+}
+
+export function withoutDenialLog(config: RulesConfig): RulesConfig {
+  if (config.denialLogLimit === undefined) return config;
+  const { denialLogLimit: _limit, ...quiet } = config;
+  return quiet;
 }
 
 /** The denying action as comments call it. */

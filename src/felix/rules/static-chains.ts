@@ -7,6 +7,7 @@ import {
   clearMark,
   conntrackState,
   interfacePrefix,
+  ipSet,
   jump,
   markClear,
   markSet,
@@ -14,7 +15,7 @@ import {
   returns,
   setMark,
 } from "./match.ts";
-import { chains } from "./names.ts";
+import { chains, setName, staticSets } from "./names.ts";
 import { filterAllow, mangleAllow, type RulesConfig } from "./rules-config.ts";
 
 /**
@@ -126,6 +127,15 @@ export function staticMangleChains(config: RulesConfig, family: IpFamily): Chain
     {
       name: chains.postrouting,
       rules: [
+        {
+          match: [
+            ipSet("source", setName(staticSets.dscpSources, family)),
+            ipSet("destination", setName(staticSets.allPools, family), true),
+            ipSet("destination", setName(staticSets.thisHost, family), true),
+          ],
+          action: jump(chains.egressDscp),
+          comments: ["set dscp for traffic leaving cluster."],
+        },
         { match: [markSet(accept)], action: returns },
         { match: [], action: clearMark(calicoBits(config.marks)) },
         { match: [conntrackState(["DNAT"])], action: jump(chains.toHostEndpoint) },

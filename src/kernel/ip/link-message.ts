@@ -95,6 +95,13 @@ export function writeIpip(writer: MessageWriter, name: string): void {
   writer.nest(attribute.linkinfo, () => writer.text(infoKind, "ipip"));
 }
 
+export function writeIfb(writer: MessageWriter, name: string, mtu: number): void {
+  writer.header(header(0, true));
+  writer.text(attribute.ifname, name);
+  writer.u32(attribute.mtu, mtu);
+  writer.nest(attribute.linkinfo, () => writer.text(infoKind, "ifb"));
+}
+
 export function writeVxlan(
   writer: MessageWriter,
   link: VxlanLink & {

@@ -6,6 +6,7 @@ import {
   linkMessage,
   readLink,
   writeBridge,
+  writeIfb,
   writeIpip,
   writeLinkChange,
   writeLinkRequest,
@@ -39,6 +40,7 @@ export function linksOf(socket: NetlinkSocket, slow: NetlinkSocket): Links {
         [errnos.EEXIST],
         create(name, (writer) => writeIpip(writer, name)),
       ),
+    addIfb: (name, mtu) => create(name, (writer) => writeIfb(writer, name, mtu)),
     addBridge: (name) => create(name, (writer) => writeBridge(writer, name)),
     set: (ifindex, change) => {
       const fill = (writer: MessageWriter) => writeLinkChange(writer, ifindex, change);

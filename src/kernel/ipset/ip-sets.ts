@@ -9,7 +9,7 @@ import {
   type SetChange,
   sameMetadata,
 } from "./ip-set.ts";
-import { IpSetCommands } from "./ipset-commands.ts";
+import { IpSetCommands, type SetRequest } from "./ipset-commands.ts";
 import { ipSetErrno } from "./ipset-errno.ts";
 import { WantedSet } from "./wanted-set.ts";
 
@@ -75,19 +75,19 @@ export class IpSets {
     }
     if (this.#mustList) await this.#list();
     const failures: NetlinkError[] = [];
+    const together: [name: string, desired: WantedSet][] = [];
     for (const [name, desired] of this.#desired) {
       if (needed !== undefined && !needed.has(name)) continue;
-      try {
-        await this.#applySet(name, desired);
-        this.#actual.set(name, desired);
-        desired.added.clear();
-        desired.removed.clear();
-      } catch (error) {
-        this.#mustList = true;
-        if (!(error instanceof NetlinkError)) throw error;
-        failures.push(error);
+      if (this.#actual.get(name) === desired || !this.#actual.has(name)) {
+        together.push([name, desired]);
+      } else {
+        const error = await this.#adapt(name, desired);
+        if (error === undefined) this.#actual.set(name, desired);
+        else failures.push(error);
       }
     }
+    failures.push(...(await this.#changeTogether(together)));
+    if (failures.length > 0) this.#mustList = true;
     const [first] = failures;
     if (first === undefined) return;
     const more = failures.length > 1 ? ` (and ${failures.length - 1} more sets failed)` : "";
@@ -119,26 +119,49 @@ export class IpSets {
     this.#socket.close();
   }
 
-  async #applySet(name: string, desired: WantedSet): Promise<void> {
-    if (this.#actual.get(name) === desired) {
-      await this.#commands.add(name, desired.added);
-      await this.#commands.remove(name, desired.removed);
-      return;
-    }
-    const known = this.#actual.has(name);
-    const present = this.#actual.get(name) ?? (known ? await this.#commands.list(name) : undefined);
-    if (present === undefined) {
-      await this.#commands.create(name, desired);
-      await this.#commands.add(name, desired.members);
-    } else if (!sameMetadata(present, desired)) {
-      await this.#replace(name, desired);
-    } else {
-      const missing = await missingMembers(desired.members, present.members, this.#turns);
-      await this.#commands.add(name, missing);
-      const unwanted = await missingMembers(present.members, desired.members, this.#turns);
-      await this.#commands.remove(name, unwanted);
+  /** Sets that are not there, and those that lack only what changed since. */
+  async #changeTogether(sets: readonly [string, WantedSet][]): Promise<NetlinkError[]> {
+    const requests = sets.flatMap(([name, desired]): SetRequest[] => {
+      const { add, remove } = takeChanges(desired);
+      if (!this.#actual.has(name)) {
+        return [{ name, create: desired, add: desired.members, remove: new Set() }];
+      }
+      return add.size + remove.size === 0 ? [] : [{ name, add, remove }];
+    });
+    const failed = await this.#commands.changeMany(requests).catch(this.#unknown);
+    for (const [name, desired] of sets) if (!failed.has(name)) this.#actual.set(name, desired);
+    return [...failed.values()];
+  }
+
+  /** A set that is there in another form, or whose members are not known. Gives what failed. */
+  async #adapt(name: string, desired: WantedSet): Promise<NetlinkError | undefined> {
+    takeChanges(desired);
+    try {
+      const present = this.#actual.get(name) ?? (await this.#commands.list(name));
+      if (present === undefined) {
+        await this.#commands.create(name, desired);
+        await this.#commands.add(name, desired.members);
+      } else if (!sameMetadata(present, desired)) {
+        await this.#replace(name, desired);
+      } else {
+        const missing = await missingMembers(desired.members, present.members, this.#turns);
+        await this.#commands.add(name, missing);
+        const unwanted = await missingMembers(present.members, desired.members, this.#turns);
+        await this.#commands.remove(name, unwanted);
+      }
+      return undefined;
+    } catch (error) {
+      this.#mustList = true;
+      if (!(error instanceof NetlinkError)) throw error;
+      return error;
     }
   }
+
+  /** What became of the sets is not known. */
+  readonly #unknown = (error: unknown): never => {
+    this.#mustList = true;
+    throw error;
+  };
 
   /**
    * A new set takes the name by a swap, so that rules never miss it. The kernel does not swap sets
@@ -177,6 +200,14 @@ export class IpSets {
     this.#actual = actual;
     this.#mustList = false;
   }
+}
+
+/** What changed since the last call. Should the kernel not take it, the sets are listed again. */
+function takeChanges({ added, removed }: WantedSet): SetChange {
+  const change = { add: new Set(added), remove: new Set(removed) };
+  added.clear();
+  removed.clear();
+  return change;
 }
 
 function unlessMissing(error: unknown): void {

@@ -84,7 +84,16 @@ export type Match =
       readonly type: number;
       readonly code?: number;
       readonly not?: boolean;
-    };
+    }
+  /**
+   * Packets up to `rate`, as "10/minute"; `burst` more than that at first. Each packet that reaches this
+   * match counts: what shall not count goes before it.
+   */
+  | { readonly kind: "limit"; readonly rate: string; readonly burst: number }
+  /** The first packet of a TCP connection: it has the protocol match in it. */
+  | { readonly kind: "tcpSyn" }
+  /** More connections than this reach the rule. */
+  | { readonly kind: "connectionsAbove"; readonly count: number };
 
 export type ConntrackState = "NEW" | "RELATED" | "ESTABLISHED" | "INVALID" | "UNTRACKED" | "DNAT";
 
@@ -96,6 +105,8 @@ export type Action =
   | { readonly kind: "accept" }
   | { readonly kind: "drop" }
   | { readonly kind: "reject" }
+  /** Needs a match of TCP. */
+  | { readonly kind: "tcpReset" }
   /** mark = (mark & ~mask) | value. */
   | { readonly kind: "setMark"; readonly value: number; readonly mask: number }
   | { readonly kind: "clearMark"; readonly mask: number }
@@ -106,7 +117,9 @@ export type Action =
   | { readonly kind: "log"; readonly prefix: string }
   /** Any text, cut to 63 characters. */
   | { readonly kind: "nflog"; readonly group: number; readonly prefix: string }
-  | { readonly kind: "noTrack" };
+  | { readonly kind: "noTrack" }
+  /** Differentiated services code point (RFC 2474), 0 to 63. */
+  | { readonly kind: "dscp"; readonly value: number };
 
 /** The chain that a rule sends packets to. */
 export function targetOf(rule: Rule): string | undefined {

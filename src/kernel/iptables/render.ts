@@ -31,6 +31,8 @@ export const hashCommentPrefix = "cali:";
 const maxCommentLength = 256;
 const maxLogPrefixLength = 27;
 const maxNflogPrefixLength = 63;
+/** XT_LIMIT_SCALE: rates and bursts end here. */
+const maxLimit = 10_000;
 const unsafeCharacter = /[^\w @%+=:,./-]/gu;
 
 /** "-m comment --comment "cali:HASH"". */
@@ -104,6 +106,16 @@ function renderMatch(match: Match): string {
         match.family === 4 ? ["icmp", "icmp-type"] : ["icmp6", "icmpv6-type"];
       return `-m ${module} ${not}--${option} ${type}${code}`;
     }
+    case "limit": {
+      const burst = integer(match.burst, maxLimit, "limit burst");
+      return `-m limit --limit ${limitRate(match.rate)} --limit-burst ${burst}`;
+    }
+    case "tcpSyn":
+      return "-p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN";
+    case "connectionsAbove": {
+      const count = integer(match.count, 0xffffffff, "number of connections");
+      return `-m connlimit --connlimit-above ${count} --connlimit-mask 0`;
+    }
     default:
       return assertNever(match);
   }
@@ -121,6 +133,8 @@ function renderAction(action: Action, features: IptablesFeatures): string {
     case "drop":
     case "reject":
       return `--jump ${action.kind.toUpperCase()}`;
+    case "tcpReset":
+      return "-j REJECT --reject-with tcp-reset";
     case "setMark":
       return `--jump MARK --set-mark ${hex(action.value)}/${hex(action.mask)}`;
     case "clearMark":
@@ -140,15 +154,32 @@ function renderAction(action: Action, features: IptablesFeatures): string {
     case "log":
       return `--jump LOG --log-prefix "${sanitised(action.prefix, maxLogPrefixLength)}: " --log-level 5`;
     case "nflog": {
-      const prefix = sanitised(action.prefix, maxNflogPrefixLength).replaceAll(" ", "_");
+      const prefix = nflogPrefix(action.prefix);
       const group = integer(action.group, 0xffff, "NFLOG group");
       return `--jump NFLOG --nflog-group ${group} --nflog-prefix ${prefix} --nflog-size 80`;
     }
     case "noTrack":
       return "--jump NOTRACK";
+    case "dscp":
+      return `--jump DSCP --set-dscp ${hex(integer(action.value, 63, "DSCP"))}`;
     default:
       return assertNever(action);
   }
+}
+
+/** Any text as one word: as sanitised, but "|" may stand in it and a blank may not. */
+function nflogPrefix(text: string): string {
+  const fields = text.split("|").map((field) => sanitised(field, maxNflogPrefixLength));
+  return fields.join("|").replaceAll(" ", "_").slice(0, maxNflogPrefixLength);
+}
+
+function limitRate(rate: string): string {
+  if (
+    /^[1-9]\d{0,4}\/(sec|second|minute|hour|day)$/.test(rate) &&
+    Number.parseInt(rate, 10) <= maxLimit
+  )
+    return rate;
+  throw new InputError(`Cannot use rate ${JSON.stringify(rate)}: it must be like "10/minute"`);
 }
 
 /** Calico writes a tested zero as "0", every other number in hex. */

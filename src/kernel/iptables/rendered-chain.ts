@@ -48,13 +48,16 @@ export function renderRules(
   appended = false,
 ): RenderedRules {
   const hashName = appended ? `${chain}${appendsSuffix}` : chain;
-  const texts = rules.map(
-    (rule) => `-A ${hashName} ${renderRule(rule, hashPlaceholder, features)}`,
+  const texts = rules.map((rule) => renderRule(rule, hashPlaceholder, features));
+  const hashes = ruleHashes(
+    hashName,
+    texts.map((text) => `-A ${hashName} ${text}`),
   );
-  const hashes = ruleHashes(hashName, texts);
   return {
     hashes,
-    bodies: rules.map((rule, i) => renderRule(rule, hashComment(hashes[i] ?? ""), features)),
+    bodies: texts.map(
+      (text, i) => hashComment(hashes[i] ?? "") + text.slice(hashPlaceholder.length),
+    ),
     targets: new Set(rules.map(targetOf).filter((target) => target !== undefined)),
     sets: setsOf(rules),
   };

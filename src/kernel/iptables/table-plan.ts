@@ -17,6 +17,8 @@ export interface DesiredTable {
   readonly appends: ReadonlyMap<string, RenderedRules>;
   /** What stands in for a chain of ours that a rule leads to and that is not in `chains`. */
   readonly missing: (name: string) => RenderedChain;
+  /** The chains that are reached, where that is known. */
+  readonly needed?: ReadonlyMap<string, RenderedChain>;
 }
 
 export type InsertMode = "insert" | "append";
@@ -32,27 +34,60 @@ export interface TablePlan {
 /** Chains with these prefixes are ours; "felix-" is Calico's of long ago. */
 const ownPrefixes = ["cali", "felix-"];
 
-export function planTable(table: TableName, { desired, actual, insertMode }: PlanInput): TablePlan {
-  const needed = reachableChains(desired);
-  const write: string[] = [];
+/** In what a table differs from what is desired. */
+export interface TableDifference {
+  readonly table: TableName;
+  /** Chains to write anew. */
+  readonly changed: readonly RenderedChain[];
+  /** Chains to empty: nobody leads to them any more. */
+  readonly flushed: readonly string[];
+  /** Chains to delete. */
+  readonly removed: ReadonlySet<string>;
+  /** Restore lines for chains that are not ours. */
+  readonly kernelLines: readonly string[];
+}
+
+export function planTable(table: TableName, input: PlanInput): TablePlan {
+  return planOf(differenceOf(table, input));
+}
+
+export function differenceOf(table: TableName, input: PlanInput): TableDifference {
+  const { desired, actual } = input;
+  const needed = desired.needed ?? reachableChains(desired);
   const dying = [...actual.chains.keys()].filter((name) => isOwn(name) && !needed.has(name));
   const changed = [...needed.values()].filter(
     (chain) => !sameRules(actual.chains.get(chain.name), chain.hashes),
   );
-  const kernelLines = planKernelChains({ desired, actual, insertMode });
-  const removable = removableChains(dying, actual);
+  const removed = removableChains(dying, actual);
   // Flushing all dying chains takes the references between them away; one that stays because
   // somebody else jumps to it is flushed once.
-  const toFlush = dying.filter(
-    (name) => removable.has(name) || (actual.chains.get(name)?.length ?? 0) > 0,
+  const flushed = dying.filter(
+    (name) => removed.has(name) || (actual.chains.get(name)?.length ?? 0) > 0,
   );
-  for (const name of toFlush) write.push(`:${name} - [0:0]`);
-  for (const chain of changed) write.push(`:${chain.name} - [0:0]`);
+  return { table, changed, flushed, removed, kernelLines: planKernelChains(input) };
+}
+
+/** The same where `actual` was as desired before the rules of these chains changed, and nothing else. */
+export function differenceIn(
+  chains: Iterable<string>,
+  { table, desired, actual }: PlanInput & { readonly table: TableName },
+): TableDifference {
+  const changed = [...chains].flatMap((name) => {
+    const chain = desired.needed?.get(name);
+    const differs = chain && !sameRules(actual.chains.get(name), chain.hashes);
+    return differs === true ? [chain] : [];
+  });
+  return { table, changed, flushed: [], removed: new Set(), kernelLines: [] };
+}
+
+export function planOf(difference: TableDifference): TablePlan {
+  const { table, changed, flushed, removed, kernelLines } = difference;
+  const write = [...flushed, ...changed.map(({ name }) => name)].map((name) => `:${name} - [0:0]`);
   for (const { name, bodies } of changed) {
     for (const body of bodies) write.push(`-A ${name} ${body}`);
   }
   write.push(...kernelLines);
-  return { table, write, remove: [...removable].map((name) => `-X ${name}`) };
+  return { table, write, remove: [...removed].map((name) => `-X ${name}`) };
 }
 
 export interface PlanInput {

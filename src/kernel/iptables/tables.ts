@@ -3,21 +3,21 @@ import type { IpFamily } from "../../lib/ip-addr.ts";
 import type { ExecHelper, ExecResult } from "../exec-helper.ts";
 import type { IptablesBackend } from "./backend.ts";
 import { programOf } from "./backend.ts";
+import { DesiredRules } from "./desired-rules.ts";
 import type { Chain, Rule, TableName } from "./model.ts";
 import { parseSave, type SavedTable } from "./parse-save.ts";
+import { RememberedTable } from "./remembered-table.ts";
+import { renderChain, renderRules } from "./rendered-chain.ts";
+import { TableMemory } from "./table-memory.ts";
 import {
-  type RenderedChain,
-  type RenderedRules,
-  renderChain,
-  renderRules,
-} from "./rendered-chain.ts";
-import {
-  type DesiredTable,
+  differenceIn,
+  differenceOf,
   type InsertMode,
   isEmptyPlan,
-  planTable,
-  reachableChains,
+  type PlanInput,
+  planOf,
   restoreTexts,
+  type TableDifference,
   type TablePlan,
 } from "./table-plan.ts";
 
@@ -35,12 +35,14 @@ export interface TableConfig {
   readonly family: IpFamily;
   readonly backend: IptablesBackend;
   readonly insertMode?: InsertMode;
+  /** How often iptables-restore looks whether the lock is free. Default 50. */
+  readonly lockProbeMs?: number;
 }
 
 /** Two other writers in a row may spoil our plan before we give up for this time. */
 const maxAttempts = 3;
 const lockWaitSeconds = 10;
-const lockProbeMicroseconds = 50_000;
+const defaultLockProbeMs = 50;
 
 /**
  * Our part of one table of one family (facts 4.17). Desired rules are set at any time, and checked
@@ -51,17 +53,28 @@ export class IptablesTable {
   readonly family: IpFamily;
   readonly #config: TableConfig;
   readonly #exec: Pick<ExecHelper, "run">;
-  readonly #chains = new Map<string, RenderedChain>();
-  readonly #insertions = new Map<string, RenderedRules>();
-  readonly #appends = new Map<string, RenderedRules>();
+  readonly #memory: TableMemory;
+  readonly #remembered: RememberedTable;
+  readonly #desired: DesiredRules;
+  #ahead: Promise<SavedTable> | undefined;
   #dirty = true;
   #last: Promise<unknown> = Promise.resolve();
 
-  constructor(config: TableConfig, dependencies: { readonly exec: Pick<ExecHelper, "run"> }) {
+  /** `memory`: that of all tables of this namespace. Without it the kernel is read each time. */
+  constructor(
+    config: TableConfig,
+    dependencies: { readonly exec: Pick<ExecHelper, "run">; readonly memory?: TableMemory },
+  ) {
     this.table = config.table;
     this.family = config.family;
     this.#config = config;
     this.#exec = dependencies.exec;
+    this.#memory = dependencies.memory ?? new TableMemory();
+    this.#remembered = new RememberedTable(this.#memory);
+    const { features } = config.backend;
+    this.#desired = new DesiredRules((name) =>
+      renderChain(missingChain(config.table, name), features),
+    );
   }
 
   /** False when the kernel was as desired when we last looked. */
@@ -71,10 +84,7 @@ export class IptablesTable {
 
   /** How many chains and rules of ours are, or will be, in the kernel. */
   get size(): { readonly chains: number; readonly rules: number } {
-    const desired = this.#desired();
-    const chains = [...reachableChains(desired).values()];
-    const rules = [...chains, ...desired.insertions.values(), ...desired.appends.values()];
-    return { chains: chains.length, rules: rules.reduce((sum, run) => sum + run.hashes.length, 0) };
+    return this.#desired.size;
   }
 
   /**
@@ -86,48 +96,61 @@ export class IptablesTable {
     const rendered = Array.from(chains, (chain) =>
       renderChain(chain, this.#config.backend.features),
     );
-    for (const chain of rendered) {
-      if (!sameRun(this.#chains.get(chain.name), chain)) this.#dirty = true;
-      this.#chains.set(chain.name, chain);
-    }
+    for (const chain of rendered) if (this.#desired.setChain(chain)) this.#dirty = true;
   }
 
   removeChains(names: Iterable<string>): void {
-    for (const name of names) if (this.#chains.delete(name)) this.#dirty = true;
+    for (const name of names) if (this.#desired.removeChain(name)) this.#dirty = true;
   }
 
   /** Our rules at the head of a kernel chain (at its end in append mode). Replaces earlier ones. */
   setInsertions(kernelChain: string, rules: readonly Rule[]): void {
-    this.#setRun(this.#insertions, kernelChain, rules, false);
+    this.#setRun("insertions", kernelChain, rules);
   }
 
   /** Our rules behind all others of a kernel chain. Replaces earlier ones. */
   setAppends(kernelChain: string, rules: readonly Rule[]): void {
-    this.#setRun(this.#appends, kernelChain, rules, true);
+    this.#setRun("appends", kernelChain, rules);
   }
 
   /** Makes the next `apply` look at the kernel again. */
   invalidate(): void {
     this.#dirty = true;
+    this.#remembered.forget();
   }
 
   /** Kernel names of the IP sets that programmed rules match on: only these need to exist. */
-  neededSets(): Set<string> {
-    const desired = this.#desired();
-    const runs = [...reachableChains(desired).values(), ...desired.insertions.values()];
-    return new Set([...runs, ...desired.appends.values()].flatMap((run) => [...run.sets]));
+  neededSets(): ReadonlySet<string> {
+    return this.#desired.neededSets;
   }
 
   /** Reads the kernel and says what `apply` would do. Writes nothing. */
   plan(): Promise<TablePlan> {
-    return this.#exclusive(() => this.#readAndPlan());
+    return this.#exclusive(async () => planOf(this.#difference(await this.#read())));
   }
 
-  /** Reads the kernel; false, and dirty from now on, when it is not as desired. Writes nothing. */
-  async check(): Promise<boolean> {
-    const plan = await this.plan();
-    if (!isEmptyPlan(plan)) this.#dirty = true;
-    return isEmptyPlan(plan);
+  /**
+   * False, and dirty from now on, when the kernel is not as desired. Writes nothing, and reads nothing
+   * when only we have written since we last knew.
+   */
+  check(): Promise<boolean> {
+    return this.#memory.round(() =>
+      this.#exclusive(async () => {
+        const plan = planOf(await this.#look());
+        if (!isEmptyPlan(plan)) {
+          this.#dirty = true;
+          this.#desired.compareAll();
+        }
+        return isEmptyPlan(plan);
+      }),
+    );
+  }
+
+  /** Begins to read the kernel for an `apply` of the same round, if it will need that. */
+  readAhead(): void {
+    if (!this.#dirty || this.#remembered.table !== undefined) return;
+    this.#ahead = this.#exclusive(() => this.#read());
+    this.#ahead.catch(() => undefined);
   }
 
   /**
@@ -146,6 +169,7 @@ export class IptablesTable {
         return isEmptyPlan(plan) ? undefined : plan;
       } catch (error) {
         this.#dirty = true;
+        this.#desired.compareAll();
         throw error;
       }
     });
@@ -153,24 +177,44 @@ export class IptablesTable {
 
   /** Another writer may come between read and write. The same failure twice is not that. */
   async #converge(): Promise<TablePlan> {
-    let plan = await this.#readAndPlan();
+    let difference = await this.#look();
     for (let attempt = 1; ; attempt++) {
-      const text = restoreTexts(plan).join("");
+      const plan = planOf(difference);
       try {
         await this.#write(plan);
+        this.#remembered.learn(difference);
         return plan;
       } catch (error) {
-        plan = await this.#readAndPlan();
-        const again = restoreTexts(plan).join("");
-        if (attempt >= maxAttempts || again === text) throw error;
+        this.#remembered.forget();
+        this.#desired.compareAll();
+        difference = await this.#look();
+        const same = restoreTexts(planOf(difference)).join("") === restoreTexts(plan).join("");
+        if (attempt >= maxAttempts || same) throw error;
       }
     }
   }
 
-  async #readAndPlan(): Promise<TablePlan> {
-    const actual = await this.#read();
-    const insertMode = this.#config.insertMode ?? "insert";
-    return planTable(this.table, { desired: this.#desired(), actual, insertMode });
+  /** What is to do, by what is remembered, or else by what the kernel says. */
+  async #look(): Promise<TableDifference> {
+    const known = this.#remembered.table;
+    const changed = this.#desired.takeChanged();
+    if (known !== undefined && changed !== undefined) {
+      return differenceIn(changed, { table: this.table, ...this.#planInput(known) });
+    }
+    if (known !== undefined) return this.#difference(known);
+    const ahead = this.#ahead;
+    this.#ahead = undefined;
+    const actual = await (ahead ?? this.#read());
+    this.#remembered.remember(actual);
+    return this.#difference(actual);
+  }
+
+  #difference(actual: SavedTable): TableDifference {
+    return differenceOf(this.table, this.#planInput(actual));
+  }
+
+  #planInput(actual: SavedTable): PlanInput {
+    return { desired: this.#desired, actual, insertMode: this.#config.insertMode ?? "insert" };
   }
 
   async #read(): Promise<SavedTable> {
@@ -189,11 +233,12 @@ export class IptablesTable {
   }
 
   async #write(plan: TablePlan): Promise<void> {
-    const { backend } = this.#config;
+    const { backend, lockProbeMs = defaultLockProbeMs } = this.#config;
     const program = programOf(backend, this.family, "restore");
     const args = ["--noflush"];
     if (backend.features.restoreWait) {
-      args.push("--wait", `${lockWaitSeconds}`, "--wait-interval", `${lockProbeMicroseconds}`);
+      const probe = `${Math.round(lockProbeMs * 1000)}`;
+      args.push("--wait", `${lockWaitSeconds}`, "--wait-interval", probe);
     }
     for (const stdin of restoreTexts(plan)) {
       const detail = { code: "restore-failed", table: this.table, family: this.family } as const;
@@ -203,27 +248,14 @@ export class IptablesTable {
       });
       if (result.code !== 0)
         throw new IptablesError(`${what}: ${complaint(result, stdin)}`, detail);
+      this.#memory.committed();
     }
   }
 
-  #setRun(
-    runs: Map<string, RenderedRules>,
-    chain: string,
-    rules: readonly Rule[],
-    appended: boolean,
-  ): void {
-    const rendered = renderRules(chain, rules, this.#config.backend.features, appended);
-    if (!sameRun(runs.get(chain), rendered)) this.#dirty = true;
-    runs.set(chain, rendered);
-  }
-
-  #desired(): DesiredTable {
-    return {
-      chains: this.#chains,
-      insertions: this.#insertions,
-      appends: this.#appends,
-      missing: (name) => renderChain(missingChain(this.table, name), this.#config.backend.features),
-    };
+  #setRun(place: "insertions" | "appends", chain: string, rules: readonly Rule[]): void {
+    const { features } = this.#config.backend;
+    const rendered = renderRules(chain, rules, features, place === "appends");
+    if (this.#desired.setRun(place, chain, rendered)) this.#dirty = true;
   }
 
   #exclusive<Result>(work: () => Promise<Result>): Promise<Result> {
@@ -237,13 +269,6 @@ export class IptablesTable {
 function missingChain(table: TableName, name: string): Chain {
   if (table !== "filter") return { name, rules: [] };
   return { name, rules: [{ match: [], action: { kind: "drop" }, comments: ["Missing chain"] }] };
-}
-
-/** The hash of a rule stands for all before it, so the last one stands for the run. */
-function sameRun(a: RenderedRules | undefined, b: RenderedRules): boolean {
-  return (
-    a !== undefined && a.hashes.length === b.hashes.length && a.hashes.at(-1) === b.hashes.at(-1)
-  );
 }
 
 /** What the tool said, and the line of our text that it said it of. */

@@ -1,4 +1,5 @@
 import { type Clock, systemClock } from "../../lib/clock.ts";
+import { aborted } from "../../lib/service.ts";
 import { monitorNftables } from "../nft-monitor.ts";
 import type { NftTable } from "../nft-monitor-message.ts";
 import type { IptablesBackend } from "./backend.ts";
@@ -10,7 +11,10 @@ export interface WatchTablesOptions {
   readonly onStale: (table: IptablesTable) => void;
   /** A table could not be read, or the kernel's events not be heard: polling goes on. */
   readonly onError: (error: unknown) => void;
-  /** Between two looks at every table, whatever the kernel says. Default: nft 180 s, legacy 5 s. */
+  /**
+   * Between two looks at every table, whatever the kernel says; Infinity: none. Default: nft 180 s,
+   * legacy 5 s.
+   */
   readonly pollMs?: number;
   readonly clock?: Clock;
 }
@@ -40,6 +44,7 @@ async function poll(
   pace: { readonly options: WatchTablesOptions; readonly pollMs: number },
   signal: AbortSignal,
 ): Promise<void> {
+  if (pace.pollMs === Number.POSITIVE_INFINITY) return aborted(signal);
   const { clock = systemClock } = pace.options;
   try {
     while (!signal.aborted) {

@@ -1,11 +1,12 @@
 import * as fc from "fast-check";
+import { fixedTiers } from "../../../src/api/defaults.ts";
 import { profilesOfNamespace } from "../../../src/api/kubernetes/namespace.ts";
 import type { AnyResource } from "../../../src/api/resource-of-kind.ts";
 import { decodeResource } from "../../../src/api/validate.ts";
 import type { Packet } from "../../../src/policy/packet.ts";
-import { packetsOf } from "./packets.ts";
 import { policy } from "./policies.ts";
 import {
+  configuration,
   labels,
   maybe,
   namespaces,
@@ -14,6 +15,7 @@ import {
   outside,
   pods,
   resource,
+  sometimes,
   subset,
   supports,
   v4Of,
@@ -79,16 +81,47 @@ function pod(index: number): fc.Arbitrary<AnyResource> {
     );
 }
 
+/** Host endpoints of one node: that of its interface, found by name or by address, and that of all. */
+function hostEndpoints(node: string): fc.Arbitrary<AnyResource[]> {
+  const expected = [addressOf(node)];
+  const endpoint = (name: string, own: readonly object[]) =>
+    fc
+      .record({
+        labels,
+        ports: endpointPorts,
+        own: fc.constantFrom(...own),
+        profiles: sometimes(fc.constantFrom([], ["kns.red"], ["kns.gone"]), 1),
+      })
+      .map(({ labels: given, own: fields, ports, profiles }) =>
+        resource(
+          "HostEndpoint",
+          `${node}-${name}`,
+          { node, ...fields, ports, ...(profiles === undefined ? {} : { profiles }) },
+          { labels: given },
+        ),
+      );
+  const eth0 = endpoint("eth0", [
+    { expectedIPs: expected },
+    { interfaceName: "eth0", expectedIPs: expected },
+  ]);
+  const all = endpoint("all", [{ interfaceName: "*" }]);
+  return fc
+    .tuple(sometimes(eth0, 2), sometimes(all, 2))
+    .map((drawn) => drawn.filter((one) => one !== undefined));
+}
+
+function addressOf(node: string): string {
+  return `192.168.0.${nodes.indexOf(node) + 1}`;
+}
+
 /** What every cluster has, whatever is drawn: nodes, namespaces, accounts and tiers; "gone" is a tier that is not there. */
 export const fixed: readonly AnyResource[] = [
-  ...nodes.map((name, index) =>
-    resource("Node", name, { bgp: { ipv4Address: `192.168.0.${index + 1}/24` } }),
-  ),
+  ...nodes.map((name) => resource("Node", name, { bgp: { ipv4Address: `${addressOf(name)}/24` } })),
   ...namespaces.flatMap((name) => profilesOfNamespace({ name, labels: { color: name } })),
   ...namespaces.map((name) =>
     resource("Profile", `ksa.${name}.robot`, { labelsToApply: { "pcsa.role": "machine" } }),
   ),
-  resource("Tier", "default", { order: 1_000_000, defaultAction: "Deny" }),
+  ...Object.entries(fixedTiers).map(([name, spec]) => resource("Tier", name, spec)),
   resource("Tier", "early", { order: 10, defaultAction: "Deny" }),
   resource("Tier", "lax", { order: 10, defaultAction: "Pass" }),
 ];
@@ -127,27 +160,25 @@ const slices = subset(pods).map((behind) =>
     : [],
 );
 
-const configuration = fc
-  .constantFrom("Drop", "Accept", "Return")
-  .map((action) =>
-    resource("FelixConfiguration", "default", { defaultEndpointToHostAction: action }),
-  );
+const configurations = fc.constantFrom("Drop", "Accept", "Return").map(configuration);
 
-/** Clusters with `packets` packets each; shrinking takes policies, rules, fields and packets away. */
-export function arbitraryCase(packets: number): fc.Arbitrary<Case> {
+/** Clusters with packets each; shrinking takes policies, rules, fields and packets away. */
+export function arbitraryCase(packets: fc.Arbitrary<Packet[]>): fc.Arbitrary<Case> {
   return fc
     .record({
       pods: fc.tuple(...pods.map((index) => maybe(pod(index)))),
       policies: fc.tuple(...policySlots.map((index) => maybe(policy(index)))),
+      hosts: fc.tuple(...nodes.map(hostEndpoints)),
       networkSets,
       slices,
-      configuration,
-      packets: packetsOf(packets),
+      configuration: configurations,
+      packets,
     })
     .map((drawn) => ({
       resources: [
         ...fixed,
         ...[...drawn.pods, ...drawn.policies].filter((one) => one !== undefined),
+        ...drawn.hosts.flat(),
         ...drawn.networkSets,
         ...drawn.slices,
         drawn.configuration,

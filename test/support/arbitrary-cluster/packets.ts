@@ -29,8 +29,16 @@ function packet(family: 4 | 6): fc.Arbitrary<Packet> {
         "sctp",
         "ipip",
       ),
-      sourcePort: fc.constantFrom(40_000, 80, 5353),
-      destinationPort: fc.constantFrom(...often(80, 4), ...often(8080, 4), 443, 5353, 4789, 7010),
+      sourcePort: fc.constantFrom(...often(40_000, 2), 80, 5353, 2379),
+      destinationPort: fc.constantFrom(
+        ...often(80, 4),
+        ...often(8080, 4),
+        443,
+        5353,
+        4789,
+        7010,
+        2379,
+      ),
       icmp: fc.constantFrom({ type: 8, code: 0 }, { type: 3, code: 1 }, { type: 128, code: 0 }),
     })
     .filter(({ source, destination }) => source !== destination)
@@ -45,7 +53,19 @@ function packet(family: 4 | 6): fc.Arbitrary<Packet> {
 
 /** Packets of one case are of one family: its rules alone are rendered. */
 export function packetsOf(count: number): fc.Arbitrary<Packet[]> {
-  const many = (family: 4 | 6) =>
-    fc.array(packet(family), { minLength: 1, maxLength: count, size: "max" });
-  return fc.oneof({ weight: 4, arbitrary: many(4) }, { weight: 1, arbitrary: many(6) });
+  return fc.oneof(
+    { weight: 4, arbitrary: packetsOfFamily(4, count) },
+    { weight: 1, arbitrary: packetsOfFamily(6, count) },
+  );
+}
+
+/** As many of each family. */
+export function packetsOfBoth(count: number): fc.Arbitrary<Packet[]> {
+  return fc
+    .tuple(packetsOfFamily(4, count), packetsOfFamily(6, count))
+    .map((families) => families.flat());
+}
+
+function packetsOfFamily(family: 4 | 6, count: number): fc.Arbitrary<Packet[]> {
+  return fc.array(packet(family), { minLength: 1, maxLength: count, size: "max" });
 }

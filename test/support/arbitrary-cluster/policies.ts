@@ -1,9 +1,8 @@
 import * as fc from "fast-check";
-import { networkPolicyOf } from "../../../src/api/kubernetes/network-policy.ts";
 import type { AnyResource } from "../../../src/api/resource-of-kind.ts";
+import { clusterNetworkPolicy, kubernetesPolicy } from "./kubernetes-policies.ts";
 import {
   given,
-  labels,
   maybe,
   namespaces,
   policyNamespaceSelector,
@@ -42,54 +41,35 @@ export function policy(index: number): fc.Arbitrary<AnyResource> {
     .map(({ namespace, spec }) =>
       resource("NetworkPolicy", `n${index}`, given(spec), { namespace }),
     );
-  return fc.oneof(global, local, kubernetesPolicy(index));
+  return fc.oneof(
+    global,
+    local,
+    kubernetesPolicy(index),
+    hostPolicy(index),
+    clusterNetworkPolicy(index),
+  );
 }
 
-const labelSelector = fc.oneof(
-  fc.constant({}),
-  fc.record({ matchLabels: labels }),
-  fc.constantFrom(
-    { matchExpressions: [{ key: "app", operator: "In", values: ["x", "y"] }] },
-    { matchExpressions: [{ key: "tier", operator: "DoesNotExist" }] },
-    { matchExpressions: [{ key: "app", operator: "NotIn", values: ["x"] }] },
-  ),
-);
-const kubernetesPeer = fc.oneof(
-  fc.record({ podSelector: labelSelector }),
-  fc.record({
-    namespaceSelector: fc.constantFrom({}, { matchLabels: { color: "red" } }),
-    podSelector: labelSelector,
-  }),
-  fc.record({ namespaceSelector: fc.constant({ matchLabels: { color: "blue" } }) }),
-  fc.constantFrom(
-    { ipBlock: { cidr: "10.0.0.0/8", except: ["10.0.1.0/24"] } },
-    { ipBlock: { cidr: "fd00::/64" } },
-  ),
-);
-const kubernetesPort = fc.constantFrom(
-  { port: 80 },
-  { port: 8000, endPort: 9000 },
-  { port: "http" },
-  { protocol: "UDP", port: 5353 },
-  { protocol: "SCTP" },
-);
-
-function kubernetesPolicy(index: number): fc.Arbitrary<AnyResource> {
-  const peers = fc.array(kubernetesPeer, { maxLength: 2 });
-  const ports = fc.array(kubernetesPort, { maxLength: 3 });
+/** A policy for a place of a host endpoint's. Those before DNAT have no egress. */
+function hostPolicy(index: number): fc.Arbitrary<AnyResource> {
   return fc
     .record({
-      namespace: fc.constantFrom(...namespaces),
-      podSelector: labelSelector,
-      ingress: fc.array(fc.record({ from: peers, ports }), { maxLength: 2 }),
-      egress: fc.array(fc.record({ to: peers, ports }), { maxLength: 2 }),
+      ...policySpec(fc.constantFrom(...tiers, "default", "default")),
+      place: fc.constantFrom(
+        { applyOnForward: true },
+        { applyOnForward: true, doNotTrack: true },
+        { applyOnForward: true, preDNAT: true },
+      ),
     })
-    .map(({ namespace, ...spec }) =>
-      networkPolicyOf({
-        apiVersion: "networking.k8s.io/v1",
-        kind: "NetworkPolicy",
-        metadata: { name: `k${index}`, namespace },
-        spec,
-      } as Parameters<typeof networkPolicyOf>[0]),
+    .map(({ place, types, egress, ...spec }) =>
+      resource(
+        "GlobalNetworkPolicy",
+        `h${index}`,
+        given(
+          "preDNAT" in place
+            ? { ...spec, ...place, types: ["Ingress"] }
+            : { ...spec, ...place, types, egress },
+        ),
+      ),
     );
 }

@@ -4,6 +4,7 @@ import type { AnyResource, Kind } from "../../../src/api/resource-of-kind.ts";
 import type { EntityRule } from "../../../src/api/resources/rule.ts";
 import { decodeResource } from "../../../src/api/validate.ts";
 import { calcKinds } from "../../../src/felix/calc/calc-graph.ts";
+import { parseIpAddr } from "../../../src/lib/ip-addr.ts";
 
 /** The small pools that all of a random cluster is drawn from, so that things collide. */
 
@@ -16,7 +17,7 @@ export const nodes: readonly string[] = ["node-a", "node-b"];
 export const namespaces: readonly string[] = ["red", "blue"];
 const podCount = 5;
 export const v4Of = (index: number): string => `10.0.${index % 2}.${index + 1}`;
-export const v6Of = (index: number): string => `fd00::${index % 2}:${index + 1}`;
+export const v6Of = (index: number): string => parseIpAddr(`fd00::${index % 2}:${index + 1}`);
 export const outside: readonly string[] = ["8.8.8.8", "172.16.1.1", "2001:db8::1"];
 export const pods: readonly number[] = Array.from({ length: podCount }, (_, index) => index);
 
@@ -99,6 +100,10 @@ export function resource(
     metadata: { name, ...metadata },
     spec,
   });
+}
+
+export function configuration(endpointToHost: string): AnyResource {
+  return resource("FelixConfiguration", "default", { defaultEndpointToHostAction: endpointToHost });
 }
 
 /** Once in `every` + 1 draws. */

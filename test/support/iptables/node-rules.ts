@@ -2,20 +2,22 @@ import assert from "node:assert/strict";
 import { keyOf } from "../../../src/api/resource-key.ts";
 import type { AnyResource } from "../../../src/api/resource-of-kind.ts";
 import { CalcGraph } from "../../../src/felix/calc/calc-graph.ts";
-import { felixConfig } from "../../../src/felix/config.ts";
+import { serviceCidrs } from "../../../src/felix/calc/service-cidrs.ts";
+import { felixConfig } from "../../../src/felix/config/felix-config.ts";
 import { EndpointManager } from "../../../src/felix/dataplane/endpoint-manager.ts";
 import { HostEndpointManager } from "../../../src/felix/dataplane/host-endpoint-manager.ts";
 import { KernelLinks } from "../../../src/felix/dataplane/kernel-links.ts";
 import { PolicyManager } from "../../../src/felix/dataplane/policy-manager.ts";
-import { allChains } from "../../../src/felix/dataplane/rule-set.ts";
+import { RuleSet } from "../../../src/felix/dataplane/rule-set.ts";
 import { RuleTables } from "../../../src/felix/dataplane/rule-tables.ts";
-import { setName } from "../../../src/felix/rules/names.ts";
+import { setName, staticSets } from "../../../src/felix/rules/names.ts";
 import type { ExecHelper } from "../../../src/kernel/exec-helper.ts";
 import { kernelMembers } from "../../../src/kernel/ipset/ip-set.ts";
 import type { IptablesBackend } from "../../../src/kernel/iptables/backend.ts";
 import type { Kernel } from "../../../src/kernel/kernel.ts";
 import { systemClock } from "../../../src/lib/clock.ts";
-import type { IpFamily } from "../../../src/lib/ip-addr.ts";
+import type { IpAddr, IpFamily } from "../../../src/lib/ip-addr.ts";
+import { parseInterfaceAddress } from "../../../src/lib/prefix.ts";
 import { RuleInterpreter } from "./interpreter.ts";
 
 const backend: IptablesBackend = {
@@ -48,10 +50,12 @@ export async function nodeRules(
   return new RuleInterpreter(decisive.map(change), sets);
 }
 
+/** `onRefused` is told of what felix leaves out; unless given, it may leave out nothing. */
 export async function nodeTexts(
   nodeName: string,
   resources: readonly AnyResource[],
   family: IpFamily,
+  onRefused: (what: string, error: unknown) => void = refused,
 ): Promise<NodeText> {
   const spec = resources.find(({ kind }) => kind === "FelixConfiguration")?.spec ?? {};
   const config = felixConfig({ global: spec as Readonly<Record<string, unknown>>, env: {} });
@@ -60,19 +64,23 @@ export async function nodeTexts(
     endpoints: new EndpointManager(config, links),
     hosts: new HostEndpointManager(),
     policies: new PolicyManager(),
-    natOutgoing: false,
+    serviceCidrs: resources.flatMap((one) =>
+      one.kind === "BGPConfiguration" ? serviceCidrs(one) : [],
+    ),
+    natOutgoing: resources.some(({ kind, spec }) => kind === "IPPool" && spec.natOutgoing === true),
   };
-  const updates = updatesOf(nodeName, resources);
+  const updates = updatesOf(nodeName, resources, onRefused);
   for (const update of updates) {
     parts.endpoints.onUpdate(update);
     parts.hosts.onUpdate(update);
     parts.policies.onUpdate(update);
   }
-  parts.hosts.resolve(new Map());
+  parts.hosts.resolve(new Map([["eth0", addressesOf(nodeName, resources)]]));
   const texts: string[] = [];
-  const tables = new RuleTables({ family, backend, insertMode: "insert" }, { exec: exec(texts) });
-  const chains = allChains(parts, { rules: config.rules, family }, refused);
-  tables.setAll(chains, config.rules, refused);
+  const { chainInsertMode: insertMode } = config;
+  const tables = new RuleTables({ family, backend, insertMode }, { exec: exec(texts) });
+  const chains = new RuleSet(family).chains(parts, config.rules, onRefused);
+  tables.setAll(chains, config.rules, onRefused);
   await tables.apply();
   const sets = updates.flatMap((update) =>
     update.kind === "ipSet" && update.op === "set"
@@ -84,17 +92,33 @@ export async function nodeTexts(
         ]
       : [],
   );
-  return { texts, sets: new Map(sets) };
+  const empty = Object.values(staticSets).map(
+    (id) => [setName(id, family), new Set<string>()] as const,
+  );
+  return { texts, sets: new Map([...empty, ...sets]) };
 }
 
-function refused(what: string, error: Error): never {
-  assert.fail(`refused ${what}: ${error.message}`);
+/** Those that the node's resource tells are those of its one interface. */
+function addressesOf(nodeName: string, resources: readonly AnyResource[]): Set<IpAddr> {
+  const node = resources.find(
+    ({ kind, metadata }) => kind === "Node" && metadata.name === nodeName,
+  );
+  const text = node?.kind === "Node" ? node.spec.bgp?.ipv4Address : undefined;
+  return new Set(text === undefined ? [] : [parseInterfaceAddress(text).address]);
 }
 
-function updatesOf(nodeName: string, resources: readonly AnyResource[]) {
+function refused(what: string, error: unknown): never {
+  assert.fail(`refused ${what}: ${error}`);
+}
+
+function updatesOf(
+  nodeName: string,
+  resources: readonly AnyResource[],
+  onRefused: (what: string, error: unknown) => void,
+) {
   const graph = new CalcGraph({
     nodeName,
-    onInvalid: (key, error) => assert.fail(`${key.kind} ${key.name}: ${error}`),
+    onInvalid: (key, error) => onRefused(`${key.kind} ${key.name}`, error),
   });
   graph.setInSync();
   for (const resource of resources) graph.update(keyOf(resource), resource);

@@ -23,6 +23,10 @@ export interface HookPacket {
   readonly spoofed?: boolean;
   readonly localSource?: boolean;
   readonly localDestination?: boolean;
+  /** More came in this time than a limit lets through. */
+  readonly overLimit?: boolean;
+  /** Of those that a limit of connections counts, this one included. */
+  readonly connections?: number;
 }
 
 /** Membership of a kernel set. */
@@ -69,7 +73,7 @@ export function parseRule(text: string): ParsedRule {
   while (!words.done) {
     const negated = words.take("!");
     const option = words.next();
-    if (option === "--jump" || option === "--goto") {
+    if (option === "--jump" || option === "-j" || option === "--goto") {
       if (negated) throw new Error(`Cannot negate ${option}: ${text}`);
       target = parseTarget(option, words);
       continue;
@@ -127,6 +131,21 @@ function parseMatch(option: string, words: Words): Test | undefined {
     case "--dst-type":
       words.expect("LOCAL");
       return ({ packet }) => packet.localDestination === true;
+    case "--limit":
+      words.next();
+      words.expect("--limit-burst");
+      words.next();
+      return ({ packet }) => packet.overLimit !== true;
+    case "--tcp-flags":
+      words.expect("FIN,SYN,RST,ACK");
+      words.expect("SYN");
+      return ({ packet }) => (packet.state ?? "NEW") === "NEW";
+    case "--connlimit-above": {
+      const most = Number(words.next());
+      words.expect("--connlimit-mask");
+      words.expect("0");
+      return ({ packet }) => (packet.connections ?? 1) > most;
+    }
     case "--invert":
       words.expect("--validmark");
       return ({ packet }) => packet.spoofed === true;
@@ -142,8 +161,20 @@ function parseTarget(option: string, words: Words): Target {
     case "ACCEPT":
       return { kind: "accept" };
     case "DROP":
-    case "REJECT":
       return { kind: "drop" };
+    case "REJECT":
+      if (words.take("--reject-with")) words.expect("tcp-reset");
+      return { kind: "drop" };
+    case "NFLOG":
+      for (const option of ["--nflog-group", "--nflog-prefix", "--nflog-size"]) {
+        words.expect(option);
+        words.next();
+      }
+      return { kind: "next" };
+    case "DSCP":
+      words.expect("--set-dscp");
+      words.next();
+      return { kind: "next" };
     case "RETURN":
       return { kind: "return" };
     case "NOTRACK":
@@ -167,16 +198,22 @@ function parseTarget(option: string, words: Words): Target {
 }
 
 const modules = new Set(
-  "comment mark set multiport conntrack rpfilter addrtype icmp icmp6".split(" "),
+  "comment mark set multiport conntrack rpfilter addrtype icmp icmp6 limit tcp connlimit".split(
+    " ",
+  ),
 );
 
-/** iptables refuses ports and ICMP types without their protocol, and so do we. */
+/** iptables refuses ports and ICMP types without their protocol, and an option twice, and so do we. */
 function checkProtocol(text: string): void {
+  for (const option of ["-p", "--source", "--destination"]) {
+    if (text.split(` ${option} `).length > 2) throw new Error(`Cannot have two ${option}: ${text}`);
+  }
   const protocol = /(?<!! )-p (\S+)/.exec(text)?.[1];
   const number = protocol === undefined ? -1 : protocolOf(protocol);
   if (/-m multiport|--dport/.test(text) && !withPorts.has(number)) {
     throw new Error(`Cannot match ports without a protocol that has them: ${text}`);
   }
+  if (/-m tcp /.test(text) && number !== 6) throw new Error(`TCP flags without -p tcp: ${text}`);
   if (/-m icmp /.test(text) && number !== 1) throw new Error(`ICMP type without -p icmp: ${text}`);
   if (/-m icmp6/.test(text) && number !== 58) throw new Error(`ICMPv6 type without it: ${text}`);
 }

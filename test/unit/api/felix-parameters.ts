@@ -144,6 +144,10 @@ export const felixParameters: readonly (readonly [
   ["flowLogsFlushInterval", "5m", 300],
   ["flowLogsGoldmaneServer", "goldmane:7443", 1],
   ["flowLogsLocalReporter", "Enabled", "Yes"],
+  // Ours: docs/policy.md.
+  ["policyDenialLogs", "Enabled", "Yes"],
+  ["policyDenialLogRateLimit", "10/minute", "10/week"],
+  ["policyDenialLogRateLimitBurst", 5, 10_000],
   ["flowLogsPolicyEvaluationMode", "Continuous", "Once"],
   ["awsSrcDstCheck", "Disable", "Off"],
   ["usageReportingEnabled", false, 0],

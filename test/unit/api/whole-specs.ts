@@ -326,6 +326,20 @@ export const wholeSpecs: Readonly<
       mac: "66:f9:37:c3:7e:94",
       ports: [{ ...port, hostPort: 8080, hostIP: "192.0.2.1" }],
       allowSpoofedSourcePrefixes: ["10.9.0.0/16"],
+      qosControls: {
+        ...bothWays("Bandwidth", 1_000_000),
+        ...bothWays("Burst", 4_294_967_296),
+        ...bothWays("Peakrate", 2_000_000),
+        ...bothWays("Minburst", 1_500),
+        ...bothWays("PacketRate", 100),
+        ...bothWays("PacketBurst", 5),
+        ...bothWays("MaxConnections", 10),
+        dscp: "AF11",
+      },
     },
   },
 };
+
+function bothWays(limit: string, value: number): Readonly<Record<string, number>> {
+  return { [`ingress${limit}`]: value, [`egress${limit}`]: value };
+}

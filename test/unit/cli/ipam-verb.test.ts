@@ -90,6 +90,16 @@ test("ipam show has calicoctl's columns", async () => {
   assert.equal((await run("ipam show --ip 10.0.0.5")).out, "10.0.0.5 is not assigned\n");
 });
 
+test("ipam show notes the pools that the cluster takes no addresses from", async () => {
+  const was = await datastore.get({ kind: "IPPool", name: "pods" });
+  const reason = { reason: "CIDROverlap", message: "spec.cidr overlaps that of IPPool a" };
+  const conditions = [{ type: "Allocatable", status: "False", ...reason }];
+  await datastore.update<"IPPool">({ ...was, status: { conditions } });
+  const { out } = await run("ipam show");
+  const note = "Note: IPPool pods is not allocatable: CIDROverlap: spec.cidr overlaps";
+  assert.match(out, new RegExp(`\n\n${note}`));
+});
+
 test("ipam show --show-borrowed names the node that has it and the one whose block it is", async () => {
   await ipamOn(datastore).autoAssign({
     node: "node2",

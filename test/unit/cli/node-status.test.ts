@@ -4,11 +4,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { after, test } from "node:test";
-import { LogTail } from "../../../src/bgp/control/log-tail.ts";
 import { serveControl } from "../../../src/bgp/control/serve-control.ts";
 import { runNodeStatus } from "../../../src/cli/node-status.ts";
 import { framedTable } from "../../../src/cli/output/framed-table.ts";
 import { systemClock } from "../../../src/lib/clock.ts";
+import { LogTail } from "../../../src/lib/log-tail.ts";
 import { waitFor } from "../../support/wait-for.ts";
 import { FakeRunning } from "../bgp/control/running.ts";
 

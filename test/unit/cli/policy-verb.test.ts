@@ -261,6 +261,108 @@ test("pods of one name on two nodes are told apart", async () => {
   assert.match(impact.out, /opens {2}shop\/client -> node3\/shop\/web 443\/tcp/);
 });
 
+/** What somebody applies with kubectl: nothing of it is ours. */
+const shop = `
+apiVersion: v1
+kind: Pod
+metadata: { name: web, namespace: shop, labels: { app: web } }
+spec:
+  nodeName: node1
+  containers: [{ name: web, image: web, ports: [{ name: http, containerPort: 8080 }] }]
+---
+apiVersion: v1
+kind: List
+items:
+  - apiVersion: v1
+    kind: Pod
+    metadata: { name: robot, namespace: shop, labels: { app: robot } }
+    spec: { serviceAccountName: machine, containers: [] }
+    status: { podIPs: [{ ip: 10.0.0.9 }] }
+  - { apiVersion: v1, kind: Pod, metadata: { name: other, namespace: dev }, spec: { containers: [] } }
+  - { apiVersion: v1, kind: Pod, metadata: { name: agent }, spec: { hostNetwork: true } }
+---
+apiVersion: v1
+kind: ServiceAccount
+metadata: { name: machine, namespace: shop, labels: { role: machine } }
+---
+apiVersion: v1
+kind: Service
+metadata: { name: web, namespace: shop }
+spec: { selector: { app: web }, ports: [{ port: 80, targetPort: http }] }
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: { name: web, namespace: shop }
+data: { a: b }
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: { name: web, namespace: shop }
+spec: {}
+---
+apiVersion: projectcalico.org/v3
+kind: NetworkPolicy
+metadata: { name: robots, namespace: shop }
+spec:
+  serviceAccountSelector: role == 'machine'
+  types: [Egress]
+  egress: [{ action: Allow, destination: { services: { name: web } } }]
+`;
+
+test("Pods, ServiceAccounts and Services of a user's manifests make a cluster", async () => {
+  const path = await file("shop.yaml", shop);
+  const explain = async (from: string, to: string, port: string) =>
+    (await run(["explain", "--from", from, "--to", to, "--port", port, "-f", path])).out.split(
+      "\n",
+    )[0];
+  const web = await explain("shop/robot", "shop/web", "8080");
+  assert.match(web ?? "", /^ALLOWED shop\/robot \(10\.0\.0\.9\) -> shop\/web \(198\.19\.0\.1\)/);
+  assert.match((await explain("shop/robot", "shop/web", "80")) ?? "", /^DENIED /);
+  assert.match((await explain("dev/other", "shop/web", "80")) ?? "", /^ALLOWED .*198\.19\.0\.2/);
+  const { code, out, err } = await run(["lint", "-f", path]);
+  assert.deepEqual([code, out], [0, "0 findings\n"]);
+  assert.equal(
+    err,
+    "passed over: 1 of ConfigMap (v1), which policy does not look at\n" +
+      "passed over: 1 of Deployment (apps/v1), which policy does not look at\n",
+  );
+});
+
+test("impact tells what a changed pod of a manifest reaches; addresses stay", async () => {
+  const path = await file("shop.yaml", shop);
+  const pod =
+    "{ apiVersion: v1, kind: Pod, metadata: { name: web, namespace: shop, labels: { app: old } } }";
+  const change = await file("old.yaml", pod);
+  const { out, err, code } = await run([
+    "impact",
+    "-f",
+    change,
+    "--cluster",
+    path,
+    "--port",
+    "8080",
+  ]);
+  assert.equal(code, 0, err);
+  assert.match(out, /^closes shop\/robot -> shop\/web 8080\/tcp: no Egress rule of tier default/);
+  assert.match(out, /\n0 opened, 1 closed\n$/);
+});
+
+for (const [text, message] of [
+  ["{ apiVersion: v1, kind: Pod, metadata: { name: Web } }", "metadata.name"],
+  ["{ apiVersion: v1, kind: Pod, metadata: { name: web, labels: { a: [] } } }", "metadata.labels"],
+  [
+    "{ apiVersion: projectcalico.org/v3, kind: NetworkPolcy, metadata: { name: a } }",
+    "NetworkPolcy",
+  ],
+  ["{ kind: Pod, metadata: { name: web } }", 'kind: "Pod" is not known'],
+] as const) {
+  test(`lint refuses ${text}`, async () => {
+    const { code, err } = await run(["lint", "-f", await file("bad-object.yaml", text)]);
+    assert.equal(code, 1);
+    assert.ok(err.includes(message), err);
+  });
+}
+
 test("lint of the cluster, as SARIF with the file of each finding", async () => {
   const { code, out } = await run(["lint", "-f", clusterFile, "-o", "sarif"]);
   assert.equal(code, 1);

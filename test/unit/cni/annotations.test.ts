@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseCall } from "../../../src/cni/call.ts";
 import { CniError } from "../../../src/cni/cni-error.ts";
+import { endpointOf, identityOf } from "../../../src/cni/endpoint.ts";
+import { parseIpAddr } from "../../../src/lib/ip-addr.ts";
 
 /** A call whose pod has these annotations, as containerd passes them on. */
 function parsed(annotations: Readonly<Record<string, string>>, config: object = {}) {
@@ -85,3 +87,32 @@ for (const [annotations, config, message] of refused) {
     );
   });
 }
+
+test("parseCall() takes floating addresses only where the administrator lets it", () => {
+  const asked = { floatingIPs: '["192.0.2.7","192.0.2.8","2001:db8::7"]' };
+  assert.throws(() => parsed(asked), /feature_control.floating_ips must be true for floatingIPs/);
+  const { annotations } = parsed(asked, { feature_control: { floating_ips: true } });
+  assert.deepEqual(annotations.floating, ["192.0.2.7", "192.0.2.8", "2001:db8::7"]);
+});
+
+test("the endpoint of a pod has its floating addresses and its quality of service", () => {
+  const call = parseCall({
+    variables: { CNI_COMMAND: "ADD", CNI_CONTAINERID: "c", CNI_IFNAME: "eth0" },
+    stdin: JSON.stringify({
+      cniVersion: "1.0.0",
+      name: "net",
+      type: "calico",
+      feature_control: { floating_ips: true },
+      runtimeConfig: {
+        "io.kubernetes.cri.pod-annotations": {
+          "cni.projectcalico.org/floatingIPs": '["192.0.2.7","2001:db8::7"]',
+          "qos.projectcalico.org/ingressMaxConnections": "10",
+        },
+      },
+    }),
+  });
+  const network = { addresses: [parseIpAddr("10.0.0.5")], mac: "02:00:00:00:00:01" };
+  const { spec } = endpointOf(call, identityOf(call, "node1"), network);
+  assert.deepEqual(spec.ipNATs, [{ internalIP: "10.0.0.5", externalIP: "192.0.2.7" }]);
+  assert.deepEqual(spec.qosControls, { ingressMaxConnections: 10 });
+});

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { allocatableCondition } from "../../../src/api/pool-condition.ts";
 import type { IPPool } from "../../../src/api/resources/ip-pool.ts";
 import { poolController, poolFinalizer } from "../../../src/controllers/pool-controller.ts";
 import { Ipam } from "../../../src/ipam/ipam.ts";
@@ -29,6 +30,10 @@ async function running(t: { after(fn: () => Promise<void>): void }) {
   return {
     ipam,
     pass: (seconds: number) => clock.advanceSlowly(seconds * 1_000, 500),
+    create: (given: IPPool) => datastore.create<"IPPool">(given),
+    remove: () => datastore.delete(key),
+    reason: async (name: string) =>
+      allocatableCondition(await datastore.get({ kind: "IPPool", name }))?.reason,
     finalizers: async () => (await datastore.get(key)).metadata.finalizers,
     blocks: async () => (await datastore.list("IPAMBlock")).items.length,
     write: async (metadata: Partial<IPPool["metadata"]>) => {
@@ -67,4 +72,22 @@ test("blocks without addresses do not hold a pool", async (t) => {
   await it.write({ deletionTimestamp: "2026-01-01T00:00:00Z" });
   await it.pass(65);
   assert.deepEqual([await it.finalizers(), await it.blocks()], [[], 0]);
+});
+
+test("of pools that overlap one gives addresses, and the other when that one has gone", async (t) => {
+  const it = await running(t);
+  await it.assign();
+  await it.pass(5);
+  const again = pool("again", { cidr: "10.0.0.0/25", blockSize: 28 });
+  await it.create(again);
+  await it.pass(5);
+  assert.deepEqual([await it.reason("pods"), await it.reason("again")], ["OK", "CIDROverlap"]);
+  await it.write({ deletionTimestamp: "2026-01-01T00:00:00Z" });
+  await it.ipam.releaseByHandle("h");
+  await it.pass(65);
+  assert.deepEqual([await it.finalizers(), await it.blocks()], [[], 0]);
+  assert.equal(await it.reason("pods"), "Terminating");
+  await it.remove();
+  await it.pass(5);
+  assert.equal(await it.reason("again"), "OK");
 });

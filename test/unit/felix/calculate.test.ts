@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { keyOf } from "../../../src/api/resource-key.ts";
 import type { AnyResource } from "../../../src/api/resource-of-kind.ts";
 import { CalcGraph } from "../../../src/felix/calc/calc-graph.ts";
+import type { DataplaneUpdate } from "../../../src/felix/calc/updates.ts";
 import { calculate } from "../../../src/felix/calculate.ts";
 import type { Millis } from "../../../src/lib/clock.ts";
 import type { Slice } from "../../../src/lib/time-slice.ts";
@@ -19,30 +20,45 @@ function slowClock() {
   };
 }
 
-test("calculate() tells nothing of a state in part: what comes between its slices is in it", async () => {
+const tiersIn = (updates: readonly DataplaneUpdate[]) =>
+  updates.flatMap((update) =>
+    update.op === "set" && update.kind === "workloadEndpoint"
+      ? [update.value.tiers.flatMap(({ ingress }) => ingress)]
+      : [],
+  );
+
+const endpointsWith = (policyId: string, count: number) =>
+  Array.from({ length: count }, () => [policyId]);
+
+test("calculate() tells of all that came before it, to the end, and then of what came meanwhile", async () => {
   const graph = new CalcGraph({ nodeName: me });
-  const put = (resource: AnyResource) => graph.update(keyOf(resource), resource);
+  const put = (...resources: readonly AnyResource[]) => {
+    for (const resource of resources) graph.update(keyOf(resource), resource);
+  };
   graph.setInSync();
   for (let i = 0; i < 20; i++) put(pod(`p${i}`, { ip: `10.0.0.${i}/32` }));
-  put(profile("kns.prod"));
+  put(profile("kns.prod"), globalPolicy("early", { selector: "all()", types: ["Ingress"] }));
   let slices = 0;
-  const watched = {
+  const busy = {
+    begin: () => graph.begin(),
     work: (slice: Slice) => {
-      if (++slices === 30) put(globalPolicy("late", { selector: "all()", types: ["Ingress"] }));
+      put(pod(`late${slices++}`, { ip: "10.0.1.1/32" }));
       return graph.work(slice);
     },
-    flush: () => graph.flush(),
+    tell: () => graph.tell(),
   };
-  const updates = await calculate(watched, slowClock());
+  const first = tiersIn(await calculate(busy, slowClock()));
   assert.ok(slices > 40, `${slices} slices`);
-  const endpoints = updates.flatMap((update) =>
-    update.op === "set" && update.kind === "workloadEndpoint" ? [update.value] : [],
-  );
-  assert.equal(endpoints.length, 20);
-  for (const { tiers } of endpoints) {
-    assert.deepEqual(
-      tiers.flatMap(({ ingress }) => ingress),
-      ["gnp/late"],
-    );
-  }
+  assert.deepEqual(first, endpointsWith("gnp/early", 20));
+  const second = tiersIn(await calculate(graph, slowClock()));
+  assert.deepEqual(second, endpointsWith("gnp/early", slices));
+});
+
+test("calculate() tells nothing before the datastore is in sync", async () => {
+  const graph = new CalcGraph({ nodeName: me });
+  const web = pod("web", { ip: "10.0.0.1/32" });
+  graph.update(keyOf(web), web);
+  assert.deepEqual(await calculate(graph, slowClock()), []);
+  graph.setInSync();
+  assert.equal(tiersIn(await calculate(graph, slowClock())).length, 1);
 });

@@ -102,6 +102,8 @@ async function checkAffinities(datastore: Datastore): Promise<void> {
   const ofBlocks = blocks.flatMap(({ spec }) =>
     spec.affinity === undefined ? [] : [`${spec.affinity} ${spec.cidr} confirmed`],
   );
-  const ofAffinities = affinities.map(({ spec }) => `host:${spec.node} ${spec.cidr} ${spec.state}`);
+  const ofAffinities = affinities.map(
+    ({ spec }) => `${spec.type ?? "host"}:${spec.node} ${spec.cidr} ${spec.state}`,
+  );
   assert.deepEqual(ofAffinities.sort(), ofBlocks.sort());
 }

@@ -1,17 +1,37 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { calicoApiVersion } from "../../../src/api/meta.ts";
+import type { FelixConfiguration } from "../../../src/api/resources/felix-configuration.ts";
+import { felixValues } from "../../../src/node/felix-values.ts";
 import { HealthReports, healthConfig, healthServer } from "../../../src/node/health.ts";
+import { MemoryDatastore } from "../../support/memory-datastore.ts";
 
-test("healthConfig() is off unless asked for, and on localhost:9099", () => {
-  assert.equal(healthConfig({}), undefined);
-  assert.deepEqual(healthConfig({ FELIX_HEALTHENABLED: "true" }), {
-    host: "localhost",
-    port: 9099,
-  });
-  assert.throws(
-    () => healthConfig({ FELIX_HEALTHENABLED: "true", FELIX_HEALTHPORT: "99999" }),
-    /FELIX_HEALTHPORT "99999"/,
+function configuration(name: string, spec: FelixConfiguration["spec"]): FelixConfiguration {
+  return { apiVersion: calicoApiVersion, kind: "FelixConfiguration", metadata: { name }, spec };
+}
+
+test("healthConfig() is off unless asked for, and on localhost:9099", async () => {
+  const datastore = new MemoryDatastore([configuration("default", { healthEnabled: true })]);
+  const of = async (env: Readonly<Record<string, string>>) =>
+    healthConfig(await felixValues(env, "node-a", datastore));
+  assert.equal(healthConfig(await felixValues({}, "node-a", new MemoryDatastore())), undefined);
+  assert.deepEqual(await of({}), { host: "localhost", port: 9099 });
+  await datastore.create<"FelixConfiguration">(
+    configuration("node.node-a", { healthHost: "::1", healthPort: 9000 }),
   );
+  assert.deepEqual(await of({}), { host: "::1", port: 9000 });
+  assert.deepEqual(await of({ FELIX_HEALTHPORT: "1" }), { host: "::1", port: 1 });
+  assert.equal(await of({ FELIX_HEALTHENABLED: "false" }), undefined);
+});
+
+test("what felix cannot use leaves the environment's word on health", async () => {
+  const unusable = configuration("default", { healthEnabled: true, interfacePrefix: "cali/" });
+  const values = await felixValues(
+    { FELIX_HEALTHPORT: "1" },
+    "node-a",
+    new MemoryDatastore([unusable]),
+  );
+  assert.deepEqual([values.healthEnabled, values.healthPort], [false, 1]);
 });
 
 test("healthServer() answers 200, or 503 with the reasons", async () => {

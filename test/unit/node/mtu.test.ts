@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { readParameters } from "../../../src/felix/config/read-parameters.ts";
 import { hostMtu, podMtu } from "../../../src/node/mtu.ts";
 import { pool } from "../ipam/cluster.ts";
 
@@ -7,10 +8,13 @@ const link = (name: string, mtu: number) => ({ name, mtu, ifindex: 1, up: true, 
 
 test("hostMtu() is the least of the uplinks, by name", () => {
   const links = [link("lo", 65536), link("eth0", 9000), link("ens3", 1500), link("cali1", 1400)];
-  assert.equal(hostMtu({}, links), 1500);
-  assert.equal(hostMtu({ FELIX_MTUIFACEPATTERN: "^eth" }, links), 9000);
-  assert.equal(hostMtu({}, [link("lo", 65536)]), 0);
-  assert.throws(() => hostMtu({ FELIX_MTUIFACEPATTERN: "(" }, links), /FELIX_MTUIFACEPATTERN/);
+  const pattern = (given: string) =>
+    readParameters({ global: { mtuIfacePattern: given }, env: {} }).values.mtuIfacePattern;
+  assert.equal(hostMtu(pattern(""), links), 1500);
+  assert.equal(hostMtu(pattern("^eth"), links), 9000);
+  assert.equal(hostMtu(pattern("(?i)^ETH"), links), 9000);
+  assert.equal(hostMtu(pattern("("), links), 1500);
+  assert.equal(hostMtu(pattern(""), [link("lo", 65536)]), 0);
 });
 
 test("podMtu() leaves room for the largest header that a pool uses", () => {

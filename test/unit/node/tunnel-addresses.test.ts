@@ -202,3 +202,16 @@ test("one kind that fails does not keep the others from their address", async ()
   await assert.rejects(reconcile(datastore), /Cannot assign 1 IPv4 address to node1/);
   assert.match((await nodeSpec(datastore)).ipv4VXLANTunnelAddr ?? "", /^10\.2\.0\./);
 });
+
+test("facts 2.8: WireGuard is as the configuration says that selects the node by its labels", async () => {
+  const datastore = await cluster({ cidr: "10.1.0.0/24" });
+  const node = await datastore.get({ kind: "Node", name: "node1" });
+  const labels = { rack: "a" };
+  await datastore.update<"Node">({ ...node, metadata: { ...node.metadata, labels } });
+  await publishKeys(datastore, { wireguardPublicKey: "k4" });
+  await configureFelix(datastore, { wireguardEnabled: false });
+  const selecting = { nodeSelector: "rack == 'a'", wireguardEnabled: true };
+  await configureFelix(datastore, selecting, "rack-a");
+  await reconcile(datastore);
+  assert.notEqual((await nodeSpec(datastore)).wireguard?.interfaceIPv4Address, undefined);
+});

@@ -137,6 +137,25 @@ test("facts 2.6, B2, B25: a pod is a WorkloadEndpoint", () => {
   });
 });
 
+test("facts 2.6: floating addresses and quality of service are annotations of a pod", () => {
+  const asked = {
+    "cni.projectcalico.org/floatingIPs": '["192.0.2.7","2001:db8::7","no address"]',
+    "qos.projectcalico.org/egressPacketRate": "100",
+    "qos.projectcalico.org/dscp": "20",
+  };
+  const all = { ...pod.metadata.annotations, ...asked };
+  const { spec } = endpoint({ metadata: { ...pod.metadata, annotations: all } }) ?? {};
+  assert.deepEqual(spec?.ipNATs, [
+    { internalIP: "10.244.0.5", externalIP: "192.0.2.7" },
+    { internalIP: "fd00::5", externalIP: "2001:db8::7" },
+  ]);
+  assert.deepEqual(spec?.qosControls, {
+    egressPacketRate: 100,
+    egressPacketBurst: 5,
+    dscp: 20,
+  });
+});
+
 test("kubelet's word on addresses wins; a pod that has ended has none", () => {
   const status = { phase: "Running", podIPs: [{ ip: "10.244.0.9" }] };
   assert.deepEqual(endpoint({ status })?.spec.ipNetworks, ["10.244.0.9/32"]);

@@ -72,6 +72,14 @@ test("LabelIndex matches what trying every pair would, after any changes between
         const found = [...index.selectorsOf(itemId)].map((selectorId) => `${selectorId} ${itemId}`);
         assert.deepEqual(found.sort(), expected);
       }
+      for (const selectorId of selectors.keys()) {
+        const expected = pairsOf(selectors, items).filter((pair) =>
+          pair.startsWith(`${selectorId} `),
+        );
+        const found = [...index.itemsOf(selectorId)].map((itemId) => `${selectorId} ${itemId}`);
+        assert.deepEqual(found.sort(), expected);
+        assert.equal(index.hasMatches(selectorId), expected.length > 0);
+      }
     }),
     { numRuns: 300 },
   );

@@ -201,6 +201,21 @@ test("nets lose their host bits, and bare addresses are nets", () => {
   assert.deepEqual(entity?.notNets, ["fd00::/64"]);
 });
 
+test("what iptables would refuse is not understood: the rule fails closed", () => {
+  const rows: readonly Partial<Rule>[] = [
+    { protocol: "word" },
+    { notProtocol: 300 },
+    { protocol: "ICMP", icmp: { type: 256 } },
+    { protocol: "ICMP", notICMP: { type: 8, code: -1 } },
+    { protocol: "TCP", source: { ports: ["9:5"] } },
+    { protocol: "TCP", source: { notPorts: [70_000] } },
+  ];
+  for (const row of rows) {
+    assert.deepEqual(scan({}, { ...row, action: "Deny" }).rules, [denyAll], JSON.stringify(row));
+    assert.deepEqual(scan({}, { ...row, action: "Allow" }).rules, []);
+  }
+});
+
 test("protocols are lower-case names or numbers", () => {
   const protocols = (["TCP", "17", 1, "UDPLite"] as const).map((protocol) => {
     const [rule] = scanRules([{ action: "Allow", protocol, notProtocol: protocol }], "x").rules;

@@ -1,8 +1,9 @@
 import { strict as assert } from "node:assert";
 import { test } from "node:test";
 import type { ActivePool, DataplaneUpdate } from "../../../../src/felix/calc/updates.ts";
+import { felixConfig } from "../../../../src/felix/config/felix-config.ts";
 import { IpSetManager } from "../../../../src/felix/dataplane/ip-set-manager.ts";
-import { parseIpAddr } from "../../../../src/lib/ip-addr.ts";
+import { type IpAddr, parseIpAddr } from "../../../../src/lib/ip-addr.ts";
 import { parsePrefix } from "../../../../src/lib/prefix.ts";
 
 function pool(id: string, cidr: string, rest: Partial<ActivePool> = {}): DataplaneUpdate {
@@ -24,17 +25,24 @@ function host(node: string, v4: string, v6: string): DataplaneUpdate {
 /** A manager, and names and members of what changed since the last look. */
 function watched(family: 4 | 6) {
   let changed: Record<string, string[] | undefined> = {};
-  const manager = new IpSetManager(family, {
-    set: (name, set) => {
-      changed[name] = [...set.members].sort();
+  const manager = new IpSetManager(
+    family,
+    {
+      set: (name, set) => {
+        changed[name] = [...set.members].sort();
+      },
+      change: (name, { add, remove }) => {
+        changed[name] = [
+          ...[...add].map((one) => `+${one}`),
+          ...[...remove].map((one) => `-${one}`),
+        ];
+      },
+      delete: (name) => {
+        changed[name] = undefined;
+      },
     },
-    change: (name, { add, remove }) => {
-      changed[name] = [...[...add].map((one) => `+${one}`), ...[...remove].map((one) => `-${one}`)];
-    },
-    delete: (name) => {
-      changed[name] = undefined;
-    },
-  });
+    felixConfig({ env: {} }),
+  );
   const changes = () => {
     manager.refreshStatic();
     const seen = changed;
@@ -55,6 +63,8 @@ test("IpSetManager makes the static sets of its family from pools and nodes", ()
     "cali40network-ip-pools": ["10.0.0.0/16", "10.1.0.0/16"],
     "cali40all-hosts-net": ["192.168.1.11/32"],
     "cali40all-vxlan-net": ["192.168.1.11/32"],
+    "cali40this-host": [],
+    "cali40dscp-src-net": [],
   });
   assert.equal(manager.natOutgoing, true);
   assert.equal(manager.uses("vxlan"), false);
@@ -62,6 +72,19 @@ test("IpSetManager makes the static sets of its family from pools and nodes", ()
   manager.onUpdate({ op: "remove", kind: "pool", id: "a" });
   assert.equal(manager.natOutgoing, false);
   assert.deepEqual(changes()["cali40masq-ipam-pools"], []);
+});
+
+test("IpSetManager has sets of the host's addresses and of pods that ask for a code point", () => {
+  const { manager, changes } = watched(4);
+  changes();
+  manager.localAddresses = ["192.168.1.11", "fd00::11", "127.0.0.1"] as IpAddr[];
+  manager.dscpSources = ["10.0.0.1"] as IpAddr[];
+  const sets = changes();
+  assert.deepEqual(sets["cali40this-host"], ["127.0.0.1", "192.168.1.11"]);
+  assert.deepEqual(sets["cali40dscp-src-net"], ["10.0.0.1/32"]);
+  manager.localAddresses = ["127.0.0.1", "192.168.1.11"] as IpAddr[];
+  assert.deepEqual(changes(), {}, "the same in another order");
+  assert.equal(manager.isLocalAddress("192.168.1.11" as IpAddr), true);
 });
 
 test("IpSetManager tells a change once, and a set that is gone as undefined", () => {

@@ -121,6 +121,53 @@ describe("workloadEndpointChains()", () => {
     ]);
   });
 
+  test("tells of what the end of a tier and the lack of a profile deny", () => {
+    const tiers = [
+      tier({ name: "a", ingress: ["gnp/a.x"], defaultAction: "Pass" }),
+      tier({ name: "b", ingress: ["gnp/b.x"] }),
+    ];
+    const limit = "-m limit --limit 10/second --limit-burst 20";
+    const config = { denialLogLimit: { rate: "10/second", burst: 20 } };
+    assert.deepEqual(chain("tw", { tiers, profiles: [] }, config).slice(3), [
+      start("a"),
+      call("cali-pi-gnp/a.x"),
+      accepted,
+      start("b"),
+      call("cali-pi-gnp/b.x"),
+      accepted,
+      `-m mark --mark 0/0x20000 ${limit} --jump NFLOG --nflog-group 1 --nflog-prefix DPI|b --nflog-size 80`,
+      end("b"),
+      `${limit} --jump NFLOG --nflog-group 1 --nflog-prefix DRI --nflog-size 80`,
+      last,
+    ]);
+  });
+
+  test("limits of packets come first, those of connections behind what goes on", () => {
+    const qos = {
+      ingress: { packets: { rate: 100, burst: 5 }, maxConnections: 3 },
+      egress: { maxConnections: 4294967295 },
+    };
+    const cleared =
+      '-m comment --comment "Clear ingress packet rate limit mark" --jump MARK --set-mark 0/0x80000';
+    assert.deepEqual(chain("tw", { qos, profiles: [] }), [
+      cleared,
+      '-m comment --comment "Mark packets within ingress packet rate limit" -m limit --limit 100/sec --limit-burst 5 --jump MARK --set-mark 0x80000/0x80000',
+      '-m comment --comment "Drop packets over ingress packet rate limit" -m mark ! --mark 0x80000/0x80000 --jump DROP',
+      cleared,
+      established,
+      invalid,
+      '-m comment --comment "Reject connections over ingress connection limit" -p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN -m connlimit --connlimit-above 3 --connlimit-mask 0 -j REJECT --reject-with tcp-reset',
+      clear,
+      last,
+    ]);
+    assert.deepEqual(chain("fw", { qos, profiles: [] }).slice(0, 4), [
+      established,
+      invalid,
+      '-m comment --comment "Reject connections over egress connection limit" -p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN -m connlimit --connlimit-above 4294967295 --connlimit-mask 0 -j REJECT --reject-with tcp-reset',
+      clear,
+    ]);
+  });
+
   test("follows its configuration", () => {
     const rules = chain(
       "fw",

@@ -53,6 +53,11 @@ const all = "-m mark --mark 0x80000/0x80000";
 const deny = "--jump MARK --set-mark 0x40000/0x40000";
 const drop = "-m mark --mark 0x40000/0x40000 --jump DROP";
 
+test("iptables takes one protocol: what it must not be besides is left out, or nothing matches", () => {
+  assert.deepEqual(matchOf({ protocol: "icmp", notProtocol: "tcp" }), [`-p icmp ${deny}`, drop]);
+  assert.deepEqual(matchOf({ protocol: "tcp", notProtocol: 6 }), [placeholder]);
+});
+
 test("facts B.2: the chain of KubernetesNetworkPolicy default/allow-web", () => {
   const policy: ActivePolicy = {
     ...base,
@@ -98,6 +103,21 @@ test("profileChains() names the profile", () => {
 });
 
 describe("verdicts", () => {
+  test("a denial is told of by its rule's place, log rules have a limit", () => {
+    const config = {
+      ...defaultRulesConfig,
+      denialLogLimit: { rate: "10/second", burst: 20 },
+      logActionLimit: { rate: "7/minute", burst: 5 },
+    };
+    const rules = [{ action: "log" as const }, { protocol: "tcp" }];
+    assert.deepEqual(ingress(rules, 4, config), [
+      `${placeholder} -m limit --limit 7/minute --limit-burst 5 --jump LOG --log-prefix "calico-packet: " --log-level 5`,
+      `-p tcp ${deny}`,
+      "-m mark --mark 0x40000/0x40000 -m limit --limit 10/second --limit-burst 20 --jump NFLOG --nflog-group 1 --nflog-prefix DPI1|gnp/p --nflog-size 80",
+      drop,
+    ]);
+  });
+
   test("allow and pass mark and return, deny marks and drops, log goes on", () => {
     const protocol = "tcp";
     assert.deepEqual(

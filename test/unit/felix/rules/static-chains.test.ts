@@ -54,6 +54,7 @@ describe("mangle table", () => {
 
   test("cali-POSTROUTING", () => {
     assert.deepEqual(showChain(chains, "cali-POSTROUTING"), [
+      '-m comment --comment "set dscp for traffic leaving cluster." -m set --match-set cali40dscp-src-net src -m set ! --match-set cali40network-ip-pools dst -m set ! --match-set cali40this-host dst --jump cali-egress-dscp',
       `${marked} --jump RETURN`,
       "--jump MARK --set-mark 0/0x1b0000",
       "-m conntrack --ctstate DNAT --jump cali-to-host-endpoint",

@@ -6,6 +6,8 @@ import { getOrCreate } from "../../../../src/lib/collections.ts";
 export class FakeIptables {
   readonly table: TableName;
   readonly calls: string[] = [];
+  /** How many transactions were carried out. */
+  generation = 0;
   #chains = new Map<string, string[]>();
   #nextFailure: string | undefined;
   #beforeRestore: (() => void) | undefined;
@@ -35,6 +37,7 @@ export class FakeIptables {
       if (!apply(line, chains)) throw new Error(`Error occurred at line: ${i + 1}`);
     });
     this.#chains = chains;
+    this.generation++;
   }
 
   save(): string {

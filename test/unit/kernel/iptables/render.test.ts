@@ -24,6 +24,9 @@ const matches: readonly (readonly [Match, string])[] = [
   [{ kind: "protocol", protocol: 4, not: true }, "! -p 4"],
   [{ kind: "net", side: "source", net }, "--source 10.0.0.0/8"],
   [{ kind: "net", side: "destination", net, not: true }, "! --destination 10.0.0.0/8"],
+  [{ kind: "limit", rate: "10/minute", burst: 5 }, "-m limit --limit 10/minute --limit-burst 5"],
+  [{ kind: "tcpSyn" }, "-p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN"],
+  [{ kind: "connectionsAbove", count: 3 }, "-m connlimit --connlimit-above 3 --connlimit-mask 0"],
   [{ kind: "ipSet", side: "source", set: "cali40s:x-_" }, "-m set --match-set cali40s:x-_ src"],
   [
     { kind: "ipSet", side: "destination", set: "cali60n:y", withPort: true, not: true },
@@ -57,6 +60,8 @@ const matches: readonly (readonly [Match, string])[] = [
 ];
 
 const actions: readonly (readonly [Action, string])[] = [
+  [{ kind: "tcpReset" }, "-j REJECT --reject-with tcp-reset"],
+  [{ kind: "dscp", value: 46 }, "--jump DSCP --set-dscp 0x2e"],
   [{ kind: "jump", chain: "cali-FORWARD" }, "--jump cali-FORWARD"],
   [{ kind: "goto", chain: "cali-pi-np/ns/a.b" }, "--goto cali-pi-np/ns/a.b"],
   [{ kind: "return" }, "--jump RETURN"],
@@ -86,7 +91,7 @@ const actions: readonly (readonly [Action, string])[] = [
   ],
   [
     { kind: "nflog", group: 1, prefix: "DPI|default a" },
-    "--jump NFLOG --nflog-group 1 --nflog-prefix DPI_default_a --nflog-size 80",
+    "--jump NFLOG --nflog-group 1 --nflog-prefix DPI|default_a --nflog-size 80",
   ],
   [{ kind: "noTrack" }, "--jump NOTRACK"],
 ];

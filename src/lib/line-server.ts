@@ -1,7 +1,7 @@
 import { mkdirSync, rmSync } from "node:fs";
 import { createServer, type Socket } from "node:net";
 import { dirname } from "node:path";
-import { aborted } from "../../lib/service.ts";
+import { aborted } from "./service.ts";
 
 export interface LineServerConfig {
   readonly path: string;

@@ -1,20 +1,20 @@
 import { strict as assert } from "node:assert";
 import { test } from "node:test";
-import { felixConfig } from "../../../src/felix/config.ts";
-import { InputError } from "../../../src/lib/errors.ts";
-import { felixParameters } from "../api/felix-parameters.ts";
+import { felixConfig } from "../../../../src/felix/config/felix-config.ts";
+import { allParameters } from "../../../../src/felix/config/parameters.ts";
+import { InputError } from "../../../../src/lib/errors.ts";
+import { felixParameters } from "../../api/felix-parameters.ts";
 
 test("felixConfig() of nothing has Calico's defaults", () => {
   const config = felixConfig({ env: {} });
   assert.deepEqual(config.interfacePrefixes, ["cali"]);
   assert.equal(config.iptablesBackend, "auto");
   assert.equal(config.chainInsertMode, "insert");
-  assert.equal(config.routeRefreshMs, 90_000);
-  assert.equal(config.iptablesRefreshMs, 180_000);
-  assert.equal(config.ipSetsRefreshMs, 90_000);
+  const refreshMs = { routes: 90_000, ipSets: 90_000, iptables: 180_000, interfaces: 90_000 };
+  assert.deepEqual(config.refreshMs, refreshMs);
   assert.equal(config.vxlanPort, 4789);
   assert.equal(config.vxlanVni, 4096);
-  assert.equal(config.vxlanMtu, 0);
+  assert.deepEqual(config.vxlanMtu, { 4: 0, 6: 0 });
   assert.equal(config.deviceRouteProtocol, 3);
   assert.equal(config.programClusterRoutes, "EnabledIPIPOnly");
   assert.equal(config.endpointStatusFolder, "/var/run/calico/endpoint-status");
@@ -36,7 +36,7 @@ test("felixConfig() takes the environment before the node, the node before the c
   assert.equal(config.vxlanPort, 3);
   assert.equal(config.rules.vxlanPort, 3);
   assert.equal(config.vxlanVni, 2);
-  assert.equal(config.vxlanMtu, 1400);
+  assert.equal(config.vxlanMtu[4], 1400);
 });
 
 test("felixConfig() counts an empty value as not given", () => {
@@ -85,34 +85,89 @@ const durations: readonly (readonly [unknown, number])[] = [
 for (const [given, milliseconds] of durations) {
   test(`felixConfig() reads the duration ${given} as ${milliseconds} ms`, () => {
     const config = felixConfig({ global: { routeRefreshInterval: given }, env: {} });
-    assert.equal(config.routeRefreshMs, milliseconds);
+    assert.equal(config.refreshMs.routes, milliseconds);
+  });
+}
+
+const wrong: readonly (readonly [name: string, value: string, instead: string])[] = [
+  ["vxlanPort", "0", "4789"],
+  ["vxlanPort", "65536", "4789"],
+  ["vxlanPort", "47x", "4789"],
+  ["vxlanVNI", "16777216", "4096"],
+  ["iptablesBackend", "ipfw", "auto"],
+  ["routeRefreshInterval", "90 s", "90s"],
+  ["routeRefreshInterval", "s", "90s"],
+  ["natPortRange", "5:1", "0"],
+  ["natOutgoingAddress", "example.com", "none"],
+  ["natOutgoingAddress", "fd00::1", "none"],
+  ["removeExternalRoutes", "perhaps", "true"],
+];
+for (const [name, value, instead] of wrong) {
+  test(`felixConfig() says that ${name} cannot be "${value}", and takes its default`, () => {
+    const { problems, ...config } = felixConfig({ global: { [name]: value }, env: {} });
+    const { problems: none, ...fallback } = felixConfig({ env: {} });
+    assert.deepEqual(config, fallback);
+    assert.deepEqual(none, []);
+    assert.equal(problems.length, 1);
+    assert.ok(problems[0]?.includes(`${name} "${value}"`), problems[0]);
+    assert.ok(problems[0]?.endsWith(`; ${instead} acts instead`), problems[0]);
   });
 }
 
 const refused: readonly (readonly [string, string])[] = [
-  ["vxlanPort", "0"],
-  ["vxlanPort", "65536"],
-  ["vxlanPort", "47x"],
-  ["vxlanVNI", "16777216"],
-  ["iptablesBackend", "ipfw"],
-  ["routeRefreshInterval", "90 s"],
-  ["routeRefreshInterval", "s"],
   ["interfacePrefix", "cali,"],
   ["interfacePrefix", "cali/../x"],
   ["defaultEndpointToHostAction", "MAYBE"],
+  ["chainInsertMode", "none"],
   ["iptablesMarkMask", "0xf0000"],
-  ["natPortRange", "5:1"],
-  ["natOutgoingAddress", "example.com"],
-  ["removeExternalRoutes", "perhaps"],
 ];
 for (const [name, value] of refused) {
-  test(`felixConfig() refuses ${name} "${value}" and says so`, () => {
+  test(`felixConfig() refuses ${name} "${value}", as Calico does, and says so`, () => {
     assert.throws(
       () => felixConfig({ global: { [name]: value }, env: {} }),
-      (error: unknown) => error instanceof InputError && error.message.includes(name),
+      (error: unknown) =>
+        error instanceof InputError && error.message.includes(`${name} "${value}"`),
     );
   });
 }
+
+test("felixConfig() reads the variables by Calico's names, in any case of letters", () => {
+  const env = {
+    Felix_IptablesRefreshInterval: "7",
+    FELIX_VXLANMTU: "1400",
+    felix_ipv6support: "no",
+  };
+  const config = felixConfig({ env });
+  assert.equal(config.refreshMs.iptables, 7000);
+  assert.equal(config.vxlanMtu[4], 1400);
+  assert.equal(config.ipv6Support, false);
+  assert.deepEqual(config.ignored, []);
+  const other = felixConfig({ env: { FELIX_IPINIPMTU: "1480", FELIX_IPIPMTU: "1480" } });
+  assert.deepEqual(other.ignored, ["FELIX_IPIPMTU"]);
+  assert.equal(other.ipipMtu, 1480);
+});
+
+test("felixConfig() tells logSeverityScreen as Calico names it", () => {
+  assert.equal(
+    felixConfig({ global: { logSeverityScreen: "debug" }, env: {} }).logSeverityScreen,
+    "Debug",
+  );
+});
+
+test("felixConfig() takes none as off", () => {
+  const off = { endpointStatusPathPrefix: "none", routeRefreshInterval: "None" };
+  const config = felixConfig({ global: off, env: { FELIX_FAILSAFEINBOUNDHOSTPORTS: "none" } });
+  assert.equal(config.endpointStatusFolder, undefined);
+  assert.equal(config.refreshMs.routes, 0);
+  assert.deepEqual(config.rules.failsafeInbound, []);
+});
+
+test("every default is a value of its type", () => {
+  for (const [name, { type, default: fallback }] of Object.entries(allParameters)) {
+    if (fallback === "" || fallback === "none") continue;
+    assert.doesNotThrow(() => type.parse(fallback), name);
+  }
+});
 
 test("felixConfig() takes choices in any case, as Calico does", () => {
   const env = { FELIX_DEFAULTENDPOINTTOHOSTACTION: "accept", FELIX_IPTABLESBACKEND: "NFT" };
@@ -155,4 +210,17 @@ test("failsafe ports, as text and as a resource has them", () => {
   for (const wrong of ["ssh", "tcp:", "icmp:1", "tcp:0", "tcp:70000", "tcp:300.0.0.0/8:1", [{}]]) {
     assert.throws(() => inbound(wrong), /failsafeInboundHostPorts/, JSON.stringify(wrong));
   }
+});
+
+test("felixConfig() tells of denials only when asked to, and limits what is told", () => {
+  assert.equal(felixConfig({ env: {} }).rules.denialLogLimit, undefined);
+  assert.equal(felixConfig({ env: {} }).rules.logActionLimit, undefined);
+  const { rules } = felixConfig({
+    global: { policyDenialLogs: "Enabled", logActionRateLimit: "10/minute" },
+    env: { FELIX_POLICYDENIALLOGRATELIMITBURST: "7" },
+  });
+  assert.deepEqual(rules.denialLogLimit, { rate: "100/second", burst: 7 });
+  assert.deepEqual(rules.logActionLimit, { rate: "10/minute", burst: 5 });
+  const { problems } = felixConfig({ env: { FELIX_LOGACTIONRATELIMIT: "10" } });
+  assert.match(problems.join(), /logActionRateLimit "10"/);
 });

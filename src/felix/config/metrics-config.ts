@@ -1,0 +1,47 @@
+import type { MetricsTls } from "../../lib/metrics.ts";
+import type { ParameterValues } from "./values.ts";
+
+/** Felix's answers to Prometheus (facts appendix A). */
+export interface MetricsConfig {
+  readonly enabled: boolean;
+  /** "": all addresses of the host. */
+  readonly address: string;
+  readonly port: number;
+  /** What the runtime tells of itself, and what of the process. */
+  readonly runtime: boolean;
+  readonly process: boolean;
+  readonly tls:
+    | {
+        readonly certificateFile: string;
+        readonly keyFile: string;
+        readonly authorityFile: string;
+        readonly client: MetricsTls["client"];
+      }
+    | undefined;
+}
+
+const clients = {
+  NoClientCert: "none",
+  RequireAnyClientCert: "any",
+  VerifyClientCertIfGiven: "verified if given",
+  RequireAndVerifyClientCert: "verified",
+} as const;
+
+/** One file of TLS alone is enough to ask for TLS: without the other nothing is told. */
+export function metricsConfig(values: ParameterValues): MetricsConfig {
+  const certificateFile = values.prometheusMetricsCertFile;
+  const keyFile = values.prometheusMetricsKeyFile;
+  const authorityFile = values.prometheusMetricsCAFile;
+  const client = clients[values.prometheusMetricsClientAuth];
+  return {
+    enabled: values.prometheusMetricsEnabled,
+    address: values.prometheusMetricsHost,
+    port: values.prometheusMetricsPort,
+    runtime: values.prometheusGoMetricsEnabled,
+    process: values.prometheusProcessMetricsEnabled,
+    tls:
+      certificateFile === "" && keyFile === "" && authorityFile === ""
+        ? undefined
+        : { certificateFile, keyFile, authorityFile, client },
+  };
+}

@@ -1,0 +1,111 @@
+import type { IpAddr } from "../../lib/ip-addr.ts";
+import type { Prefix } from "../../lib/prefix.ts";
+import type { PortRange } from "../calc/updates.ts";
+import type { MarkBits } from "../rules/mark-bits.ts";
+import type { FailsafePort } from "../rules/rules-config.ts";
+
+/** Values of the parameters that act, by name. Durations are in milliseconds. */
+export interface ParameterValues
+  extends HealthValues,
+    LoggingValues,
+    MetricsValues,
+    CommonValues,
+    IptablesValues,
+    VxlanValues,
+    IpipValues {}
+
+export interface HealthValues {
+  readonly healthEnabled: boolean;
+  readonly healthHost: string;
+  readonly healthPort: number;
+  readonly healthTimeoutOverrides: Readonly<Record<string, number>>;
+}
+
+export interface LoggingValues {
+  /** "": no limit. */
+  readonly logActionRateLimit: string;
+  readonly logActionRateLimitBurst: number;
+  readonly policyDenialLogs: "Disabled" | "Enabled";
+  readonly policyDenialLogRateLimit: string;
+  readonly policyDenialLogRateLimitBurst: number;
+  readonly logPrefix: string;
+  readonly logSeverityScreen: string;
+}
+
+export interface MetricsValues {
+  readonly prometheusGoMetricsEnabled: boolean;
+  readonly prometheusMetricsCAFile: string;
+  readonly prometheusMetricsCertFile: string;
+  readonly prometheusMetricsClientAuth:
+    | "NoClientCert"
+    | "RequireAnyClientCert"
+    | "VerifyClientCertIfGiven"
+    | "RequireAndVerifyClientCert";
+  readonly prometheusMetricsEnabled: boolean;
+  readonly prometheusMetricsHost: string;
+  readonly prometheusMetricsKeyFile: string;
+  readonly prometheusMetricsPort: number;
+  readonly prometheusProcessMetricsEnabled: boolean;
+}
+
+export interface CommonValues {
+  readonly allowIPIPPacketsFromWorkloads: boolean;
+  readonly allowVXLANPacketsFromWorkloads: boolean;
+  readonly chainInsertMode: "insert" | "append";
+  readonly dataplaneWatchdogTimeout: number;
+  readonly defaultEndpointToHostAction: "DROP" | "ACCEPT" | "RETURN";
+  readonly deviceRouteProtocol: number;
+  readonly deviceRouteSourceAddress: IpAddr | undefined;
+  readonly deviceRouteSourceAddressIPv6: IpAddr | undefined;
+  readonly disableConntrackInvalidCheck: boolean;
+  readonly endpointStatusPathPrefix: string;
+  readonly externalNodesList: readonly Prefix[];
+  readonly failsafeInboundHostPorts: readonly FailsafePort[];
+  readonly failsafeOutboundHostPorts: readonly FailsafePort[];
+  readonly floatingIPs: "Disabled" | "Enabled";
+  readonly ipForwarding: "Disabled" | "Enabled";
+  readonly ipv4NormalRoutePriority: number;
+  readonly ipv6NormalRoutePriority: number;
+  readonly interfaceExclude: readonly RegExp[];
+  readonly interfacePrefix: readonly string[];
+  readonly interfaceRefreshInterval: number;
+  readonly ipv6Support: boolean;
+  readonly mtuIfacePattern: RegExp;
+  readonly natOutgoingAddress: IpAddr | undefined;
+  readonly natOutgoingExclusions: "IPPoolsOnly" | "IPPoolsAndHostIPs";
+  readonly natPortRange: PortRange | undefined;
+  readonly programClusterRoutes: "Disabled" | "Enabled" | "EnabledNoEncapOnly" | "EnabledIPIPOnly";
+  readonly removeExternalRoutes: boolean;
+  readonly routeRefreshInterval: number;
+  readonly routeSource: "CalicoIPAM" | "WorkloadIPs";
+  readonly routeSyncDisabled: boolean;
+  readonly serviceLoopPrevention: "Drop" | "Reject" | "Disabled";
+  readonly workloadSourceSpoofing: "Disabled" | "Any";
+}
+
+export interface IptablesValues {
+  readonly ipsetsRefreshInterval: number;
+  readonly iptablesBackend: "auto" | "nft" | "legacy";
+  readonly iptablesFilterAllowAction: "ACCEPT" | "RETURN";
+  readonly iptablesFilterDenyAction: "DROP" | "REJECT";
+  readonly iptablesLockProbeInterval: number;
+  readonly iptablesMangleAllowAction: "ACCEPT" | "RETURN";
+  readonly iptablesMarkMask: MarkBits;
+  readonly iptablesNATOutgoingInterfaceFilter: string | undefined;
+  readonly iptablesPostWriteCheckInterval: number;
+  readonly iptablesRefreshInterval: number;
+  readonly maxIpsetSize: number;
+}
+
+export interface VxlanValues {
+  readonly vxlanEnabled: boolean | undefined;
+  readonly vxlanMTU: number;
+  readonly vxlanMTUV6: number;
+  readonly vxlanPort: number;
+  readonly vxlanVNI: number;
+}
+
+export interface IpipValues {
+  readonly ipipEnabled: boolean | undefined;
+  readonly ipipMTU: number;
+}

@@ -1,0 +1,42 @@
+import { felixLayers } from "../api/felix-layers.ts";
+import type { Datastore } from "../datastore/datastore.ts";
+import { isDatastoreError } from "../datastore/datastore.ts";
+import { readParameters } from "../felix/config/read-parameters.ts";
+import type { ParameterValues } from "../felix/config/values.ts";
+import { InputError } from "../lib/errors.ts";
+
+type Env = Readonly<Record<string, string | undefined>>;
+
+/**
+ * Felix's parameters on this node, as felix has them. While the datastore holds what felix cannot use,
+ * those of the environment alone.
+ *
+ * @throws {InputError} for what the environment says.
+ */
+export async function felixValues(
+  env: Env,
+  nodeName: string,
+  datastore: Datastore,
+): Promise<ParameterValues> {
+  const { items } = await datastore.list("FelixConfiguration");
+  const labels = await labelsOf(nodeName, datastore);
+  const stored = felixLayers(items, { name: nodeName, labels });
+  try {
+    return readParameters({ ...stored, env }).values;
+  } catch (error) {
+    if (!(error instanceof InputError)) throw error;
+    return readParameters({ env }).values;
+  }
+}
+
+async function labelsOf(
+  name: string,
+  datastore: Datastore,
+): Promise<Readonly<Record<string, string>>> {
+  try {
+    return (await datastore.get({ kind: "Node", name })).metadata.labels ?? {};
+  } catch (error) {
+    if (isDatastoreError(error, "not-found")) return {};
+    throw error;
+  }
+}

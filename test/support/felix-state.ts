@@ -1,0 +1,82 @@
+import assert from "node:assert/strict";
+import { keyOf } from "../../src/api/resource-key.ts";
+import type { AnyResource } from "../../src/api/resource-of-kind.ts";
+import { CalcGraph } from "../../src/felix/calc/calc-graph.ts";
+import { felixConfig } from "../../src/felix/config/felix-config.ts";
+import { Dataplane } from "../../src/felix/dataplane/dataplane.ts";
+import type { KernelSets } from "../../src/felix/dataplane/family-part.ts";
+import type { ExecHelper } from "../../src/kernel/exec-helper.ts";
+import type { DesiredSet } from "../../src/kernel/ipset/ip-set.ts";
+import { createLogger } from "../../src/lib/log.ts";
+import { FakeClock } from "./fake-clock.ts";
+import { FakeKernel } from "./fake-kernel.ts";
+
+/** A whole dataplane of node "node-a" on a kernel in memory. */
+export class FelixState {
+  readonly kernel: FakeKernel = new FakeKernel();
+  readonly clock: FakeClock = new FakeClock();
+  /** By kernel name, what felix wants. */
+  readonly sets: Map<string, DesiredSet> = new Map();
+  /** What was written by iptables-restore. */
+  rules = "";
+  /** Programs that were run, with their arguments. */
+  readonly runs: string[] = [];
+  readonly dataplane: Dataplane;
+
+  constructor(spec: Readonly<Record<string, unknown>>, resources: readonly AnyResource[]) {
+    const config = felixConfig({
+      global: { endpointStatusPathPrefix: "none", ...spec },
+      env: {},
+    });
+    assert.deepEqual(config.problems, []);
+    this.dataplane = new Dataplane("node-a", config, {
+      kernel: this.kernel,
+      exec: this.#exec(),
+      backend: {
+        kind: "nft",
+        variant: "-nft",
+        version: "1.8.9",
+        features: { randomFully: true, restoreWait: true },
+      },
+      log: createLogger({ name: "felix", level: "silent" }),
+      clock: this.clock,
+      openSets: () => this.#openSets(),
+      hasIpv6: () => true,
+    });
+    const graph = new CalcGraph({ nodeName: "node-a", routeSource: config.routeSource });
+    graph.setInSync();
+    for (const resource of resources) graph.update(keyOf(resource), resource);
+    this.dataplane.onUpdates(graph.flush());
+  }
+
+  apply(): Promise<void> {
+    return this.dataplane.apply();
+  }
+
+  #exec(): ExecHelper {
+    return {
+      run: async (
+        program: string,
+        args: readonly string[],
+        { stdin = "" }: { readonly stdin?: string } = {},
+      ) => {
+        this.runs.push([program, ...args].join(" "));
+        this.rules += stdin;
+        return { code: 0, stdout: "", stderr: "" };
+      },
+    } as unknown as ExecHelper;
+  }
+
+  #openSets(): KernelSets {
+    return {
+      set: (name, set) => void this.sets.set(name, set),
+      change: () => undefined,
+      delete: (name) => void this.sets.delete(name),
+      apply: async () => undefined,
+      destroyUnused: async () => false,
+      close: () => undefined,
+      desiredNames: () => [...this.sets.keys()],
+      resync: () => void this.runs.push("ipset list"),
+    };
+  }
+}
