@@ -34,6 +34,7 @@ import { nodeNameOf } from "../node/node-name.ts";
 import { ipamAddresses } from "./cni-addresses.ts";
 import { acceptStored } from "./decode.ts";
 import { watchConfig } from "./felix-config.ts";
+import { FelixLog } from "./felix-log.ts";
 import { type Environment, runDaemon } from "./process.ts";
 
 const programTimeoutMs = 30_000;
@@ -45,6 +46,7 @@ interface Parts {
   readonly kernel: Kernel;
   readonly exec: ExecHelper;
   readonly log: Logger;
+  readonly felixLog: FelixLog;
   readonly counters: FelixCounters;
 }
 
@@ -52,21 +54,28 @@ interface Parts {
 export async function runFelixProcess(env: Environment): Promise<number> {
   // First of all, while this process is small (ADR 5).
   const exec = startExecHelper();
-  const code = await runDaemon("felix", env, async (log, signal) => {
+  const felixLog = new FelixLog();
+  const run = async (log: Logger, signal: AbortSignal) => {
     const datastore = await openDatastore(env);
     const kernel = openLinuxKernel();
     try {
       const counters = new FelixCounters();
       const counted = { exec: counters.counting(exec), counters };
       await runParts(
-        { nodeName: nodeNameOf(env), env, datastore, kernel, log, ...counted },
+        { nodeName: nodeNameOf(env), env, datastore, kernel, log, felixLog, ...counted },
         signal,
       );
     } finally {
       kernel.close();
       await datastore.close();
     }
+  };
+  const { destination } = felixLog;
+  const code = await runDaemon("felix", env, run, {
+    destination,
+    debugFiles: () => felixLog.debugFiles,
   });
+  await felixLog.close();
   exec.close();
   return code;
 }

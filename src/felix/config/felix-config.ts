@@ -3,6 +3,7 @@ import type { Prefix } from "../../lib/prefix.ts";
 import type { HealthConfig } from "../health/felix-health.ts";
 import type { Refreshed } from "../refresh-timers.ts";
 import { defaultRulesConfig, type RulesConfig } from "../rules/rules-config.ts";
+import { type LoggingConfig, loggingConfig } from "./logging-config.ts";
 import { type MetricsConfig, metricsConfig } from "./metrics-config.ts";
 import { type ConfigSources, readParameters } from "./read-parameters.ts";
 import type { ParameterValues } from "./values.ts";
@@ -41,7 +42,7 @@ export interface FelixConfig {
   readonly programClusterRoutes: ParameterValues["programClusterRoutes"];
   /** Folder of the endpoint-status files; undefined: none are written. */
   readonly endpointStatusFolder: string | undefined;
-  readonly logSeverityScreen: string;
+  readonly logging: LoggingConfig;
   readonly rules: RulesConfig;
   readonly metrics: MetricsConfig;
   readonly health: HealthConfig;
@@ -84,7 +85,7 @@ export function felixConfig(sources: ConfigSources): FelixConfig {
     iptablesLockProbeMs: values.iptablesLockProbeInterval,
     programClusterRoutes: values.programClusterRoutes,
     endpointStatusFolder: folder === "" ? undefined : `${folder}/endpoint-status`,
-    logSeverityScreen: values.logSeverityScreen,
+    logging: loggingConfig(values),
     rules: rulesConfig(values),
     metrics: metricsConfig(values),
     health: felixHealthConfig(values),

@@ -27,8 +27,13 @@ export interface LoggingValues {
   readonly policyDenialLogs: "Disabled" | "Enabled";
   readonly policyDenialLogRateLimit: string;
   readonly policyDenialLogRateLimitBurst: number;
+  readonly logDebugFilenameRegex: RegExp | undefined;
+  /** "": none. */
+  readonly logFilePath: string;
   readonly logPrefix: string;
+  readonly logSeverityFile: string;
   readonly logSeverityScreen: string;
+  readonly logSeveritySys: string;
 }
 
 export interface MetricsValues {

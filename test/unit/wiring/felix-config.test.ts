@@ -5,6 +5,7 @@ import type { FelixConfiguration } from "../../../src/api/resources/felix-config
 import type { FelixConfig } from "../../../src/felix/config/felix-config.ts";
 import { createLogger } from "../../../src/lib/log.ts";
 import { watchConfig } from "../../../src/wiring/felix-config.ts";
+import { FelixLog } from "../../../src/wiring/felix-log.ts";
 import { MemoryDatastore } from "../../support/memory-datastore.ts";
 import { waitFor } from "../../support/wait-for.ts";
 
@@ -18,7 +19,7 @@ function setUp(...stored: readonly FelixConfiguration[]) {
   const log = createLogger({ name: "felix" }, { write: (line) => void lines.push(line) });
   const configs: FelixConfig[] = [];
   const stop = new AbortController();
-  const ports = { nodeName: "node-a", env: {}, datastore, log };
+  const ports = { nodeName: "node-a", env: {}, datastore, log, felixLog: new FelixLog() };
   const running = watchConfig(ports, (config) => configs.push(config))(stop.signal);
   const change = async (name: string, spec: FelixConfiguration["spec"]) => {
     const present = await datastore.get({ kind: "FelixConfiguration", name });
