@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { Datastore } from "../datastore/datastore.ts";
 import { runSyncer } from "../datastore/reflector.ts";
 import type { Update } from "../datastore/syncer.ts";
+import { localSources } from "../felix/config/config-file.ts";
 import { type FelixConfig, felixConfig } from "../felix/config/felix-config.ts";
 import { systemClock } from "../lib/clock.ts";
 import type { Logger } from "../lib/log.ts";
@@ -23,9 +24,12 @@ interface ConfigPorts {
  * Follows the FelixConfigurations of a node. `onConfig` hears of the first configuration, and of each
  * that makes a difference. One that cannot be used is said and passed over; the first of that kind
  * ends the service.
+ *
+ * @throws {InputError} for a configuration file that cannot be read.
  */
 export function watchConfig(ports: ConfigPorts, onConfig: (config: FelixConfig) => void): Service {
   const { nodeName, env, datastore, log, felixLog } = ports;
+  const local = localSources(env);
   const stored = new StoredLayers(nodeName);
   let inSync = false;
   let present: FelixConfig | undefined;
@@ -34,7 +38,7 @@ export function watchConfig(ports: ConfigPorts, onConfig: (config: FelixConfig) 
     if (!inSync || failed.signal.aborted) return;
     let next: FelixConfig;
     try {
-      next = felixConfig({ ...stored.layers, env });
+      next = felixConfig({ ...stored.layers, ...local });
     } catch (err) {
       if (present === undefined) failed.abort(err);
       else log.error({ err }, "FelixConfiguration cannot be used");

@@ -18,7 +18,7 @@ import { nflogGroups } from "../felix/rules/nflog.ts";
 import { withoutDenialLog } from "../felix/rules/rules-config.ts";
 import { Ipam } from "../ipam/ipam.ts";
 import { type ExecHelper, startExecHelper } from "../kernel/exec-helper.ts";
-import { detectBackend } from "../kernel/iptables/backend.ts";
+import { detectBackend, withFeatures } from "../kernel/iptables/backend.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import { openLinuxKernel } from "../kernel/linux-kernel.ts";
 import { inNetns } from "../kernel/netns.ts";
@@ -44,6 +44,8 @@ interface Parts {
   readonly env: Environment;
   readonly datastore: Datastore;
   readonly kernel: Kernel;
+  /** Of `kernel`: they follow the configuration. */
+  readonly limits: { netlinkMs: number };
   readonly exec: ExecHelper;
   readonly log: Logger;
   readonly felixLog: FelixLog;
@@ -57,12 +59,13 @@ export async function runFelixProcess(env: Environment): Promise<number> {
   const felixLog = new FelixLog();
   const run = async (log: Logger, signal: AbortSignal) => {
     const datastore = await openDatastore(env);
-    const kernel = openLinuxKernel();
+    const limits = { netlinkMs: 0 };
+    const kernel = openLinuxKernel({ timeoutMs: () => limits.netlinkMs });
     try {
       const counters = new FelixCounters();
       const counted = { exec: counters.counting(exec), counters };
       await runParts(
-        { nodeName: nodeNameOf(env), env, datastore, kernel, log, felixLog, ...counted },
+        { nodeName: nodeNameOf(env), env, datastore, kernel, limits, log, felixLog, ...counted },
         signal,
       );
     } finally {
@@ -123,9 +126,11 @@ async function runFelix(
   { door, parts }: { readonly door: FelixDoor; readonly parts: Parts },
   signal: AbortSignal,
 ): Promise<void> {
-  const { nodeName, env, datastore, kernel, exec, log, counters } = parts;
+  const { nodeName, env, datastore, kernel, limits, exec, log, counters } = parts;
   for (const [path, value] of hostSysctls(config)) writeSysctl(path, value);
-  const backend = await detectBackend(exec, config.iptablesBackend);
+  limits.netlinkMs = config.netlinkTimeoutMs;
+  const detected = await detectBackend(exec, config.iptablesBackend);
+  const backend = withFeatures(detected, config.iptablesFeatures);
   log.info({ backend: backend.kind, version: backend.version }, "felix begins");
   const nflog = openDenials(config, log);
   const rules = nflog === undefined ? withoutDenialLog(config.rules) : config.rules;

@@ -1,3 +1,4 @@
+import type { IptablesFeatures } from "../../kernel/iptables/render.ts";
 import type { IpAddr, IpFamily } from "../../lib/ip-addr.ts";
 import type { Prefix } from "../../lib/prefix.ts";
 import type { HealthConfig } from "../health/felix-health.ts";
@@ -14,6 +15,10 @@ export interface FelixConfig {
   readonly ipv6Support: boolean;
   readonly iptablesBackend: "auto" | "nft" | "legacy";
   readonly chainInsertMode: "insert" | "append";
+  /** In place of what is detected. */
+  readonly iptablesFeatures: Partial<IptablesFeatures>;
+  /** How long the kernel may take for an answer; 0: as long as it wants. */
+  readonly netlinkTimeoutMs: number;
   /** How often each is compared with the kernel; 0: never. */
   readonly refreshMs: Readonly<Record<Refreshed, number>>;
   readonly vxlanPort: number;
@@ -61,6 +66,8 @@ export function felixConfig(sources: ConfigSources): FelixConfig {
     ipv6Support: values.ipv6Support,
     iptablesBackend: values.iptablesBackend,
     chainInsertMode: values.chainInsertMode,
+    iptablesFeatures: values.featureDetectOverride,
+    netlinkTimeoutMs: values.netlinkTimeout,
     refreshMs: {
       routes: values.routeRefreshInterval,
       ipSets: values.ipsetsRefreshInterval,

@@ -1,4 +1,4 @@
-import { keyValues, timeoutsByName } from "./forms.ts";
+import { featureOverrides, keyValues, timeoutsByName } from "./forms.ts";
 import { acts, ignored, type ParameterTable, type TableOf } from "./parameter.ts";
 import {
   choice,
@@ -13,7 +13,7 @@ import {
   text,
 } from "./types.ts";
 
-import type { HealthValues, LoggingValues, MetricsValues } from "./values.ts";
+import type { FeatureValues, HealthValues, LoggingValues, MetricsValues } from "./values.ts";
 
 /** Facts appendix A, "Datastore connection" and "Process". */
 
@@ -51,8 +51,10 @@ export const datastoreParameters: ParameterTable = {
   TyphaWriteTimeout: ignored(duration(), "10s", noTypha, local),
 };
 
-export const featureParameters: ParameterTable = {
-  featureDetectOverride: ignored(keyValues, "", "features are detected"),
+export const featureParameters: TableOf<FeatureValues> = {
+  featureDetectOverride: acts(featureOverrides, "", "unit/felix/config/feature-overrides", {
+    note: "SNATFullyRandom, MASQFullyRandom and RestoreSupportsLock; other features have no meaning here",
+  }),
   featureGates: ignored(keyValues, "", "nothing is gated"),
 };
 

@@ -1,3 +1,4 @@
+import type { IptablesFeatures } from "../../kernel/iptables/render.ts";
 import type { IpAddr } from "../../lib/ip-addr.ts";
 import type { Prefix } from "../../lib/prefix.ts";
 import type { PortRange } from "../calc/updates.ts";
@@ -6,12 +7,17 @@ import type { FailsafePort } from "../rules/rules-config.ts";
 
 /** Values of the parameters that act, by name. Durations are in milliseconds. */
 export interface ParameterValues
-  extends HealthValues,
+  extends FeatureValues,
+    HealthValues,
     LoggingValues,
     MetricsValues,
     CommonValues,
     IptablesValues,
     VxlanValues {}
+
+export interface FeatureValues {
+  readonly featureDetectOverride: Partial<IptablesFeatures>;
+}
 
 export interface HealthValues {
   readonly healthEnabled: boolean;
@@ -78,8 +84,10 @@ export interface CommonValues {
   readonly natOutgoingAddress: IpAddr | undefined;
   readonly natOutgoingExclusions: "IPPoolsOnly" | "IPPoolsAndHostIPs";
   readonly natPortRange: PortRange | undefined;
+  readonly netlinkTimeout: number;
   readonly programClusterRoutes: "Disabled" | "Enabled" | "EnabledNoEncapOnly" | "EnabledIPIPOnly";
   readonly removeExternalRoutes: boolean;
+  readonly requireMTUFile: boolean;
   readonly routeRefreshInterval: number;
   readonly routeSource: "CalicoIPAM" | "WorkloadIPs";
   readonly routeSyncDisabled: boolean;

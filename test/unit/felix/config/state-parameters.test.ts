@@ -43,7 +43,7 @@ const cluster: readonly AnyResource[] = [
   pod("tst-a", { ip: "10.0.0.9/32", ipNetworks: ["10.0.0.9/32", "fd00::9/128"] }),
 ];
 
-const features = { randomFully: true, restoreWait: true };
+const features = { snatFullyRandom: true, masqFullyRandom: true, restoreWait: true };
 
 async function stateOf(
   spec: Readonly<Record<string, unknown>>,
