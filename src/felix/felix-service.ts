@@ -226,7 +226,7 @@ export class Felix {
         clock,
         onStale: () => this.#runner.request(),
         onError: (err) => log.warn({ err }, "iptables watch failed"),
-        pollMs: this.#config.iptablesPollMs[backend.kind],
+        poll: this.#config.iptablesPoll[backend.kind],
       },
       signal,
     );

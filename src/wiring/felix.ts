@@ -6,6 +6,7 @@ import type { Datastore } from "../datastore/datastore.ts";
 import { openDatastore } from "../datastore/open-datastore.ts";
 import type { FelixConfig } from "../felix/config/felix-config.ts";
 import { hostSysctls } from "../felix/dataplane/host-sysctls.ts";
+import { sweepLeftovers } from "../felix/dataplane/leftovers.ts";
 import { felixControlPath } from "../felix/denials/control-path.ts";
 import { serveDenials } from "../felix/denials/serve-denials.ts";
 import { FelixDoor } from "../felix/felix-door.ts";
@@ -27,7 +28,7 @@ import { writeSysctl } from "../kernel/sysctl.ts";
 import { systemClock } from "../lib/clock.ts";
 import { LatestValue } from "../lib/latest-value.ts";
 import type { Logger } from "../lib/log.ts";
-import { runServices, type Service } from "../lib/service.ts";
+import { aborted, runServices, type Service } from "../lib/service.ts";
 import { felixHealthFile, runDirectory } from "../node/child-process-file.ts";
 import { mtuFile } from "../node/mtu.ts";
 import { nodeNameOf } from "../node/node-name.ts";
@@ -149,6 +150,10 @@ async function runFelix(
     (stop) => felix.run(stop),
     serveFelixMetrics(config.metrics, { collect, log }),
     healthService(config.health, { file, pid: process.pid, health, clock, log }),
+    async (stop) => {
+      await Promise.race([felix.ready, aborted(stop)]);
+      await sweepLeftovers({ backend, ipv6Support: config.ipv6Support }, ports)(stop);
+    },
   ];
   if (nflog !== undefined) {
     services.push((stop) => serveDenials(felixControlPath(env), felix.denials, stop));
@@ -162,10 +167,7 @@ async function runFelix(
 
 async function runAgent(felix: FelixDoor, parts: Parts, signal: AbortSignal): Promise<void> {
   const { nodeName, env, datastore, kernel, log } = parts;
-  await Promise.race([
-    felix.ready,
-    new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true })),
-  ]);
+  await Promise.race([felix.ready, aborted(signal)]);
   if (signal.aborted) return;
   const ipam = new Ipam({ datastore, clock: systemClock, random: Math.random });
   const agent = new CniAgent(

@@ -128,7 +128,7 @@ export const iptablesParameters: TableOf<IptablesValues> = {
   iptablesNATOutgoingInterfaceFilter: acts(maybe(device), "", inRules),
   iptablesPostWriteCheckInterval: acts(duration(), "5s", inState, {
     variable: "IptablesPostWriteCheckIntervalSecs",
-    note: "legacy tables are looked at that often, written or not; of nft the kernel tells",
+    note: "legacy tables are looked at so long after a write, then twice as late each time, up to 1h; of nft the kernel tells",
   }),
   iptablesRefreshInterval: acts(duration(), "3m", inState),
   kubeNodePortRanges: ignored(

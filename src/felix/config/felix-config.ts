@@ -1,4 +1,5 @@
 import type { IptablesFeatures } from "../../kernel/iptables/render.ts";
+import type { TablePoll } from "../../kernel/iptables/watch-tables.ts";
 import type { IpAddr, IpFamily } from "../../lib/ip-addr.ts";
 import type { Prefix } from "../../lib/prefix.ts";
 import type { HealthConfig } from "../health/felix-health.ts";
@@ -42,7 +43,7 @@ export interface FelixConfig {
   readonly externalNodes: readonly Prefix[];
   readonly maxIpSetSize: number;
   /** How often tables are looked at; the kernel tells of changes of nft alone. */
-  readonly iptablesPollMs: Readonly<Record<"nft" | "legacy", number>>;
+  readonly iptablesPoll: Readonly<Record<"nft" | "legacy", TablePoll>>;
   readonly iptablesLockProbeMs: number;
   readonly programClusterRoutes: ParameterValues["programClusterRoutes"];
   /** Folder of the endpoint-status files; undefined: none are written. */
@@ -88,7 +89,7 @@ export function felixConfig(sources: ConfigSources): FelixConfig {
     excludedInterfaces: values.interfaceExclude,
     externalNodes: values.externalNodesList,
     maxIpSetSize: values.maxIpsetSize,
-    iptablesPollMs: iptablesPoll(values),
+    iptablesPoll: iptablesPoll(values),
     iptablesLockProbeMs: values.iptablesLockProbeInterval,
     programClusterRoutes: values.programClusterRoutes,
     endpointStatusFolder: folder === "" ? undefined : `${folder}/endpoint-status`,
@@ -101,10 +102,16 @@ export function felixConfig(sources: ConfigSources): FelixConfig {
   };
 }
 
+/** Facts 4.17. */
+const longestPostWriteCheckMs = 3_600_000;
+
 /** An interval of 0 is switched off. */
-function iptablesPoll(values: ParameterValues): FelixConfig["iptablesPollMs"] {
-  const nft = values.iptablesRefreshInterval || Number.POSITIVE_INFINITY;
-  return { nft, legacy: values.iptablesPostWriteCheckInterval || nft };
+function iptablesPoll(values: ParameterValues): FelixConfig["iptablesPoll"] {
+  const { iptablesRefreshInterval: refreshMs, iptablesPostWriteCheckInterval: firstMs } = values;
+  const steadyMs = refreshMs || Number.POSITIVE_INFINITY;
+  const nft = { firstMs: steadyMs, lastMs: steadyMs };
+  const lastMs = Math.max(firstMs, longestPostWriteCheckMs);
+  return { nft, legacy: firstMs === 0 ? nft : { firstMs, lastMs } };
 }
 
 /** What nobody asked for is absent: a node's chains are then Calico's. */
