@@ -75,19 +75,26 @@ export function checkResource(
   input: unknown,
   options: { readonly stored?: boolean } = {},
 ): Checked {
-  const report: Report = {
-    problems: [],
-    unknownFields: options.stored === true ? "keep" : "refuse",
-  };
+  const unknownFields = options.stored === true ? "keep" : "refuse";
+  // Most are right, and those need no paths.
+  const quick = checkWith({ problems: [], unknownFields, pathless: true }, input, options);
+  return quick.resource === undefined
+    ? checkWith({ problems: [], unknownFields }, input, options)
+    : quick;
+}
+
+function checkWith(
+  report: Report,
+  input: unknown,
+  options: { readonly stored?: boolean },
+): Checked {
   const title = titleOf(input);
   const info = checkKind(input, report);
   if (info === undefined) return { resource: undefined, problems: report.problems, title };
   const check = getOrCreate(resourceChecks, info.kind, () => resourceCheck(info.kind));
-  const checked = check(
-    { ...(input as object), spec: (input as Record<string, unknown>)["spec"] ?? {} },
-    "",
-    report,
-  );
+  const given = input as Readonly<Record<string, unknown>>;
+  const hasSpec = given["spec"] !== undefined && given["spec"] !== null;
+  const checked = check(hasSpec ? given : { ...given, spec: {} }, "", report);
   if (report.problems.length > 0) return { resource: undefined, problems: report.problems, title };
   const placed = withNamespace(checked as AnyResource, info, report);
   if (options.stored !== true) checkMeaning(placed, report);

@@ -44,12 +44,13 @@ export function parsePrefix(text: string): Prefix {
  * @throws {SyntaxError} when `text` is malformed.
  */
 export function parseInterfaceAddress(text: string): InterfaceAddress {
-  const [addressText = "", lengthText, ...rest] = text.split("/");
-  const address = parseIpAddr(addressText);
+  const slash = text.indexOf("/");
+  const address = parseIpAddr(slash < 0 ? text : text.slice(0, slash));
   const bits = addressBits[ipFamily(address)];
-  if (lengthText === undefined) return { address, length: bits };
+  if (slash < 0) return { address, length: bits };
+  const lengthText = text.slice(slash + 1);
   const length = /^\d{1,3}$/.test(lengthText) ? Number(lengthText) : Number.NaN;
-  if (rest.length > 0 || !(length <= bits)) {
+  if (!(length <= bits)) {
     throw new SyntaxError(`Cannot parse prefix "${text}": its length must be 0 to ${bits}`);
   }
   return { address, length };
@@ -58,6 +59,7 @@ export function parseInterfaceAddress(text: string): InterfaceAddress {
 /** The prefix of `length` bits that holds `address`. */
 export function prefixOf(address: IpAddr, length: number): Prefix {
   if (ipFamily(address) === 4) {
+    if (length === 32) return `${address}/32` as Prefix;
     const mask = length === 0 ? 0 : -1 << (32 - length);
     return `${ipv4FromBits(ipv4Bits(address) & mask)}/${length}` as Prefix;
   }

@@ -1,5 +1,5 @@
 import { ipFamily, parseIpAddr } from "../../lib/ip-addr.ts";
-import { hostPrefix, isHostPrefix, parsePrefix } from "../../lib/prefix.ts";
+import { hostPrefix, isHostPrefix, type Prefix } from "../../lib/prefix.ts";
 import { dscpValue } from "../dscp.ts";
 import type { WorkloadEndpointSpec } from "../resources/workload-endpoint.ts";
 import {
@@ -43,20 +43,13 @@ function portOf(fields: Fields): Check {
 
 /** One address, as a prefix. */
 const hostNet = described({ ...net.schema }, (value, path, report) => {
+  const before = report.problems.length;
   const result = net(value, path, report);
-  if (typeof value === "string" && isWiderNet(String(result))) {
+  if (report.problems.length === before && !isHostPrefix(result as Prefix)) {
     mustBe(report, path, "one address", value);
   }
   return result;
 });
-
-function isWiderNet(text: string): boolean {
-  try {
-    return !isHostPrefix(parsePrefix(text));
-  } catch {
-    return false;
-  }
-}
 
 /** Any amount: what there is depends on who writes it, and is checked where that is read (facts 2.6). */
 const amount = integer(0, Number.MAX_SAFE_INTEGER);

@@ -68,10 +68,12 @@ const texts = map(text());
 /** Labels by Kubernetes' rules for names and values. */
 export const labels: Check = described({ ...texts.schema }, (value, path, report) => {
   const result = texts(value, path, report);
-  for (const [key, given] of Object.entries((result ?? {}) as Record<string, string>)) {
+  const given = (result ?? {}) as Record<string, string>;
+  for (const key of Object.keys(given)) {
+    const labelText = given[key];
     if (!labelKey.test(key)) refuse(report, path, `${shown(key)} is no label name`);
-    if (typeof given === "string" && !labelValue.test(given)) {
-      refuse(report, `${path}[${shown(key)}]`, `${shown(given)} is no label value`);
+    if (typeof labelText === "string" && !labelValue.test(labelText)) {
+      refuse(report, `${path}[${shown(key)}]`, `${shown(labelText)} is no label value`);
     }
   }
   return result;
@@ -117,14 +119,15 @@ const metadataFields = object(
  */
 export const metadata: Check = (value, path, report) => metadataFields(value, path, report);
 
+const anyNet = text(parseInterfaceAddress);
+
 /** A CIDR or an address of a rule. The result is its canonical prefix: host bits become zero. */
 export const net: Check = described({ type: "string" }, (value, path, report) => {
-  let prefix: unknown = value;
-  text((given) => {
-    const { address, length } = parseInterfaceAddress(given);
-    prefix = prefixOf(address, length);
-  })(value, path, report);
-  return prefix;
+  const before = report.problems.length;
+  anyNet(value, path, report);
+  if (report.problems.length > before) return value;
+  const { address, length } = parseInterfaceAddress(value as string);
+  return prefixOf(address, length);
 });
 
 /** A CIDR with its host bits zero. */

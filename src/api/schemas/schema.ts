@@ -1,7 +1,7 @@
 /**
  * Schemas as functions: each looks at one value, notes what is wrong with it under its path, and
- * returns the value with nulls dropped. Small on purpose: no library says so plainly what is wrong,
- * and none loads in a millisecond.
+ * returns the value with nulls dropped: the very same value where nothing is dropped or changed. Small
+ * on purpose: no library says so plainly what is wrong, and none loads in a millisecond.
  */
 export interface Check {
   (value: unknown, path: string, report: Report): unknown;
@@ -15,12 +15,9 @@ export type ServerSchema = Readonly<Record<string, unknown>>;
 /** For what a newer release may have written: the server would drop it. */
 const keepsUnknown = { "x-kubernetes-preserve-unknown-fields": true } as const;
 
-/** A check with what it accepts. */
+/** The check, which is nobody else's, with what it accepts. */
 export function described(schema: ServerSchema, check: Check): Check {
-  return Object.assign(
-    (value: unknown, path: string, report: Report) => check(value, path, report),
-    { schema },
-  );
+  return Object.assign(check, { schema });
 }
 
 /** The schema of a check that may have none. */
@@ -42,6 +39,8 @@ export interface Report {
   readonly problems: Problem[];
   /** "keep" for what the datastore holds: a newer version may have written it (facts D69). */
   readonly unknownFields: "refuse" | "keep";
+  /** Only whether there is a problem: no paths are made, and those of problems say nothing. */
+  readonly pathless?: boolean;
 }
 
 export type Fields = Readonly<Record<string, Check>>;
@@ -77,6 +76,7 @@ export function object(
   } = {},
 ): Check {
   const { required = [] } = options;
+  const checks = new Map(Object.entries(fields));
   const schema = {
     type: "object",
     ...(required.length > 0 ? { required } : {}),
@@ -88,18 +88,17 @@ export function object(
   return described(schema, (value, path, report) => {
     if (!isObject(value)) return wrongType(report, path, "an object", value);
     const before = report.problems.length;
-    const result: Record<string, unknown> = {};
-    for (const [name, given] of Object.entries(value)) {
-      if (given === null || given === undefined) continue;
-      const check = Object.hasOwn(fields, name) ? fields[name] : undefined;
-      const fieldPath = path === "" ? name : `${path}.${name}`;
-      if (check !== undefined) result[name] = check(given, fieldPath, report);
-      else if (report.unknownFields === "keep" && name !== "__proto__") result[name] = given;
-      else report.problems.push({ path: fieldPath, message: "unknown field", structural: true });
-    }
+    const result = eachField(value, (given, name) => {
+      const check = checks.get(name);
+      if (check !== undefined) return check(given, fieldPath(path, name, report), report);
+      if (report.unknownFields === "keep" && name !== "__proto__") return given;
+      const message = "unknown field";
+      report.problems.push({ path: fieldPath(path, name, report), message, structural: true });
+      return undefined;
+    });
     for (const name of required) {
       if (value[name] !== undefined && value[name] !== null) continue;
-      refuse(report, path === "" ? name : `${path}.${name}`, "is required");
+      refuse(report, fieldPath(path, name, report), "is required");
     }
     if (report.problems.length === before) options.refine?.(result, path, report);
     return result;
@@ -116,7 +115,15 @@ export function array(item: Check, max: number = Number.POSITIVE_INFINITY): Chec
   return described(schema, (value, path, report) => {
     if (!Array.isArray(value)) return wrongType(report, path, "an array", value);
     if (value.length > max) refuse(report, path, `has ${value.length} items, at most ${max} fit`);
-    return value.map((element, index) => item(element, `${path}[${index}]`, report));
+    let result: unknown[] = value;
+    for (const [index, element] of value.entries()) {
+      const at = report.pathless === true ? path : `${path}[${index}]`;
+      const checked = item(element, at, report);
+      if (checked === element) continue;
+      if (result === value) result = [...value];
+      result[index] = checked;
+    }
+    return result;
   });
 }
 
@@ -197,17 +204,10 @@ export function map(item: Check): Check {
   const schema = { type: "object", additionalProperties: serverSchema(item) };
   return described(schema, (value, path, report) => {
     if (!isObject(value)) return wrongType(report, path, "an object", value);
-    const entries = Object.entries(value).filter(([, given]) => given !== null);
-    return Object.fromEntries(
-      entries.map(([name, given]) => {
-        const before = report.problems.length;
-        const result = item(given, path, report);
-        if (report.problems.length === before) return [name, result];
-        // A path for each label of each endpoint would take longer than the check: only where it is said.
-        report.problems.length = before;
-        return [name, item(given, `${path}[${shown(name)}]`, report)];
-      }),
-    );
+    return eachField(value, (given, name) => {
+      const at = report.pathless === true ? path : `${path}[${shown(name)}]`;
+      return item(given, at, report);
+    });
   });
 }
 
@@ -236,6 +236,34 @@ export function notEmpty(items: Check): Check {
     if (Array.isArray(result) && result.length === 0) refuse(report, path, "may not be empty");
     return result;
   });
+}
+
+/**
+ * The object with what `check` makes of each field that is not null, without those of which it makes
+ * nothing. The same object where that is the same.
+ */
+function eachField(
+  value: Record<string, unknown>,
+  check: (given: unknown, name: string) => unknown,
+): Record<string, unknown> {
+  const names = Object.keys(value);
+  let result: Record<string, unknown> | undefined;
+  for (const [index, name] of names.entries()) {
+    const given = value[name];
+    const checked = given === null || given === undefined ? undefined : check(given, name);
+    if (result === undefined) {
+      if (checked === given && given !== undefined) continue;
+      result = {};
+      for (const earlier of names.slice(0, index)) result[earlier] = value[earlier];
+    }
+    if (checked !== undefined) result[name] = checked;
+  }
+  return result ?? value;
+}
+
+function fieldPath(path: string, name: string, report: Report): string {
+  if (report.pathless === true) return path;
+  return path === "" ? name : `${path}.${name}`;
 }
 
 export function isObject(value: unknown): value is Record<string, unknown> {

@@ -472,6 +472,32 @@ test("decodeStored() keeps unknown fields and never throws", () => {
   });
 });
 
+test("decodeStored() gives an object of which nothing changes as it is, and never changes one", () => {
+  const metadata = { name: "node--a-k8s-web-eth0", namespace: "prod" };
+  const spec = {
+    orchestrator: "k8s",
+    node: "node-a",
+    endpoint: "eth0",
+    interfaceName: "cali1",
+    ipNetworks: ["10.0.0.1/32"],
+  };
+  const right = v3("WorkloadEndpoint", spec, metadata);
+  const stored = decodeStored(right);
+  assert.ok(stored.ok);
+  assert.equal(stored.resource, right);
+
+  const changed = v3(
+    "WorkloadEndpoint",
+    { ...spec, mac: null, ipNetworks: ["10.0.0.1"] },
+    metadata,
+  );
+  const before = structuredClone(changed);
+  const decoded = decodeStored(changed);
+  assert.ok(decoded.ok);
+  assert.deepEqual(decoded.resource, right);
+  assert.deepEqual(changed, before);
+});
+
 test("decodeStored() keeps sequence numbers exact", () => {
   const block = v3(
     "IPAMBlock",
