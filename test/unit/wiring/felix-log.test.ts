@@ -69,6 +69,8 @@ test("logSeveritySys sends lines of that severity to syslog, also when its reade
   const path = join(folder, "syslog");
   const first = new DatagramReader(path);
   const { log, apply } = setUp(t, path);
+  apply({ logSeverityScreen: "None" });
+  everyLevel(log);
   apply({ logSeveritySys: "Warning", logSeverityScreen: "None" });
   everyLevel(log);
   const lines = first.read();

@@ -99,6 +99,21 @@ describe("IptablesTable", () => {
     assert.equal(kernel.calls.length, calls);
   });
 
+  test("writes counts what reached the kernel, and neither looks nor failures", async () => {
+    const { kernel, table } = setUp();
+    table.setAppends("FORWARD", [drop]);
+    kernel.failNext("busy");
+    await table.apply().catch(() => undefined);
+    const before = table.writes;
+    table.setAppends("FORWARD", [drop, drop]);
+    await table.apply();
+    assert.ok(table.writes > before);
+    const { writes } = table;
+    table.invalidate();
+    await table.apply();
+    assert.equal(table.writes, writes);
+  });
+
   test("a failure leaves it dirty, and the next apply does it", async () => {
     const { kernel, table } = setUp();
     table.setInsertions("INPUT", [jump("cali-a")]);
