@@ -7,6 +7,7 @@ import type { Clock } from "../lib/clock.ts";
 import { errorMessage } from "../lib/errors.ts";
 import type { IpAddr } from "../lib/ip-addr.ts";
 import { KeyedLock } from "../lib/keyed-lock.ts";
+import type { Logger } from "../lib/log.ts";
 import type { MacAddr } from "../lib/mac.ts";
 import { hostPrefix } from "../lib/prefix.ts";
 import { type ParsedCall, parseCall } from "./call.ts";
@@ -35,6 +36,7 @@ export interface AgentPorts extends PodNetworkPorts {
   readonly clock: Clock;
   readonly addresses: AddressSource;
   readonly felix: EndpointProgrammer;
+  readonly log: Logger;
 }
 
 export interface AddressSource {
@@ -98,8 +100,11 @@ export class CniAgent {
   }
 
   async #add(call: ParsedCall, identity: EndpointIdentity, netnsFd: number): Promise<object> {
-    const { addresses: source, felix, clock } = this.#ports;
+    const { addresses: source, felix, clock, log } = this.#ports;
     await this.#requireReady();
+    for (const reason of call.config.qosProblems) {
+      log.warn({ pod: call.pod, reason }, "An annotation is not taken as it is written");
+    }
     const existing = await this.#endpoint(identity);
     const { addresses: asked, hwAddr } = call.config.annotations;
     const previous = existing?.spec.containerID;

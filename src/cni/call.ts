@@ -41,6 +41,8 @@ export interface NetworkConfig {
   /** What the pod's own annotations ask for. */
   readonly annotations: AddressAnnotations;
   readonly qosControls?: QoSControls;
+  /** What of its quality of service is not as the annotations say, and why. */
+  readonly qosProblems: readonly string[];
   readonly allowIpForwarding: boolean;
   readonly labels: Readonly<Record<string, string>>;
   readonly ports: readonly EndpointPort[];
@@ -130,7 +132,7 @@ function parseConfig(stdin: string): NetworkConfig {
   const written = annotationsOf(config);
   const annotations = addressAnnotations(written);
   checkFeatures(config, annotations);
-  const { controls: qosControls } = qosOfAnnotations(written);
+  const { controls: qosControls, problems: qosProblems } = qosOfAnnotations(written);
   const { families } = annotations;
   const mtu = optional(config, "mtu", "number") ?? 0;
   if (!Number.isInteger(mtu) || mtu < 0 || mtu > 65535) throw configError("mtu", mtu, "0 to 65535");
@@ -144,6 +146,7 @@ function parseConfig(stdin: string): NetworkConfig {
     ...poolsOf(ipam),
     annotations,
     ...(qosControls === undefined ? {} : { qosControls }),
+    qosProblems,
     allowIpForwarding:
       optional(section(config, "container_settings"), "allow_ip_forwarding", "boolean") ?? false,
     labels: labelsOf(cniArgs),

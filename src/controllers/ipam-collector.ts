@@ -2,7 +2,7 @@ import type { BlockAffinity, IPAMHandle } from "../api/resources/ipam.ts";
 import { type AllocationUse, allocationUse } from "../ipam/allocation-use.ts";
 import type { Allocation } from "../ipam/audit.ts";
 import { countAddresses, isEmpty, normalizeBlock } from "../ipam/block.ts";
-import { affineNode } from "../ipam/block-affinity.ts";
+import { affineNode, hostAffinity, loadBalancerHost } from "../ipam/block-affinity.ts";
 import type { StoredBlock } from "../ipam/ipam-records.ts";
 import {
   type MiscountedHandle,
@@ -30,7 +30,7 @@ export interface Leak {
   readonly allocations: readonly Allocation[];
 }
 
-/** A block without addresses that its node does not need. */
+/** A block without addresses that its node, or the load balancers' host, does not need. */
 export interface EmptyBlock {
   readonly node: string;
   readonly cidr: Prefix;
@@ -123,10 +123,11 @@ export class IpamCollector {
   }
 
   #emptyBlocks({ blocks, nodes }: Observation, graceMs: number, nowMs: number): EmptyBlock[] {
+    const owners = new Map([...nodes, loadBalancerHost].map((node) => [hostAffinity(node), node]));
     const owned = blocks.flatMap((block): EmptyBlock[] => {
       const { cidr, spec } = block;
-      const node = affineNode(spec.affinity);
-      if (node === undefined || !nodes.has(node)) return [];
+      const node = owners.get(spec.affinity ?? "");
+      if (node === undefined) return [];
       return [{ node, cidr, sequenceNumber: spec.sequenceNumber }];
     });
     const empty = new Set(blocks.filter(({ spec }) => isEmpty(spec)).map(({ cidr }) => cidr));

@@ -40,6 +40,8 @@ export class LoadBalancer {
   /** Those of the type LoadBalancer, by "namespace/name". */
   readonly #services = new Map<string, Service>();
   #assignIPs: AssignIPs;
+  /** False once a look found no addresses of Services, and no pool to give them any. */
+  #mayHold = true;
   /** What was said last of a Service, so that it is not said each minute. */
   readonly #said = new Map<string, string>();
 
@@ -73,7 +75,10 @@ export class LoadBalancer {
     if (!this.isInSync || (await isLocked(datastore))) return;
     const pools = poolsOf((await datastore.list("IPPool")).items);
     const isServed = pools.some(({ resource }) => resource.spec.allowedUses?.includes(serviceType));
+    // Nothing to give and nothing to take back: blocks are many.
+    if (!isServed && !this.#mayHold) return;
     const held = groupBy(await ipam.serviceAllocations(), ({ handle }) => handle);
+    this.#mayHold = isServed || held.size > 0;
     const known = new Map(
       [...this.#services.values()].map((service) => [serviceHandle(service.metadata), service]),
     );

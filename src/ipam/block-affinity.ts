@@ -13,14 +13,18 @@ const virtualPrefix = "virtual:";
 /** Has the blocks of addresses for Services of the type LoadBalancer (facts 3.11). */
 export const loadBalancerHost = "virtual:load-balancer";
 
+export function isVirtual(host: string): boolean {
+  return host.startsWith(virtualPrefix);
+}
+
 /** `affinity` of a block that a node owns, or a virtual host. */
 export function hostAffinity(node: string): string {
-  return node.startsWith(virtualPrefix) ? node : `host:${node}`;
+  return isVirtual(node) ? node : `host:${node}`;
 }
 
 /** What an affinity says of whose it is. */
 function specOwner(node: string): { readonly node: string; readonly type: "host" | "virtual" } {
-  return node.startsWith(virtualPrefix)
+  return isVirtual(node)
     ? { node: node.slice(virtualPrefix.length), type: "virtual" }
     : { node, type: "host" };
 }

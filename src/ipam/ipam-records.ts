@@ -14,7 +14,7 @@ import type { Clock } from "../lib/clock.ts";
 import type { IpFamily } from "../lib/ip-addr.ts";
 import { type Prefix, parsePrefix, prefixFamily } from "../lib/prefix.ts";
 import { blockResource, normalizeBlock } from "./block.ts";
-import { affinityKey, newAffinity } from "./block-affinity.ts";
+import { affinityKey, isVirtual, newAffinity } from "./block-affinity.ts";
 import type { BlockMemory } from "./block-memory.ts";
 import { collectGarbage } from "./block-release.ts";
 import {
@@ -104,7 +104,7 @@ export class IpamRecords {
 
   /** `node`: others than this node's need not be given. */
   async affinities(node?: string): Promise<readonly BlockAffinity[]> {
-    const options = node === undefined ? {} : { node };
+    const options = node === undefined || isVirtual(node) ? {} : { node };
     return (await this.#ports.datastore.list("BlockAffinity", options)).items;
   }
 

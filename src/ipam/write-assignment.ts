@@ -139,7 +139,7 @@ export interface HandleCount {
   /** The handle has probably no address yet. */
   readonly likelyNew: boolean;
   readonly early?: EarlyHandle | undefined;
-  /** Where several handles are counted: hears why this one cannot be. */
+  /** Hears why this one cannot be counted. Absent where it is the only one: then that is thrown. */
   onFailure?(error: unknown): void;
 }
 
@@ -148,7 +148,7 @@ export interface HandleCount {
  * first, the handles are counted down again. When the outcome is unknown they are not: too high is
  * repaired by the handle's release.
  *
- * @returns undefined when one handle of several could not be counted, and nothing is written.
+ * @returns undefined when a handle could not be counted, which heard why, and nothing is written.
  * @throws {DatastoreError} what the write gave.
  */
 export async function writeAssignment(
@@ -173,14 +173,14 @@ export async function writeAssignment(
   }
 }
 
-/** @returns false when some cannot be counted, and none is. */
+/** @returns false when some cannot be counted, which heard why, and none is. */
 async function countUp(
   records: IpamRecords,
   cidr: Prefix,
   takers: readonly HandleCount[],
 ): Promise<boolean> {
   const [only] = takers;
-  if (takers.length === 1 && only !== undefined) {
+  if (only !== undefined && only.onFailure === undefined) {
     await countOne(records, cidr, only);
     return true;
   }

@@ -1,5 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
+import { autoCreateOf } from "../controllers/auto-host-endpoints.ts";
+import { hostEndpointController } from "../controllers/host-endpoint-controller.ts";
 import { ipamController } from "../controllers/ipam-controller.ts";
 import { defaultLease, whileLeader } from "../controllers/leader.ts";
 import { loadBalancerController } from "../controllers/load-balancer-controller.ts";
@@ -14,6 +16,7 @@ import { type Environment, runDaemon } from "./process.ts";
 /** `tortie controllers`: one works, however many run. Gives the exit code. */
 export function runControllersProcess(env: Environment): Promise<number> {
   return runDaemon("controllers", env, async (log, signal) => {
+    const override = autoCreateOf(env["AUTO_HOST_ENDPOINTS"]);
     const datastore = await openDatastore(env);
     try {
       const clock = systemClock;
@@ -25,7 +28,7 @@ export function runControllersProcess(env: Environment): Promise<number> {
         identity: `${hostname()}_${randomBytes(6).toString("hex")}`,
       };
       const ports = { datastore, ipam, clock, log };
-      const services = [ipamController(ports)];
+      const services = [ipamController(ports), hostEndpointController({ ...ports, override })];
       if (datastoreType(env) === "kubernetes") services.push(loadBalancerController(ports));
       if (keepsFinalizers(env)) services.push(poolController(ports));
       const work: Service = (stop) => runServices(services, stop);

@@ -164,6 +164,7 @@ async function runAgent(felix: FelixDoor, parts: Parts, signal: AbortSignal): Pr
       writePodSysctl: (netnsFd, path, value) => inNetns(netnsFd, () => writeSysctl(path, value)),
       addresses: ipamAddresses(ipam, { datastore, clock: systemClock }),
       felix,
+      log,
     },
   );
   const path = env["TORTIE_CNI_SOCKET"] ?? defaultSocketPath;

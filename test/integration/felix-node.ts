@@ -172,10 +172,15 @@ export function pings(
   return new Promise((resolve) => execFile("ip", args, (error) => resolve(error === null)));
 }
 
-/** What the program printed. Throws with its complaint when it failed. */
-export function inside(netns: string, program: string, args: readonly string[]): string {
+/** What the program printed; it is given `input`. Throws with its complaint when it failed. */
+export function inside(
+  netns: string,
+  program: string,
+  args: readonly string[],
+  input = "",
+): string {
   return execFileSync("ip", ["netns", "exec", netns, program, ...args], {
     encoding: "utf8",
-    stdio: ["ignore", "pipe", "pipe"],
+    input,
   });
 }

@@ -31,7 +31,7 @@ let netnsB = "";
 
 /** Waits for the answer to be this one: what was written takes a moment to reach the kernel. */
 async function becomes(what: string, want: boolean, answer: () => Promise<boolean>): Promise<void> {
-  await waitFor(async () => (await answer()) === want, { timeoutMs: 5_000, what });
+  await waitFor(async () => (await answer()) === want, { what });
 }
 
 /** For an answer. One that is late is asked for again; none is what most of this file waits for. */

@@ -166,8 +166,8 @@ test("endpointProgrammed() waits for the interface, and ends with its signal's r
 
 test("withdrawEndpoint() takes routes and chains away", async () => {
   felix.withdrawEndpoint(key);
-  await waitFor(() => !ip("route").includes("calia"), { timeoutMs: 2_000, what: "the route" });
-  await waitFor(() => !filter().includes("calia"), { timeoutMs: 2_000, what: "the chains" });
+  await waitFor(() => !ip("route").includes("calia"), { what: "the route" });
+  await waitFor(() => !filter().includes("calia"), { what: "the chains" });
 });
 
 test("a datastore that is locked later changes nothing in the kernel until it is unlocked", async () => {

@@ -279,7 +279,7 @@ for (const kind of ["nft", "legacy"] as const) {
       for (const table of tables) {
         const plan = await table.plan();
         assert.ok(plan.write.length > 0);
-        const [text = ""] = restoreTexts(plan);
+        const [text = ""] = restoreTexts(plan, false);
         const program = `${table.family === 4 ? "iptables" : "ip6tables"}-${kind}-restore`;
         tool(program, ["--noflush", "--test"], text);
         assert.deepEqual(await table.apply(), plan);

@@ -59,7 +59,10 @@ export async function compare(options: {
   const run = { clusters: result.numRuns, packets: packetCount, decisions };
   if (!result.failed) return run;
   const [smallest] = result.counterexample ?? [];
-  const counterexample = `${await manifest(smallest, change)}# seed ${result.seed}\n`;
+  const text = await manifest(smallest, change).catch((cause: unknown) => {
+    throw new Error(`Cannot judge a case of seed ${result.seed}`, { cause });
+  });
+  const counterexample = `${text}# seed ${result.seed}\n`;
   return { ...run, counterexample };
 }
 

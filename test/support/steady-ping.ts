@@ -29,6 +29,10 @@ export class SteadyPing {
     return Array.from({ length: last }, (_, i) => i + 1).filter((seq) => !answered.has(seq));
   }
 
+  async stop(): Promise<void> {
+    await this.#ping.stop();
+  }
+
   #answered(): number[] {
     return [...this.#ping.output.matchAll(/ icmp_seq=(\d+) ttl=/g)].map(([, seq]) => Number(seq));
   }

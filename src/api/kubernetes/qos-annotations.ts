@@ -1,5 +1,12 @@
 import { errorMessage } from "../../lib/errors.ts";
 import { dscpValue } from "../dscp.ts";
+import {
+  defaultBurst,
+  defaultPacketBurst,
+  nearestInRange,
+  type QosLimit,
+  qosRanges,
+} from "../qos-limits.ts";
 import type { QoSControls } from "../resources/workload-endpoint.ts";
 import { parseQuantity } from "./quantity.ts";
 
@@ -7,30 +14,10 @@ import { parseQuantity } from "./quantity.ts";
 
 type Annotations = Readonly<Record<string, unknown>>;
 type Direction = "ingress" | "egress";
-/** What there is in each direction. */
-type Limit =
-  | "Bandwidth"
-  | "Burst"
-  | "Peakrate"
-  | "Minburst"
-  | "PacketRate"
-  | "PacketBurst"
-  | "MaxConnections";
 
 const prefix = "qos.projectcalico.org/";
+const plainPrefix = "kubernetes.io/";
 const directions = ["ingress", "egress"] as const;
-/** Bits a second, bits, bits a second, bytes, packets a second, packets, connections. */
-const ranges: Readonly<Record<Limit, readonly [min: number, max: number]>> = {
-  Bandwidth: [1e3, 1e15],
-  Burst: [1e3, 34_359_738_360],
-  Peakrate: [1.01e3, 1.01e15],
-  Minburst: [1e3, 1e8],
-  PacketRate: [1, 1e4],
-  PacketBurst: [1, 1e4],
-  MaxConnections: [1, 2 ** 32 - 1],
-};
-const defaultBurst = 4 * 1024 ** 3;
-const defaultPacketBurst = 5;
 
 export interface AnnotatedQos {
   /** Absent when nothing is limited. */
@@ -44,6 +31,8 @@ export interface AnnotatedQos {
  * be read, or that lacks the one it goes with, counts as absent.
  */
 export function qosOfAnnotations(annotations: Annotations): AnnotatedQos {
+  // Most pods: 6 us each otherwise.
+  if (!Object.keys(annotations).some(mayLimit)) return { problems: [] };
   const problems: string[] = [];
   const controls: QoSControls = {
     ...Object.assign({}, ...directions.map((each) => limitsOf(each, annotations, problems))),
@@ -52,20 +41,24 @@ export function qosOfAnnotations(annotations: Annotations): AnnotatedQos {
   return { ...(Object.keys(controls).length === 0 ? {} : { controls }), problems };
 }
 
+function mayLimit(name: string): boolean {
+  return name.startsWith(prefix) || (name.startsWith(plainPrefix) && name.endsWith("-bandwidth"));
+}
+
 function limitsOf(
   direction: Direction,
   annotations: Annotations,
   problems: string[],
 ): Partial<QoSControls> {
-  const read = (limit: Limit) =>
-    quantityOf(annotations, `${prefix}${direction}${limit}`, ranges[limit], problems);
-  const needs = (limit: Limit, value: number | undefined, other: string, isThere: boolean) => {
+  const read = (limit: QosLimit) =>
+    quantityOf(annotations, `${prefix}${direction}${limit}`, qosRanges[limit], problems);
+  const needs = (limit: QosLimit, value: number | undefined, other: string, isThere: boolean) => {
     if (value === undefined || isThere) return value;
     problems.push(`${prefix}${direction}${limit}: it needs ${other}`);
     return undefined;
   };
-  const plain = `kubernetes.io/${direction}-bandwidth`;
-  const usual = quantityOf(annotations, plain, ranges.Bandwidth, problems);
+  const plain = `${plainPrefix}${direction}-bandwidth`;
+  const usual = quantityOf(annotations, plain, qosRanges.Bandwidth, problems);
   const bandwidth = read("Bandwidth") ?? usual;
   const limited = bandwidth !== undefined;
   const burst = needs("Burst", read("Burst"), `${direction}Bandwidth`, limited);
@@ -89,7 +82,7 @@ function limitsOf(
 
 function named(
   direction: Direction,
-  limits: Readonly<Record<Limit, number | undefined>>,
+  limits: Readonly<Record<QosLimit, number | undefined>>,
 ): Partial<QoSControls> {
   const present = Object.entries(limits).filter(([, value]) => value !== undefined);
   return Object.fromEntries(present.map(([limit, value]) => [`${direction}${limit}`, value]));
@@ -98,15 +91,16 @@ function named(
 function quantityOf(
   annotations: Annotations,
   name: string,
-  [min, max]: readonly [number, number],
+  range: (typeof qosRanges)[QosLimit],
   problems: string[],
 ): number | undefined {
   const text = annotations[name];
   if (text === undefined || text === null) return undefined;
   try {
     const value = parseQuantity(String(text));
+    const [min, max] = range;
     if (value >= min && value <= max) return value;
-    const nearest = value < min ? min : max;
+    const nearest = nearestInRange(value, range);
     problems.push(`${name}: ${text} is not in ${min} to ${max}: it counts as ${nearest}`);
     return nearest;
   } catch (error) {

@@ -3,6 +3,9 @@ import type { PresentEndpoint } from "./endpoint-manager.ts";
 import type { KernelLinks } from "./kernel-links.ts";
 import { ifbName, ifbPrefix, sameBucket, tokenBucket } from "./token-bucket.ts";
 
+/** How the kernel shows a redirect whose device was removed. */
+const goneDevice = 0;
+
 /** As the kernel has them, by ifindex. */
 interface Traffic {
   readonly limits: Map<number, TokenBucket>;
@@ -32,25 +35,27 @@ export class BandwidthManager {
   /** @returns what failed; it is tried again by the next apply. */
   async apply(present: readonly PresentEndpoint[]): Promise<unknown[]> {
     const errors: unknown[] = [];
+    let traffic: Traffic;
     try {
-      this.#traffic ??= await this.#list();
+      traffic = this.#traffic ??= await this.#list();
     } catch (error) {
       return [error];
     }
+    const wanted = new Set<string>();
     for (const one of present) {
+      const { link, endpoint } = one;
+      if (endpoint.qos?.egress.bandwidth !== undefined) wanted.add(ifbName(link.name));
       try {
-        await this.#ingress(one, this.#traffic);
-        await this.#egress(one, this.#traffic);
+        await this.#ingress(one, traffic);
+        await this.#egress(one, traffic);
       } catch (error) {
+        // What is refused to one must not keep the others without their limits.
         this.resync();
-        return [...errors, error];
+        errors.push(error);
+        // Something may lead there still.
+        wanted.add(ifbName(link.name));
       }
     }
-    const wanted = new Set(
-      present
-        .filter(({ endpoint }) => endpoint.qos?.egress.bandwidth !== undefined)
-        .map(({ link }) => ifbName(link.name)),
-    );
     for (const { name, ifindex } of this.#links.withPrefix(ifbPrefix)) {
       if (!wanted.has(name)) await this.#kernel.links.remove(ifindex).catch((e) => errors.push(e));
     }
@@ -80,11 +85,16 @@ export class BandwidthManager {
       if (redirects.get(link.ifindex) === ifb.ifindex) return;
       await this.#kernel.traffic.redirect(link.ifindex, ifb.ifindex);
       redirects.set(link.ifindex, ifb.ifindex);
-    } else if (this.#links.nameOf(redirects.get(link.ifindex))?.startsWith(ifbPrefix)) {
+    } else if (this.#isOurs(redirects.get(link.ifindex))) {
       // Before its device goes: until then packets would have nowhere to go.
       await this.#kernel.traffic.remove(link.ifindex, "ingress");
       redirects.delete(link.ifindex);
     }
+  }
+
+  /** To a device of ours, or to one that is gone: the kernel drops all that goes there. */
+  #isOurs(redirect: number | undefined): boolean {
+    return redirect === goneDevice || this.#links.nameOf(redirect)?.startsWith(ifbPrefix) === true;
   }
 
   async #limit({ ifindex }: KernelLink, bucket: TokenBucket, { limits }: Traffic): Promise<void> {

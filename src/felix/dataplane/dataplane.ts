@@ -368,7 +368,7 @@ export class Dataplane {
         if (rendering) this.#renderChains(part);
         // A set that fails need not stop the rules: those that need it fail by themselves.
         const sets = await attempt(() => part.applySets());
-        applied.push(attempt(() => part.rules.apply()).then((rules) => rules && sets));
+        applied.push(attempt(() => part.applyRules()).then((rules) => rules && sets));
       }
       onBegun();
       return (await Promise.all(applied)).every(Boolean);

@@ -122,6 +122,16 @@ export class FamilyPart {
     await this.#sets.apply(this.rules.neededSets());
   }
 
+  /** Rules that are refused may name a set that somebody destroyed: the next apply lists the sets again. */
+  async applyRules(): Promise<void> {
+    try {
+      await this.rules.apply();
+    } catch (error) {
+      this.#sets.resync();
+      throw error;
+    }
+  }
+
   /** After the rules: what they no longer use can go. */
   async destroyUnusedSets(): Promise<void> {
     const needed = this.rules.neededSets();

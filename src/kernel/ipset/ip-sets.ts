@@ -70,13 +70,15 @@ export class IpSets {
    * @throws {NetlinkError} when the kernel refused something; the next apply lists and tries again.
    */
   async apply(needed?: ReadonlySet<string>): Promise<void> {
-    for (const [name, desired] of this.#desired) {
+    // A set that is given meanwhile was not read: written now, it would be empty.
+    const all = [...this.#desired];
+    for (const [name, desired] of all) {
       await desired.read(this.#actual.get(name) === desired, this.#turns);
     }
     if (this.#mustList) await this.#list();
     const failures: NetlinkError[] = [];
     const together: [name: string, desired: WantedSet][] = [];
-    for (const [name, desired] of this.#desired) {
+    for (const [name, desired] of all) {
       if (needed !== undefined && !needed.has(name)) continue;
       if (this.#actual.get(name) === desired || !this.#actual.has(name)) {
         together.push([name, desired]);

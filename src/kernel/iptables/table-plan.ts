@@ -23,11 +23,11 @@ export interface DesiredTable {
 
 export type InsertMode = "insert" | "append";
 
-/** Restore lines of two transactions. Both empty: the kernel is as desired. */
+/** Restore lines. Both empty: the kernel is as desired. */
 export interface TablePlan {
   readonly table: TableName;
   readonly write: readonly string[];
-  /** Deletion of chains, apart because one that a foreign rule holds must not stop the rest. */
+  /** Deletion of chains that `write` emptied. */
   readonly remove: readonly string[];
 }
 
@@ -117,11 +117,14 @@ export function isOwn(chain: string): boolean {
   return ownPrefixes.some((prefix) => chain.startsWith(prefix));
 }
 
-/** The plan as the input of iptables-restore, one string a transaction. */
-export function restoreTexts(plan: TablePlan): string[] {
-  return [plan.write, plan.remove]
+/**
+ * The plan as the input of iptables-restore, one string a transaction: each is a program to run.
+ * `apart`: chains go in one of their own, so that one that somebody else holds does not stop the rest.
+ */
+export function restoreTexts({ table, write, remove }: TablePlan, apart: boolean): string[] {
+  return (apart ? [write, remove] : [[...write, ...remove]])
     .filter((lines) => lines.length > 0)
-    .map((lines) => `*${plan.table}\n${lines.join("\n")}\nCOMMIT\n`);
+    .map((lines) => `*${table}\n${lines.join("\n")}\nCOMMIT\n`);
 }
 
 export function isEmptyPlan(plan: TablePlan): boolean {

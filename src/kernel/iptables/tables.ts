@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { CodedError, errorMessage } from "../../lib/errors.ts";
 import type { IpFamily } from "../../lib/ip-addr.ts";
 import type { ExecHelper, ExecResult } from "../exec-helper.ts";
@@ -175,21 +176,26 @@ export class IptablesTable {
     });
   }
 
-  /** Another writer may come between read and write. The same failure twice is not that. */
+  /**
+   * Another writer may come between read and write. The same failure twice is not that; but it may be
+   * that of a chain which the kernel does not let go, so that is tried apart.
+   */
   async #converge(): Promise<TablePlan> {
     let difference = await this.#look();
     for (let attempt = 1; ; attempt++) {
       const plan = planOf(difference);
+      const apart = attempt > 1;
       try {
-        await this.#write(plan);
+        await this.#write(plan, apart);
         this.#remembered.learn(difference);
         return plan;
       } catch (error) {
         this.#remembered.forget();
         this.#desired.compareAll();
         difference = await this.#look();
-        const same = restoreTexts(planOf(difference)).join("") === restoreTexts(plan).join("");
-        if (attempt >= maxAttempts || same) throw error;
+        const same = isDeepStrictEqual(planOf(difference), plan);
+        const joined = !apart && plan.write.length > 0 && plan.remove.length > 0;
+        if (attempt >= maxAttempts || (same && !joined)) throw error;
       }
     }
   }
@@ -232,7 +238,7 @@ export class IptablesTable {
     }
   }
 
-  async #write(plan: TablePlan): Promise<void> {
+  async #write(plan: TablePlan, apart: boolean): Promise<void> {
     const { backend, lockProbeMs = defaultLockProbeMs } = this.#config;
     const program = programOf(backend, this.family, "restore");
     const args = ["--noflush"];
@@ -240,7 +246,7 @@ export class IptablesTable {
       const probe = `${Math.round(lockProbeMs * 1000)}`;
       args.push("--wait", `${lockWaitSeconds}`, "--wait-interval", probe);
     }
-    for (const stdin of restoreTexts(plan)) {
+    for (const stdin of restoreTexts(plan, apart)) {
       const detail = { code: "restore-failed", table: this.table, family: this.family } as const;
       const what = `Cannot write IPv${this.family} table ${this.table}`;
       const result = await this.#exec.run(program, args, { stdin }).catch((cause: unknown) => {

@@ -205,17 +205,21 @@ const modules = new Set(
 
 /** iptables refuses ports and ICMP types without their protocol, and an option twice, and so do we. */
 function checkProtocol(text: string): void {
+  // Comments are no options, nor is the end of a hash: "cali40s:...-p".
+  const plain = ` ${text.replaceAll(/"[^"]*"/g, '""')} `;
   for (const option of ["-p", "--source", "--destination"]) {
-    if (text.split(` ${option} `).length > 2) throw new Error(`Cannot have two ${option}: ${text}`);
+    if (plain.split(` ${option} `).length > 2)
+      throw new Error(`Cannot have two ${option}: ${text}`);
   }
-  const protocol = /(?<!! )-p (\S+)/.exec(text)?.[1];
+  const protocol = /(?<! !) -p (\S+)/.exec(plain)?.[1];
   const number = protocol === undefined ? -1 : protocolOf(protocol);
-  if (/-m multiport|--dport/.test(text) && !withPorts.has(number)) {
+  if (/ -m multiport | --dport /.test(plain) && !withPorts.has(number)) {
     throw new Error(`Cannot match ports without a protocol that has them: ${text}`);
   }
-  if (/-m tcp /.test(text) && number !== 6) throw new Error(`TCP flags without -p tcp: ${text}`);
-  if (/-m icmp /.test(text) && number !== 1) throw new Error(`ICMP type without -p icmp: ${text}`);
-  if (/-m icmp6/.test(text) && number !== 58) throw new Error(`ICMPv6 type without it: ${text}`);
+  if (/ -m tcp /.test(plain) && number !== 6) throw new Error(`TCP flags without -p tcp: ${text}`);
+  if (/ -m icmp /.test(plain) && number !== 1)
+    throw new Error(`ICMP type without -p icmp: ${text}`);
+  if (/ -m icmp6 /.test(plain) && number !== 58) throw new Error(`ICMPv6 type without it: ${text}`);
 }
 
 function interfaceTest(direction: "in" | "out", name: string): Test {

@@ -6,6 +6,7 @@ import { type AgentPorts, CniAgent } from "../../../src/cni/agent.ts";
 import type { CniCall } from "../../../src/cni/protocol.ts";
 import { DatastoreError } from "../../../src/datastore/datastore.ts";
 import { parseIpAddr } from "../../../src/lib/ip-addr.ts";
+import { createLogger } from "../../../src/lib/log.ts";
 import { parseMac } from "../../../src/lib/mac.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 import { FakeKernel } from "../../support/fake-kernel.ts";
@@ -30,6 +31,7 @@ class Bench {
   readonly pod: FakeKernel = new FakeKernel();
   readonly clock: FakeClock = new FakeClock();
   readonly released: string[] = [];
+  readonly logged: string[] = [];
   readonly offered: WorkloadEndpoint[] = [];
   program: () => void = () => undefined;
   readonly #agent: CniAgent;
@@ -91,6 +93,7 @@ class Bench {
             signal.addEventListener("abort", () => reject(signal.reason), { once: true });
           }),
       },
+      log: createLogger({ name: "cni" }, { write: (line) => void this.logged.push(line) }),
     };
   }
 }
@@ -107,6 +110,27 @@ test("ADD answers only when routes and policy of the pod are in the kernel", asy
   assert.equal((await answer).exitCode, 0);
   assert.deepEqual(await bench.hostVeths(), [bench.offered[0]?.spec.interfaceName]);
   assert.deepEqual(bench.released, []);
+});
+
+test("an ADD logs what of its quality of service is not taken as the annotations have it", async () => {
+  const bench = new Bench();
+  const annotations = {
+    "qos.projectcalico.org/egressPacketRate": "20k",
+    "qos.projectcalico.org/dscp": "64",
+  };
+  const runtimeConfig = { "io.kubernetes.cri.pod-annotations": annotations };
+  const answer = bench.answer({}, { runtimeConfig });
+  await waitFor(() => bench.offered.length === 1);
+  bench.program();
+  assert.equal((await answer).exitCode, 0);
+  assert.equal(bench.offered[0]?.spec.qosControls?.egressPacketRate, 10_000);
+  const records = bench.logged.map((line) => JSON.parse(line) as Record<string, unknown>);
+  assert.deepEqual(
+    records.map(({ level, pod }) => [level, pod]),
+    Array.from({ length: 2 }, () => [40, { namespace: "default", name: "web" }]),
+  );
+  assert.match(String(records[0]?.["reason"]), /egressPacketRate: 20k .* counts as 10000/);
+  assert.match(String(records[1]?.["reason"]), /dscp: /);
 });
 
 test("an ADD whose policy is late fails with try again, and leaves nothing", async () => {

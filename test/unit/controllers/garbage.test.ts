@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { loadBalancerHost } from "../../../src/ipam/block-affinity.ts";
+import { pool } from "../ipam/cluster.ts";
 import { cluster } from "./garbage-cluster.ts";
 
 describe("ipamController()", () => {
@@ -109,6 +111,27 @@ describe("ipamController()", () => {
     assert.equal(await it.blocksOf("node1"), 2);
     await it.pass(12);
     assert.equal(await it.blocksOf("node1"), 1);
+  });
+
+  test("empty blocks of the load balancers go back as those of a node", async (t) => {
+    const it = await cluster(t, "4m");
+    const balancers = { allowedUses: ["LoadBalancer"] as const, blockSize: 30 };
+    await it.create(pool("public", { cidr: "192.0.2.0/28", ...balancers }));
+    const attributes = { service: "web", namespace: "default", type: "LoadBalancer" };
+    const owner = { node: loadBalancerHost, use: "LoadBalancer", num4: 1 } as const;
+    for (let i = 0; i < 9; i++) {
+      await it.ipam.autoAssign({ ...owner, handle: `lb-${i}`, attributes });
+    }
+    assert.equal(await it.blocksOf("load-balancer"), 3);
+    for (let i = 0; i < 8; i++) await it.ipam.releaseByHandle(`lb-${i}`);
+    await it.pass(3);
+    assert.equal(await it.blocksOf("load-balancer"), 3);
+    await it.pass(12);
+    assert.equal(await it.blocksOf("load-balancer"), 1);
+    assert.equal((await it.addresses()).length, 1);
+    await it.ipam.releaseByHandle("lb-8");
+    await it.pass(15);
+    assert.equal(await it.blocksOf("load-balancer"), 1);
   });
 
   test("addresses that have rested are free again without anybody asking", async (t) => {

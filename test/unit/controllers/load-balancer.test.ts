@@ -53,6 +53,11 @@ async function running(t: { after(fn: () => Promise<void>): void }) {
   return {
     datastore,
     ipam,
+    removePools: async () => {
+      for (const name of ["public", "other", "public6"]) {
+        await datastore.delete({ kind: "IPPool", name });
+      }
+    },
     stop,
     startAgain: () => {
       office = new AbortController();
@@ -193,15 +198,47 @@ test("no Service tells an address that another may get, at any write", async (t)
 
 test("addresses that others told stay, where there is no pool for load balancers", async (t) => {
   const it = await running(t);
-  for (const name of ["public", "other", "public6"]) {
-    await it.datastore.delete({ kind: "IPPool", name });
-  }
+  await it.removePools();
   await it.pass(5);
   const given = service("web");
   const status = { loadBalancer: { ingress: [{ ip: "203.0.113.1" }] } };
+  let looks = 0;
+  const list = it.datastore.list.bind(it.datastore);
+  it.datastore.list = (kind, options) => {
+    if (kind === "IPAMBlock") looks++;
+    return list(kind, options);
+  };
   await it.create({ ...given, status });
   await it.pass(65);
   assert.deepEqual(await it.ingress("web"), ["203.0.113.1"]);
+  assert.equal(looks, 0, "blocks are not read");
+});
+
+test("a Service that goes after its pool gives its address back", async (t) => {
+  const it = await running(t);
+  await it.create(service("web"));
+  await it.pass(5);
+  await it.removePools();
+  await it.pass(5);
+  assert.equal(await it.inUse(), 1);
+  await it.remove("web");
+  await it.pass(5);
+  assert.equal(await it.inUse(), 0);
+});
+
+test("an address that cools down is not a Service's any more", async (t) => {
+  const it = await running(t);
+  await it.datastore.create<"IPAMConfiguration">({
+    apiVersion: "projectcalico.org/v3",
+    kind: "IPAMConfiguration",
+    metadata: { name: "default" },
+    spec: { ipCooldownSeconds: 600 },
+  });
+  await it.create(service("web"));
+  await it.pass(5);
+  await it.remove("web");
+  await it.pass(5);
+  assert.deepEqual(await it.ipam.serviceAllocations(), []);
 });
 
 test("one family without a pool does not keep the other from its address", async (t) => {

@@ -69,6 +69,22 @@ test("reads are asked for again when the write beside them fails", async () => {
   assert.deepEqual(calls, ["txn of 3", "txn of 2"]);
 });
 
+test("a write of several operations has its answers, and room in its transaction", async () => {
+  const calls: string[] = [];
+  const batch = new Batch(fakeClient(calls));
+  const parts = ["w1", "w2", "w3"].map(write);
+  const written = batch.write({
+    conditions: parts.flatMap(({ conditions }) => conditions),
+    operations: parts.flatMap(({ operations }) => operations),
+    looks: parts.flatMap(({ looks }) => looks),
+  });
+  const names = Array.from({ length: 128 }, (_, index) => `k${index}`);
+  const read = Promise.all(names.map((name) => batch.read(key(name))));
+  assert.equal((await written).responses.length, 3);
+  assert.deepEqual(keysOf(await read), names);
+  assert.deepEqual(calls, ["txn of 128", "txn of 3"]);
+});
+
 test("more than a transaction may hold is several", async () => {
   const calls: string[] = [];
   const batch = new Batch(fakeClient(calls));

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { keyOf } from "../../../src/api/resource-key.ts";
 import { runSyncer } from "../../../src/datastore/reflector.ts";
-import type { SyncStatus } from "../../../src/datastore/syncer.ts";
+import type { SyncStatus, Update } from "../../../src/datastore/syncer.ts";
 import type { Millis } from "../../../src/lib/clock.ts";
 import { pod } from "../../states/resources.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
@@ -51,6 +52,38 @@ test("a long list is told in turns of the event loop, and is in sync after all o
   const { told, statuses } = await list(() => turns++);
   assert.deepEqual([told, statuses], [30, ["waiting", "resyncing", "in-sync"]]);
   assert.ok(turns >= 30, `${turns} turns`);
+});
+
+test("what went while the datastore forgot its history is told as gone", async (t) => {
+  const [stays, goes] = ["stays", "goes"].map((name, i) => pod(name, { ip: `10.0.0.${i}/32` }));
+  assert.ok(stays !== undefined && goes !== undefined);
+  const datastore = new MemoryDatastore([stays, goes]);
+  const { list } = datastore;
+  let lists = 0;
+  datastore.list = async (kind, options) => {
+    const found = await list.call(datastore, kind, options);
+    // It goes right after the first list, and the watch from there is refused.
+    if (++lists === 1) {
+      await datastore.delete(keyOf(goes));
+      datastore.compact("1000");
+    } else datastore.compact("0");
+    return found as never;
+  };
+  const clock = new FakeClock();
+  const stop = new AbortController();
+  const gone: string[] = [];
+  const onUpdates = (updates: readonly Update[]) => {
+    gone.push(...updates.flatMap(({ key, value }) => (value === null ? [key.name] : [])));
+  };
+  const callbacks = { onUpdates, onStatus: () => undefined };
+  const ports = { datastore, clock, callbacks };
+  const ended = runSyncer({ kinds: ["WorkloadEndpoint"] }, ports, stop.signal);
+  t.after(async () => {
+    stop.abort();
+    await ended;
+  });
+  await clock.advanceSlowly(10_000, 500);
+  assert.deepEqual(gone, [goes.metadata.name]);
 });
 
 test("a syncer that is stopped in the middle of a list tells no more and is not in sync", async () => {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { IPPool, IPPoolSpec } from "../../../src/api/resources/ip-pool.ts";
 import type { IPAMConfigurationSpec } from "../../../src/api/resources/ipam.ts";
+import { loadBalancerHost } from "../../../src/ipam/block-affinity.ts";
 import { IpamError } from "../../../src/ipam/ipam-error.ts";
 import { parseIpAddr } from "../../../src/lib/ip-addr.ts";
 import { checkInvariants, createCluster, inUse, ipamOn, pool } from "./cluster.ts";
@@ -105,4 +106,44 @@ test("blocks of one address: each node walks from another place, and all are usa
   );
   assert.equal(new Set(assigned.flat().map(({ address }) => address)).size, 16);
   await checkInvariants(datastore, { exact: true });
+});
+
+test("3.11 a node that is called as the load balancers' host has none of its blocks, nor it the node's", async () => {
+  const balancers = { allowedUses: ["LoadBalancer"] as const, blockSize: 30 };
+  const datastore = await cluster([
+    pool("v4", { cidr: "10.0.0.0/28", blockSize: 30 }),
+    pool("public", { cidr: "192.0.2.0/28", ...balancers }),
+  ]);
+  const use = "LoadBalancer" as const;
+  const [first] = await ipamOn(datastore).autoAssign({
+    ...pod("lb-1", loadBalancerHost),
+    use,
+    num4: 1,
+  });
+  const [second] = await ipamOn(datastore).autoAssign({
+    ...pod("lb-2", loadBalancerHost),
+    use,
+    num4: 1,
+  });
+  assert.equal(second?.block, first?.block, "the block is found again by another process");
+  const ipam = ipamOn(datastore);
+  await ipam.autoAssign({ ...pod("a", "load-balancer"), num4: 1 });
+  await ipam.releaseByHandle("lb-1");
+  await ipam.releaseByHandle("lb-2");
+  await ipam.releaseAffinities({ node: "load-balancer" });
+  const owners = (await datastore.list("BlockAffinity")).items.map(({ spec }) => spec.type);
+  assert.deepEqual(owners, ["virtual"]);
+});
+
+test("3.3 a block whose addresses are all reserved is not claimed", async () => {
+  const datastore = await cluster([pool("v4", { cidr: "10.0.0.0/28", blockSize: 30 })]);
+  await datastore.create<"IPReservation">({
+    apiVersion: "projectcalico.org/v3",
+    kind: "IPReservation",
+    metadata: { name: "kept" },
+    spec: { reservedCIDRs: ["10.0.0.0/29", "10.0.0.8/30"] },
+  });
+  await ipamOn(datastore).autoAssign({ ...pod("a"), num4: 4 });
+  const blocks = (await datastore.list("IPAMBlock")).items.map(({ spec }) => spec.cidr);
+  assert.deepEqual(blocks, ["10.0.0.12/30"]);
 });

@@ -3,6 +3,7 @@ import type { AnyResource, Kind, ResourceOfKind } from "../../../src/api/resourc
 import {
   type Datastore,
   DatastoreError,
+  type ListOptions,
   type ResourceList,
   type WatchEvent,
 } from "../../../src/datastore/datastore.ts";
@@ -38,10 +39,13 @@ export class FakeDatastore implements Datastore {
     return structuredClone(found) as ResourceOfKind[K];
   }
 
-  async list<K extends Kind>(kind: K): Promise<ResourceList<ResourceOfKind[K]>> {
+  async list<K extends Kind>(
+    kind: K,
+    { node }: ListOptions = {},
+  ): Promise<ResourceList<ResourceOfKind[K]>> {
     await yieldTurn();
     const items = [...this.#objects.values()]
-      .filter((object) => object.kind === kind)
+      .filter((object) => object.kind === kind && isAskedFor(object, node))
       .sort((a, b) => compareText(a.metadata.name, b.metadata.name));
     return {
       items: structuredClone(items) as ResourceOfKind[Kind][] as ResourceOfKind[K][],
@@ -61,6 +65,9 @@ export class FakeDatastore implements Datastore {
     const all = resources as readonly AnyResource[];
     const [first] = all;
     if (first === undefined) throw new Error("Cannot create nothing");
+    const keys = new Set(all.map((each) => keyText(keyOf(each))));
+    // As etcd does.
+    if (keys.size < all.length) throw new Error("Cannot create one object twice in one write");
     return this.#write("create", keyOf(first), () => {
       for (const each of all) {
         if (this.#objects.has(keyText(keyOf(each)))) throw failure("already-exists", keyOf(each));
@@ -119,6 +126,12 @@ export class FakeDatastore implements Datastore {
     this.#objects.set(keyText(keyOf(stored)), stored);
     return structuredClone(stored);
   }
+}
+
+/** As etcd: of a node's affinities, only those. */
+function isAskedFor(object: AnyResource, node: string | undefined): boolean {
+  if (node === undefined || object.kind !== "BlockAffinity") return true;
+  return object.spec.node === node && (object.spec.type ?? "host") === "host";
 }
 
 export function failure(

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { ResourceKey } from "../../../src/api/resource-key.ts";
+import { keyOf, type ResourceKey } from "../../../src/api/resource-key.ts";
 import type { IPPool } from "../../../src/api/resources/ip-pool.ts";
 import { type Datastore, DatastoreError } from "../../../src/datastore/datastore.ts";
 import { newAffinity } from "../../../src/ipam/block-affinity.ts";
@@ -380,12 +380,48 @@ test("assignments at once that do not fit the block go on with the next, and one
   await checkInvariants(shared, { exact: true });
 });
 
-test("two assignments at once of one handle are counted both", async () => {
-  const shared = new FakeDatastore();
-  await createCluster(shared, { pools });
-  const ipam = ipamOn(shared);
-  await Promise.all([1, 2, 3].map(() => ipam.autoAssign(pod("same", "node1"))));
-  assert.equal((await inUse(shared)).size, 3);
+for (const createsTogether of [false, true]) {
+  const where = createsTogether ? "where creations are one write" : "where each write is one";
+  test(`two assignments at once of one handle are counted both, ${where}`, async () => {
+    const shared = new FakeDatastore({ createsTogether });
+    await createCluster(shared, { pools });
+    const ipam = ipamOn(shared);
+    await ipam.autoAssign(pod("first", "node1"));
+    await Promise.all([1, 2, 3].map(() => ipam.autoAssign(pod("same", "node1"))));
+    assert.equal((await inUse(shared)).size, 4);
+    await checkInvariants(shared, { exact: true });
+    assert.equal((await ipam.releaseByHandle("same")).length, 3);
+  });
+}
+
+test("a block of ours whose affinity is lost is claimed where creations are one write", async () => {
+  const shared = new FakeDatastore({ createsTogether: true });
+  await createCluster(shared, { pools, config: { strictAffinity: true } });
+  // All sixteen blocks are there.
+  const all = await ipamOn(shared).autoAssign({ ...pod("first", "node1"), num4: 128 });
+  assert.equal(all.length, 128);
+  const [lost] = (await shared.list("BlockAffinity")).items;
+  assert.ok(lost !== undefined);
+  await shared.delete(keyOf(lost));
+  const given = all.find(({ block }) => block === lost.spec.cidr);
+  assert.ok(given !== undefined);
+  await ipamOn(shared).releaseIps([given]);
+  const [again] = await ipamOn(shared).autoAssign(pod("second", "node1"));
+  assert.equal(again?.address, given.address);
   await checkInvariants(shared, { exact: true });
-  assert.equal((await ipam.releaseByHandle("same")).length, 3);
+});
+
+test("a remembered block that another node has since is not taken from", async () => {
+  const shared = new FakeDatastore();
+  await createCluster(shared, { pools, config: { strictAffinity: true } });
+  const ipam = ipamOn(shared);
+  const [first] = await ipam.autoAssign(pod("a", "node1"));
+  assert.ok(first !== undefined);
+  const other = ipamOn(shared);
+  await other.releaseByHandle("a");
+  await other.releaseAffinities({ node: "node1" });
+  await other.assignIp({ ...pod("b", "node2"), address: first.address });
+  const [second] = await ipam.autoAssign(pod("c", "node1"));
+  assert.notEqual(second?.block, first.block);
+  await checkInvariants(shared, { exact: true });
 });

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { calicoApiVersion } from "../../../src/api/meta.ts";
+import { DatastoreError } from "../../../src/datastore/datastore.ts";
 import { IpamError } from "../../../src/ipam/ipam-error.ts";
 import { parseIpAddr } from "../../../src/lib/ip-addr.ts";
 import { parsePrefix } from "../../../src/lib/prefix.ts";
@@ -41,6 +42,28 @@ test("autoAssign() fills its blocks before it claims another", async () => {
   for (let i = 0; i < 20; i++) await ipam.autoAssign({ ...pod(`p${i}`), num4: 1 });
   assert.equal((await datastore.list("IPAMBlock")).items.length, 2);
   await checkInvariants(datastore, { exact: true });
+});
+
+test("a handle that cannot be written fails its own request, not those that come with it", async () => {
+  const datastore = new FakeDatastore({
+    before: (op, { kind, name }) => {
+      if (op === "create" && kind === "IPAMHandle" && name === "refused") {
+        throw new DatastoreError("refused", { code: "corrupt", key: name });
+      }
+    },
+  });
+  await createCluster(datastore, {
+    pools: [pool("a", { cidr: "10.0.0.0/29", blockSize: 30 })],
+    nodes: { node1: {} },
+  });
+  const ipam = ipamOn(datastore);
+  const ask = (handle: string) => ipam.autoAssign({ ...pod(handle), num4: 1 });
+  for (const handle of ["h1", "h2", "h3"]) await ask(handle);
+  const outcomes = await Promise.allSettled([ask("refused"), ask("h4"), ask("h5")]);
+  assert.deepEqual(
+    outcomes.map(({ status }) => status),
+    ["rejected", "fulfilled", "fulfilled"],
+  );
 });
 
 test("releaseByHandle() frees everything and deletes the handle; again is success", async () => {

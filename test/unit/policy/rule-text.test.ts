@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { RuleInterpreter } from "../../support/iptables/interpreter.ts";
-import type { HookPacket } from "../../support/iptables/rule-text.ts";
+import { type HookPacket, parseRule } from "../../support/iptables/rule-text.ts";
 
 /** The interpreter judges limits: what is within them, unless the packet says otherwise. */
 
@@ -36,3 +36,14 @@ for (const [what, packet, accepted] of rows) {
     assert.equal(limited.send("forward", packet).accepted, accepted);
   });
 }
+
+test("names that end as an option does, and comments, are no options", () => {
+  const { tests } = parseRule(
+    '-m comment --comment "-m tcp -m icmp6 --dport" -m set --match-set cali40s:a-p src --jump cali-pi-b-p -m comment --comment x',
+  );
+  assert.equal(tests.length, 1);
+  const commented = '-m comment --comment "a -p tcp b" -m multiport --destination-ports 80';
+  assert.throws(() => parseRule(commented), /without a protocol/);
+  assert.throws(() => parseRule("! -p tcp -m multiport --source-ports 80"), /without a protocol/);
+  assert.throws(() => parseRule("-p tcp --jump ACCEPT ! -p udp"), /two -p/);
+});

@@ -19,6 +19,7 @@ test("endpointQos() fills in Calico's bursts and keeps to what iptables and tc c
       egressBandwidth: 10,
       egressBurst: 2 ** 60,
       egressPeakrate: 2_000_000,
+      egressMinburst: 10,
       egressPacketRate: 100,
       egressPacketBurst: 7,
       dscp: "af11",
@@ -33,11 +34,21 @@ test("endpointQos() fills in Calico's bursts and keeps to what iptables and tc c
         bandwidth: {
           rate: 1000,
           burst: 34_359_738_360,
-          peak: { rate: 2_000_000, minburst: 0 },
+          peak: { rate: 2_000_000, minburst: 1000 },
         },
         packets: { rate: 100, burst: 7 },
       },
       dscp: 10,
     },
   );
+});
+
+test("endpointQos() leaves the least burst to the dataplane where none is given", () => {
+  const { egress } = endpointQos({ egressBandwidth: 1_000_000, egressPeakrate: 2_000_000 }) ?? {};
+  assert.deepEqual(egress?.bandwidth?.peak, { rate: 2_000_000, minburst: 0 });
+});
+
+test("facts 2.6: endpointQos() leaves out a peak rate that is not above the bandwidth", () => {
+  const { egress } = endpointQos({ egressBandwidth: 1_000_000, egressPeakrate: 1_000_000 }) ?? {};
+  assert.deepEqual(egress, { bandwidth: { rate: 1_000_000, burst: 2 ** 32 } });
 });

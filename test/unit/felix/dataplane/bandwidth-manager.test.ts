@@ -107,4 +107,34 @@ describe("BandwidthManager", () => {
     assert.deepEqual(await apply(both, manager), []);
     assert.equal((await kernel.traffic.list()).limits.has(ifindex), true);
   });
+
+  test("what one pod is refused keeps no other without its limits", async () => {
+    const kernel = new FakeKernel();
+    const links = new KernelLinks(kernel.links, systemClock);
+    for (const name of ["calia", "calib"]) kernel.addLink(name);
+    await links.refresh();
+    const endpoint = { tiers: [], profiles: [], allowedSourcePrefixes: [], floating: [] };
+    const present = ["calia", "calib"].flatMap((name) => {
+      const link = links.byName(name);
+      const pod = { ...endpoint, interfaceName: name, addresses: [], qos: both };
+      return link === undefined ? [] : [{ link, endpoint: pod }];
+    });
+    kernel.failNext("traffic", 22);
+    assert.equal((await new BandwidthManager(kernel, links).apply(present)).length, 1);
+    const { limits } = await kernel.traffic.list();
+    assert.deepEqual(
+      present.map(({ link }) => limits.has(link.ifindex)),
+      [false, true],
+    );
+  });
+
+  test("a redirect whose device is gone goes too, and none of others", async () => {
+    const { kernel, ifindex, apply } = await setUp();
+    await kernel.traffic.redirect(ifindex, 0);
+    await apply();
+    assert.equal((await kernel.traffic.list()).redirects.size, 0);
+    await kernel.traffic.redirect(ifindex, kernel.addLink("bwp1"));
+    await apply();
+    assert.equal((await kernel.traffic.list()).redirects.size, 1);
+  });
 });

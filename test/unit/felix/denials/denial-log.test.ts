@@ -22,6 +22,14 @@ describe("DenialLimiter", () => {
     };
     assert.deepEqual([at(0), at(1000), at(1500)], [200, 20, 10]);
   });
+
+  test("remembers 10,000 keys: who was not seen for longest begins anew", () => {
+    const limiter = new DenialLimiter();
+    const keys = Array.from({ length: 9_999 }, (_, i) => `${i}`);
+    for (const key of ["a", "a", "b", "b"]) limiter.take(key, 0);
+    for (const key of keys) limiter.take(key, 0);
+    assert.deepEqual([limiter.take("b", 1000), limiter.take("a", 1000)], [undefined, 0]);
+  });
 });
 
 const packet: NflogPacket = {

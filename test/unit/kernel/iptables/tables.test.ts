@@ -127,6 +127,29 @@ describe("IptablesTable", () => {
     assert.deepEqual(kinds(kernel.rules("INPUT")), ["cali-b"]);
   });
 
+  test("writes and deletes in one transaction", async () => {
+    const { kernel, table } = setUp();
+    table.setInsertions("INPUT", [jump("cali-a")]);
+    await table.apply();
+    const before = kernel.calls.length;
+    table.setInsertions("INPUT", [jump("cali-b")]);
+    await table.apply();
+    assert.deepEqual(kernel.calls.slice(before), ["iptables-nft-save", "iptables-nft-restore"]);
+    assert.equal(kernel.rules("cali-a"), undefined);
+  });
+
+  test("a chain that the kernel does not let go does not stop the rest", async () => {
+    const { kernel, table } = setUp();
+    table.setInsertions("INPUT", [jump("cali-a")]);
+    await table.apply();
+    kernel.hold("cali-a");
+    table.setInsertions("INPUT", [jump("cali-b")]);
+    await assert.rejects(table.apply(), /Cannot write IPv4 table filter/);
+    assert.deepEqual(kinds(kernel.rules("INPUT")), ["cali-b"]);
+    assert.deepEqual(kernel.rules("cali-a"), []);
+    assert.equal(table.dirty, true);
+  });
+
   test("check() says no and makes dirty when somebody changed our rules, and writes nothing", async () => {
     const { kernel, table } = setUp();
     table.setInsertions("INPUT", [jump("cali-a")]);

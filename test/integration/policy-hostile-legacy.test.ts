@@ -1,0 +1,3 @@
+import { runHostile } from "./policy/run-hostile.ts";
+
+runHostile("legacy");

@@ -1,0 +1,3 @@
+import { runWorkload } from "./policy/run-workload.ts";
+
+runWorkload({ seconds: 60, changes: 500 });
