@@ -34,7 +34,7 @@ export interface FelixPorts extends DataplanePorts {
   decode(resource: ResourceOfKind[Kind]): ResourceOfKind[Kind] | null;
 }
 
-const pacing = { minIntervalMs: 5, retryIntervalMs: 1_000 };
+const pacing = { minIntervalMs: 1, retryIntervalMs: 1_000 };
 
 /**
  * felix of one node: datastore to calculation graph to kernel, and the door by which the CNI agent

@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { CniAgent } from "../cni/agent.ts";
 import { runAgentSocket } from "../cni/agent-service.ts";
@@ -178,6 +179,7 @@ async function runAgent(felix: FelixDoor, parts: Parts, signal: AbortSignal): Pr
       hostKernel: kernel,
       openPodKernel: (netnsFd) => openLinuxKernel({ netnsFd }),
       writePodSysctl: (netnsFd, path, value) => inNetns(netnsFd, () => writeSysctl(path, value)),
+      random: (octets) => randomBytes(octets),
       addresses: ipamAddresses(ipam, { datastore, clock: systemClock }),
       felix,
       log,

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { type PolicyIdentity, policyIdentity } from "../../api/policy-identity.ts";
 import type { HostEndpoint } from "../../api/resources/host-endpoint.ts";
 import type { EndpointSlice } from "../../api/resources/kubernetes.ts";
@@ -30,7 +31,7 @@ import {
   type Selectable,
   workloadSelectable,
 } from "./selectable.ts";
-import type { DataplaneUpdate, UpdateKind } from "./updates.ts";
+import type { DataplaneUpdate, LocalEndpoint, UpdateKind } from "./updates.ts";
 
 export type Policy = NetworkPolicy | GlobalNetworkPolicy;
 type Endpoint = WorkloadEndpoint | HostEndpoint;
@@ -78,6 +79,8 @@ export class PolicyGraph {
   readonly #labels = new EndpointLabels<Selectable>();
   /** Those of this node: of the others, what selectors select is enough. */
   readonly #endpoints = new Map<string, Endpoint>();
+  /** Workloads of this node as the dataplane has them: who changes nothing of one does not touch it. */
+  readonly #told = new Map<string, LocalEndpoint>();
   readonly #policies = new Map<string, KnownPolicy>();
   readonly #profiles = new Map<string, Profile>();
   readonly #tiers = new Map<string, Tier>();
@@ -313,6 +316,7 @@ export class PolicyGraph {
       // An id tells of which kind it was; what was never set is not removed.
       const host = id.startsWith(hostEndpointPrefix);
       const ofKind = host ? id.slice(hostEndpointPrefix.length) : id;
+      this.#told.delete(id);
       this.#emit({ op: "remove", kind: host ? "hostEndpoint" : "workloadEndpoint", id: ofKind });
       return;
     }
@@ -325,6 +329,8 @@ export class PolicyGraph {
       this.#emit({ op: "set", kind: "hostEndpoint", id: endpoint.metadata.name, value });
     } else {
       const value = localEndpoint(endpoint, workloadTiers(policies, this.#tiers));
+      if (isDeepStrictEqual(value, this.#told.get(id))) return;
+      this.#told.set(id, value);
       this.#emit({ op: "set", kind: "workloadEndpoint", id, value });
     }
   }

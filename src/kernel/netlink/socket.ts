@@ -135,19 +135,23 @@ export class NetlinkSocket {
   async #batchFrom(requests: readonly Request[], start: number) {
     const first = this.#sequence;
     const writer = new MessageWriter();
+    const end = Math.min(start + batchMessages, requests.length);
     let count = 0;
-    for (; start + count < requests.length && count < batchMessages; count++) {
-      const request = requests[start + count];
-      if (request === undefined || writer.length > batchBytes) break;
-      appendMessage(writer, request, NLM_F_REQUEST | NLM_F_ACK, this.#nextSequence());
+    for (const [index, request] of requests.slice(start, end).entries()) {
+      const isLast = start + index + 1 === end || writer.length > batchBytes;
+      // A refusal is always answered, in order; so one acknowledgment tells of all.
+      const flags = isLast ? NLM_F_REQUEST | NLM_F_ACK : NLM_F_REQUEST;
+      appendMessage(writer, request, flags, this.#nextSequence());
+      count = index + 1;
+      if (isLast) break;
     }
     await this.#send(writer);
     const failed: RequestFailure[] = [];
-    for (let waiting = count; waiting > 0; ) {
+    for (let isAnswered = false; !isAnswered; ) {
       for (const message of messagesOf(await this.#receive())) {
         const offset = (message.sequence - first) >>> 0;
         if (message.type !== answerType.error || offset >= count) continue;
-        waiting--;
+        isAnswered = offset === count - 1;
         const refusal = refusalOf(message);
         if (refusal !== undefined) failed.push({ index: start + offset, ...refusal });
       }
