@@ -8,13 +8,14 @@ import { errorMessage } from "../lib/errors.ts";
 import type { IpAddr } from "../lib/ip-addr.ts";
 import { KeyedLock } from "../lib/keyed-lock.ts";
 import type { Logger } from "../lib/log.ts";
-import type { MacAddr } from "../lib/mac.ts";
+import { localMac, type MacAddr } from "../lib/mac.ts";
 import { hostPrefix } from "../lib/prefix.ts";
 import { type ParsedCall, parseCall } from "./call.ts";
 import { CniError, cniCodes, errorObject } from "./cni-error.ts";
 import { type EndpointIdentity, endpointOf, handleOf, identityOf } from "./endpoint.ts";
 import {
   addPodInterface,
+  type PodInterface,
   type PodNetworkPorts,
   removeHostInterface,
   removePodInterface,
@@ -37,6 +38,7 @@ export interface AgentPorts extends PodNetworkPorts {
   readonly addresses: AddressSource;
   readonly felix: EndpointProgrammer;
   readonly log: Logger;
+  random(octets: number): Uint8Array;
 }
 
 export interface AddressSource {
@@ -100,7 +102,7 @@ export class CniAgent {
   }
 
   async #add(call: ParsedCall, identity: EndpointIdentity, netnsFd: number): Promise<object> {
-    const { addresses: source, felix, clock, log } = this.#ports;
+    const { addresses: source, felix, hostKernel, log, random } = this.#ports;
     await this.#requireReady();
     for (const reason of call.config.qosProblems) {
       log.warn({ pod: call.pod, reason }, "An annotation is not taken as it is written");
@@ -112,25 +114,13 @@ export class CniAgent {
     if (previous === call.containerId || (previous !== undefined && asked !== undefined)) {
       await source.release(handleOf(call, previous));
     }
+    // Routes must not lead to an interface of earlier times.
+    const isNew =
+      existing === undefined && (await hostKernel.links.get(identity.hostInterface)) === undefined;
     const addresses = await source.assign(call, identity);
     try {
-      const mac = await addPodInterface(
-        {
-          hostName: identity.hostInterface,
-          podName: call.ifName,
-          netnsFd,
-          mtu: call.config.mtu === 0 ? this.#config.defaultMtu() : call.config.mtu,
-          addresses,
-          allowIpForwarding: call.config.allowIpForwarding,
-          ...(hwAddr === undefined ? {} : { mac: hwAddr as MacAddr }),
-        },
-        this.#ports,
-      );
-      const endpoint = await this.#write(endpointOf(call, identity, { addresses, mac }));
-      felix.offerEndpoint(endpoint);
-      const patience = new AbortController();
-      const cancel = clock.setTimer(this.#config.programTimeoutMs, () => patience.abort(tooSlow()));
-      await felix.endpointProgrammed(endpointKey(identity), patience.signal).finally(cancel);
+      const mac = (hwAddr as MacAddr | undefined) ?? localMac(random(6));
+      await this.#connect(call, identity, netnsFd, { addresses, mac, isNew });
       return renderResult({
         cniVersion: call.config.cniVersion,
         addresses,
@@ -138,6 +128,8 @@ export class CniAgent {
         podInterface: { name: call.ifName, mac, netnsPath: call.netnsPath },
       });
     } catch (error) {
+      // Of what was never stored nobody else will tell felix that it is no more.
+      if (isNew) felix.withdrawEndpoint(endpointKey(identity));
       await this.#undo(call, identity).catch((cause: unknown) => {
         throw new CniError(
           cniCodes.internal,
@@ -147,6 +139,37 @@ export class CniAgent {
       });
       throw error;
     }
+  }
+
+  /**
+   * Makes the interface, stores the endpoint and waits until it is in the kernel. Policy of a new pod
+   * is written while its interface is made.
+   */
+  async #connect(
+    call: ParsedCall,
+    identity: EndpointIdentity,
+    netnsFd: number,
+    network: { readonly addresses: readonly IpAddr[]; readonly mac: MacAddr; isNew: boolean },
+  ): Promise<void> {
+    const { felix, clock } = this.#ports;
+    const { addresses, mac, isNew } = network;
+    const endpoint = endpointOf(call, identity, { addresses, mac });
+    if (isNew) felix.offerEndpoint(endpoint);
+    const wanted: PodInterface = {
+      hostName: identity.hostInterface,
+      podName: call.ifName,
+      netnsFd,
+      mtu: call.config.mtu === 0 ? this.#config.defaultMtu() : call.config.mtu,
+      addresses,
+      allowIpForwarding: call.config.allowIpForwarding,
+      mac,
+    };
+    await addPodInterface(wanted, this.#ports);
+    const stored = await this.#write(endpoint);
+    if (!isNew) felix.offerEndpoint(stored);
+    const patience = new AbortController();
+    const cancel = clock.setTimer(this.#config.programTimeoutMs, () => patience.abort(tooSlow()));
+    await felix.endpointProgrammed(endpointKey(identity), patience.signal).finally(cancel);
   }
 
   async #undo(call: ParsedCall, identity: EndpointIdentity): Promise<void> {

@@ -17,7 +17,7 @@ export interface PodInterface {
   /** 0: the kernel's default. */
   readonly mtu: number;
   readonly addresses: readonly IpAddr[];
-  readonly mac?: MacAddr;
+  readonly mac: MacAddr;
   readonly allowIpForwarding: boolean;
 }
 
@@ -33,13 +33,9 @@ export interface PodNetworkPorts {
  * Creates the veth pair, the pod's end inside its namespace, and configures that end. The host's end
  * is left to felix: its route, neighbor, sysctls and chains belong together.
  *
- * @returns the MAC of the pod's end.
  * @throws {CniError} when the namespace has an interface of that name, or the kernel refuses.
  */
-export async function addPodInterface(
-  wanted: PodInterface,
-  ports: PodNetworkPorts,
-): Promise<MacAddr> {
+export async function addPodInterface(wanted: PodInterface, ports: PodNetworkPorts): Promise<void> {
   const pod = ports.openPodKernel(wanted.netnsFd);
   try {
     if ((await pod.links.get(wanted.podName)) !== undefined) {
@@ -58,10 +54,10 @@ export async function addPodInterface(
         name: wanted.podName,
         netnsFd: wanted.netnsFd,
         ...mtu,
-        ...(wanted.mac === undefined ? {} : { mac: wanted.mac }),
+        mac: wanted.mac,
       },
     });
-    return await configurePodEnd(wanted, pod, ports);
+    await configurePodEnd(wanted, pod, ports);
   } finally {
     pod.close();
   }
@@ -71,9 +67,9 @@ async function configurePodEnd(
   wanted: PodInterface,
   pod: Kernel,
   ports: PodNetworkPorts,
-): Promise<MacAddr> {
+): Promise<void> {
   const link = await pod.links.get(wanted.podName);
-  if (link?.mac === undefined) {
+  if (link === undefined) {
     throw new CniError(cniCodes.network, `Cannot find interface ${wanted.podName} after adding it`);
   }
   const families = new Set(wanted.addresses.map(ipFamily));
@@ -95,7 +91,6 @@ async function configurePodEnd(
     const length = ipFamily(address) === 4 ? 32 : 128;
     await pod.addresses.add({ ifindex: link.ifindex, address, length, noDad: true });
   }
-  return link.mac;
 }
 
 function writeSysctls(wanted: PodInterface, ipv6: boolean, ports: PodNetworkPorts): void {

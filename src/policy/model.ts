@@ -147,10 +147,17 @@ export class PolicyModel {
         return true;
       }
       if (early && (stage === "untracked" || stage === "preDNAT")) continue;
-      const outcome = way.ask(hep, "Ingress", stage);
+      const asked = stage === "preDNAT" ? this.#beforeDnat(hep) : hep;
+      const outcome = way.ask(asked, "Ingress", stage);
       if (outcome !== "continue") return outcome === "allow";
     }
     return true;
+  }
+
+  /** Where the interface's own has no policy before DNAT, that of all interfaces is asked, as Calico does. */
+  #beforeDnat(hep: Labelled): Labelled {
+    if (this.#checker.tiersOf(hep, "Ingress", "preDNAT").length > 0) return hep;
+    return this.#ofAllInterfaces((hep.resource as HostEndpoint).spec.node) ?? hep;
   }
 
   #hostEndpoint(

@@ -112,7 +112,7 @@ test("a connection above a pod's number is reset, until one has ended", async ()
         const made = [await open(), await open(), await open()];
         made[0].socket.resetAndDestroy();
         let last = await open();
-        for (let i = 0; i < 100 && last.outcome !== "open"; i++) {
+        for (let i = 0; i < 1000 && last.outcome !== "open"; i++) {
           await new Promise((resolve) => setTimeout(resolve, 20));
           last = await open();
         }

@@ -109,6 +109,19 @@ describe("IP sets of the kernel", { skip: cannotMakeNetns() }, () => {
     });
   }
 
+  test("a set that is given anew while sets are written is never empty", async () => {
+    const sets = fresh();
+    const give = (member: string) =>
+      sets.set("cali40a", { type: "hash:net", members: new Set([member]) });
+    give("10.0.0.1");
+    const applied = sets.apply();
+    give("10.0.0.2");
+    await applied;
+    assert.deepEqual(saved().get("cali40a")?.members, ["10.0.0.1"]);
+    await sets.apply();
+    assert.deepEqual(saved().get("cali40a")?.members, ["10.0.0.2"]);
+  });
+
   test("changes since the last apply are applied as a delta", async () => {
     const sets = fresh();
     sets.set("cali40s:a", net("10.0.0.1/32", "10.0.0.2/32"));

@@ -116,7 +116,9 @@ export function array(item: Check, max: number = Number.POSITIVE_INFINITY): Chec
     if (!Array.isArray(value)) return wrongType(report, path, "an array", value);
     if (value.length > max) refuse(report, path, `has ${value.length} items, at most ${max} fit`);
     let result: unknown[] = value;
-    for (const [index, element] of value.entries()) {
+    // By index: entries() makes an array for each of many items.
+    for (let index = 0; index < value.length; index++) {
+      const element: unknown = value[index];
       const at = report.pathless === true ? path : `${path}[${index}]`;
       const checked = item(element, at, report);
       if (checked === element) continue;
@@ -248,7 +250,8 @@ function eachField(
 ): Record<string, unknown> {
   const names = Object.keys(value);
   let result: Record<string, unknown> | undefined;
-  for (const [index, name] of names.entries()) {
+  for (let index = 0; index < names.length; index++) {
+    const name = names[index] ?? "";
     const given = value[name];
     const checked = given === null || given === undefined ? undefined : check(given, name);
     if (result === undefined) {

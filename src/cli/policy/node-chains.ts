@@ -26,8 +26,8 @@ import {
   profileChainName,
 } from "../../felix/rules/names.ts";
 import { policyChains, profileChains, type RuleContext } from "../../felix/rules/policy-chains.ts";
-import { droppingConfig } from "../../felix/rules/rules-config.ts";
-import type { Chain, TableName } from "../../kernel/iptables/model.ts";
+import { droppingConfig, untrackedConfig } from "../../felix/rules/rules-config.ts";
+import type { Chain, Rule, TableName } from "../../kernel/iptables/model.ts";
 import { renderChain } from "../../kernel/iptables/rendered-chain.ts";
 import type { IpFamily } from "../../lib/ip-addr.ts";
 import type { Check, Stage } from "../../policy/verdict.ts";
@@ -41,7 +41,7 @@ export interface KernelRule {
 }
 
 /** Rules have the same text with every iptables of today. */
-const features = { randomFully: true, restoreWait: true };
+const features = { snatFullyRandom: true, masqFullyRandom: true, restoreWait: true };
 
 const tableOfStage: Readonly<Record<Stage, TableName>> = {
   untracked: "raw",
@@ -171,6 +171,7 @@ export class NodeChains {
 
   #contextOf(table: TableName): RuleContext {
     const { config, family } = this.#context;
+    if (table === "raw") return { config: untrackedConfig(config), family };
     return { config: table === "filter" ? config : droppingConfig(config), family };
   }
 }
@@ -184,7 +185,7 @@ type ChainPlace = Pick<KernelRule, "table" | "chain">;
 
 /**
  * The rule that holds the whole match of our rule `index`: those of a rule are blocks, if any, then it,
- * then the one that acts on the mark that it set.
+ * then those that tell of and act on the mark that it set.
  */
 function verdictRule(
   place: ChainPlace,
@@ -199,9 +200,8 @@ function verdictRule(
   const end = lengthOf(index + 1);
   if (end === lengthOf(index)) return undefined;
   return ruleAt(place, render(Number.POSITIVE_INFINITY), ({ rules }) => {
-    const last = rules[end - 1];
-    const acts = last?.action?.kind === "setMark" || last?.action?.kind === "log";
-    return acts ? end - 1 : end - 2;
+    const matches = (rule: Rule) => rule.action?.kind === "setMark" || rule.action?.kind === "log";
+    return rules.slice(0, end).findLastIndex(matches);
   });
 }
 

@@ -1,6 +1,10 @@
 import { getOrCreate } from "../../lib/collections.ts";
 
-export type Labels = ReadonlyMap<string, string>;
+/** Labels of one item, as a Map gives them. */
+export interface Labels {
+  get(label: string): string | undefined;
+  forEach(callback: (value: string, label: string) => void): void;
+}
 
 /** A label with one value, or, without one, its presence with whatever value. */
 export interface Anchor {
@@ -32,8 +36,10 @@ export class FiledByLabel<Member> {
     const drawer = getOrCreate(this.#drawers, label, emptyDrawer<Member>);
     if (value === undefined) drawer.present.add(member);
     else {
-      getOrCreate(drawer.byValue, value, emptySet<Member>).add(member);
-      drawer.size++;
+      const members = getOrCreate(drawer.byValue, value, emptySet<Member>);
+      drawer.size -= members.size;
+      members.add(member);
+      drawer.size += members.size;
     }
   }
 

@@ -25,19 +25,36 @@ interface Entry {
   removed: boolean;
 }
 
+export interface LabelIndexSizes {
+  readonly items: number;
+  /** Selectors that are filed under labels, and those that every item may match. */
+  readonly anchored: number;
+  readonly unanchored: number;
+  /** How often a selector was evaluated since the index was made. */
+  readonly evaluations: number;
+}
+
 /**
  * Which items match which selectors, kept up to date as both change.
  *
  * A selector is filed under one label that every match must have (with its value where there is
- * one), an item under all its labels: a change then meets its few candidates, not everything.
+ * one), an item under those of its labels that selectors ask for: a change then meets its few
+ * candidates, not everything.
  *
- * An item's change is done at once. A selector may have as many candidates as there are items: `work`
- * tries them in slices, and answers are right when it says that nothing is left.
+ * An item's change is done at once. A selector may have as many candidates as there are items, and ask
+ * for a label under which none are filed: `work` files and tries them in slices, and answers are right
+ * when it says that nothing is left.
  */
 export class LabelIndex {
   readonly #items = new Map<string, Item>();
   readonly #entries = new Map<string, Entry>();
   readonly #itemsByLabel = new FiledByLabel<Item>();
+  /** Labels under which items are filed, once that is done. Most labels nobody asks for. */
+  readonly #filedLabels = new Set<string>();
+  /** Labels among them under which items that were there before are still to be filed. */
+  readonly #filings = new Map<string, Iterator<Item>>();
+  /** Selectors that wait for such a label, and where they were filed before. */
+  readonly #unplaced = new Map<Entry, Anchors>();
   readonly #entriesByAnchor = new FiledByLabel<Entry>();
   readonly #unanchored = new Set<Entry>();
   /** Candidates that are still to be tried. */
@@ -45,6 +62,7 @@ export class LabelIndex {
   /** Removed selectors, and items that may still name them. */
   readonly #removed = new Map<Entry, Generator<Item>>();
   readonly #onMatch: (selectorId: string, itemId: string, matches: boolean) => void;
+  #evaluations = 0;
 
   /**
    * `onMatch` hears of every match that starts or ends, but not of those that end because their
@@ -52,6 +70,16 @@ export class LabelIndex {
    */
   constructor(onMatch: (selectorId: string, itemId: string, matches: boolean) => void) {
     this.#onMatch = onMatch;
+  }
+
+  get sizes(): LabelIndexSizes {
+    const unanchored = this.#unanchored.size;
+    return {
+      items: this.#items.size,
+      anchored: this.#entries.size - unanchored,
+      unanchored,
+      evaluations: this.#evaluations,
+    };
   }
 
   isMatch(selectorId: string, itemId: string): boolean {
@@ -78,7 +106,7 @@ export class LabelIndex {
   setItem(id: string, labels: Labels): void {
     const known = this.#items.get(id);
     if (known !== undefined && sameLabels(known.labels, labels)) return;
-    const item = known ?? { id, labels: new Map(), matches: new Set() };
+    const item = known ?? { id, labels: noLabels, matches: new Set() };
     this.#items.set(id, item);
     this.#refile(item, labels);
     for (const entry of item.matches) this.#match(entry, item);
@@ -86,14 +114,16 @@ export class LabelIndex {
       if (!item.matches.has(entry)) this.#match(entry, item);
     };
     this.#unanchored.forEach(match);
-    for (const [label, value] of labels) this.#entriesByAnchor.forEachFor(label, value, match);
+    labels.forEach((value, label) => {
+      this.#entriesByAnchor.forEachFor(label, value, match);
+    });
   }
 
   removeItem(id: string): void {
     const item = this.#items.get(id);
     if (item === undefined) return;
     this.#items.delete(id);
-    for (const [label, value] of item.labels) this.#itemsByLabel.deleteFrom(label, value, item);
+    this.#refile(item, noLabels);
     for (const entry of item.matches) this.#record(entry, item, false);
   }
 
@@ -104,10 +134,12 @@ export class LabelIndex {
     this.#unfile(entry);
     const before = entry.anchors;
     entry.selector = selector;
-    entry.anchors = anchorsOfSelector(selector, (anchor) => this.#itemsByLabel.countUnder(anchor));
-    if (entry.anchors === undefined) this.#unanchored.add(entry);
-    else for (const anchor of entry.anchors) this.#entriesByAnchor.add(anchor, entry);
-    this.#scans.set(entry, this.#candidates(entry.anchors, before, this.#scans.get(entry)));
+    // Until it has its place, a match may be anywhere.
+    entry.anchors = undefined;
+    this.#unanchored.add(entry);
+    this.#unplaced.set(entry, before);
+    for (const label of labelRestrictions(selector).keys()) this.#askFor(label);
+    if (this.#filings.size === 0) this.#place(entry, before);
   }
 
   removeSelector(id: string): void {
@@ -115,6 +147,7 @@ export class LabelIndex {
     if (entry === undefined) return;
     this.#entries.delete(id);
     this.#unfile(entry);
+    this.#unplaced.delete(entry);
     entry.removed = true;
     if (entry.matches > 0) {
       this.#removed.set(entry, this.#candidates(entry.anchors, [], this.#scans.get(entry)));
@@ -124,7 +157,40 @@ export class LabelIndex {
 
   /** Tries what is to be tried. @returns whether nothing is left. */
   work(slice: Slice): boolean {
+    if (!this.#fileAll(slice)) return false;
+    for (const [entry, before] of this.#unplaced) this.#place(entry, before);
     return this.#tryAll(this.#scans, slice) && this.#tryAll(this.#removed, slice);
+  }
+
+  #askFor(label: string): void {
+    if (this.#filedLabels.has(label)) return;
+    this.#filedLabels.add(label);
+    if (this.#items.size > 0) this.#filings.set(label, this.#items.values());
+  }
+
+  /** Items that change meanwhile file themselves. */
+  #fileAll(slice: Slice): boolean {
+    for (const [label, items] of this.#filings) {
+      for (let next = items.next(); next.done !== true; next = items.next()) {
+        const value = next.value.labels.get(label);
+        if (value !== undefined) this.#itemsByLabel.addTo(label, value, next.value);
+        if (slice.isOver) return false;
+      }
+      this.#filings.delete(label);
+    }
+    return true;
+  }
+
+  /** Files a selector where the fewest items are, and has those tried that may match or did. */
+  #place(entry: Entry, before: Anchors): void {
+    this.#unplaced.delete(entry);
+    const count = (anchor: Anchor) => this.#itemsByLabel.countUnder(anchor);
+    entry.anchors = anchorsOfSelector(entry.selector, count);
+    if (entry.anchors !== undefined) {
+      this.#unanchored.delete(entry);
+      for (const anchor of entry.anchors) this.#entriesByAnchor.add(anchor, entry);
+    }
+    this.#scans.set(entry, this.#candidates(entry.anchors, before, this.#scans.get(entry)));
   }
 
   #tryAll(scans: Map<Entry, Generator<Item>>, slice: Slice): boolean {
@@ -160,12 +226,13 @@ export class LabelIndex {
 
   #refile(item: Item, labels: Labels): void {
     const before = item.labels;
-    for (const [label, value] of before) {
+    before.forEach((value, label) => {
       if (labels.get(label) !== value) this.#itemsByLabel.deleteFrom(label, value, item);
-    }
-    for (const [label, value] of labels) {
-      if (before.get(label) !== value) this.#itemsByLabel.addTo(label, value, item);
-    }
+    });
+    labels.forEach((value, label) => {
+      if (!this.#filedLabels.has(label) || before.get(label) === value) return;
+      this.#itemsByLabel.addTo(label, value, item);
+    });
     item.labels = labels;
   }
 
@@ -179,6 +246,7 @@ export class LabelIndex {
       item.matches.delete(entry);
       return;
     }
+    this.#evaluations++;
     const matches = evaluateSelector(entry.selector, item.labels);
     if (matches !== item.matches.has(entry)) this.#record(entry, item, matches);
   }
@@ -216,10 +284,17 @@ function anchorsOfSelector(
   return best;
 }
 
+const noLabels: Labels = new Map();
+
 function sameLabels(a: Labels, b: Labels): boolean {
-  if (a.size !== b.size) return false;
-  for (const [label, value] of a) if (b.get(label) !== value) return false;
-  return true;
+  let difference = 0;
+  a.forEach((value, label) => {
+    difference += b.get(label) === value ? 1 : Number.NaN;
+  });
+  b.forEach(() => {
+    difference--;
+  });
+  return difference === 0;
 }
 
 function compareCosts(a: readonly number[], b: readonly number[]): number {

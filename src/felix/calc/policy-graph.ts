@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { type PolicyIdentity, policyIdentity } from "../../api/policy-identity.ts";
 import type { HostEndpoint } from "../../api/resources/host-endpoint.ts";
 import type { EndpointSlice } from "../../api/resources/kubernetes.ts";
@@ -15,7 +16,7 @@ import { getOrCreate } from "../../lib/collections.ts";
 import { type Slice, unlimited } from "../../lib/time-slice.ts";
 import { EndpointLabels } from "./endpoint-labels.ts";
 import { IpSetMembers } from "./ip-set-members.ts";
-import { LabelIndex } from "./label-index.ts";
+import { LabelIndex, type LabelIndexSizes } from "./label-index.ts";
 import { localEndpoint, localHostEndpoint } from "./local-endpoint.ts";
 import {
   hostEndpointTiers,
@@ -30,7 +31,7 @@ import {
   type Selectable,
   workloadSelectable,
 } from "./selectable.ts";
-import type { DataplaneUpdate, UpdateKind } from "./updates.ts";
+import type { DataplaneUpdate, LocalEndpoint, UpdateKind } from "./updates.ts";
 
 export type Policy = NetworkPolicy | GlobalNetworkPolicy;
 type Endpoint = WorkloadEndpoint | HostEndpoint;
@@ -57,6 +58,8 @@ export interface PolicyGraphSizes {
   readonly profiles: number;
   readonly tiers: number;
   readonly local: { readonly endpoints: number; readonly policies: number };
+  /** Policies by the local endpoints, and IP sets by everything that can be a member. */
+  readonly indexes: readonly LabelIndexSizes[];
 }
 
 /**
@@ -76,6 +79,8 @@ export class PolicyGraph {
   readonly #labels = new EndpointLabels<Selectable>();
   /** Those of this node: of the others, what selectors select is enough. */
   readonly #endpoints = new Map<string, Endpoint>();
+  /** Workloads of this node as the dataplane has them: who changes nothing of one does not touch it. */
+  readonly #told = new Map<string, LocalEndpoint>();
   readonly #policies = new Map<string, KnownPolicy>();
   readonly #profiles = new Map<string, Profile>();
   readonly #tiers = new Map<string, Tier>();
@@ -115,6 +120,7 @@ export class PolicyGraph {
       profiles: this.#profiles.size,
       tiers: this.#tiers.size,
       local: { endpoints: this.#endpoints.size, policies: activePolicies },
+      indexes: [this.#matches.sizes, this.#sets.indexSizes],
     };
   }
 
@@ -310,6 +316,7 @@ export class PolicyGraph {
       // An id tells of which kind it was; what was never set is not removed.
       const host = id.startsWith(hostEndpointPrefix);
       const ofKind = host ? id.slice(hostEndpointPrefix.length) : id;
+      this.#told.delete(id);
       this.#emit({ op: "remove", kind: host ? "hostEndpoint" : "workloadEndpoint", id: ofKind });
       return;
     }
@@ -322,6 +329,8 @@ export class PolicyGraph {
       this.#emit({ op: "set", kind: "hostEndpoint", id: endpoint.metadata.name, value });
     } else {
       const value = localEndpoint(endpoint, workloadTiers(policies, this.#tiers));
+      if (isDeepStrictEqual(value, this.#told.get(id))) return;
+      this.#told.set(id, value);
       this.#emit({ op: "set", kind: "workloadEndpoint", id, value });
     }
   }

@@ -121,9 +121,15 @@ export class Dataplane {
     for (const part of this.#parts) part.close();
   }
 
-  /** How many chains, rules and sets of ours there are. */
-  sizes(): Pick<FelixSizes, "tables" | "sets"> {
+  /** How many chains, rules, sets and routes of ours there are. */
+  sizes(): Pick<FelixSizes, "tables" | "sets" | "routes"> {
+    const routes = [...this.#state.routes];
     return {
+      routes: this.#parts.map(({ family }) => {
+        const own = routes.filter(({ destination }) => prefixFamily(destination) === family);
+        const interfaces = new Set(own.map(({ ifindex }) => ifindex)).size;
+        return { family, count: own.length, interfaces };
+      }),
       tables: this.ruleTables.map(({ table, family, size }) => ({ table, family, ...size })),
       sets: this.#parts.map(({ family, setCount }) => ({ family, count: setCount })),
     };

@@ -37,7 +37,7 @@ export class EndpointManager {
   readonly #links: KernelLinks;
   readonly #endpoints = new Map<string, LocalEndpoint>();
   #active: ReadonlyMap<string, LocalEndpoint> | undefined;
-  readonly #rendered = new Map<LocalEndpoint, Rendered>();
+  readonly #rendered = new WeakMap<LocalEndpoint, Rendered>();
   readonly #dispatch = new KeptValue<readonly Chain[]>();
 
   constructor(config: FelixConfig, links: KernelLinks) {
@@ -67,19 +67,18 @@ export class EndpointManager {
   chains(policies: PolicyManager, rules: RulesConfig): Chain[] {
     const version = policies.groupingVersion;
     const active = this.active();
-    const before = new Map(this.#rendered);
-    this.#rendered.clear();
-    for (const endpoint of active.values()) {
-      const known = before.get(endpoint);
-      const same = known?.version === version && known.rules === rules;
-      const render = () => [
+    const chains = active.values().flatMap((endpoint) => {
+      const known = this.#rendered.get(endpoint);
+      if (known?.version === version && known.rules === rules) return known.chains;
+      const rendered = [
         ...workloadEndpointChains(endpoint, policies.policies, rules),
         ...endpointGroupChains(endpoint.tiers, policies.policies, rules),
       ];
-      this.#rendered.set(endpoint, same ? known : { version, rules, chains: render() });
-    }
+      this.#rendered.set(endpoint, { version, rules, chains: rendered });
+      return rendered;
+    });
     return [
-      ...this.#rendered.values().flatMap(({ chains }) => chains),
+      ...chains,
       ...this.#dispatch.of([rules, ...active.keys()], () => dispatchChains(active.keys(), rules)),
     ];
   }

@@ -89,6 +89,7 @@ export class HostEndpointManager {
     ];
   }
 
+  /** Where an interface's own has no policy before DNAT, that of all interfaces has it, as in Calico. */
   mangleChains(context: EndpointContext): Chain[] {
     const interfaces = this.#interfaces(() => true);
     return [

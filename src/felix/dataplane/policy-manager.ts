@@ -5,9 +5,8 @@ import type { ActivePolicy, ActiveProfile, DataplaneUpdate } from "../calc/updat
 import { policyChains, profileChains } from "../rules/policy-chains.ts";
 import type { RulesConfig } from "../rules/rules-config.ts";
 
-/** Chains of a policy or profile, as long as it and the configuration stay the same. */
+/** Chains of a policy or profile, as long as the configuration stays the same. */
 interface Rendered {
-  readonly value: ActivePolicy | ActiveProfile;
   readonly config: RulesConfig;
   readonly chains: readonly Chain[];
 }
@@ -16,10 +15,9 @@ interface Rendered {
 export class PolicyManager {
   readonly #policies = new Map<string, ActivePolicy>();
   readonly #profiles = new Map<string, ActiveProfile>();
-  readonly #rendered: Readonly<Record<IpFamily, Map<string, Rendered>>> = {
-    4: new Map(),
-    6: new Map(),
-  };
+  /** By the very policy or profile: another version of one is another object. */
+  readonly #rendered: Readonly<Record<IpFamily, WeakMap<ActivePolicy | ActiveProfile, Rendered>>> =
+    { 4: new WeakMap(), 6: new WeakMap() };
   #selectors = 0;
 
   get policies(): ReadonlyMap<string, ActivePolicy> {
@@ -53,21 +51,28 @@ export class PolicyManager {
    */
   chains(config: RulesConfig, family: IpFamily, onRefused: OnRefused): Chain[] {
     const context = { config, family };
-    const before = new Map(this.#rendered[family]);
-    const rendered = this.#rendered[family];
-    rendered.clear();
-    const add = (id: string, value: Rendered["value"], render: () => Chain[]) => {
-      const known = before.get(id);
-      const same = known?.value === value && known.config === config;
-      rendered.set(id, same ? known : { value, config, chains: orRefused(id, render, onRefused) });
-    };
-    for (const [id, policy] of this.#policies) {
-      add(`policy ${id}`, policy, () => policyChains(id, policy, context));
-    }
-    for (const [id, profile] of this.#profiles) {
-      add(`profile ${id}`, profile, () => profileChains(id, profile, context));
-    }
-    return [...rendered.values()].flatMap(({ chains }) => chains);
+    return [
+      ...this.#policies.entries().flatMap(([id, policy]) => {
+        const render = () => policyChains(id, policy, context);
+        return this.#kept(policy, context, () => orRefused(`policy ${id}`, render, onRefused));
+      }),
+      ...this.#profiles.entries().flatMap(([id, profile]) => {
+        const render = () => profileChains(id, profile, context);
+        return this.#kept(profile, context, () => orRefused(`profile ${id}`, render, onRefused));
+      }),
+    ];
+  }
+
+  #kept(
+    value: ActivePolicy | ActiveProfile,
+    { config, family }: { readonly config: RulesConfig; readonly family: IpFamily },
+    render: () => Chain[],
+  ): readonly Chain[] {
+    const known = this.#rendered[family].get(value);
+    if (known?.config === config) return known.chains;
+    const chains = render();
+    this.#rendered[family].set(value, { config, chains });
+    return chains;
   }
 
   /** Chains of some as another table has them, after `chains` of the family. */
@@ -79,20 +84,20 @@ export class PolicyManager {
     const context = { config, family };
     // What cannot be rendered was told by `chains`.
     const silent: OnRefused = () => undefined;
-    const chains = (id: string, render: () => Chain[]) => {
-      const known = this.#rendered[family].get(id);
+    const chains = (id: string, value: ActivePolicy | ActiveProfile, render: () => Chain[]) => {
+      const known = this.#rendered[family].get(value);
       return known?.config === config ? known.chains : orRefused(id, render, silent);
     };
     return [
       ...[...uses.policies].flatMap((id) => {
         const policy = this.#policies.get(id);
         if (policy === undefined) return [];
-        return chains(`policy ${id}`, () => policyChains(id, policy, context));
+        return chains(id, policy, () => policyChains(id, policy, context));
       }),
       ...[...uses.profiles].flatMap((id) => {
         const profile = this.#profiles.get(id);
         if (profile === undefined) return [];
-        return chains(`profile ${id}`, () => profileChains(id, profile, context));
+        return chains(id, profile, () => profileChains(id, profile, context));
       }),
     ];
   }

@@ -5,13 +5,15 @@ import type { TableMemory } from "../../kernel/iptables/table-memory.ts";
 import { IptablesTable } from "../../kernel/iptables/tables.ts";
 import { InputError } from "../../lib/errors.ts";
 import type { IpFamily } from "../../lib/ip-addr.ts";
+import { KeptValue } from "../../lib/kept-value.ts";
 import type { RulesConfig } from "../rules/rules-config.ts";
 import { kernelChainRules } from "../rules/static-chains.ts";
 
 /** The four iptables tables of one family, told as a whole: what is not told is not wanted. */
 export class RuleTables {
   readonly #tables: ReadonlyMap<TableName, IptablesTable>;
-  readonly #told = new Map<TableName, ReadonlyMap<string, Chain>>();
+  readonly #told = new Map<TableName, readonly Chain[]>();
+  readonly #neededSets = new KeptValue<ReadonlySet<string>>();
   #rules: RulesConfig | undefined;
 
   constructor(
@@ -38,7 +40,7 @@ export class RuleTables {
 
   /**
    * A chain that cannot be written is left out and told: what jumps to it then drops. Chains that are
-   * the same objects as before cost nothing.
+   * the same objects as before cost nothing. Chains of one name have the same rules.
    */
   setAll(
     chains: Readonly<Record<TableName, readonly Chain[]>>,
@@ -47,13 +49,10 @@ export class RuleTables {
   ): void {
     if (rules !== this.#rules) this.#setKernelRules(rules);
     for (const [name, table] of this.#tables) {
-      const told = this.#told.get(name) ?? new Map<string, Chain>();
-      const wanted = new Map(chains[name].map((chain) => [chain.name, chain]));
-      for (const chain of wanted.values()) {
-        if (told.get(chain.name) !== chain) setChain(table, chain, onRefused);
-      }
-      table.removeChains([...told.keys()].filter((chain) => !wanted.has(chain)));
-      this.#told.set(name, wanted);
+      const { changed, removed } = differences(this.#told.get(name) ?? [], chains[name]);
+      for (const chain of changed) setChain(table, chain, onRefused);
+      table.removeChains(removed);
+      this.#told.set(name, chains[name]);
     }
   }
 
@@ -72,8 +71,9 @@ export class RuleTables {
   }
 
   /** Kernel names of the sets that rules use: they must exist before `apply`. */
-  neededSets(): Set<string> {
-    return new Set(this.tables.flatMap((table) => [...table.neededSets()]));
+  neededSets(): ReadonlySet<string> {
+    const sets = this.tables.map((table) => table.neededSets());
+    return this.#neededSets.of(sets, () => new Set(sets.flatMap((some) => [...some])));
   }
 
   /** Tables that fail stay dirty; the others are applied all the same. */
@@ -85,6 +85,25 @@ export class RuleTables {
     );
     if (errors.length > 0) throw new AggregateError(errors, "Cannot write iptables rules");
   }
+}
+
+interface Differences {
+  readonly changed: Iterable<Chain>;
+  readonly removed: readonly string[];
+}
+
+/** Most often the names are the same, in the same order: then no map of thousands is made. */
+function differences(before: readonly Chain[], after: readonly Chain[]): Differences {
+  const isSame = (chain: Chain, index: number) => chain.name === before[index]?.name;
+  if (before.length === after.length && after.every(isSame)) {
+    return { changed: after.filter((chain, index) => chain !== before[index]), removed: [] };
+  }
+  const known = new Map(before.map((chain) => [chain.name, chain]));
+  const wanted = new Map(after.map((chain) => [chain.name, chain]));
+  return {
+    changed: wanted.values().filter((chain) => known.get(chain.name) !== chain),
+    removed: [...known.keys()].filter((name) => !wanted.has(name)),
+  };
 }
 
 function setChain(

@@ -44,7 +44,10 @@ export class MatchBlocks {
   #positive(alternatives: readonly (readonly Match[])[]): void {
     this.#begin(false);
     const { scratch0, scratch1 } = this.#marks;
-    const first = this.#positiveBlocks++ === 0;
+    const first = this.#positiveBlocks === 0;
+    // What the block before has found is not found by this one: Calico forgets that, and lets in too much.
+    if (this.#positiveBlocks > 1) this.rules.push({ match: [], action: clearMark(scratch1) });
+    this.#positiveBlocks++;
     const action = setMark(first ? scratch0 : scratch1);
     for (const match of alternatives) this.rules.push({ match, action });
     if (!first) this.rules.push({ match: [markClear(scratch1)], action: clearMark(scratch0) });

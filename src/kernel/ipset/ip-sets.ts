@@ -73,14 +73,16 @@ export class IpSets {
     // A set that is given meanwhile was not read: written now, it would be empty.
     const all = [...this.#desired];
     for (const [name, desired] of all) {
-      await desired.read(this.#actual.get(name) === desired, this.#turns);
+      if (desired.isUnread) await desired.read(this.#actual.get(name) === desired, this.#turns);
     }
     if (this.#mustList) await this.#list();
     const failures: NetlinkError[] = [];
     const together: [name: string, desired: WantedSet][] = [];
     for (const [name, desired] of all) {
       if (needed !== undefined && !needed.has(name)) continue;
-      if (this.#actual.get(name) === desired || !this.#actual.has(name)) {
+      if (this.#actual.get(name) === desired) {
+        if (desired.isChanged) together.push([name, desired]);
+      } else if (!this.#actual.has(name)) {
         together.push([name, desired]);
       } else {
         const error = await this.#adapt(name, desired);
@@ -123,12 +125,11 @@ export class IpSets {
 
   /** Sets that are not there, and those that lack only what changed since. */
   async #changeTogether(sets: readonly [string, WantedSet][]): Promise<NetlinkError[]> {
-    const requests = sets.flatMap(([name, desired]): SetRequest[] => {
+    const requests = sets.map(([name, desired]): SetRequest => {
       const { add, remove } = takeChanges(desired);
-      if (!this.#actual.has(name)) {
-        return [{ name, create: desired, add: desired.members, remove: new Set() }];
-      }
-      return add.size + remove.size === 0 ? [] : [{ name, add, remove }];
+      return this.#actual.has(name)
+        ? { name, add, remove }
+        : { name, create: desired, add: desired.members, remove: new Set() };
     });
     const failed = await this.#commands.changeMany(requests).catch(this.#unknown);
     for (const [name, desired] of sets) if (!failed.has(name)) this.#actual.set(name, desired);

@@ -37,6 +37,16 @@ export class WantedSet implements KernelSet {
     this.#unread.push(change);
   }
 
+  /** Something was given since the last `read`. */
+  get isUnread(): boolean {
+    return this.#unread.length > 0;
+  }
+
+  /** The kernel has had this very set, and lacks something or has something too much. */
+  get isChanged(): boolean {
+    return this.added.size + this.removed.size > 0;
+  }
+
   /** Takes in what was given. `inKernel`: the kernel has had this set; then the differences are noted. */
   async read(inKernel: boolean, turns: TurnTaking): Promise<void> {
     for (let next = this.#unread.shift(); next !== undefined; next = this.#unread.shift()) {

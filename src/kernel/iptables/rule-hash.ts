@@ -1,4 +1,7 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
+
+/** Octets of SHA-224. */
+const digestBytes = 28;
 
 /** Length of a rule hash: 96 bits in base64url. */
 export const ruleHashLength = 16;
@@ -8,12 +11,18 @@ export const ruleHashLength = 16;
  * SHA-224(h(i-1) and the text of rule i), each shown as 16 characters. So a hash stands for its
  * rule and for all before it, and equal last hashes and lengths mean equal chains.
  *
- * `texts` are whole rules, "-A chain HASH ...".
+ * `texts` are whole rules, "-A chain HASH ...". Hot: a hash at one go takes two thirds of the time of
+ * createHash, and a copy into one buffer less than joining two.
  */
 export function ruleHashes(chain: string, texts: readonly string[]): string[] {
-  let previous = createHash("sha224").update(chain).digest();
+  const longest = texts.reduce((length, text) => Math.max(length, text.length), 0);
+  // Of UTF-16 a unit is three octets of UTF-8 at most.
+  const bytes = Buffer.allocUnsafe(digestBytes + 3 * longest);
+  let previous = hash("sha224", chain, "base64url");
   return texts.map((text) => {
-    previous = createHash("sha224").update(previous).update(text).digest();
-    return previous.toString("base64url").slice(0, ruleHashLength);
+    bytes.write(previous, "base64url");
+    const length = digestBytes + bytes.write(text, digestBytes);
+    previous = hash("sha224", bytes.subarray(0, length), "base64url");
+    return previous.slice(0, ruleHashLength);
   });
 }

@@ -26,6 +26,7 @@ const NLM_F_DUMP = 0x300;
 const EINTR = 4;
 const EAGAIN = 11;
 const EBADF = 9;
+const ETIMEDOUT = 110;
 const bufferBytes = 8 << 20;
 const receiveBytes = 1 << 18;
 /** Messages and octets in one send: to write more would hold up the event loop for milliseconds. */
@@ -61,10 +62,13 @@ export class NetlinkSocket {
   readonly #fd: number;
   readonly #received = Buffer.alloc(receiveBytes);
   readonly #lock = new KeyedLock();
+  readonly #timeoutMs: () => number;
   #sequence = 1;
   #closed = false;
 
-  constructor(protocol: number) {
+  /** `timeoutMs`: how long an answer may take, asked each time; 0: as long as it wants. */
+  constructor(protocol: number, timeoutMs: () => number = () => 0) {
+    this.#timeoutMs = timeoutMs;
     this.#fd = openNetlink(protocol);
     for (const option of [NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK]) {
       setOption(this.#fd, SOL_NETLINK, option, 1);
@@ -131,19 +135,23 @@ export class NetlinkSocket {
   async #batchFrom(requests: readonly Request[], start: number) {
     const first = this.#sequence;
     const writer = new MessageWriter();
+    const end = Math.min(start + batchMessages, requests.length);
     let count = 0;
-    for (; start + count < requests.length && count < batchMessages; count++) {
-      const request = requests[start + count];
-      if (request === undefined || writer.length > batchBytes) break;
-      appendMessage(writer, request, NLM_F_REQUEST | NLM_F_ACK, this.#nextSequence());
+    for (const [index, request] of requests.slice(start, end).entries()) {
+      const isLast = start + index + 1 === end || writer.length > batchBytes;
+      // A refusal is always answered, in order; so one acknowledgment tells of all.
+      const flags = isLast ? NLM_F_REQUEST | NLM_F_ACK : NLM_F_REQUEST;
+      appendMessage(writer, request, flags, this.#nextSequence());
+      count = index + 1;
+      if (isLast) break;
     }
     await this.#send(writer);
     const failed: RequestFailure[] = [];
-    for (let waiting = count; waiting > 0; ) {
+    for (let isAnswered = false; !isAnswered; ) {
       for (const message of messagesOf(await this.#receive())) {
         const offset = (message.sequence - first) >>> 0;
         if (message.type !== answerType.error || offset >= count) continue;
-        waiting--;
+        isAnswered = offset === count - 1;
         const refusal = refusalOf(message);
         if (refusal !== undefined) failed.push({ index: start + offset, ...refusal });
       }
@@ -210,7 +218,7 @@ export class NetlinkSocket {
       const got = Number(libc.recv(this.#fd, this.#received, receiveBytes, MSG_DONTWAIT));
       if (got >= 0) return this.#received.subarray(0, got);
       const code = errno();
-      if (code === EAGAIN) await readable(this.#fd);
+      if (code === EAGAIN) await readable(this.#fd, this.#timeoutMs());
       else if (code !== EINTR) throw systemError("Cannot receive from the kernel", code);
     }
   }
@@ -260,11 +268,18 @@ export function setOption(fd: number, level: number, option: number, value: numb
   return libc.setsockopt(fd, level, option, bytes, 4) === 0;
 }
 
-function readable(fd: number): Promise<void> {
-  return new Promise((resolve) => {
-    const unwatch = poller.watch(fd, () => {
+/** @throws {NetlinkError} when nothing is there for so long; 0: however long. */
+function readable(fd: number, timeoutMs: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const settle = (act: () => void) => {
       unwatch();
-      resolve();
-    });
+      clearTimeout(timer);
+      act();
+    };
+    const unwatch = poller.watch(fd, () => settle(resolve));
+    const late = () =>
+      systemError(`Cannot wait for the kernel: no answer in ${timeoutMs} ms`, ETIMEDOUT);
+    const timer =
+      timeoutMs === 0 ? undefined : setTimeout(() => settle(() => reject(late())), timeoutMs);
   });
 }

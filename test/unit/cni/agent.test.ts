@@ -33,7 +33,7 @@ class Bench {
   readonly released: string[] = [];
   readonly logged: string[] = [];
   readonly offered: WorkloadEndpoint[] = [];
-  program: () => void = () => undefined;
+  #program: (() => void) | undefined;
   readonly #agent: CniAgent;
 
   constructor(resources: readonly AnyResource[] = [clusterInformation(true)]) {
@@ -58,6 +58,18 @@ class Bench {
     return { exitCode, ...(JSON.parse(stdout || "{}") as { code?: number; msg?: string }) };
   }
 
+  /** Until the agent asks whether the pod's routes and policy are in the kernel. */
+  async asked(): Promise<void> {
+    await waitFor(() => this.#program !== undefined);
+  }
+
+  /** Says that they are, once it asks. */
+  async program(): Promise<void> {
+    await this.asked();
+    this.#program?.();
+    this.#program = undefined;
+  }
+
   async hostVeths(): Promise<string[]> {
     return (await this.host.links.list()).flatMap(({ name }) => (name === "lo" ? [] : [name]));
   }
@@ -80,6 +92,7 @@ class Bench {
       hostKernel: host,
       openPodKernel: () => pod,
       writePodSysctl: () => undefined,
+      random: (octets) => new Uint8Array(octets).fill(0xff),
       addresses: {
         assign: async () => [parseIpAddr("10.65.0.1")],
         release: async (handle) => void this.released.push(handle),
@@ -89,7 +102,7 @@ class Bench {
         withdrawEndpoint: () => void this.offered.pop(),
         endpointProgrammed: (_key, signal) =>
           new Promise((resolve, reject) => {
-            this.program = resolve;
+            this.#program = resolve;
             signal.addEventListener("abort", () => reject(signal.reason), { once: true });
           }),
       },
@@ -104,9 +117,9 @@ test("ADD answers only when routes and policy of the pod are in the kernel", asy
   const answer = bench.answer().finally(() => {
     isAnswered = true;
   });
-  await waitFor(() => bench.offered.length === 1);
+  await bench.asked();
   assert.equal(isAnswered, false);
-  bench.program();
+  await bench.program();
   assert.equal((await answer).exitCode, 0);
   assert.deepEqual(await bench.hostVeths(), [bench.offered[0]?.spec.interfaceName]);
   assert.deepEqual(bench.released, []);
@@ -120,8 +133,7 @@ test("an ADD logs what of its quality of service is not taken as the annotations
   };
   const runtimeConfig = { "io.kubernetes.cri.pod-annotations": annotations };
   const answer = bench.answer({}, { runtimeConfig });
-  await waitFor(() => bench.offered.length === 1);
-  bench.program();
+  await bench.program();
   assert.equal((await answer).exitCode, 0);
   assert.equal(bench.offered[0]?.spec.qosControls?.egressPacketRate, 10_000);
   const records = bench.logged.map((line) => JSON.parse(line) as Record<string, unknown>);
@@ -133,10 +145,59 @@ test("an ADD logs what of its quality of service is not taken as the annotations
   assert.match(String(records[1]?.["reason"]), /dscp: /);
 });
 
+test("policy of a new pod is offered before there is an interface", async () => {
+  const bench = new Bench();
+  const addVeth = bench.host.links.addVeth;
+  bench.host.links.addVeth = async (pair) => {
+    assert.equal(pair.peer.mac, bench.offered[0]?.spec.mac);
+    await addVeth(pair);
+  };
+  const answer = bench.answer();
+  await bench.program();
+  assert.equal((await answer).exitCode, 0);
+  assert.equal(bench.offered.length, 1);
+  assert.equal(bench.offered[0]?.spec.mac, "fe:ff:ff:ff:ff:ff", "local and of one interface");
+});
+
+test("a pod whose interface is there from earlier is offered only with its new one", async () => {
+  const bench = new Bench();
+  const added = bench.answer();
+  await bench.program();
+  await added;
+  const link = await bench.pod.links.get("eth0");
+  assert.ok(link !== undefined);
+  await bench.pod.links.remove(link.ifindex);
+  await bench.datastore.delete({
+    kind: "WorkloadEndpoint",
+    namespace: "default",
+    name: bench.offered.pop()?.metadata.name ?? "",
+  });
+  const addVeth = bench.host.links.addVeth;
+  bench.host.links.addVeth = async (pair) => {
+    assert.deepEqual(bench.offered, []);
+    await addVeth(pair);
+  };
+  const again = bench.answer();
+  await bench.program();
+  assert.equal((await again).exitCode, 0);
+});
+
+test("an ADD that cannot make its interface takes its offer back, whatever the datastore says", async () => {
+  const bench = new Bench();
+  bench.host.links.addVeth = async () => {
+    bench.datastore.next("get", new DatastoreError("away", { code: "unavailable" }));
+    throw new Error("no veth");
+  };
+  const { exitCode, msg } = await bench.answer();
+  assert.equal(exitCode, 1);
+  assert.match(msg ?? "", /no veth; and cannot clean up after it/);
+  assert.deepEqual(bench.offered, []);
+});
+
 test("an ADD whose policy is late fails with try again, and leaves nothing", async () => {
   const bench = new Bench();
   const answer = bench.answer();
-  await waitFor(() => bench.offered.length === 1);
+  await bench.asked();
   bench.clock.advance(5_000);
   const { exitCode, code, msg } = await answer;
   assert.deepEqual([exitCode, code], [1, 11]);
@@ -172,8 +233,7 @@ for (const [why, resources] of [
 test("DEL of another sandbox's container leaves the pod alone", async () => {
   const bench = new Bench();
   const added = bench.answer();
-  await waitFor(() => bench.offered.length === 1);
-  bench.program();
+  await bench.program();
   await added;
   const late = await bench.answer({ CNI_COMMAND: "DEL", CNI_CONTAINERID: "earlier" });
   assert.equal(late.exitCode, 0);
@@ -184,8 +244,7 @@ test("DEL of another sandbox's container leaves the pod alone", async () => {
 test("DEL on a locked datastore is to be tried again, and takes nothing away", async () => {
   const bench = new Bench();
   const added = bench.answer();
-  await waitFor(() => bench.offered.length === 1);
-  bench.program();
+  await bench.program();
   await added;
   const key = { kind: "ClusterInformation", name: "default" } as const;
   const present = await bench.datastore.get(key);
@@ -202,10 +261,8 @@ test("DEL on a locked datastore is to be tried again, and takes nothing away", a
 
 test("ADD of a pod made anew with ipAddrs takes the address from its earlier sandbox", async () => {
   const add = async (bench: Bench, container: string, config: object) => {
-    const before = bench.offered.length;
     const answer = bench.answer({ CNI_CONTAINERID: container }, config);
-    await waitFor(() => bench.offered.length === before + 1);
-    bench.program();
+    await bench.program();
     assert.equal((await answer).exitCode, 0);
   };
   const annotations = { "cni.projectcalico.org/ipAddrs": '["10.65.0.1"]' };

@@ -664,6 +664,21 @@ describe("hosts", () => {
       "Ingress rule 0 of GlobalNetworkPolicy h",
     ],
     [
+      "of an interface without preDNAT policies, those of all interfaces are asked",
+      [
+        hep("eth0", { expectedIPs: ["192.168.0.1"], profiles: ["kns.prod"] }),
+        resource(
+          "HostEndpoint",
+          "all",
+          { node: "node-a", interfaceName: "*" },
+          { labels: { all: "yes" } },
+        ),
+        globalPolicy("p", { selector: "has(all)", preDNAT: true, applyOnForward: true, ...denyIn }),
+      ],
+      toHost,
+      "Ingress rule 0 of GlobalNetworkPolicy p",
+    ],
+    [
       "what an untracked policy allows, no other one of the host is asked of",
       [
         named,

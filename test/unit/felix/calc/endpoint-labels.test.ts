@@ -17,6 +17,16 @@ test("own labels win over those of profiles, an earlier profile over a later one
   labels.setProfile("one", profile("one", { labelsToApply: { a: "1", b: "1" } }));
   const seen = labels.labelsOf("e");
   assert.deepEqual([seen.get("a"), seen.get("b"), seen.get("c")], ["own", "1", "2"]);
+  assert.equal(seen.get("constructor"), undefined);
+  const each: string[] = [];
+  seen.forEach((value, label) => {
+    if (label.length === 1) each.push(`${label}=${value}`);
+  });
+  assert.deepEqual(each.sort(), ["a=own", "b=1", "c=2"]);
+
+  labels.setProfile("one", profile("one", { labelsToApply: { b: "3" } }));
+  assert.equal(seen.get("b"), "1");
+  assert.equal(labels.labelsOf("e").get("b"), "3");
 });
 
 test("a profile tells which endpoints inherit from it, as they come and go", () => {
@@ -32,5 +42,7 @@ test("a profile tells which endpoints inherit from it, as they come and go", () 
   assert.deepEqual(inherits(), ["a"]);
   labels.setEndpoint("a", null);
   assert.deepEqual(inherits(), []);
-  assert.equal(labels.labelsOf("a").size, 0);
+  labels.labelsOf("a").forEach(() => {
+    assert.fail("who is gone has no labels");
+  });
 });

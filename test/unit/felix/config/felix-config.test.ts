@@ -147,13 +147,6 @@ test("felixConfig() reads the variables by Calico's names, in any case of letter
   assert.equal(other.ipipMtu, 1480);
 });
 
-test("felixConfig() tells logSeverityScreen as Calico names it", () => {
-  assert.equal(
-    felixConfig({ global: { logSeverityScreen: "debug" }, env: {} }).logSeverityScreen,
-    "Debug",
-  );
-});
-
 test("felixConfig() takes none as off", () => {
   const off = { endpointStatusPathPrefix: "none", routeRefreshInterval: "None" };
   const config = felixConfig({ global: off, env: { FELIX_FAILSAFEINBOUNDHOSTPORTS: "none" } });

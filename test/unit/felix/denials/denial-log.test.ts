@@ -3,8 +3,12 @@ import { describe, test } from "node:test";
 import { rowText } from "../../../../src/cli/policy/denials.ts";
 import type { LocalEndpoint } from "../../../../src/felix/calc/updates.ts";
 import { DenialLimiter } from "../../../../src/felix/denials/denial-limiter.ts";
-import { type Denial, denialOf } from "../../../../src/felix/denials/denial-log.ts";
+import { type Denial, DenialLog, denialOf } from "../../../../src/felix/denials/denial-log.ts";
+import type { DeniedLabels } from "../../../../src/felix/metrics/felix-counters.ts";
 import type { NflogPacket } from "../../../../src/kernel/nflog.ts";
+import { createLogger } from "../../../../src/lib/log.ts";
+import { LogTail } from "../../../../src/lib/log-tail.ts";
+import { FakeClock } from "../../../support/fake-clock.ts";
 
 describe("DenialLimiter", () => {
   test("tells of a key twice, then every 10 s with the count of the others", () => {
@@ -21,6 +25,14 @@ describe("DenialLimiter", () => {
       return keys.filter((key) => limiter.take(key, now) !== undefined).length;
     };
     assert.deepEqual([at(0), at(1000), at(1500)], [200, 20, 10]);
+  });
+
+  test("remembers 10,000 keys: who was not seen for longest begins anew", () => {
+    const limiter = new DenialLimiter();
+    const keys = Array.from({ length: 9_999 }, (_, i) => `${i}`);
+    for (const key of ["a", "a", "b", "b"]) limiter.take(key, 0);
+    for (const key of keys) limiter.take(key, 0);
+    assert.deepEqual([limiter.take("b", 1000), limiter.take("a", 1000)], [undefined, 0]);
   });
 });
 
@@ -96,4 +108,18 @@ test("tortie policy denials writes a line each", () => {
   const rule = denialOf({ ...packet, prefix: "DPE3|np/shop/x" }, context, { suppressed: 0, time });
   assert.match(rowText(rule as Denial), /egress: rule 3 of NetworkPolicy shop\/x, tier default$/);
   assert.equal(rowText({ missed: 3 }), "3 more were not read in time");
+});
+
+test("DenialLog counts each packet of policy's, also those that are not told one by one", () => {
+  const counted: DeniedLabels[] = [];
+  const denials = new DenialLog(() => context, {
+    log: createLogger({ name: "felix", level: "silent" }),
+    clock: new FakeClock(),
+    tail: new LogTail(),
+    onDenied: (labels) => counted.push(labels),
+  });
+  denials.onPackets(Array.from({ length: 5 }, () => packet));
+  denials.onPackets([{ ...packet, prefix: "somebody else's" }]);
+  const labels = { direction: "ingress", tier: "default", policy: "" };
+  assert.deepEqual(counted, [labels, labels, labels, labels, labels]);
 });

@@ -260,6 +260,30 @@ describe("match blocks", () => {
     ]);
   });
 
+  test("a third block begins without what the second has found", () => {
+    const entity = {
+      ...anything,
+      ports: ports.slice(0, 1),
+      namedPortSets: ["n:a"],
+      nets: nets("10.0.0.0/8", "172.16.0.0/12"),
+    };
+    const source = { ...entity, nets: [] };
+    assert.deepEqual(matchOf({ protocol: "tcp", source, destination: entity }), [
+      reset,
+      `-p tcp -m multiport --source-ports 1 ${setAll}`,
+      `-m set --match-set cali40n:a src,src ${setAll}`,
+      `-p tcp -m multiport --destination-ports 1 ${setThis}`,
+      `-m set --match-set cali40n:a dst,dst ${setThis}`,
+      andThis,
+      "--jump MARK --set-mark 0/0x100000",
+      `--destination 10.0.0.0/8 ${setThis}`,
+      `--destination 172.16.0.0/12 ${setThis}`,
+      andThis,
+      `-p tcp ${all} ${deny}`,
+      drop,
+    ]);
+  });
+
   test("several nets, and several that are not", () => {
     const entity = {
       ...anything,
@@ -320,7 +344,10 @@ test("whatever a policy is called, its chains can be written, and each has its o
           config: defaultRulesConfig,
           family: 4,
         })) {
-          names.add(renderChain(chain, { randomFully: true, restoreWait: true }).name);
+          names.add(
+            renderChain(chain, { snatFullyRandom: true, masqFullyRandom: true, restoreWait: true })
+              .name,
+          );
         }
       }
       assert.equal(names.size, 2 * some.length);

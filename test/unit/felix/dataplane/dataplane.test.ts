@@ -1,0 +1,176 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { ClusterRoute, DataplaneUpdate } from "../../../../src/felix/calc/updates.ts";
+import { parseIpAddr } from "../../../../src/lib/ip-addr.ts";
+import { parsePrefix } from "../../../../src/lib/prefix.ts";
+import { node, pool } from "../../../states/resources.ts";
+import { FelixState } from "../../../support/felix-state.ts";
+
+/** What comes after the first apply, which does everything: each must reach the kernel by the next. */
+
+async function applied() {
+  const state = new FelixState({}, [
+    node("node-a", "192.168.1.11/24"),
+    node("node-b", "192.168.1.12/24"),
+    pool("default", "10.0.0.0/16"),
+  ]);
+  const uplink = state.kernel.addLink("eth0");
+  const address = { ifindex: uplink, address: parseIpAddr("192.168.1.11"), length: 24 };
+  await state.kernel.addresses.add(address);
+  for (const name of ["calia", "calib"]) state.kernel.addLink(name, { type: "veth" });
+  await state.apply();
+  state.rules = "";
+  state.runs.length = 0;
+  return { ...state, state, uplink, members: (set: string) => [...membersOf(state, set)] };
+}
+
+function membersOf(state: FelixState, set: string): ReadonlySet<string> {
+  return state.sets.get(set)?.members ?? new Set();
+}
+
+const nothing = { tiers: [], profiles: [], allowedSourcePrefixes: [], floating: [] };
+const podA: DataplaneUpdate = {
+  op: "set",
+  kind: "workloadEndpoint",
+  id: "k8s/prod/a/eth0",
+  value: {
+    ...nothing,
+    interfaceName: "calia",
+    addresses: [parseIpAddr("10.0.0.1")],
+    qos: { ingress: {}, egress: { bandwidth: { rate: 8e6, burst: 80_000 } }, dscp: 46 },
+  },
+};
+
+test("a pod has its route, limits, code point and chains, and loses them", async () => {
+  const { state, kernel, members } = await applied();
+  state.dataplane.onUpdates([podA]);
+  await state.apply();
+  assert.match(kernel.text().join("\n"), /^10\.0\.0\.1 dev calia/m);
+  assert.equal((await kernel.traffic.list()).redirects.size, 1);
+  assert.deepEqual(members("cali40dscp-src-net"), ["10.0.0.1/32"]);
+  assert.match(state.rules, /-A cali-egress-dscp .*--source 10\.0\.0\.1\S* .*--set-dscp 0x2e/);
+  assert.match(state.rules, /^:cali-tw-calia /m);
+  assert.equal(state.dataplane.isProgrammed(podA.id), true);
+  state.dataplane.onUpdates([{ op: "remove", kind: "workloadEndpoint", id: podA.id }]);
+  await state.apply();
+  assert.doesNotMatch(kernel.text().join("\n"), /calia/);
+  assert.deepEqual(members("cali40dscp-src-net"), []);
+  const links = await kernel.links.list();
+  assert.deepEqual(
+    links.filter(({ type }) => type === "ifb"),
+    [],
+  );
+});
+
+test("routes, pools, nodes, services and host endpoints are told later, too", async () => {
+  const { state, kernel, members } = await applied();
+  const route: ClusterRoute = {
+    destination: parsePrefix("10.0.1.0/26"),
+    types: new Set(["remoteWorkload"]),
+    poolClass: "vxlan",
+    node: "node-b",
+    nodeAddress: parseIpAddr("192.168.1.12"),
+    sameSubnet: true,
+    natOutgoing: false,
+    localWorkload: false,
+    borrowed: false,
+  };
+  const noEncap = { natOutgoing: true, poolClass: "noEncap", crossSubnet: false } as const;
+  const hep = { ...nothing, untrackedTiers: [], preDnatTiers: [], forwardTiers: [] };
+  const updates: readonly (readonly [DataplaneUpdate, () => boolean])[] = [
+    [
+      {
+        op: "set",
+        kind: "pool",
+        id: "p2",
+        value: { cidr: parsePrefix("10.1.0.0/16"), ...noEncap },
+      },
+      () => members("cali40network-ip-pools").includes("10.1.0.0/16"),
+    ],
+    [
+      {
+        op: "set",
+        kind: "host",
+        id: "node-c",
+        value: { v4: { address: parseIpAddr("192.168.1.13"), length: 24 } },
+      },
+      () => members("cali40all-hosts-net").includes("192.168.1.13/32"),
+    ],
+    [
+      { op: "set", kind: "serviceCidrs", id: "default", value: [parsePrefix("10.96.0.0/12")] },
+      () => /-A cali-cidr-block .*10\.96\.0\.0\/12/.test(state.rules),
+    ],
+    [
+      {
+        op: "set",
+        kind: "hostEndpoint",
+        id: "up",
+        value: { ...hep, interfaceName: "eth0", expectedAddresses: [] },
+      },
+      () => /^:cali-fh-eth0 /m.test(state.rules),
+    ],
+    [
+      {
+        op: "set",
+        kind: "hostEndpoint",
+        id: "up",
+        value: { ...hep, interfaceName: "eth0", expectedAddresses: [], profiles: ["kns.up"] },
+      },
+      () => state.rules.includes("--jump cali-pri-kns.up"),
+    ],
+    [
+      { op: "set", kind: "route", id: "10.0.1.0/26", value: route },
+      () => kernel.text().join("\n").includes("10.0.1.0/26"),
+    ],
+  ];
+  for (const [update, isThere] of updates) {
+    assert.equal(isThere(), false, `${update.kind} before`);
+    state.dataplane.onUpdates([update]);
+    await state.apply();
+    assert.equal(isThere(), true, update.kind);
+  }
+});
+
+test("an address that the host gets or loses changes the set of its own", async () => {
+  const { state, kernel, uplink, members } = await applied();
+  const address = { ifindex: uplink, address: parseIpAddr("192.168.1.77"), length: 32 };
+  const event = (op: "set" | "removed") =>
+    state.dataplane.onKernelEvents([
+      { kind: "address", op, address: { ...address, scope: "universe" } },
+    ]);
+  await kernel.addresses.add(address);
+  assert.equal(event("set"), true);
+  await state.apply();
+  assert.ok(members("cali40this-host").includes("192.168.1.77"));
+  assert.equal(event("set"), false, "it is known");
+  await kernel.addresses.remove(address);
+  assert.equal(event("removed"), true);
+  await state.apply();
+  assert.ok(!members("cali40this-host").includes("192.168.1.77"));
+});
+
+test("what failed is done by the next apply, though nothing new is told", async () => {
+  const { state, kernel } = await applied();
+  kernel.failNext("routes", 5);
+  state.dataplane.onUpdates([podA]);
+  await assert.rejects(state.apply());
+  assert.equal(state.dataplane.isProgrammed(podA.id), false);
+  await state.apply();
+  assert.equal(state.dataplane.isProgrammed(podA.id), true);
+  assert.match(kernel.text().join("\n"), /^10\.0\.0\.1 dev calia/m);
+});
+
+test("a policy alone makes nobody look at links and routes", async () => {
+  const { state, kernel } = await applied();
+  const listed = kernel.addresses.list;
+  let lists = 0;
+  Object.assign(kernel.addresses, {
+    list: (...given: Parameters<typeof listed>) => {
+      lists++;
+      return listed(...given);
+    },
+  });
+  state.dataplane.onUpdates([{ op: "remove", kind: "policy", id: "gnp/x" }]);
+  await state.apply();
+  assert.equal(lists, 0);
+});
