@@ -13,7 +13,10 @@ export interface DesiredSets {
   delete(name: string): void;
 }
 
-export type SetsConfig = Pick<FelixConfig, "externalNodes" | "maxIpSetSize" | "vxlanEnabled" | "ipipEnabled">;
+export type SetsConfig = Pick<
+  FelixConfig,
+  "externalNodes" | "maxIpSetSize" | "vxlanEnabled" | "ipipEnabled"
+>;
 
 /**
  * IP sets of one family: those that rules refer to, and the static ones that follow from pools,
