@@ -30,10 +30,10 @@ const ranks: Readonly<Record<string, number>> = {
 /** Ranks allow these, the design does not. */
 const banned: readonly (readonly [from: string, to: string])[] = [["datastore", "kernel"]];
 
-/** Pure parts: no clock, socket, process or file, so nothing from Node but hashing. */
+/** Pure parts: no clock, socket, process or file, so nothing from Node but hashing and comparing. */
 const pure =
   /^(api|felix\/(calc|rules)|bgp\/(wire|fsm|rib|policy|config|fib|speaker\/speaker\.|bfd\/(packet|session)\.)|ipam\/block|policy)/;
-const pureMayImport = new Set(["node:crypto"]);
+const pureMayImport = new Set(["node:crypto", "node:util"]);
 
 const importTarget = /(?:from|import\()\s*"([^"]+)"/g;
 
