@@ -34,6 +34,11 @@ export function heldWhileLocked(
 
   return {
     onUpdates: (updates) => {
+      // The usual: there may be a quarter of a million objects, and one of these.
+      if (locked === false && !updates.some(({ key }) => key.kind === "ClusterInformation")) {
+        receiver.onUpdates(updates);
+        return;
+      }
       for (const update of updates) {
         const text = keyText(update.key);
         const { value } = update;

@@ -128,6 +128,19 @@ class Syncer {
   /** What is gone, then what is there, in turns of the event loop: there may be many. */
   async #tellAll(resources: readonly ResourceOfKind[Kind][], signal: AbortSignal): Promise<void> {
     const turns = new Turns(this.#ports.clock);
+    if (this.#known.size > 0) await this.#tellGone(resources, turns, signal);
+    for (const resource of resources) {
+      if (signal.aborted) return;
+      this.#tell(this.#updateOf(resource));
+      if (turns.isOver) await turns.next();
+    }
+  }
+
+  async #tellGone(
+    resources: readonly ResourceOfKind[Kind][],
+    turns: Turns,
+    signal: AbortSignal,
+  ): Promise<void> {
     const seen = new Set<string>();
     for (const resource of resources) {
       seen.add(keyText(keyOf(resource)));
@@ -136,11 +149,6 @@ class Syncer {
     for (const [text, key] of this.#known) {
       if (signal.aborted) return;
       if (!seen.has(text)) this.#tell({ key, value: null });
-      if (turns.isOver) await turns.next();
-    }
-    for (const resource of resources) {
-      if (signal.aborted) return;
-      this.#tell(this.#updateOf(resource));
       if (turns.isOver) await turns.next();
     }
   }
@@ -157,8 +165,9 @@ class Syncer {
   }
 
   #tell(update: Update): void {
-    if (update.value === null) this.#known.delete(keyText(update.key));
-    else this.#known.set(keyText(update.key), update.key);
+    const text = keyText(update.key);
+    if (update.value === null) this.#known.delete(text);
+    else this.#known.set(text, update.key);
     this.#batch.push(update);
     if (this.#batch.length >= batchSize) this.#flush();
     else this.#cancelFlush ??= this.#ports.clock.setTimer(this.#waitMs(), () => this.#flush());

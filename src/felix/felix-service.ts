@@ -9,6 +9,7 @@ import type { Update } from "../datastore/syncer.ts";
 import { watchTables } from "../kernel/iptables/watch-tables.ts";
 import type { NflogGroups } from "../kernel/nflog.ts";
 import type { Millis } from "../lib/clock.ts";
+import { errorMessage } from "../lib/errors.ts";
 import { LogTail } from "../lib/log-tail.ts";
 import { PacedRunner } from "../lib/paced-runner.ts";
 import { runServices } from "../lib/service.ts";
@@ -18,7 +19,7 @@ import type { FelixConfig } from "./config/felix-config.ts";
 import { Dataplane, type DataplanePorts } from "./dataplane/dataplane.ts";
 import { DenialLog } from "./denials/denial-log.ts";
 import type { FelixHealth, HealthPart } from "./health/felix-health.ts";
-import { FelixCounters } from "./metrics/felix-counters.ts";
+import { type DeniedLabels, FelixCounters } from "./metrics/felix-counters.ts";
 import type { FelixSizes } from "./metrics/felix-metrics.ts";
 import { OfferedEndpoints } from "./offered-endpoints.ts";
 import { RefreshTimers } from "./refresh-timers.ts";
@@ -54,6 +55,7 @@ export class Felix {
   #finished = 0;
   #inSync = false;
   #isApplied = false;
+  readonly #began: Millis;
   readonly #busySince = new Map<HealthPart, Millis>();
   #firstApply: (() => void) | undefined;
   /** Packets that policy denied, as lines of JSON. */
@@ -65,7 +67,10 @@ export class Felix {
     this.#config = config;
     this.#ports = ports;
     this.#counters = ports.counters ?? new FelixCounters();
-    this.#calc = new CalcGraph({ nodeName, routeSource: config.routeSource });
+    this.#began = ports.clock.now();
+    const onInvalid = ({ kind, namespace, name }: ResourceKey, error: unknown) =>
+      ports.log.warn({ kind, namespace, name, reason: errorMessage(error) }, "resource ignored");
+    this.#calc = new CalcGraph({ nodeName, routeSource: config.routeSource, onInvalid });
     this.#dataplane = new Dataplane(nodeName, config, ports);
     this.#refresh = new RefreshTimers(config.refreshMs);
     const maxIntervalMs = this.#refresh.shortest;
@@ -103,11 +108,11 @@ export class Felix {
 
   /** For who watches: walks over what felix knows. */
   sizes(): FelixSizes {
-    const { hosts, hostEndpoints, workloadEndpoints, local, policies, profiles, tiers } =
+    const { hosts, hostEndpoints, workloadEndpoints, policies, profiles, tiers, ...rest } =
       this.#calc.sizes();
     return {
       ...this.#dataplane.sizes(),
-      local,
+      ...rest,
       cluster: {
         hosts,
         policies,
@@ -226,7 +231,7 @@ export class Felix {
         clock,
         onStale: () => this.#runner.request(),
         onError: (err) => log.warn({ err }, "iptables watch failed"),
-        pollMs: this.#config.iptablesPollMs[backend.kind],
+        poll: this.#config.iptablesPoll[backend.kind],
       },
       signal,
     );
@@ -234,7 +239,8 @@ export class Felix {
 
   async #tellDenials(signal: AbortSignal): Promise<void> {
     const { nflog, log, clock } = this.#ports;
-    const ports = { log, clock, tail: this.denials };
+    const onDenied = (labels: DeniedLabels) => this.#counters.denied(labels);
+    const ports = { log, clock, tail: this.denials, onDenied };
     await nflog?.listen(new DenialLog(() => this.#dataplane.wanted, ports), signal);
   }
 
@@ -244,6 +250,7 @@ export class Felix {
     const started = clock.now();
     const number = ++this.#applies;
     const updates = await this.#busy("CalculationGraph", () => calculate(this.#calc, clock));
+    this.#counters.calculated(clock.now() - started);
     this.#dataplane.onUpdates(updates);
     for (const { kind } of updates) this.#counters.count(kind, "updates");
     const due = this.#refresh.due(started);
@@ -255,6 +262,7 @@ export class Felix {
     try {
       await this.#busy("InternalDataplaneMainLoop", () => this.#dataplane.apply());
       failed = false;
+      if (!this.#isApplied) this.#counters.firstApplied(clock.now() - this.#began);
       this.#isApplied = true;
       this.#firstApply?.();
     } finally {

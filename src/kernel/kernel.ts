@@ -72,7 +72,7 @@ export interface RouteTable {
 export interface KernelLink {
   readonly ifindex: number;
   readonly name: string;
-  /** "veth", "vxlan", "bridge", ... ; absent for physical links. */
+  /** "veth", "vxlan", "ipip", "bridge", ... ; absent for physical links. */
   readonly type?: string;
   readonly up: boolean;
   /** Oper state says that packets can flow. */
@@ -113,6 +113,8 @@ export interface Links {
   addVxlan(
     link: VxlanLink & { readonly name: string; readonly mac: MacAddr; readonly mtu: number },
   ): Promise<void>;
+  /** An IPIP tunnel without fixed ends. One of this name that loading the module has made is no error. */
+  addIpip(name: string): Promise<void>;
   addBridge(name: string): Promise<void>;
   /** An intermediate functional block: what is redirected to it is sent through its queue. It is up. */
   addIfb(name: string, mtu: number): Promise<void>;

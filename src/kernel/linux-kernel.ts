@@ -12,13 +12,20 @@ import { inNetns } from "./netns.ts";
 
 const NETLINK_ROUTE = 0;
 
+export interface LinuxKernelOptions {
+  readonly netnsFd?: number;
+  /** How long an answer may take, asked each time; 0, as without it: as long as it wants. */
+  readonly timeoutMs?: () => number;
+}
+
 /**
  * The kernel of this process' network namespace, or of another given by an open descriptor. The
  * descriptor may be closed afterwards, if `monitor` is not called.
  */
-export function openLinuxKernel(options: { readonly netnsFd?: number } = {}): Kernel {
-  const { netnsFd } = options;
-  const open = () => [new NetlinkSocket(NETLINK_ROUTE), new NetlinkSocket(NETLINK_ROUTE)] as const;
+export function openLinuxKernel(options: LinuxKernelOptions = {}): Kernel {
+  const { netnsFd, timeoutMs } = options;
+  const socketOf = () => new NetlinkSocket(NETLINK_ROUTE, timeoutMs);
+  const open = () => [socketOf(), socketOf()] as const;
   const [socket, slow] = netnsFd === undefined ? open() : inNetns(netnsFd, open);
   return {
     routes: routeTable(socket),
@@ -28,7 +35,8 @@ export function openLinuxKernel(options: { readonly netnsFd?: number } = {}): Ke
     fdb: forwardingDatabase(socket),
     rules: routingRules(socket),
     traffic: trafficControl(socket),
-    monitor: (onEvents, signal) => watchKernel(onEvents, { signal, ...options }),
+    monitor: (onEvents, signal) =>
+      watchKernel(onEvents, netnsFd === undefined ? { signal } : { signal, netnsFd }),
     close: () => {
       socket.close();
       slow.close();

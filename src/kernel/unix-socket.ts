@@ -132,11 +132,11 @@ export async function listenUnix(
   onConnection: (connection: UnixConnection) => void,
   signal: AbortSignal,
 ): Promise<void> {
-  const fd = openSocket(path);
+  const fd = openUnixSocket(path);
   let inode: number | undefined;
   try {
     rmSync(path, { force: true });
-    const address = socketAddress(path);
+    const address = unixAddress(path);
     if (libc.bind(fd, address, address.length) < 0)
       throw systemError(`Cannot bind ${path}`, errno());
     inode = inodeOf(path);
@@ -169,8 +169,8 @@ function nextConnection(fd: number, code: number, signal: AbortSignal): Promise<
 
 /** @throws {NetlinkError} when nobody listens there. */
 export function connectUnix(path: string): UnixConnection {
-  const fd = openSocket(path);
-  const address = socketAddress(path);
+  const fd = openUnixSocket(path);
+  const address = unixAddress(path);
   if (libc.connect(fd, address, address.length) < 0) {
     const code = errno();
     libc.close(fd);
@@ -179,19 +179,20 @@ export function connectUnix(path: string): UnixConnection {
   return new UnixConnection(fd);
 }
 
-function openSocket(path: string): number {
+/** @throws for a path that is too long, or when the kernel gives no socket. */
+export function openUnixSocket(path: string, type: number = SOCK_STREAM): number {
   if (Buffer.byteLength(path) > maxPathBytes) {
     throw new RangeError(
       `Cannot use the socket path ${path}: it is longer than ${maxPathBytes} octets`,
     );
   }
-  const fd = libc.socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  const fd = libc.socket(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) throw systemError("Cannot open a unix socket", errno());
   return fd;
 }
 
 /** struct sockaddr_un: family(2) path. */
-function socketAddress(path: string): Buffer {
+export function unixAddress(path: string): Buffer {
   const family = Buffer.alloc(2);
   family.writeUInt16LE(AF_UNIX);
   return Buffer.concat([family, Buffer.from(`${path}\0`)]);

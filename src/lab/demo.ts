@@ -2,7 +2,7 @@ import { relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { errorMessage } from "../lib/errors.ts";
 import { type CheckReport, checkLab } from "./check.ts";
-import { labUp, withDatastore } from "./lab.ts";
+import { defaultTimeoutMs, labUp, withDatastore } from "./lab.ts";
 import { defaultRequest, planLab } from "./lab-plan.ts";
 import { labPaths, readPods, requireState } from "./lab-state.ts";
 import { matrixLegend, matrixText } from "./matrix-text.ts";
@@ -33,7 +33,10 @@ export async function runDemo(runVerb: VerbRunner): Promise<number> {
   const title = (text: string) => say(color ? `\n\u001b[1m${text}\u001b[0m` : `\n${text}`);
 
   title("1. Three nodes on two segments");
-  const fresh = await labUp(defaultRequest, (line) => say(`   ${line}`));
+  const fresh = await labUp(defaultRequest, {
+    progress: (line) => say(`   ${line}`),
+    timeoutMs: defaultTimeoutMs,
+  });
   if (!fresh) say("   the lab is up already: its demo policies are taken away first");
   await changePolicies("delete", runVerb);
 

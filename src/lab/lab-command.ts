@@ -3,7 +3,7 @@ import { type ParseArgsConfig, parseArgs } from "node:util";
 import { InputError } from "../lib/errors.ts";
 import { checkLab } from "./check.ts";
 import { netnsPath } from "./fabric.ts";
-import { ensureNamespace, labDown, labUp, withDatastore } from "./lab.ts";
+import { defaultTimeoutMs, ensureNamespace, labDown, labUp, withDatastore } from "./lab.ts";
 import {
   defaultRequest,
   encapsulations,
@@ -22,8 +22,9 @@ export const labHelp = `Usage: tortie lab COMMAND [--lab NAME]
 
 Several nodes on this machine, each a network namespace that runs the real \`tortie node\`.
 
-  up      [--nodes 3] [--segments 2] [--pods 2] [--encapsulation None|VXLAN|VXLANCrossSubnet]
-          [--datastore embedded|etcdv3] [--fabric static|bgp] [--json]
+  up      [--nodes 3] [--segments 2] [--pods 2]
+          [--encapsulation None|VXLAN|VXLANCrossSubnet|IPIP|IPIPCrossSubnet]   IPIP: needs the kernel's module
+          [--datastore embedded|etcdv3] [--fabric static|bgp] [--timeout SECONDS] [--json]
   status  [--json]            nodes, blocks, BGP sessions, pods
   check   [--json]            every pod to every pod, every node to every pod, over ICMP, TCP and UDP,
                               against what the policies say; exit 1 where reality differs
@@ -75,6 +76,7 @@ async function up(argv: readonly string[]): Promise<number> {
     encapsulation: { type: "string" },
     datastore: { type: "string" },
     fabric: { type: "string" },
+    timeout: { type: "string" },
   });
   const request: LabRequest = {
     name: values.lab,
@@ -90,7 +92,10 @@ async function up(argv: readonly string[]): Promise<number> {
     datastore: oneOf("--datastore", values.datastore, labDatastores, "embedded"),
     fabric: oneOf("--fabric", values.fabric, fabrics, "static"),
   };
-  const started = await labUp(request, (line) => process.stderr.write(`  ${line}\n`));
+  const started = await labUp(request, {
+    progress: (line) => process.stderr.write(`  ${line}\n`),
+    timeoutMs: 1000 * count("--timeout", values.timeout, defaultTimeoutMs / 1000),
+  });
   const current = await labStatus(request.name);
   if (values.json) printJson(current);
   else {

@@ -12,7 +12,13 @@ export interface LabRequest {
   readonly fabric: Fabric;
 }
 
-export const encapsulations = ["None", "VXLAN", "VXLANCrossSubnet"] as const;
+export const encapsulations = [
+  "None",
+  "VXLAN",
+  "VXLANCrossSubnet",
+  "IPIP",
+  "IPIPCrossSubnet",
+] as const;
 export type Encapsulation = (typeof encapsulations)[number];
 export const labDatastores = ["embedded", "etcdv3"] as const;
 export type LabDatastore = (typeof labDatastores)[number];

@@ -35,8 +35,13 @@ import { startTopOfRack } from "./top-of-rack.ts";
 /** Told what is being done, a line at a time. */
 export type Progress = (line: string) => void;
 
-const nodeReadyMs = 60_000;
-const convergenceMs = 30_000;
+export interface LabUpOptions {
+  readonly progress: Progress;
+  /** How long the nodes' start may take, and then the routes. */
+  readonly timeoutMs: number;
+}
+
+export const defaultTimeoutMs = 60_000;
 
 /**
  * Brings a lab up, or finds it up.
@@ -45,7 +50,7 @@ const convergenceMs = 30_000;
  * @throws {InputError} when a lab of this name is up with other arguments; on any other failure what
  * was built is removed again.
  */
-export async function labUp(request: LabRequest, progress: Progress): Promise<boolean> {
+export async function labUp(request: LabRequest, options: LabUpOptions): Promise<boolean> {
   const plan = planLab(request);
   const paths = labPaths(request.name);
   const present = readState(paths);
@@ -58,12 +63,12 @@ export async function labUp(request: LabRequest, progress: Progress): Promise<bo
     );
   }
   try {
-    await build(request, plan, paths, progress);
+    await build(request, plan, paths, options);
     return true;
   } catch (error) {
     const logs = plan.nodes.map(({ name }) => lastLines(paths.nodeLog(name))).join("");
     await labDown(request.name, () => undefined);
-    if (logs !== "") progress(`Last words of the nodes:\n${logs}`);
+    if (logs !== "") options.progress(`Last words of the nodes:\n${logs}`);
     throw error;
   }
 }
@@ -72,7 +77,7 @@ async function build(
   request: LabRequest,
   plan: LabPlan,
   paths: LabPaths,
-  progress: Progress,
+  { progress, timeoutMs }: LabUpOptions,
 ): Promise<void> {
   let state: LabState = { request, phase: "starting" };
   writeState(paths, state);
@@ -90,7 +95,7 @@ async function build(
   await Promise.all(
     plan.nodes.map(({ name }) =>
       agentReady(name, paths, {
-        timeoutMs: nodeReadyMs,
+        timeoutMs,
         stillAlive: () => isAlive(daemons.get(name) ?? { pid: 0, startTime: "" }),
       }),
     ),
@@ -101,7 +106,9 @@ async function build(
   }
   await addInitialPods(request, plan, state, paths, progress);
   progress("waiting for BGP sessions and routes");
-  await withDatastore(state, paths, (datastore) => converged(plan, paths, datastore));
+  await withDatastore(state, paths, (datastore) =>
+    converged(plan, paths, { datastore, timeoutMs }),
+  );
   writeState(paths, { ...state, phase: "up" });
 }
 
@@ -154,13 +161,17 @@ export async function ensureNamespace(name: string, datastore: Datastore): Promi
 }
 
 /** Until every BGP session is up and every node has a route to every other node's blocks. */
-async function converged(plan: LabPlan, paths: LabPaths, datastore: Datastore): Promise<void> {
-  const deadline = Date.now() + convergenceMs;
+async function converged(
+  plan: LabPlan,
+  paths: LabPaths,
+  { datastore, timeoutMs }: { readonly datastore: Datastore; readonly timeoutMs: number },
+): Promise<void> {
+  const deadline = Date.now() + timeoutMs;
   for (;;) {
     const missing = await whatIsMissing(plan, paths, datastore);
     if (missing === undefined) return;
     if (Date.now() > deadline) {
-      throw new Error(`Not converged after ${convergenceMs / 1000} s: ${missing}`);
+      throw new Error(`Not converged after ${timeoutMs / 1000} s: ${missing}`);
     }
     await delay(100);
   }

@@ -15,10 +15,17 @@ export function datastoreEnvironment(
   return { DATASTORE_TYPE: "etcdv3", ETCD_ENDPOINTS: endpoint };
 }
 
-const poolModes: Readonly<Record<LabRequest["encapsulation"], string>> = {
-  None: "Never",
-  VXLAN: "Always",
-  VXLANCrossSubnet: "CrossSubnet",
+interface PoolModes {
+  readonly vxlan?: string;
+  readonly ipip?: string;
+}
+
+const poolModes: Readonly<Record<LabRequest["encapsulation"], PoolModes>> = {
+  None: {},
+  VXLAN: { vxlan: "Always" },
+  VXLANCrossSubnet: { vxlan: "CrossSubnet" },
+  IPIP: { ipip: "Always" },
+  IPIPCrossSubnet: { ipip: "CrossSubnet" },
 };
 
 /** Environment of one `tortie node`: the variables of the calico-node container. */
@@ -28,6 +35,7 @@ export function nodeEnvironment(
   state: LabState,
   paths: LabPaths,
 ): Readonly<Record<string, string>> {
+  const { vxlan = "Never", ipip = "Never" } = poolModes[state.request.encapsulation];
   return {
     ...datastoreEnvironment(state, paths, "node"),
     NODENAME: node.name,
@@ -36,9 +44,9 @@ export function nodeEnvironment(
     CLUSTER_TYPE: "lab,bgp",
     CALICO_NETWORKING_BACKEND: "bird",
     CALICO_IPV4POOL_CIDR: plan.podCidr,
-    CALICO_IPV4POOL_IPIP: "Never",
+    CALICO_IPV4POOL_IPIP: ipip,
     CALICO_IPV6POOL_CIDR: "none",
-    CALICO_IPV4POOL_VXLAN: poolModes[state.request.encapsulation],
+    CALICO_IPV4POOL_VXLAN: vxlan,
     CALICO_NODENAME_FILE: `${paths.nodeFolder(node.name)}/nodename`,
     FELIX_DEFAULTENDPOINTTOHOSTACTION: "ACCEPT",
     FELIX_HEALTHENABLED: "true",
@@ -46,6 +54,7 @@ export function nodeEnvironment(
     TORTIE_RUN_DIR: paths.runFolder(node.name),
     TORTIE_CNI_SOCKET: paths.cniSocket(node.name),
     TORTIE_MTU_FILE: `${paths.nodeFolder(node.name)}/mtu`,
+    TORTIE_FELIX_CFG: `${paths.nodeFolder(node.name)}/felix.cfg`,
     ...felixParameters(),
   };
 }

@@ -46,8 +46,10 @@ export class AppendFile {
       this.#omitted++;
       return false;
     }
-    if (this.#omitted > 0) this.#log.warn({ path, omitted: this.#omitted }, "Writes left out");
+    const omitted = this.#omitted;
+    // First of all: what is logged may come here itself.
     this.#omitted = 0;
+    if (omitted > 0) this.#log.warn({ path, omitted }, "Writes left out");
     this.#stream.write(data);
     return true;
   }

@@ -2,12 +2,16 @@ import {
   type Bindings,
   type ChildLoggerOptions,
   type DestinationStream,
+  type LoggerOptions,
   type Logger as PinoLogger,
   pino,
 } from "pino";
 import { standardError } from "./log-writer.ts";
 
 export type Logger = PinoLogger;
+
+/** pino's; "silent" writes nothing. */
+export type LogLevel = "trace" | "debug" | "info" | "warn" | "error" | "fatal" | "silent";
 
 /** Fields whose values are secrets wherever they occur in a log record. */
 const secretNames: ReadonlySet<string> = new Set([
@@ -24,15 +28,25 @@ const secretNames: ReadonlySet<string> = new Set([
 /** In the record itself, and one level deep or two. */
 const secretLevels = 3;
 
-/** `level` is pino's ("trace" to "fatal", "silent"); `name` is the process: felix, bgp, node, cni. */
-export function createLogger(
-  config: { readonly name: string; readonly level?: string },
-  destination?: DestinationStream,
-): Logger {
-  const options = {
+export interface LoggerConfig {
+  /** The process: felix, bgp, node, cni. */
+  readonly name: string;
+  readonly level?: LogLevel;
+  /** Asked at each debug line: names of the source files whose lines are written. Default: all. */
+  debugFiles?(): RegExp | undefined;
+}
+
+export function createLogger(config: LoggerConfig, destination?: DestinationStream): Logger {
+  const options: LoggerOptions = {
     name: config.name,
     level: config.level ?? "info",
     formatters: { log: (record: Record<string, unknown>) => withoutSecrets(record) },
+    hooks: {
+      logMethod(args, method, level) {
+        const files = level > levelNumber("debug") ? undefined : config.debugFiles?.();
+        if (files === undefined || files.test(callingFile())) method.apply(this, args);
+      },
+    },
   };
   const log = pino(options, destination ?? standardError);
   const { child } = log;
@@ -78,9 +92,21 @@ function copyOf<Value extends object>(value: Value): Value {
   });
 }
 
+/** Name of the source file that logs, such as "dataplane.ts". */
+function callingFile(): string {
+  const [, ...frames] = (new Error().stack ?? "").split("\n");
+  const frame = frames.find((one) => !one.includes(import.meta.url) && !/[/\\]pino[/\\]/.test(one));
+  return /([^/\\]+):\d+:\d+\)?$/.exec(frame ?? "")?.[1] ?? "";
+}
+
+/** pino's number of a level: more is worse. */
+export function levelNumber(level: LogLevel): number {
+  return level === "silent" ? Number.POSITIVE_INFINITY : (pino.levels.values[level] ?? 0);
+}
+
 /** Calico's severity names (facts appendix A, Logging) to pino's levels. */
-export function levelOfSeverity(severity: string): string {
-  const levels: Readonly<Record<string, string>> = {
+export function levelOfSeverity(severity: string): LogLevel {
+  const levels: Readonly<Record<string, LogLevel>> = {
     trace: "trace",
     debug: "debug",
     info: "info",

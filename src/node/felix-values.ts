@@ -1,6 +1,7 @@
 import { felixLayers } from "../api/felix-layers.ts";
 import type { Datastore } from "../datastore/datastore.ts";
 import { isDatastoreError } from "../datastore/datastore.ts";
+import { localSources } from "../felix/config/config-file.ts";
 import { readParameters } from "../felix/config/read-parameters.ts";
 import type { ParameterValues } from "../felix/config/values.ts";
 import { InputError } from "../lib/errors.ts";
@@ -9,23 +10,24 @@ type Env = Readonly<Record<string, string | undefined>>;
 
 /**
  * Felix's parameters on this node, as felix has them. While the datastore holds what felix cannot use,
- * those of the environment alone.
+ * those of this machine alone.
  *
- * @throws {InputError} for what the environment says.
+ * @throws {InputError} for what the environment or the configuration file says.
  */
 export async function felixValues(
   env: Env,
   nodeName: string,
   datastore: Datastore,
 ): Promise<ParameterValues> {
+  const local = localSources(env);
   const { items } = await datastore.list("FelixConfiguration");
   const labels = await labelsOf(nodeName, datastore);
   const stored = felixLayers(items, { name: nodeName, labels });
   try {
-    return readParameters({ ...stored, env }).values;
+    return readParameters({ ...stored, ...local }).values;
   } catch (error) {
     if (!(error instanceof InputError)) throw error;
-    return readParameters({ env }).values;
+    return readParameters(local).values;
   }
 }
 

@@ -1,6 +1,8 @@
 import { mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import type { IPPool } from "../api/resources/ip-pool.ts";
+import { errorMessage } from "../lib/errors.ts";
+import type { Logger } from "../lib/log.ts";
 import type { HostInterface } from "./host-interfaces.ts";
 
 type Env = Readonly<Record<string, string | undefined>>;
@@ -30,9 +32,55 @@ export function podMtu(host: number, pools: readonly IPPool[]): number {
   return host - Math.max(0, ...headers);
 }
 
-/** Writes the file at once as a whole: readers see the old number or the new one. */
-export function writeMtu(file: string, mtu: number): void {
-  mkdirSync(dirname(file), { recursive: true });
-  writeFileSync(`${file}.new`, `${mtu}`, { mode: 0o644 });
-  renameSync(`${file}.new`, file);
+/** There is no MTU file where requireMTUFile asks for one. */
+export class MtuFileError extends Error {
+  override readonly name = "MtuFileError";
+}
+
+/**
+ * Writes the file at once as a whole: readers see the old number or the new one. 0 is not written.
+ *
+ * @throws {MtuFileError} when it cannot be written, or the MTU is not known.
+ */
+function writeMtu(file: string, mtu: number): void {
+  const what = `Cannot write the MTU file ${file}`;
+  if (mtu === 0) throw new MtuFileError(`${what}: no interface tells the host's MTU`);
+  try {
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(`${file}.new`, `${mtu}`, { mode: 0o644 });
+    renameSync(`${file}.new`, file);
+  } catch (cause) {
+    throw new MtuFileError(`${what}: ${errorMessage(cause)}`, { cause });
+  }
+}
+
+/**
+ * Keeps the MTU file up to date. Without `required` a failure is only logged, once for each reason.
+ */
+export class MtuFile {
+  readonly #file: string;
+  readonly #log: Logger;
+  #written: number | undefined;
+  #complaint: string | undefined;
+
+  constructor(file: string, log: Logger) {
+    this.#file = file;
+    this.#log = log;
+  }
+
+  /** @throws {MtuFileError} when there is no file and it is required. */
+  update(mtu: number, required: boolean): void {
+    if (mtu === this.#written || (mtu === 0 && this.#written !== undefined)) return;
+    try {
+      writeMtu(this.#file, mtu);
+      this.#written = mtu;
+      this.#complaint = undefined;
+      this.#log.info({ mtu }, "pod MTU written");
+    } catch (error) {
+      if (required) throw error;
+      const reason = errorMessage(error);
+      if (reason !== this.#complaint) this.#log.warn({ reason }, "pod MTU not written");
+      this.#complaint = reason;
+    }
+  }
 }

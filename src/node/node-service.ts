@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
+import { localSources } from "../felix/config/config-file.ts";
 import { readParameters } from "../felix/config/read-parameters.ts";
 import { readHealth } from "../felix/health/felix-health.ts";
 import { Ipam } from "../ipam/ipam.ts";
@@ -20,7 +21,7 @@ import { felixValues } from "./felix-values.ts";
 import { type HealthConfig, HealthReports, healthConfig } from "./health.ts";
 import { answerHealthChecks } from "./health-service.ts";
 import { hostInterfaces } from "./host-interfaces.ts";
-import { hostMtu, mtuFile, podMtu, writeMtu } from "./mtu.ts";
+import { hostMtu, MtuFile, MtuFileError, mtuFile, podMtu } from "./mtu.ts";
 import { nodeNameOf } from "./node-name.ts";
 import {
   type Env,
@@ -52,7 +53,7 @@ export function runNode(env: Env, ports: NodePorts): Service {
     const runDir = runDirectory(env);
     const health = new LatestValue<HealthConfig | undefined>();
     // Who asks while the datastore cannot be reached is answered, too.
-    health.set(healthConfig(readParameters({ env }).values));
+    health.set(healthConfig(readParameters(localSources(env)).values));
     const pollMs = pollInterval(env);
     const children = childrenOf(env, nodeNameOf(env), ports.command);
     makeRunDirectory(runDir);
@@ -96,7 +97,10 @@ function mainService(env: Env, ports: NodePorts, state: NodeState): Service {
     await ipam.upgradeHost(name);
     const reconcile = reconciler(env, name, { ...ports, ipam, health: state.health });
     // Felix and the speaker begin with the node's tunnel addresses, if they can be had.
-    await reconcile().catch((error: unknown) => logReconcileFailure(ports, error));
+    await reconcile().catch((error: unknown) => {
+      if (error instanceof MtuFileError) throw error;
+      logReconcileFailure(ports, error);
+    });
     state.reports.report("startup", { live: true, ready: true, reason: "" });
     log.info({ node: name }, "node started");
     await runServices(
@@ -162,8 +166,8 @@ function reconciler(
   ports: NodePorts & { readonly ipam: Ipam; readonly health: NodeState["health"] },
 ): () => Promise<void> {
   const { datastore, ipam, log, health } = ports;
-  let written: number | undefined;
-  let answering = healthConfig(readParameters({ env }).values);
+  const mtus = new MtuFile(mtuFile(env), log);
+  let answering = healthConfig(readParameters(localSources(env)).values);
   return async () => {
     const values = await felixValues(env, name, datastore);
     const config = healthConfig(values);
@@ -172,11 +176,7 @@ function reconciler(
     const { items: pools } = await datastore.list("IPPool");
     const uplinks = values.mtuIfacePattern;
     const mtu = podMtu(hostMtu(uplinks, await hostInterfaces(ports.kernel)), pools);
-    if (mtu > 0 && mtu !== written) {
-      writeMtu(mtuFile(env), mtu);
-      written = mtu;
-      log.info({ mtu }, "pod MTU written");
-    }
+    mtus.update(mtu, values.requireMTUFile);
     await reconcileTunnelAddresses(name, { datastore, ipam, log, env });
   };
 }

@@ -35,22 +35,11 @@ export type ChildState =
   | { readonly kind: "running"; readonly pid: number }
   | { readonly kind: "stopped"; readonly reason: string };
 
-/** Felix's way to say: start me again, my configuration changed (facts 1.1). */
-export const restartExitCode = 129;
-
 const backoff = { minMs: 200, maxMs: 4000 };
 /** A child that ran this long was well: its next failure is restarted at once. */
 const wellAfterMs = 10_000;
-/** The same for a child that asks to be started again. */
-const wantedAfterMs = 1000;
 const stopPatienceMs = 10_000;
 const pollMs = 250;
-
-interface ChildExit {
-  readonly reason: string;
-  /** Asked to be started again: no failure. */
-  readonly wanted: boolean;
-}
 
 /**
  * Runs one daemon until `signal` aborts, then stops it: SIGTERM, and SIGKILL after 10 s. A daemon
@@ -63,26 +52,27 @@ export function superviseChild(child: SupervisedChild, ports: SupervisorPorts): 
     let failures = 0;
     while (!signal.aborted) {
       const startedAt = clock.now();
-      const exit = await runOnce(child, ports, signal);
-      onState?.(child.name, { kind: "stopped", reason: exit.reason });
+      const reason = await runOnce(child, ports, signal);
+      onState?.(child.name, { kind: "stopped", reason });
       if (signal.aborted) return;
-      if (clock.now() - startedAt >= (exit.wanted ? wantedAfterMs : wellAfterMs)) {
+      if (clock.now() - startedAt >= wellAfterMs) {
         pauses.reset();
         failures = 0;
       }
       const pauseMs = failures === 0 ? 0 : pauses.next();
       failures++;
-      log.warn({ child: child.name, reason: exit.reason, pauseMs }, "child ended");
+      log.warn({ child: child.name, reason, pauseMs }, "child ended");
       await clock.sleep(pauseMs, signal).catch(() => undefined);
     }
   };
 }
 
+/** @returns why it ended. */
 async function runOnce(
   child: SupervisedChild,
   ports: SupervisorPorts,
   signal: AbortSignal,
-): Promise<ChildExit> {
+): Promise<string> {
   const { runDir, log, onState } = ports;
   const adopted = runningProcess(runDir, child.name, child.subcommand);
   if (adopted !== undefined) {
@@ -105,14 +95,11 @@ async function runOnce(
   return await watchProcess(child, identity, { ports, signal, ended });
 }
 
-function exitOf(process: ChildProcess): Promise<ChildExit> {
+function exitOf(process: ChildProcess): Promise<string> {
   return new Promise((resolve) => {
-    process.once("error", (error) => resolve({ reason: error.message, wanted: false }));
+    process.once("error", (error) => resolve(error.message));
     process.once("exit", (code, killedBy) =>
-      resolve({
-        reason: killedBy === null ? `exit code ${code}` : killedBy,
-        wanted: code === restartExitCode,
-      }),
+      resolve(killedBy === null ? `exit code ${code}` : killedBy),
     );
   });
 }
@@ -125,9 +112,9 @@ async function watchProcess(
     readonly ports: SupervisorPorts;
     readonly signal: AbortSignal;
     /** Absent for a process that is not our child: its end is seen in /proc. */
-    readonly ended?: Promise<ChildExit>;
+    readonly ended?: Promise<string>;
   },
-): Promise<ChildExit> {
+): Promise<string> {
   const { ports, signal } = watch;
   const over = new AbortController();
   const ended = watch.ended ?? endOfProcess(identity, ports.clock, over.signal);
@@ -147,9 +134,9 @@ async function endOfProcess(
   identity: ProcessIdentity,
   clock: Clock,
   over: AbortSignal,
-): Promise<ChildExit> {
+): Promise<string> {
   while (isAlive(identity)) await clock.sleep(pollMs, over);
-  return { reason: "ended", wanted: false };
+  return "ended";
 }
 
 async function stopProcess(

@@ -6,7 +6,7 @@ import type { Logger } from "../lib/log.ts";
 import { LogTail } from "../lib/log-tail.ts";
 import { nodeNameOf } from "../node/node-name.ts";
 import { acceptStored } from "./decode.ts";
-import { type Environment, runDaemon } from "./process.ts";
+import { type Environment, runDaemon, teed } from "./process.ts";
 
 /** `tortie bgp` of a node: the datastore configures it. Gives the exit code. */
 export function runBgpProcess(
@@ -26,5 +26,5 @@ export function runBgpProcess(
       await datastore.close();
     }
   };
-  return runDaemon("bgp", env, run, tail);
+  return runDaemon("bgp", env, run, { destination: teed(tail) });
 }

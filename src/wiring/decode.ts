@@ -10,7 +10,8 @@ export function acceptStored(
     const decoded = decodeStored(resource);
     if (decoded.ok) return decoded.resource;
     const { kind, metadata } = resource;
-    log.warn({ kind, name: metadata.name, reason: decoded.reason }, "resource ignored");
+    const { namespace, name } = metadata;
+    log.warn({ kind, namespace, name, reason: decoded.reason }, "resource ignored");
     return null;
   };
 }

@@ -7,6 +7,7 @@ import type { Datastore } from "../datastore/datastore.ts";
 import { openDatastore } from "../datastore/open-datastore.ts";
 import type { FelixConfig } from "../felix/config/felix-config.ts";
 import { hostSysctls } from "../felix/dataplane/host-sysctls.ts";
+import { sweepLeftovers } from "../felix/dataplane/leftovers.ts";
 import { felixControlPath } from "../felix/denials/control-path.ts";
 import { serveDenials } from "../felix/denials/serve-denials.ts";
 import { FelixDoor } from "../felix/felix-door.ts";
@@ -19,7 +20,7 @@ import { nflogGroups } from "../felix/rules/nflog.ts";
 import { withoutDenialLog } from "../felix/rules/rules-config.ts";
 import { Ipam } from "../ipam/ipam.ts";
 import { type ExecHelper, startExecHelper } from "../kernel/exec-helper.ts";
-import { detectBackend } from "../kernel/iptables/backend.ts";
+import { detectBackend, withFeatures } from "../kernel/iptables/backend.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import { openLinuxKernel } from "../kernel/linux-kernel.ts";
 import { inNetns } from "../kernel/netns.ts";
@@ -28,13 +29,14 @@ import { writeSysctl } from "../kernel/sysctl.ts";
 import { systemClock } from "../lib/clock.ts";
 import { LatestValue } from "../lib/latest-value.ts";
 import type { Logger } from "../lib/log.ts";
-import { runServices, type Service } from "../lib/service.ts";
+import { aborted, runServices, type Service } from "../lib/service.ts";
 import { felixHealthFile, runDirectory } from "../node/child-process-file.ts";
 import { mtuFile } from "../node/mtu.ts";
 import { nodeNameOf } from "../node/node-name.ts";
 import { ipamAddresses } from "./cni-addresses.ts";
 import { acceptStored } from "./decode.ts";
 import { watchConfig } from "./felix-config.ts";
+import { FelixLog } from "./felix-log.ts";
 import { type Environment, runDaemon } from "./process.ts";
 
 const programTimeoutMs = 30_000;
@@ -44,8 +46,11 @@ interface Parts {
   readonly env: Environment;
   readonly datastore: Datastore;
   readonly kernel: Kernel;
+  /** Of `kernel`: they follow the configuration. */
+  readonly limits: { netlinkMs: number };
   readonly exec: ExecHelper;
   readonly log: Logger;
+  readonly felixLog: FelixLog;
   readonly counters: FelixCounters;
 }
 
@@ -53,21 +58,29 @@ interface Parts {
 export async function runFelixProcess(env: Environment): Promise<number> {
   // First of all, while this process is small (ADR 5).
   const exec = startExecHelper();
-  const code = await runDaemon("felix", env, async (log, signal) => {
+  const felixLog = new FelixLog();
+  const run = async (log: Logger, signal: AbortSignal) => {
     const datastore = await openDatastore(env);
-    const kernel = openLinuxKernel();
+    const limits = { netlinkMs: 0 };
+    const kernel = openLinuxKernel({ timeoutMs: () => limits.netlinkMs });
     try {
       const counters = new FelixCounters();
       const counted = { exec: counters.counting(exec), counters };
       await runParts(
-        { nodeName: nodeNameOf(env), env, datastore, kernel, log, ...counted },
+        { nodeName: nodeNameOf(env), env, datastore, kernel, limits, log, felixLog, ...counted },
         signal,
       );
     } finally {
       kernel.close();
       await datastore.close();
     }
+  };
+  const { destination } = felixLog;
+  const code = await runDaemon("felix", env, run, {
+    destination,
+    debugFiles: () => felixLog.debugFiles,
   });
+  await felixLog.close();
   exec.close();
   return code;
 }
@@ -115,9 +128,11 @@ async function runFelix(
   { door, parts }: { readonly door: FelixDoor; readonly parts: Parts },
   signal: AbortSignal,
 ): Promise<void> {
-  const { nodeName, env, datastore, kernel, exec, log, counters } = parts;
+  const { nodeName, env, datastore, kernel, limits, exec, log, counters } = parts;
   for (const [path, value] of hostSysctls(config)) writeSysctl(path, value);
-  const backend = await detectBackend(exec, config.iptablesBackend);
+  limits.netlinkMs = config.netlinkTimeoutMs;
+  const detected = await detectBackend(exec, config.iptablesBackend);
+  const backend = withFeatures(detected, config.iptablesFeatures);
   log.info({ backend: backend.kind, version: backend.version }, "felix begins");
   const nflog = openDenials(config, log);
   const rules = nflog === undefined ? withoutDenialLog(config.rules) : config.rules;
@@ -136,6 +151,10 @@ async function runFelix(
     (stop) => felix.run(stop),
     serveFelixMetrics(config.metrics, { collect, log }),
     healthService(config.health, { file, pid: process.pid, health, clock, log }),
+    async (stop) => {
+      await Promise.race([felix.ready, aborted(stop)]);
+      await sweepLeftovers({ backend, ipv6Support: config.ipv6Support }, ports)(stop);
+    },
   ];
   if (nflog !== undefined) {
     services.push((stop) => serveDenials(felixControlPath(env), felix.denials, stop));
@@ -149,10 +168,7 @@ async function runFelix(
 
 async function runAgent(felix: FelixDoor, parts: Parts, signal: AbortSignal): Promise<void> {
   const { nodeName, env, datastore, kernel, log } = parts;
-  await Promise.race([
-    felix.ready,
-    new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true })),
-  ]);
+  await Promise.race([felix.ready, aborted(signal)]);
   if (signal.aborted) return;
   const ipam = new Ipam({ datastore, clock: systemClock, random: Math.random });
   const agent = new CniAgent(

@@ -1,5 +1,5 @@
 import { errorMessage } from "../lib/errors.ts";
-import { createLogger, type Logger, levelOfSeverity } from "../lib/log.ts";
+import { createLogger, type Logger, type LoggerConfig, levelOfSeverity } from "../lib/log.ts";
 import { standardError } from "../lib/log-writer.ts";
 
 /** Takes lines. */
@@ -9,18 +9,18 @@ export interface LogSink {
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/**
- * Runs a daemon until SIGTERM or SIGINT. Exit code 0 after a clean stop, 1 when it failed. `tail` is
- * given each line of the log, too.
- */
+/** Where a daemon's log goes, and which debug lines of it. */
+export type DaemonLog = Pick<LoggerConfig, "debugFiles"> & { readonly destination?: LogSink };
+
+/** Runs a daemon until SIGTERM or SIGINT. Exit code 0 after a clean stop, 1 when it failed. */
 export async function runDaemon(
   name: string,
   env: Environment,
   run: (log: Logger, signal: AbortSignal) => Promise<void>,
-  tail?: LogSink,
+  { destination, ...logging }: DaemonLog = {},
 ): Promise<number> {
   const level = levelOfSeverity(env["FELIX_LOGSEVERITYSCREEN"] ?? "Info");
-  const log = createLogger({ name, level }, tail === undefined ? undefined : teed(tail));
+  const log = createLogger({ name, level, ...logging }, destination);
   const stop = new AbortController();
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
     process.on(signal, () => {
@@ -41,7 +41,7 @@ export async function runDaemon(
 }
 
 /** Lines to standard error, as the logger does by itself, and to `tail`. */
-function teed(tail: LogSink): LogSink {
+export function teed(tail: LogSink): LogSink {
   return {
     write: (line) => {
       standardError.write(line);

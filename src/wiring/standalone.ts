@@ -12,7 +12,7 @@ import {
 import { systemClock } from "../lib/clock.ts";
 import { type IpAddr, isIpAddr, parseIpAddr } from "../lib/ip-addr.ts";
 import { LogTail } from "../lib/log-tail.ts";
-import { type Environment, runDaemon } from "./process.ts";
+import { type Environment, runDaemon, teed } from "./process.ts";
 
 /** `tortie bgp --config FILE`: no datastore, and netlink only where routes are installed. */
 export function runStandaloneProcess(
@@ -26,7 +26,7 @@ export function runStandaloneProcess(
     const deps = { clock: systemClock, log, tail, read, openKernel, ownAddresses, onReload };
     return runStandalone(config, deps)(signal);
   };
-  return runDaemon("bgp", env, run, tail);
+  return runDaemon("bgp", env, run, { destination: teed(tail) });
 }
 
 /** `tortie bgp --config FILE --check`: prints what is wrong with the file. Gives the exit code. */

@@ -8,6 +8,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import koffi from "koffi";
 import { keyOf } from "../../src/api/resource-key.ts";
 import type { Kind, ResourceOfKind } from "../../src/api/resource-of-kind.ts";
+import type { NetworkSet } from "../../src/api/resources/network-set.ts";
 import type { ResourceList } from "../../src/datastore/datastore.ts";
 import { felixConfig } from "../../src/felix/config/felix-config.ts";
 import { Felix } from "../../src/felix/felix-service.ts";
@@ -17,7 +18,7 @@ import type { Kernel } from "../../src/kernel/kernel.ts";
 import { openLinuxKernel } from "../../src/kernel/linux-kernel.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { createLogger } from "../../src/lib/log.ts";
-import { node, pod, pool, profile } from "../states/resources.ts";
+import { networkSet, node, pod, pool, profile } from "../states/resources.ts";
 import { MemoryDatastore } from "../support/memory-datastore.ts";
 import { waitFor } from "../support/wait-for.ts";
 
@@ -64,6 +65,7 @@ const datastore = new GatedDatastore([
   pool("default", "10.0.0.0/16"),
   profile("kns.prod"),
 ]);
+const log: string[] = [];
 const stop = new AbortController();
 let exec: ExecHelper;
 let kernel: Kernel;
@@ -82,7 +84,7 @@ before(async () => {
     exec,
     backend: await detectBackend(exec, "nft"),
     clock: systemClock,
-    log: createLogger({ name: "felix", level: "silent" }),
+    log: createLogger({ name: "felix", level: "warn" }, { write: (line) => void log.push(line) }),
     decode: (resource) => resource,
   });
   running = felix.run(stop.signal);
@@ -186,4 +188,18 @@ test("a datastore that is locked later changes nothing in the kernel until it is
   assert.ok(routed());
   await setReady(true);
   await waitFor(() => !routed(), { what: "no route" });
+});
+
+test("an object that cannot be read is said with its name and field, and the rest goes on", async () => {
+  const set = (name: string, net: string) =>
+    networkSet(name, [net], { namespace: "prod", labels: { role: "outside" } }) as NetworkSet;
+  await datastore.create<"NetworkSet">(set("broken", "10.0.0.300/32"));
+  const told = () =>
+    log.filter((line) => line.includes('"broken"')).map((line) => JSON.parse(line));
+  await waitFor(() => told().length === 1, { what: "the log" });
+  const [{ kind, namespace, name, reason, msg }] = told();
+  const key = { kind: "NetworkSet", namespace: "prod", name: "broken" };
+  assert.deepEqual({ kind, namespace, name, msg }, { ...key, msg: "resource ignored" });
+  assert.match(reason, /Cannot read nets: .*10\.0\.0\.300/);
+  assert.equal(felix.health().CalculationGraph.ready, true);
 });

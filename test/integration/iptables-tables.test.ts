@@ -415,7 +415,7 @@ for (const kind of ["nft", "legacy"] as const) {
             void table.apply();
           },
           onError: (error) => errors.push(error),
-          ...(kind === "legacy" ? { pollMs: 1000 } : {}),
+          ...(kind === "legacy" ? { poll: { firstMs: 1000, lastMs: 1000 } } : {}),
         },
         abort.signal,
       );

@@ -102,6 +102,9 @@ export class FakeKernel implements Kernel {
     addVxlan: async ({ name, mac, mtu, ...vxlan }) => {
       this.#create(name, { type: "vxlan", mac, mtu, vxlan });
     },
+    addIpip: async (name) => {
+      this.#create(name, { type: "ipip", up: false, running: false });
+    },
     addIfb: async (name, mtu) => {
       this.#create(name, { type: "ifb", mtu });
     },

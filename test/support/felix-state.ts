@@ -36,7 +36,7 @@ export class FelixState {
         kind: "nft",
         variant: "-nft",
         version: "1.8.9",
-        features: { randomFully: true, restoreWait: true },
+        features: { snatFullyRandom: true, masqFullyRandom: true, restoreWait: true },
       },
       log: createLogger({ name: "felix", level: "silent" }),
       clock: this.clock,

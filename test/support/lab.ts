@@ -22,7 +22,7 @@ export function run(
 ): Promise<Ran> {
   return new Promise((resolve, reject) => {
     const env = { ...process.env, ...options.env };
-    const settings = { env, maxBuffer: 64 << 20, timeout: 120_000 };
+    const settings = { env, maxBuffer: 64 << 20, timeout: 280_000 };
     const child = execFile(program, [...args], settings, (error, stdout, stderr) => {
       if (error !== null && typeof error.code !== "number") reject(error);
       else resolve({ code: error === null ? 0 : (error.code as number), stdout, stderr });

@@ -41,7 +41,7 @@ export interface KernelRule {
 }
 
 /** Rules have the same text with every iptables of today. */
-const features = { randomFully: true, restoreWait: true };
+const features = { snatFullyRandom: true, masqFullyRandom: true, restoreWait: true };
 
 const tableOfStage: Readonly<Record<Stage, TableName>> = {
   untracked: "raw",

@@ -4,6 +4,7 @@ import type { IPAMBlock } from "../../api/resources/ipam.ts";
 import type { EndpointSlice } from "../../api/resources/kubernetes.ts";
 import type { Node } from "../../api/resources/node.ts";
 import type { WorkloadEndpoint } from "../../api/resources/workload-endpoint.ts";
+import { errorMessage } from "../../lib/errors.ts";
 import { parseIpAddr } from "../../lib/ip-addr.ts";
 import { parseMac } from "../../lib/mac.ts";
 import { parseInterfaceAddress, parsePrefix } from "../../lib/prefix.ts";
@@ -42,13 +43,13 @@ export function checkObject(value: ResourceOfKind[Kind] | null): void {
     case "HostEndpoint":
       checkLists(value.spec, ["expectedIPs", "profiles", "ports"]);
       checkTexts(value.metadata.labels, "labels");
-      for (const text of value.spec.expectedIPs ?? []) parseIpAddr(text);
+      checkEach("expectedIPs", value.spec.expectedIPs, parseIpAddr);
       return;
     case "NetworkSet":
     case "GlobalNetworkSet":
       checkLists(value.spec, ["nets"]);
       checkTexts(value.metadata.labels, "labels");
-      for (const text of value.spec.nets ?? []) parseInterfaceAddress(text);
+      checkEach("nets", value.spec.nets, parseInterfaceAddress);
       return;
     case "EndpointSlice":
       checkSlice(value);
@@ -67,13 +68,12 @@ export function checkObject(value: ResourceOfKind[Kind] | null): void {
 function checkEndpoint({ spec, metadata }: WorkloadEndpoint): void {
   checkLists(spec, ["ipNetworks", "profiles", "ports", "allowSpoofedSourcePrefixes", "ipNATs"]);
   checkTexts(metadata.labels, "labels");
-  for (const text of spec.ipNetworks ?? []) parseInterfaceAddress(text);
-  for (const text of spec.allowSpoofedSourcePrefixes ?? []) parseInterfaceAddress(text);
-  for (const { internalIP, externalIP } of spec.ipNATs ?? []) {
-    parseIpAddr(internalIP);
-    parseIpAddr(externalIP);
-  }
-  if (spec.mac) parseMac(spec.mac);
+  checkEach("ipNetworks", spec.ipNetworks, parseInterfaceAddress);
+  const spoofed = spec.allowSpoofedSourcePrefixes;
+  checkEach("allowSpoofedSourcePrefixes", spoofed, parseInterfaceAddress);
+  const translated = spec.ipNATs?.flatMap(({ internalIP, externalIP }) => [internalIP, externalIP]);
+  checkEach("ipNATs", translated, parseIpAddr);
+  checkEach("mac", spec.mac ? [spec.mac] : [], parseMac);
 }
 
 /** Addresses of an unknown form are passed over later: they need not be IP addresses. */
@@ -105,6 +105,21 @@ function checkLists<Spec extends object>(spec: Spec, fields: readonly (keyof Spe
     const value: unknown = spec[field] ?? [];
     if (!Array.isArray(value)) throw new TypeError(`Cannot read ${field}: it is no list`);
     if (value.includes(null)) throw new TypeError(`Cannot read ${field}: it has an empty item`);
+  }
+}
+
+/** @throws {TypeError} that names the field as well as the value. */
+function checkEach(
+  field: string,
+  texts: readonly string[] | undefined,
+  read: (text: string) => unknown,
+): void {
+  for (const text of texts ?? []) {
+    try {
+      read(text);
+    } catch (cause) {
+      throw new TypeError(`Cannot read ${field}: ${errorMessage(cause)}`, { cause });
+    }
   }
 }
 

@@ -11,8 +11,9 @@ type MembersUpdate =
  * would take a second.
  */
 export class CountedMembers {
-  /** How many givers give each member. */
-  readonly #counts = new Map<string, number>();
+  readonly #members = new Set<string>();
+  /** How many more than one give a member: few are given twice. */
+  readonly #more = new Map<string, number>();
   readonly #given = new Map<string, readonly string[]>();
   /** Until the first telling: all members. Then those that came since the last. */
   #added = new Set<string>();
@@ -26,8 +27,8 @@ export class CountedMembers {
     if (sameMembers(before, members)) return;
     if (members.length === 0) this.#given.delete(giver);
     else this.#given.set(giver, members);
-    for (const member of members) this.#count(member, 1);
-    for (const member of before) this.#count(member, -1);
+    for (const member of members) this.#add(member);
+    for (const member of before) this.#subtract(member);
   }
 
   /** What to tell since the last call; undefined when nothing changed. */
@@ -41,13 +42,21 @@ export class CountedMembers {
     return { op: "set", members: add };
   }
 
-  #count(member: string, by: 1 | -1): void {
-    const before = this.#counts.get(member) ?? 0;
-    const count = before + by;
-    if (count === 0) this.#counts.delete(member);
-    else this.#counts.set(member, count);
-    if (before === 0 && !this.#removed.delete(member)) this.#added.add(member);
-    if (count === 0 && !this.#added.delete(member)) this.#removed.add(member);
+  #add(member: string): void {
+    const { size } = this.#members;
+    this.#members.add(member);
+    if (this.#members.size === size) this.#more.set(member, (this.#more.get(member) ?? 0) + 1);
+    else if (!this.#removed.delete(member)) this.#added.add(member);
+  }
+
+  #subtract(member: string): void {
+    const more = this.#more.get(member) ?? 0;
+    if (more > 1) this.#more.set(member, more - 1);
+    else if (more === 1) this.#more.delete(member);
+    else {
+      this.#members.delete(member);
+      if (!this.#added.delete(member)) this.#removed.add(member);
+    }
   }
 }
 

@@ -4,7 +4,7 @@ import { isIpAddr, parseIpAddr } from "../../lib/ip-addr.ts";
 import { hostPrefix, prefixAddress } from "../../lib/prefix.ts";
 import { type Slice, unlimited } from "../../lib/time-slice.ts";
 import { CountedMembers } from "./counted-members.ts";
-import { LabelIndex, type Labels } from "./label-index.ts";
+import { LabelIndex, type LabelIndexSizes, type Labels } from "./label-index.ts";
 import { portProtocol, protocolOf, type SetSource } from "./rule-scanner.ts";
 import type { Selectable } from "./selectable.ts";
 import type { ActiveIpSet, DataplaneUpdate } from "./updates.ts";
@@ -40,6 +40,10 @@ export class IpSetMembers {
   constructor(emit: (update: DataplaneUpdate) => void) {
     this.#emit = emit;
     this.#index = new LabelIndex((setId, id, matches) => this.#changed(setId, id, matches));
+  }
+
+  get indexSizes(): LabelIndexSizes {
+    return this.#index.sizes;
   }
 
   addReference(id: string, source: SetSource): void {

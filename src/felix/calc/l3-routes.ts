@@ -335,9 +335,11 @@ export function activePool({ spec }: IPPool): ActivePool {
 export function hostAddresses({ spec }: Node): HostAddresses {
   const v4 = spec.bgp?.ipv4Address || firstAddress(spec, 4);
   const v6 = spec.bgp?.ipv6Address || firstAddress(spec, 6);
+  const ipip = spec.bgp?.ipv4IPIPTunnelAddr;
   return {
     ...(v4 === undefined ? {} : { v4: parseInterfaceAddress(v4) }),
     ...(v6 === undefined ? {} : { v6: parseInterfaceAddress(v6) }),
+    ...(ipip && isIpAddr(ipip) ? { ipipTunnelAddress: parseIpAddr(ipip) } : {}),
   };
 }
 

@@ -25,6 +25,15 @@ interface Entry {
   removed: boolean;
 }
 
+export interface LabelIndexSizes {
+  readonly items: number;
+  /** Selectors that are filed under labels, and those that every item may match. */
+  readonly anchored: number;
+  readonly unanchored: number;
+  /** How often a selector was evaluated since the index was made. */
+  readonly evaluations: number;
+}
+
 /**
  * Which items match which selectors, kept up to date as both change.
  *
@@ -53,6 +62,7 @@ export class LabelIndex {
   /** Removed selectors, and items that may still name them. */
   readonly #removed = new Map<Entry, Generator<Item>>();
   readonly #onMatch: (selectorId: string, itemId: string, matches: boolean) => void;
+  #evaluations = 0;
 
   /**
    * `onMatch` hears of every match that starts or ends, but not of those that end because their
@@ -60,6 +70,16 @@ export class LabelIndex {
    */
   constructor(onMatch: (selectorId: string, itemId: string, matches: boolean) => void) {
     this.#onMatch = onMatch;
+  }
+
+  get sizes(): LabelIndexSizes {
+    const unanchored = this.#unanchored.size;
+    return {
+      items: this.#items.size,
+      anchored: this.#entries.size - unanchored,
+      unanchored,
+      evaluations: this.#evaluations,
+    };
   }
 
   isMatch(selectorId: string, itemId: string): boolean {
@@ -226,6 +246,7 @@ export class LabelIndex {
       item.matches.delete(entry);
       return;
     }
+    this.#evaluations++;
     const matches = evaluateSelector(entry.selector, item.labels);
     if (matches !== item.matches.has(entry)) this.#record(entry, item, matches);
   }

@@ -16,7 +16,7 @@ import { getOrCreate } from "../../lib/collections.ts";
 import { type Slice, unlimited } from "../../lib/time-slice.ts";
 import { EndpointLabels } from "./endpoint-labels.ts";
 import { IpSetMembers } from "./ip-set-members.ts";
-import { LabelIndex } from "./label-index.ts";
+import { LabelIndex, type LabelIndexSizes } from "./label-index.ts";
 import { localEndpoint, localHostEndpoint } from "./local-endpoint.ts";
 import {
   hostEndpointTiers,
@@ -58,6 +58,8 @@ export interface PolicyGraphSizes {
   readonly profiles: number;
   readonly tiers: number;
   readonly local: { readonly endpoints: number; readonly policies: number };
+  /** Policies by the local endpoints, and IP sets by everything that can be a member. */
+  readonly indexes: readonly LabelIndexSizes[];
 }
 
 /**
@@ -118,6 +120,7 @@ export class PolicyGraph {
       profiles: this.#profiles.size,
       tiers: this.#tiers.size,
       local: { endpoints: this.#endpoints.size, policies: activePolicies },
+      indexes: [this.#matches.sizes, this.#sets.indexSizes],
     };
   }
 

@@ -253,6 +253,7 @@ export type RouteType =
 export interface HostAddresses {
   readonly v4?: { readonly address: IpAddr; readonly length: number };
   readonly v6?: { readonly address: IpAddr; readonly length: number };
+  readonly ipipTunnelAddress?: IpAddr;
 }
 
 /** `id` is the pool's key. */

@@ -27,7 +27,7 @@ const noNftables = "the nftables dataplane is not built yet";
 const noLiveMigration = "live migration of KubeVirt is not built yet";
 const onlyBpf = "of the eBPF dataplane, which we do not have";
 const oneDriver = "there is one dataplane";
-const wireguardTables = "they are for WireGuard's tables, which is not built yet";
+const wireguardTables = "with WireGuard, which is not built yet";
 
 const onOff = choice("Disabled", "Enabled");
 const priority = integer(1, 2147483646);
@@ -91,7 +91,9 @@ export const commonParameters: TableOf<CommonValues> = {
   nftablesFlowTableDataIfacePattern: ignored(text, "", noNftables),
   nftablesFlowTableOffload: ignored(choice("All", "Disabled"), "Disabled", noNftables),
   nftablesMode: ignored(choice("Auto", "Disabled", "Enabled"), "Auto", noNftables),
-  netlinkTimeout: ignored(duration(), "10s", notYet, { variable: "NetlinkTimeoutSecs" }),
+  netlinkTimeout: acts(duration(), "10s", "unit/kernel/netlink/socket", {
+    variable: "NetlinkTimeoutSecs",
+  }),
   policySyncPathPrefix: ignored(text, "", "there is no Dikastes to sync"),
   programClusterRoutes: acts(
     choice("Disabled", "Enabled", "EnabledNoEncapOnly", "EnabledIPIPOnly"),
@@ -99,7 +101,9 @@ export const commonParameters: TableOf<CommonValues> = {
     inState,
   ),
   removeExternalRoutes: acts(flag, "true", inState),
-  requireMTUFile: ignored(flag, "false", notYet),
+  requireMTUFile: acts(flag, "false", "unit/node/mtu", {
+    note: "without the file the node does not start",
+  }),
   routeRefreshInterval: acts(duration(), "90s", inState),
   routeSource: acts(choice("CalicoIPAM", "WorkloadIPs"), "CalicoIPAM", inState),
   routeSyncDisabled: acts(flag, "false", inState),
@@ -124,13 +128,13 @@ export const iptablesParameters: TableOf<IptablesValues> = {
   iptablesNATOutgoingInterfaceFilter: acts(maybe(device), "", inRules),
   iptablesPostWriteCheckInterval: acts(duration(), "5s", inState, {
     variable: "IptablesPostWriteCheckIntervalSecs",
-    note: "legacy tables are looked at that often, written or not; of nft the kernel tells",
+    note: "legacy tables are looked at so long after a write, then twice as late each time, up to 1h; of nft the kernel tells",
   }),
   iptablesRefreshInterval: acts(duration(), "3m", inState),
   kubeNodePortRanges: ignored(
     portRanges,
     "30000:32767",
-    "kube-proxy's IPVS mode is not served yet",
+    "they matter in kube-proxy's IPVS mode alone, which is not served yet",
   ),
   maxIpsetSize: acts(integer(1, 0xffffffff), "1048576", inState),
 };

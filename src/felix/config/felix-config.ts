@@ -1,8 +1,11 @@
+import type { IptablesFeatures } from "../../kernel/iptables/render.ts";
+import type { TablePoll } from "../../kernel/iptables/watch-tables.ts";
 import type { IpAddr, IpFamily } from "../../lib/ip-addr.ts";
 import type { Prefix } from "../../lib/prefix.ts";
 import type { HealthConfig } from "../health/felix-health.ts";
 import type { Refreshed } from "../refresh-timers.ts";
 import { defaultRulesConfig, type RulesConfig } from "../rules/rules-config.ts";
+import { type LoggingConfig, loggingConfig } from "./logging-config.ts";
 import { type MetricsConfig, metricsConfig } from "./metrics-config.ts";
 import { type ConfigSources, readParameters } from "./read-parameters.ts";
 import type { ParameterValues } from "./values.ts";
@@ -13,6 +16,10 @@ export interface FelixConfig {
   readonly ipv6Support: boolean;
   readonly iptablesBackend: "auto" | "nft" | "legacy";
   readonly chainInsertMode: "insert" | "append";
+  /** In place of what is detected. */
+  readonly iptablesFeatures: Partial<IptablesFeatures>;
+  /** How long the kernel may take for an answer; 0: as long as it wants. */
+  readonly netlinkTimeoutMs: number;
   /** How often each is compared with the kernel; 0: never. */
   readonly refreshMs: Readonly<Record<Refreshed, number>>;
   readonly vxlanPort: number;
@@ -21,6 +28,9 @@ export interface FelixConfig {
   readonly vxlanMtu: Readonly<Record<IpFamily, number>>;
   /** VXLAN of IPv4 whatever pools say. */
   readonly vxlanEnabled: boolean | undefined;
+  /** 0: from the parent's MTU. */
+  readonly ipipMtu: number;
+  readonly ipipEnabled: boolean | undefined;
   readonly removeExternalRoutes: boolean;
   readonly normalRoutePriority: Readonly<Record<IpFamily, number>>;
   readonly deviceRouteProtocol: number;
@@ -36,12 +46,12 @@ export interface FelixConfig {
   readonly externalNodes: readonly Prefix[];
   readonly maxIpSetSize: number;
   /** How often tables are looked at; the kernel tells of changes of nft alone. */
-  readonly iptablesPollMs: Readonly<Record<"nft" | "legacy", number>>;
+  readonly iptablesPoll: Readonly<Record<"nft" | "legacy", TablePoll>>;
   readonly iptablesLockProbeMs: number;
   readonly programClusterRoutes: ParameterValues["programClusterRoutes"];
   /** Folder of the endpoint-status files; undefined: none are written. */
   readonly endpointStatusFolder: string | undefined;
-  readonly logSeverityScreen: string;
+  readonly logging: LoggingConfig;
   readonly rules: RulesConfig;
   readonly metrics: MetricsConfig;
   readonly health: HealthConfig;
@@ -60,6 +70,8 @@ export function felixConfig(sources: ConfigSources): FelixConfig {
     ipv6Support: values.ipv6Support,
     iptablesBackend: values.iptablesBackend,
     chainInsertMode: values.chainInsertMode,
+    iptablesFeatures: values.featureDetectOverride,
+    netlinkTimeoutMs: values.netlinkTimeout,
     refreshMs: {
       routes: values.routeRefreshInterval,
       ipSets: values.ipsetsRefreshInterval,
@@ -70,6 +82,8 @@ export function felixConfig(sources: ConfigSources): FelixConfig {
     vxlanVni: values.vxlanVNI,
     vxlanMtu: { 4: values.vxlanMTU, 6: values.vxlanMTUV6 },
     vxlanEnabled: values.vxlanEnabled,
+    ipipMtu: values.ipipMTU,
+    ipipEnabled: values.ipipEnabled,
     removeExternalRoutes: values.removeExternalRoutes,
     normalRoutePriority: { 4: values.ipv4NormalRoutePriority, 6: values.ipv6NormalRoutePriority },
     deviceRouteProtocol: values.deviceRouteProtocol,
@@ -80,11 +94,11 @@ export function felixConfig(sources: ConfigSources): FelixConfig {
     excludedInterfaces: values.interfaceExclude,
     externalNodes: values.externalNodesList,
     maxIpSetSize: values.maxIpsetSize,
-    iptablesPollMs: iptablesPoll(values),
+    iptablesPoll: iptablesPoll(values),
     iptablesLockProbeMs: values.iptablesLockProbeInterval,
     programClusterRoutes: values.programClusterRoutes,
     endpointStatusFolder: folder === "" ? undefined : `${folder}/endpoint-status`,
-    logSeverityScreen: values.logSeverityScreen,
+    logging: loggingConfig(values),
     rules: rulesConfig(values),
     metrics: metricsConfig(values),
     health: felixHealthConfig(values),
@@ -93,10 +107,16 @@ export function felixConfig(sources: ConfigSources): FelixConfig {
   };
 }
 
+/** Facts 4.17. */
+const longestPostWriteCheckMs = 3_600_000;
+
 /** An interval of 0 is switched off. */
-function iptablesPoll(values: ParameterValues): FelixConfig["iptablesPollMs"] {
-  const nft = values.iptablesRefreshInterval || Number.POSITIVE_INFINITY;
-  return { nft, legacy: values.iptablesPostWriteCheckInterval || nft };
+function iptablesPoll(values: ParameterValues): FelixConfig["iptablesPoll"] {
+  const { iptablesRefreshInterval: refreshMs, iptablesPostWriteCheckInterval: firstMs } = values;
+  const steadyMs = refreshMs || Number.POSITIVE_INFINITY;
+  const nft = { firstMs: steadyMs, lastMs: steadyMs };
+  const lastMs = Math.max(firstMs, longestPostWriteCheckMs);
+  return { nft, legacy: firstMs === 0 ? nft : { firstMs, lastMs } };
 }
 
 /** What nobody asked for is absent: a node's chains are then Calico's. */

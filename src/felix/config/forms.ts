@@ -1,8 +1,9 @@
+import type { IptablesFeatures } from "../../kernel/iptables/render.ts";
 import { parseInterfaceAddress, prefixOf } from "../../lib/prefix.ts";
 import { allocateMarkBits, type MarkBits } from "../rules/mark-bits.ts";
 import type { FailsafePort } from "../rules/rules-config.ts";
 import type { ParameterType } from "./parameter.ts";
-import { duration, integer, refuse } from "./types.ts";
+import { duration, flag, integer, refuse } from "./types.ts";
 
 /** Types of parameters that have a form of their own (facts appendix A). */
 
@@ -90,6 +91,29 @@ export const keyValues: ParameterType<Readonly<Record<string, string>>> = {
       pairs.map((pair) => {
         const [, name, value] = /^([^=]+)=(.*)$/.exec(pair) ?? refuse();
         return [name, value];
+      }),
+    );
+  },
+  none: {},
+};
+
+const featureNames = {
+  SNATFullyRandom: "snatFullyRandom",
+  MASQFullyRandom: "masqFullyRandom",
+  RestoreSupportsLock: "restoreWait",
+} as const satisfies Readonly<Record<string, keyof IptablesFeatures>>;
+
+/** Calico's names of features; those that have no meaning here are passed over. */
+export const featureOverrides: ParameterType<Partial<IptablesFeatures>> = {
+  values: "Name=true or Name=false, parted by commas",
+  parse(given) {
+    const entries = Object.entries(keyValues.parse(given)).map(
+      ([name, value]) => [name, flag.parse(value)] as const,
+    );
+    return Object.fromEntries(
+      entries.flatMap(([name, value]) => {
+        const known = Object.entries(featureNames).find(([calicos]) => calicos === name);
+        return known === undefined ? [] : [[known[1], value]];
       }),
     );
   },

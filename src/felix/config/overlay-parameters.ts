@@ -1,12 +1,11 @@
 import { acts, ignored, type ParameterTable, type TableOf } from "./parameter.ts";
 import { duration, flag, integer, matching, maybe, port, text } from "./types.ts";
-
-import type { VxlanValues } from "./values.ts";
+import type { IpipValues, VxlanValues } from "./values.ts";
 
 /** Facts appendix A, "Overlay". */
 
 const vxlan = "unit/felix/config/state-parameters";
-const noIpip = "IPIP is not built yet";
+const ipip = "unit/felix/dataplane/ipip-manager";
 const noWireguard = "WireGuard is not built yet";
 const mtu = integer(0, 65535);
 const device = matching(/^[a-zA-Z0-9:._+-]{1,15}$/, "an interface name of at most 15 characters");
@@ -21,9 +20,12 @@ export const vxlanParameters: TableOf<VxlanValues> = {
   vxlanVNI: acts(integer(1, 0xffffff), "4096", vxlan),
 };
 
-export const ipipParameters: ParameterTable = {
-  ipipEnabled: ignored(maybe(flag), "", noIpip, { variable: "IpInIpEnabled" }),
-  ipipMTU: ignored(mtu, "0", noIpip, { variable: "IpInIpMtu" }),
+export const ipipParameters: TableOf<IpipValues> = {
+  ipipEnabled: acts(maybe(flag), "", ipip, {
+    variable: "IpInIpEnabled",
+    note: "where it is not set, IP pools decide",
+  }),
+  ipipMTU: acts(mtu, "0", ipip, { variable: "IpInIpMtu" }),
 };
 
 export const wireguardParameters: ParameterTable = {

@@ -1,4 +1,4 @@
-import { keyValues, timeoutsByName } from "./forms.ts";
+import { featureOverrides, keyValues, timeoutsByName } from "./forms.ts";
 import { acts, ignored, type ParameterTable, type TableOf } from "./parameter.ts";
 import {
   choice,
@@ -7,12 +7,13 @@ import {
   integer,
   list,
   matching,
+  maybe,
   port,
   regularExpression,
   text,
 } from "./types.ts";
 
-import type { HealthValues, LoggingValues, MetricsValues } from "./values.ts";
+import type { FeatureValues, HealthValues, LoggingValues, MetricsValues } from "./values.ts";
 
 /** Facts appendix A, "Datastore connection" and "Process". */
 
@@ -20,9 +21,9 @@ const local = { local: true } as const;
 const openDatastore =
   "the datastore is opened by the variables that calicoctl has, such as ETCD_ENDPOINTS";
 const noTypha = "there is no typha yet";
-const noFile = "logs go to standard error";
 const noGo = "Node.js is no Go";
 
+const inLog = "unit/wiring/felix-log";
 const severity = choice("Trace", "Debug", "Info", "Warning", "Error", "Fatal", "None");
 const host = matching(/^[a-zA-Z0-9:._+-]{1,64}$/, "a host name or an address");
 const authority = matching(/^[^:/]+:\d+$/, "HOST:PORT");
@@ -50,8 +51,10 @@ export const datastoreParameters: ParameterTable = {
   TyphaWriteTimeout: ignored(duration(), "10s", noTypha, local),
 };
 
-export const featureParameters: ParameterTable = {
-  featureDetectOverride: ignored(keyValues, "", "features are detected"),
+export const featureParameters: TableOf<FeatureValues> = {
+  featureDetectOverride: acts(featureOverrides, "", "unit/felix/config/feature-overrides", {
+    note: "SNATFullyRandom, MASQFullyRandom and RestoreSupportsLock; other features have no meaning here",
+  }),
   featureGates: ignored(keyValues, "", "nothing is gated"),
 };
 
@@ -81,18 +84,18 @@ export const loggingParameters: TableOf<LoggingValues> = {
   policyDenialLogs: acts(choice("Disabled", "Enabled"), "Disabled", inConfig, ours),
   policyDenialLogRateLimit: acts(packetRate, "100/second", inConfig, ours),
   policyDenialLogRateLimitBurst: acts(integer(0, 9999), "100", inConfig, ours),
-  logDebugFilenameRegex: ignored(
-    regularExpression,
-    "",
-    "log lines do not say from which file they are",
-  ),
-  logFilePath: ignored(text, "none", noFile, {
+  logDebugFilenameRegex: acts(maybe(regularExpression), "", inLog, {
+    note: "names of our source files, such as dataplane.ts",
+  }),
+  logFilePath: acts(text, "none", inLog, {
     note: "Calico's default is /var/log/calico/felix.log, and none in its image",
   }),
   logPrefix: acts(text, "calico-packet", "unit/felix/config/rules-parameters"),
-  logSeverityFile: ignored(severity, "Info", noFile),
-  logSeverityScreen: acts(severity, "Info", "unit/wiring/felix-config"),
-  logSeveritySys: ignored(severity, "Info", noFile),
+  logSeverityFile: acts(severity, "Info", inLog),
+  logSeverityScreen: acts(severity, "Info", inLog),
+  logSeveritySys: acts(severity, "None", inLog, {
+    note: "to /dev/log; Calico's default is Info, and none in its image",
+  }),
 };
 
 const inMetrics = "unit/felix/metrics/serve-felix-metrics";

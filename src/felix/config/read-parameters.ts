@@ -10,6 +10,8 @@ export interface ConfigSources {
   readonly global?: Spec;
   /** spec of FelixConfiguration "node.<name>". */
   readonly node?: Spec;
+  /** The configuration file: values by parameters' names, in any case of letters. */
+  readonly file?: Readonly<Record<string, string>>;
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
@@ -22,13 +24,14 @@ export interface ReadParameters {
 }
 
 /**
- * The effective parameters: defaults < global < node < environment (facts 2.8). An empty value counts
+ * The effective parameters: defaults < global < node < file < environment (facts 2.8). An empty value counts
  * as not given. A wrong one is replaced by the default, as Calico does.
  *
  * @throws {InputError} for a wrong value that Calico does not replace either; names parameter and value.
  */
-export function readParameters({ global = {}, node = {}, env }: ConfigSources): ReadParameters {
-  const variables = felixVariables(env);
+export function readParameters(sources: ConfigSources): ReadParameters {
+  const { global = {}, node = {}, file = {}, env } = sources;
+  const variables = new Map([...namedValues(file), ...felixVariables(env)]);
   const stored = { ...withoutEmpty(global), ...withoutEmpty(node) };
   const problems: string[] = [];
   const acting = Object.entries(allParameters).filter(([, { acts }]) => acts !== undefined);
@@ -40,7 +43,7 @@ export function readParameters({ global = {}, node = {}, env }: ConfigSources): 
   return {
     // The tables have the types of these values.
     values: Object.fromEntries(values) as unknown as ParameterValues,
-    ignored: ignoredNames(Object.keys(stored), variables),
+    ignored: ignoredNames(Object.keys(stored), [...namedValues(file), ...felixVariables(env)]),
     problems,
   };
 }
@@ -64,7 +67,7 @@ function textOf(value: unknown): string | undefined {
 }
 
 interface Variable {
-  /** As the environment has it. */
+  /** As the file or the environment has it. */
   readonly name: string;
   readonly value: string;
 }
@@ -77,6 +80,11 @@ function felixVariables(env: ConfigSources["env"]): ReadonlyMap<string, Variable
       return rest === undefined || !value ? [] : [[rest.toUpperCase(), { name, value }]];
     }),
   );
+}
+
+function namedValues(file: Readonly<Record<string, string>>): ReadonlyMap<string, Variable> {
+  const given = Object.entries(file).filter(([, value]) => value !== "");
+  return new Map(given.map(([name, value]) => [name.toUpperCase(), { name, value }]));
 }
 
 function readValue(
@@ -106,7 +114,7 @@ const selectsNodes = "nodeSelector";
 
 function ignoredNames(
   stored: readonly string[],
-  variables: ReadonlyMap<string, Variable>,
+  variables: readonly (readonly [string, Variable])[],
 ): readonly string[] {
   const byVariable = new Map(
     Object.entries(allParameters).map(([name, parameter]) => [
@@ -120,7 +128,7 @@ function ignoredNames(
       name !== selectsNodes &&
       (idle(allParameters[name]) || allParameters[name]?.options.local === true),
   );
-  const names = [...variables].flatMap(([variable, { name }]) =>
+  const names = variables.flatMap(([variable, { name }]) =>
     idle(byVariable.get(variable)) ? [name] : [],
   );
   return [...fields.sort(), ...names.sort()];

@@ -1,3 +1,4 @@
+import type { IptablesFeatures } from "../../kernel/iptables/render.ts";
 import type { IpAddr } from "../../lib/ip-addr.ts";
 import type { Prefix } from "../../lib/prefix.ts";
 import type { PortRange } from "../calc/updates.ts";
@@ -6,12 +7,18 @@ import type { FailsafePort } from "../rules/rules-config.ts";
 
 /** Values of the parameters that act, by name. Durations are in milliseconds. */
 export interface ParameterValues
-  extends HealthValues,
+  extends FeatureValues,
+    HealthValues,
     LoggingValues,
     MetricsValues,
     CommonValues,
     IptablesValues,
-    VxlanValues {}
+    VxlanValues,
+    IpipValues {}
+
+export interface FeatureValues {
+  readonly featureDetectOverride: Partial<IptablesFeatures>;
+}
 
 export interface HealthValues {
   readonly healthEnabled: boolean;
@@ -27,8 +34,13 @@ export interface LoggingValues {
   readonly policyDenialLogs: "Disabled" | "Enabled";
   readonly policyDenialLogRateLimit: string;
   readonly policyDenialLogRateLimitBurst: number;
+  readonly logDebugFilenameRegex: RegExp | undefined;
+  /** "": none. */
+  readonly logFilePath: string;
   readonly logPrefix: string;
+  readonly logSeverityFile: string;
   readonly logSeverityScreen: string;
+  readonly logSeveritySys: string;
 }
 
 export interface MetricsValues {
@@ -73,8 +85,10 @@ export interface CommonValues {
   readonly natOutgoingAddress: IpAddr | undefined;
   readonly natOutgoingExclusions: "IPPoolsOnly" | "IPPoolsAndHostIPs";
   readonly natPortRange: PortRange | undefined;
+  readonly netlinkTimeout: number;
   readonly programClusterRoutes: "Disabled" | "Enabled" | "EnabledNoEncapOnly" | "EnabledIPIPOnly";
   readonly removeExternalRoutes: boolean;
+  readonly requireMTUFile: boolean;
   readonly routeRefreshInterval: number;
   readonly routeSource: "CalicoIPAM" | "WorkloadIPs";
   readonly routeSyncDisabled: boolean;
@@ -102,4 +116,9 @@ export interface VxlanValues {
   readonly vxlanMTUV6: number;
   readonly vxlanPort: number;
   readonly vxlanVNI: number;
+}
+
+export interface IpipValues {
+  readonly ipipEnabled: boolean | undefined;
+  readonly ipipMTU: number;
 }

@@ -27,8 +27,9 @@ import { FamilyPart, type KernelSets } from "./family-part.ts";
 import { HostEndpointManager } from "./host-endpoint-manager.ts";
 import { KernelLinks } from "./kernel-links.ts";
 import { KernelState, type StateReport } from "./kernel-state.ts";
+import { ownedClasses } from "./owned-classes.ts";
 import { PolicyManager } from "./policy-manager.ts";
-import { ownedClasses, RouteManager } from "./route-manager.ts";
+import { RouteManager } from "./route-manager.ts";
 import { ifbPrefix } from "./token-bucket.ts";
 
 export interface DataplanePorts {
@@ -120,9 +121,15 @@ export class Dataplane {
     for (const part of this.#parts) part.close();
   }
 
-  /** How many chains, rules and sets of ours there are. */
-  sizes(): Pick<FelixSizes, "tables" | "sets"> {
+  /** How many chains, rules, sets and routes of ours there are. */
+  sizes(): Pick<FelixSizes, "tables" | "sets" | "routes"> {
+    const routes = [...this.#state.routes];
     return {
+      routes: this.#parts.map(({ family }) => {
+        const own = routes.filter(({ destination }) => prefixFamily(destination) === family);
+        const interfaces = new Set(own.map(({ ifindex }) => ifindex)).size;
+        return { family, count: own.length, interfaces };
+      }),
       tables: this.ruleTables.map(({ table, family, size }) => ({ table, family, ...size })),
       sets: this.#parts.map(({ family, setCount }) => ({ family, count: setCount })),
     };
@@ -186,7 +193,7 @@ export class Dataplane {
     const used =
       this.#config.interfacePrefixes.some((prefix) => link.name.startsWith(prefix)) ||
       link.name.startsWith(ifbPrefix) ||
-      this.#parts.some(({ vxlan }) => vxlan.deviceName === link.name) ||
+      this.#parts.some((part) => part.ownsDevice(link.name)) ||
       Object.values(this.#parents).some(({ ifindex }) => ifindex === link.ifindex);
     if (!used) return false;
     if (op === "removed") {
@@ -265,7 +272,7 @@ export class Dataplane {
     this.#parents = this.#parentLinks(addresses);
     this.#resolveHosts(addresses);
     this.#tellSets(addresses);
-    for (const part of this.#parts) await attempt(() => this.#applyDevice(part));
+    for (const part of this.#parts) await attempt(() => this.#applyDevices(part));
   }
 
   /** All but rules and sets. */
@@ -342,9 +349,9 @@ export class Dataplane {
     for (const problem of problems) this.#ports.log.warn(problem, "host endpoint has no effect");
   }
 
-  async #applyDevice(part: FamilyPart): Promise<void> {
+  async #applyDevices(part: FamilyPart): Promise<void> {
     const { kernel } = this.#ports;
-    const changed = await part.applyDevice(this.#parents[part.family], {
+    const changed = await part.applyDevices(this.#parents[part.family], {
       kernel,
       links: this.#links,
     });
@@ -386,10 +393,17 @@ export class Dataplane {
     const enabled: Record<IpFamily, boolean> = { 4: false, 6: false };
     const devices: Partial<Record<IpFamily, string>> = {};
     for (const { family, setManager, vxlan, vxlanLink } of this.#parts) {
-      enabled[family] = setManager.usesVxlan;
+      enabled[family] = setManager.uses("vxlan");
       if (vxlanLink !== undefined) devices[family] = vxlan.deviceName;
     }
-    const rules = { ...this.#config.rules, vxlanEnabled: enabled, vxlanDevice: devices };
+    const ipipDevice = this.#parts[0]?.ipipLink?.name;
+    const rules = {
+      ...this.#config.rules,
+      vxlanEnabled: enabled,
+      vxlanDevice: devices,
+      ipipEnabled: this.#parts[0]?.setManager.uses("ipip") === true,
+      ...(ipipDevice === undefined ? {} : { ipipDevice }),
+    };
     // The same object while it says the same: chains are rendered anew for another.
     if (!isDeepStrictEqual(rules, this.#rules)) this.#rules = rules;
     return this.#rules;
@@ -412,6 +426,7 @@ export class Dataplane {
       vteps: this.#parts[0]?.vxlan.vteps ?? new Map(),
       parentIfindex,
       vxlanIfindex,
+      ipipIfindex: this.#parts[0]?.ipipLink?.ifindex,
       deviceRouteProtocol: this.#config.deviceRouteProtocol,
     });
     // Local pods come last: theirs is the best class of a conflict (facts 4.8).

@@ -11,6 +11,7 @@ import type { Refreshed } from "../refresh-timers.ts";
 import type { RulesConfig } from "../rules/rules-config.ts";
 import type { DataplanePorts } from "./dataplane.ts";
 import { IpSetManager } from "./ip-set-manager.ts";
+import { IpipManager } from "./ipip-manager.ts";
 import type { KernelLinks } from "./kernel-links.ts";
 import { type RuleParts, RuleSet } from "./rule-set.ts";
 import { RuleTables } from "./rule-tables.ts";
@@ -21,16 +22,19 @@ export type KernelSets = Pick<
   "set" | "change" | "delete" | "apply" | "destroyUnused" | "resync" | "close" | "desiredNames"
 >;
 
-/** What there is once for IPv4 and once for IPv6: sets, rules and the tunnel device. */
+/** What there is once for IPv4 and once for IPv6: sets, rules and the tunnel devices. */
 export class FamilyPart {
   readonly family: IpFamily;
   readonly setManager: IpSetManager;
   readonly rules: RuleTables;
   readonly vxlan: VxlanManager;
+  /** Of IPv4 alone: there is no IPIP of IPv6. */
+  readonly ipip: IpipManager | undefined;
   readonly #ruleSet: RuleSet;
   readonly #nodeName: string;
   readonly #sets: KernelSets;
   #vxlanLink: KernelLink | undefined;
+  #ipipLink: KernelLink | undefined;
   #serviceCidrs: readonly Prefix[] = [];
 
   constructor(
@@ -58,11 +62,21 @@ export class FamilyPart {
       { exec: ports.exec, memory },
     );
     this.vxlan = new VxlanManager(family, nodeName, config);
+    this.ipip = family === 4 ? new IpipManager(nodeName, config) : undefined;
   }
 
-  /** The tunnel device, once it is there. */
+  /** The VXLAN device, once it is there. */
   get vxlanLink(): KernelLink | undefined {
     return this.#vxlanLink;
+  }
+
+  /** The IPIP device, once it has its address. */
+  get ipipLink(): KernelLink | undefined {
+    return this.#ipipLink;
+  }
+
+  ownsDevice(name: string): boolean {
+    return name === this.vxlan.deviceName || name === this.ipip?.deviceName;
   }
 
   get setCount(): number {
@@ -79,13 +93,15 @@ export class FamilyPart {
     }
     this.setManager.onUpdate(update);
     this.vxlan.onUpdate(update);
+    this.ipip?.onUpdate(update);
   }
 
-  /** The node's own address or its tunnel's. */
+  /** The node's own address or a tunnel's. */
   isOwnAddress(address: IpAddr): boolean {
     return (
       address === this.setManager.hostAddress(this.#nodeName) ||
-      address === this.vxlan.local()?.tunnelAddress
+      address === this.vxlan.local()?.tunnelAddress ||
+      address === this.ipip?.address
     );
   }
 
@@ -95,14 +111,23 @@ export class FamilyPart {
     for (const table of this.rules.tables) table.invalidate();
   }
 
-  /** @returns whether the device is another than before, or there at last, or gone. */
-  async applyDevice(
+  /** @returns whether a device is another than before, or there at last, or gone. */
+  async applyDevices(
     parent: KernelLink | undefined,
     ports: { readonly kernel: Kernel; readonly links: KernelLinks },
   ): Promise<boolean> {
-    const before = this.#vxlanLink?.ifindex;
-    this.#vxlanLink = await this.vxlan.applyDevice(this.setManager.usesVxlan, parent, ports);
-    return this.#vxlanLink?.ifindex !== before;
+    const before = [this.#vxlanLink?.ifindex, this.#ipipLink?.ifindex];
+    const { setManager } = this;
+    const failures: unknown[] = [];
+    const note = (error: unknown) => void failures.push(error);
+    await this.vxlan.applyDevice(setManager.uses("vxlan"), parent, ports).then((link) => {
+      this.#vxlanLink = link;
+    }, note);
+    await this.ipip?.applyDevice(setManager.uses("ipip"), parent, ports).then((link) => {
+      this.#ipipLink = link;
+    }, note);
+    if (failures.length > 0) throw new AggregateError(failures, "Cannot make the tunnel devices");
+    return this.#vxlanLink?.ifindex !== before[0] || this.#ipipLink?.ifindex !== before[1];
   }
 
   renderChains(

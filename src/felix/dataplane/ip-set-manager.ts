@@ -13,7 +13,10 @@ export interface DesiredSets {
   delete(name: string): void;
 }
 
-export type SetsConfig = Pick<FelixConfig, "externalNodes" | "maxIpSetSize" | "vxlanEnabled">;
+export type SetsConfig = Pick<
+  FelixConfig,
+  "externalNodes" | "maxIpSetSize" | "vxlanEnabled" | "ipipEnabled"
+>;
 
 /**
  * IP sets of one family: those that rules refer to, and the static ones that follow from pools,
@@ -82,11 +85,12 @@ export class IpSetManager {
     return this.#poolsOfFamily().some(({ natOutgoing }) => natOutgoing);
   }
 
-  /** Some pool of this family is carried by VXLAN, or the configuration says that one is. */
-  get usesVxlan(): boolean {
-    const { vxlanEnabled } = this.#config;
-    if (this.#family === 4 && vxlanEnabled !== undefined) return vxlanEnabled;
-    return this.#poolsOfFamily().some(({ poolClass }) => poolClass === "vxlan");
+  /** Some pool of this family is carried by this encapsulation, or the configuration says that one is. */
+  uses(encapsulation: "vxlan" | "ipip"): boolean {
+    const { vxlanEnabled, ipipEnabled } = this.#config;
+    const told = encapsulation === "vxlan" ? vxlanEnabled : ipipEnabled;
+    if (this.#family === 4 && told !== undefined) return told;
+    return this.#poolsOfFamily().some(({ poolClass }) => poolClass === encapsulation);
   }
 
   /** Makes the static sets anew when what they follow from changed. */

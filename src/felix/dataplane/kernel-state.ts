@@ -52,6 +52,11 @@ export class KernelState {
     this.#fdb = fdbTable(kernel, links);
   }
 
+  /** Routes that are wanted. */
+  get routes(): Iterable<KernelRoute> {
+    return this.#routes.desired.values();
+  }
+
   /** The next apply lists the kernel first. */
   resync(): void {
     this.#routes.resync();

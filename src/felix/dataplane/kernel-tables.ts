@@ -6,9 +6,17 @@ import type {
   KernelNeighbor,
   KernelRoute,
 } from "../../kernel/kernel.ts";
-import { mainTable, routeProtocol, vxlanDevice, vxlanDeviceV6 } from "../../kernel/ownership.ts";
+import {
+  ipipDevice,
+  mainTable,
+  routeProtocol,
+  vxlanDevice,
+  vxlanDeviceV6,
+} from "../../kernel/ownership.ts";
 import { SyncedTable, type TableDriver } from "../../kernel/synced-table.ts";
+import type { FelixConfig } from "../config/felix-config.ts";
 import type { KernelLinks } from "./kernel-links.ts";
+import { ownedClasses } from "./owned-classes.ts";
 
 /** felix's drivers: which entries of the kernel's tables are ours, and how they are changed. */
 
@@ -16,6 +24,7 @@ export interface OwnershipConfig {
   readonly interfacePrefixes: readonly string[];
   readonly deviceRouteProtocol: number;
   readonly removeExternalRoutes: boolean;
+  readonly programClusterRoutes: FelixConfig["programClusterRoutes"];
 }
 
 /** Of routes that are not on our own devices: DeviceRouteProtocol, unless it is boot, which is not ours alone. */
@@ -28,7 +37,8 @@ const kernelProtocol = 2;
 
 /**
  * Facts 4.8 "Route ownership": protocol 80 is felix's; on pods' interfaces and tunnel devices so is
- * what carries its device protocol, and on pods' interfaces what others put there.
+ * what carries its device protocol, and on pods' interfaces what others put there. On the IPIP device
+ * so is what BIRD left there, when felix programs IPIP.
  */
 export function isOwnRoute(
   route: KernelRoute,
@@ -37,9 +47,12 @@ export function isOwnRoute(
 ): boolean {
   if (route.table !== mainTable) return false;
   if (route.protocol === clusterRouteProtocol(config.deviceRouteProtocol)) return true;
-  if (route.protocol === kernelProtocol || route.protocol === routeProtocol.bird) return false;
+  if (route.protocol === kernelProtocol) return false;
   const device = links.nameOf(route.ifindex);
   if (device === undefined) return false;
+  if (route.protocol === routeProtocol.bird) {
+    return device === ipipDevice && ownedClasses(config).has("ipip");
+  }
   const ofWorkload = config.interfacePrefixes.some((prefix) => device.startsWith(prefix));
   const known =
     route.protocol === routeProtocol.boot || route.protocol === config.deviceRouteProtocol;

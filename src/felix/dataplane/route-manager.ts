@@ -3,7 +3,6 @@ import { mainTable } from "../../kernel/ownership.ts";
 import type { IpFamily } from "../../lib/ip-addr.ts";
 import { isHostPrefix, prefixFamily } from "../../lib/prefix.ts";
 import type { ClusterRoute, DataplaneUpdate, PoolClass, Vtep } from "../calc/updates.ts";
-import type { FelixConfig } from "../config/felix-config.ts";
 import { clusterRouteProtocol } from "./kernel-tables.ts";
 
 /** What the route manager must know of the kernel. */
@@ -13,6 +12,8 @@ export interface RouteContext {
   readonly parentIfindex: Readonly<Partial<Record<IpFamily, number>>>;
   /** The VXLAN device, once it is there. */
   readonly vxlanIfindex: Readonly<Partial<Record<IpFamily, number>>>;
+  /** The IPIP device, once it has its address. */
+  readonly ipipIfindex: number | undefined;
   readonly deviceRouteProtocol: number;
 }
 
@@ -84,6 +85,13 @@ function remoteRoute(route: ClusterRoute, context: RouteContext): KernelRoute | 
     const protocol = clusterRouteProtocol(context.deviceRouteProtocol);
     return { ...common, gateway, ifindex: parent, protocol };
   }
+  if (route.poolClass === "ipip") {
+    const { nodeAddress: gateway } = route;
+    const { ipipIfindex: ifindex } = context;
+    if (ifindex === undefined || gateway === undefined || family !== 4) return undefined;
+    const protocol = clusterRouteProtocol(context.deviceRouteProtocol);
+    return { ...common, gateway, ifindex, protocol };
+  }
   if (route.poolClass !== "vxlan") return undefined;
   const ifindex = context.vxlanIfindex[family];
   const vtep = context.vteps.get(route.node ?? "");
@@ -96,11 +104,4 @@ function remoteRoute(route: ClusterRoute, context: RouteContext): KernelRoute | 
     return { ...link, scope: family === 4 ? "link" : "universe", ifindex, protocol };
   }
   return { ...common, gateway: end.tunnelAddress, ifindex, protocol };
-}
-
-/** Classes of pools whose routes felix programs (facts 0.1): VXLAN always. */
-export function ownedClasses({ programClusterRoutes }: FelixConfig): ReadonlySet<PoolClass> {
-  const noEncap =
-    programClusterRoutes === "Enabled" || programClusterRoutes === "EnabledNoEncapOnly";
-  return new Set<PoolClass>(noEncap ? ["vxlan", "noEncap"] : ["vxlan"]);
 }

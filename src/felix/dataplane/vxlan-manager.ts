@@ -5,6 +5,7 @@ import type { MacAddr } from "../../lib/mac.ts";
 import type { DataplaneUpdate, Vtep } from "../calc/updates.ts";
 import type { FelixConfig } from "../config/felix-config.ts";
 import type { KernelLinks } from "./kernel-links.ts";
+import { repairTunnelDevice } from "./tunnel-device.ts";
 
 const overhead: Readonly<Record<IpFamily, number>> = { 4: 50, 6: 70 };
 const deviceNames: Readonly<Record<IpFamily, string>> = { 4: vxlanDevice, 6: vxlanDeviceV6 };
@@ -114,7 +115,8 @@ export class VxlanManager {
     }
     const device = await links.look(this.deviceName);
     if (device === undefined) throw new Error(`Cannot find ${this.deviceName} after adding it`);
-    await this.#repair(device, { local, mtu }, kernel);
+    const { mac, tunnelAddress: address } = local;
+    await repairTunnelDevice(device, { mac, mtu, address }, kernel);
     return device;
   }
 
@@ -132,29 +134,5 @@ export class VxlanManager {
       vxlan.parentIfindex === parent.ifindex &&
       !vxlan.learning
     );
-  }
-
-  async #repair(
-    device: KernelLink,
-    { local, mtu }: { readonly local: TunnelEnd; readonly mtu: number },
-    kernel: Kernel,
-  ): Promise<void> {
-    const change = {
-      ...(device.mac === local.mac ? {} : { mac: local.mac }),
-      ...(device.mtu === mtu ? {} : { mtu }),
-      ...(device.up ? {} : { up: true }),
-    };
-    if (Object.keys(change).length > 0) await kernel.links.set(device.ifindex, change);
-    const length = this.#family === 4 ? 32 : 128;
-    const addresses = await kernel.addresses.list({
-      ifindex: device.ifindex,
-      family: this.#family,
-    });
-    for (const { address, length: has, scope } of addresses) {
-      if (scope === "link" || (address === local.tunnelAddress && has === length)) continue;
-      await kernel.addresses.remove({ ifindex: device.ifindex, address, length: has });
-    }
-    if (addresses.some(({ address }) => address === local.tunnelAddress)) return;
-    await kernel.addresses.add({ ifindex: device.ifindex, address: local.tunnelAddress, length });
   }
 }

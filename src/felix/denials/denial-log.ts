@@ -4,6 +4,7 @@ import type { IpAddr } from "../../lib/ip-addr.ts";
 import type { Logger } from "../../lib/log.ts";
 import type { LogTail } from "../../lib/log-tail.ts";
 import type { LocalEndpoint } from "../calc/updates.ts";
+import type { DeniedLabels } from "../metrics/felix-counters.ts";
 import type { Direction } from "../rules/names.ts";
 import { type DenialCause, denialCause, type KnownPolicies, policyTitle } from "./denial-cause.ts";
 import { DenialLimiter } from "./denial-limiter.ts";
@@ -41,16 +42,21 @@ const protocolNames = new Map([
   [136, "udplite"],
 ]);
 
+export interface DenialPorts {
+  readonly log: Logger;
+  readonly clock: Clock;
+  readonly tail: LogTail;
+  /** Hears of each packet, also of those that are not told one by one. */
+  onDenied?(denied: DeniedLabels): void;
+}
+
 /** Writes what NFLOG rules tell of denied packets to the log, and keeps the last for who asks. */
 export class DenialLog implements NflogHandlers {
   readonly #context: () => DenialContext;
-  readonly #ports: { readonly log: Logger; readonly clock: Clock; readonly tail: LogTail };
+  readonly #ports: DenialPorts;
   readonly #limiter = new DenialLimiter();
 
-  constructor(
-    context: () => DenialContext,
-    ports: { readonly log: Logger; readonly clock: Clock; readonly tail: LogTail },
-  ) {
+  constructor(context: () => DenialContext, ports: DenialPorts) {
     this.#context = context;
     this.#ports = ports;
   }
@@ -58,6 +64,7 @@ export class DenialLog implements NflogHandlers {
   onPackets(packets: readonly NflogPacket[]): void {
     const { log, clock, tail } = this.#ports;
     for (const packet of packets) {
+      this.#count(packet.prefix);
       const suppressed = this.#limiter.take(keyOf(packet), clock.now());
       if (suppressed === undefined) continue;
       const denial = denialOf(packet, this.#context(), { suppressed, time: clock.date() });
@@ -66,6 +73,15 @@ export class DenialLog implements NflogHandlers {
       log.info(fields, "policy denied a packet");
       tail.write(JSON.stringify(denial));
     }
+  }
+
+  #count(prefix: string): void {
+    const { onDenied } = this.#ports;
+    const found = onDenied === undefined ? undefined : denialCause(prefix, this.#context());
+    if (found === undefined) return;
+    const { direction, cause } = found;
+    const tier = "tier" in cause ? cause.tier : "";
+    onDenied?.({ direction, tier, policy: cause.by === "rule" ? cause.policy : "" });
   }
 
   onLost(): void {

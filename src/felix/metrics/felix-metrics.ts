@@ -2,7 +2,8 @@ import type { SyncStatus } from "../../datastore/syncer.ts";
 import type { TableName } from "../../kernel/iptables/model.ts";
 import type { IpFamily } from "../../lib/ip-addr.ts";
 import type { Metric, MetricSample } from "../../lib/metrics.ts";
-import type { FelixCounters } from "./felix-counters.ts";
+import type { LabelIndexSizes } from "../calc/label-index.ts";
+import type { FelixCounters, Spent } from "./felix-counters.ts";
 
 /** How much there is of what, now. */
 export interface FelixSizes {
@@ -15,6 +16,13 @@ export interface FelixSizes {
     readonly rules: number;
   }[];
   readonly sets: readonly { readonly family: IpFamily; readonly count: number }[];
+  readonly routes: readonly {
+    readonly family: IpFamily;
+    readonly count: number;
+    /** To which they lead. */
+    readonly interfaces: number;
+  }[];
+  readonly indexes: readonly LabelIndexSizes[];
 }
 
 export type ClusterPart =
@@ -53,20 +61,21 @@ export function felixMetrics(
       ...byType(counters.updates),
     ]),
     counter("felix_calc_graph_output_events", "Updates for the dataplane, all.", [
-      { value: [...counters.updates.values()].reduce((sum, count) => sum + count, 0) },
+      { value: sum([...counters.updates.values()]) },
     ]),
     counter("felix_int_dataplane_failures", "Applies that left something undone.", [
       { value: counters.failures },
     ]),
-    {
-      name: "felix_int_dataplane_apply_time_seconds",
-      help: "Time that applies took.",
-      type: "summary",
-      samples: [
-        { suffix: "_sum", value: counters.applySeconds },
-        { suffix: "_count", value: counters.applies },
-      ],
-    },
+    ...timeMetrics(counters),
+    counter("felix_denied_packets", "Packets that policy denied, as far as the kernel told.", [
+      ...counters.deniedPackets.values().map(({ labels, count }) => ({
+        labels: { ...labels },
+        value: count,
+      })),
+    ]),
+    counter("felix_iptables_lines_executed", "Lines given to iptables-restore.", [
+      { value: counters.restoreLines },
+    ]),
     ...tools.map((what) =>
       counter(`felix_iptables_${what}`, `iptables: ${what.replace("_", " ")}.`, [
         { value: counters.tools.get(what) ?? 0 },
@@ -76,9 +85,23 @@ export function felixMetrics(
   ];
 }
 
+function timeMetrics(counters: FelixCounters): Metric[] {
+  const { applies, firstApplies, calculations, programs } = counters;
+  return [
+    summary("felix_int_dataplane_apply_time_seconds", "Time that applies took.", applies),
+    summary(
+      "felix_int_dataplane_initial_resync_time_seconds",
+      "Time until the kernel was right for the first time.",
+      firstApplies,
+    ),
+    summary("felix_calc_graph_update_time_seconds", "Time that calculations took.", calculations),
+    summary("felix_exec_time_micros", "Time that programs took.", programs, 1000),
+  ];
+}
+
 const tools = ["save_calls", "save_errors", "restore_calls", "restore_errors"] as const;
 
-function sizeMetrics({ local, cluster, tables, sets }: FelixSizes): Metric[] {
+function sizeMetrics({ local, cluster, tables, sets, routes, indexes }: FelixSizes): Metric[] {
   const ofTables = (what: "chains" | "rules") =>
     tables.map(({ table, family, [what]: value }) => ({
       labels: { ip_version: `${family}`, table },
@@ -99,7 +122,56 @@ function sizeMetrics({ local, cluster, tables, sets }: FelixSizes): Metric[] {
       "IP sets of ours.",
       sets.map(({ family, count }) => ({ labels: { ip_version: `${family}` }, value: count })),
     ),
+    gauge("felix_ipsets_total", "IP sets of ours, of both families.", [
+      { value: sum(sets.map(({ count }) => count)) },
+    ]),
+    gauge(
+      "felix_route_table_num_routes",
+      "Routes of ours.",
+      routes.map(({ family, count }) => ({ labels: { ip_version: `${family}` }, value: count })),
+    ),
+    gauge(
+      "felix_route_table_num_ifaces",
+      "Interfaces to which routes of ours lead.",
+      routes.map(({ family, interfaces }) => ({
+        labels: { ip_version: `${family}` },
+        value: interfaces,
+      })),
+    ),
+    ...indexMetrics(indexes),
   ];
+}
+
+function indexMetrics(indexes: readonly LabelIndexSizes[]): Metric[] {
+  const selectors = (optimized: boolean) => ({
+    labels: { optimized: `${optimized}` },
+    value: sum(indexes.map(({ anchored, unanchored }) => (optimized ? anchored : unanchored))),
+  });
+  return [
+    gauge("felix_label_index_num_active_selectors", "Selectors of policies and IP sets in use.", [
+      selectors(true),
+      selectors(false),
+    ]),
+    gauge("felix_label_index_num_endpoints", "Endpoints and network sets that selectors see.", [
+      { value: Math.max(0, ...indexes.map(({ items }) => items)) },
+    ]),
+    counter("felix_label_index_selector_evals", "Selectors that were evaluated.", [
+      { value: sum(indexes.map(({ evaluations }) => evaluations)) },
+    ]),
+  ];
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
+}
+
+/** `unitsPerMs`: of what the metric counts in. */
+function summary(name: string, help: string, { count, ms }: Spent, unitsPerMs = 0.001): Metric {
+  const samples: MetricSample[] = [
+    { suffix: "_sum", value: ms * unitsPerMs },
+    { suffix: "_count", value: count },
+  ];
+  return { name, help, type: "summary", samples };
 }
 
 function byType(counts: ReadonlyMap<string, number>): MetricSample[] {

@@ -88,6 +88,13 @@ export function writeBridge(writer: MessageWriter, name: string): void {
   writer.nest(attribute.linkinfo, () => writer.text(infoKind, "bridge"));
 }
 
+/** Its ends are any: each route says where its packets go. */
+export function writeIpip(writer: MessageWriter, name: string): void {
+  writer.header(header(0));
+  writer.text(attribute.ifname, name);
+  writer.nest(attribute.linkinfo, () => writer.text(infoKind, "ipip"));
+}
+
 export function writeIfb(writer: MessageWriter, name: string, mtu: number): void {
   writer.header(header(0, true));
   writer.text(attribute.ifname, name);

@@ -7,6 +7,7 @@ import {
   readLink,
   writeBridge,
   writeIfb,
+  writeIpip,
   writeLinkChange,
   writeLinkRequest,
   writeVeth,
@@ -34,6 +35,11 @@ export function linksOf(socket: NetlinkSocket, slow: NetlinkSocket): Links {
     get: (target) => getLink(socket, target),
     addVeth: (pair) => create(pair.name, (writer) => writeVeth(writer, pair)),
     addVxlan: (link) => create(link.name, (writer) => writeVxlan(writer, link)),
+    addIpip: (name) =>
+      unless(
+        [errnos.EEXIST],
+        create(name, (writer) => writeIpip(writer, name)),
+      ),
     addIfb: (name, mtu) => create(name, (writer) => writeIfb(writer, name, mtu)),
     addBridge: (name) => create(name, (writer) => writeBridge(writer, name)),
     set: (ifindex, change) => {

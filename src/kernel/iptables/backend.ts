@@ -60,6 +60,14 @@ export async function detectBackend(
   throw new InputError("Cannot use iptables: its programs are not installed");
 }
 
+/** The same backend, of which somebody knows better what it can do. */
+export function withFeatures(
+  backend: IptablesBackend,
+  features: Partial<IptablesFeatures>,
+): IptablesBackend {
+  return { ...backend, features: { ...backend.features, ...features } };
+}
+
 interface Version {
   readonly text: string;
   readonly kind: "nft" | "legacy";
@@ -71,7 +79,7 @@ function backendOf(
   version: Version,
 ): IptablesBackend {
   const recent = isAtLeast(version.text, [1, 6, 2]);
-  const features = { randomFully: recent, restoreWait: recent };
+  const features = { snatFullyRandom: recent, masqFullyRandom: recent, restoreWait: recent };
   return { kind, variant, version: version.text, features };
 }
 

@@ -14,8 +14,9 @@ import type { Action, Match, Ports, Rule } from "./model.ts";
 
 /** What the installed iptables can do. */
 export interface IptablesFeatures {
-  /** MASQUERADE and SNAT take --random-fully (iptables 1.6.2). */
-  readonly randomFully: boolean;
+  /** SNAT takes --random-fully, and so does MASQUERADE (iptables 1.6.2). */
+  readonly snatFullyRandom: boolean;
+  readonly masqFullyRandom: boolean;
   /** restore takes --wait (iptables 1.6.2). */
   readonly restoreWait: boolean;
 }
@@ -121,8 +122,11 @@ function renderMatch(match: Match): string {
   }
 }
 
+function randomFully(supported: boolean): string {
+  return supported ? " --random-fully" : "";
+}
+
 function renderAction(action: Action, features: IptablesFeatures): string {
-  const random = features.randomFully ? " --random-fully" : "";
   switch (action.kind) {
     case "jump":
       return `--jump ${checkedChainName(action.chain)}`;
@@ -141,10 +145,11 @@ function renderAction(action: Action, features: IptablesFeatures): string {
       return `--jump MARK --set-mark 0/${hex(action.mask)}`;
     case "masquerade": {
       const ports = action.toPorts === undefined ? "" : ` --to-ports ${portSpan(action.toPorts)}`;
-      return `--jump MASQUERADE${ports}${random}`;
+      return `--jump MASQUERADE${ports}${randomFully(features.masqFullyRandom)}`;
     }
     case "snat": {
       const ports = action.toPorts === undefined ? "" : `:${portSpan(action.toPorts)}`;
+      const random = randomFully(features.snatFullyRandom);
       return `--jump SNAT --to-source ${natAddress(action.address, ports)}${ports}${random}`;
     }
     case "dnat": {

@@ -59,6 +59,7 @@ export class IptablesTable {
   readonly #desired: DesiredRules;
   #ahead: Promise<SavedTable> | undefined;
   #dirty = true;
+  #writes = 0;
   #last: Promise<unknown> = Promise.resolve();
 
   /** `memory`: that of all tables of this namespace. Without it the kernel is read each time. */
@@ -86,6 +87,11 @@ export class IptablesTable {
   /** How many chains and rules of ours are, or will be, in the kernel. */
   get size(): { readonly chains: number; readonly rules: number } {
     return this.#desired.size;
+  }
+
+  /** How often we have written to the kernel. */
+  get writes(): number {
+    return this.#writes;
   }
 
   /**
@@ -255,6 +261,7 @@ export class IptablesTable {
       if (result.code !== 0)
         throw new IptablesError(`${what}: ${complaint(result, stdin)}`, detail);
       this.#memory.committed();
+      this.#writes++;
     }
   }
 

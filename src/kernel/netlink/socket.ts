@@ -26,6 +26,7 @@ const NLM_F_DUMP = 0x300;
 const EINTR = 4;
 const EAGAIN = 11;
 const EBADF = 9;
+const ETIMEDOUT = 110;
 const bufferBytes = 8 << 20;
 const receiveBytes = 1 << 18;
 /** Messages and octets in one send: to write more would hold up the event loop for milliseconds. */
@@ -61,10 +62,13 @@ export class NetlinkSocket {
   readonly #fd: number;
   readonly #received = Buffer.alloc(receiveBytes);
   readonly #lock = new KeyedLock();
+  readonly #timeoutMs: () => number;
   #sequence = 1;
   #closed = false;
 
-  constructor(protocol: number) {
+  /** `timeoutMs`: how long an answer may take, asked each time; 0: as long as it wants. */
+  constructor(protocol: number, timeoutMs: () => number = () => 0) {
+    this.#timeoutMs = timeoutMs;
     this.#fd = openNetlink(protocol);
     for (const option of [NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK]) {
       setOption(this.#fd, SOL_NETLINK, option, 1);
@@ -214,7 +218,7 @@ export class NetlinkSocket {
       const got = Number(libc.recv(this.#fd, this.#received, receiveBytes, MSG_DONTWAIT));
       if (got >= 0) return this.#received.subarray(0, got);
       const code = errno();
-      if (code === EAGAIN) await readable(this.#fd);
+      if (code === EAGAIN) await readable(this.#fd, this.#timeoutMs());
       else if (code !== EINTR) throw systemError("Cannot receive from the kernel", code);
     }
   }
@@ -264,11 +268,18 @@ export function setOption(fd: number, level: number, option: number, value: numb
   return libc.setsockopt(fd, level, option, bytes, 4) === 0;
 }
 
-function readable(fd: number): Promise<void> {
-  return new Promise((resolve) => {
-    const unwatch = poller.watch(fd, () => {
+/** @throws {NetlinkError} when nothing is there for so long; 0: however long. */
+function readable(fd: number, timeoutMs: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const settle = (act: () => void) => {
       unwatch();
-      resolve();
-    });
+      clearTimeout(timer);
+      act();
+    };
+    const unwatch = poller.watch(fd, () => settle(resolve));
+    const late = () =>
+      systemError(`Cannot wait for the kernel: no answer in ${timeoutMs} ms`, ETIMEDOUT);
+    const timer =
+      timeoutMs === 0 ? undefined : setTimeout(() => settle(() => reject(late())), timeoutMs);
   });
 }

@@ -24,7 +24,7 @@ const backend: IptablesBackend = {
   kind: "nft",
   variant: "-nft",
   version: "1.8.9",
-  features: { randomFully: true, restoreWait: true },
+  features: { snatFullyRandom: true, masqFullyRandom: true, restoreWait: true },
 };
 
 /** What goes to iptables-restore, and the sets that it refers to, by kernel name. */

@@ -1,7 +1,11 @@
 import assert from "node:assert/strict";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 import { readParameters } from "../../../src/felix/config/read-parameters.ts";
-import { hostMtu, podMtu } from "../../../src/node/mtu.ts";
+import { createLogger } from "../../../src/lib/log.ts";
+import { hostMtu, MtuFile, MtuFileError, podMtu } from "../../../src/node/mtu.ts";
 import { pool } from "../ipam/cluster.ts";
 
 const link = (name: string, mtu: number) => ({ name, mtu, ifindex: 1, up: true, addresses: [] });
@@ -28,4 +32,26 @@ test("podMtu() leaves room for the largest header that a pool uses", () => {
   assert.equal(podMtu(1500, [ipip, vxlan]), 1450);
   assert.equal(podMtu(1500, [vxlanV6, vxlan]), 1430);
   assert.equal(podMtu(0, [vxlan]), 0);
+});
+
+test("requireMTUFile: what is not written is an error, and only logged without it", (t) => {
+  const folder = mkdtempSync(join(tmpdir(), "tortie-mtu-"));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const required = (spec: Readonly<Record<string, unknown>>) =>
+    readParameters({ global: spec, env: {} }).values.requireMTUFile;
+  const lines: string[] = [];
+  const log = createLogger({ name: "node" }, { write: (line) => void lines.push(line) });
+  writeFileSync(join(folder, "file"), "");
+  const impossible = new MtuFile(join(folder, "file", "mtu"), log);
+  impossible.update(1450, required({}));
+  impossible.update(1450, required({}));
+  assert.equal(lines.length, 1);
+  assert.match(lines[0] ?? "", /pod MTU not written/);
+  const must = required({ requireMTUFile: true });
+  assert.throws(() => impossible.update(1450, must), MtuFileError);
+  const possible = new MtuFile(join(folder, "mtu"), log);
+  assert.throws(() => possible.update(0, must), /no interface tells/);
+  possible.update(1450, must);
+  possible.update(0, must);
+  assert.equal(readFileSync(join(folder, "mtu"), "utf8"), "1450");
 });

@@ -1,10 +1,14 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
 import { calicoApiVersion } from "../../../src/api/meta.ts";
 import type { FelixConfiguration } from "../../../src/api/resources/felix-configuration.ts";
 import type { FelixConfig } from "../../../src/felix/config/felix-config.ts";
 import { createLogger } from "../../../src/lib/log.ts";
 import { watchConfig } from "../../../src/wiring/felix-config.ts";
+import { FelixLog } from "../../../src/wiring/felix-log.ts";
 import { MemoryDatastore } from "../../support/memory-datastore.ts";
 import { waitFor } from "../../support/wait-for.ts";
 
@@ -12,13 +16,17 @@ function configuration(name: string, spec: FelixConfiguration["spec"]): FelixCon
   return { apiVersion: calicoApiVersion, kind: "FelixConfiguration", metadata: { name }, spec };
 }
 
+const folder = mkdtempSync(join(tmpdir(), "tortie-felix-"));
+after(() => rmSync(folder, { recursive: true }));
+const env = { TORTIE_FELIX_CFG: join(folder, "felix.cfg") };
+
 function setUp(...stored: readonly FelixConfiguration[]) {
   const datastore = new MemoryDatastore(stored);
   const lines: string[] = [];
   const log = createLogger({ name: "felix" }, { write: (line) => void lines.push(line) });
   const configs: FelixConfig[] = [];
   const stop = new AbortController();
-  const ports = { nodeName: "node-a", env: {}, datastore, log };
+  const ports = { nodeName: "node-a", env, datastore, log, felixLog: new FelixLog() };
   const running = watchConfig(ports, (config) => configs.push(config))(stop.signal);
   const change = async (name: string, spec: FelixConfiguration["spec"]) => {
     const present = await datastore.get({ kind: "FelixConfiguration", name });
@@ -57,6 +65,16 @@ test("watchConfig() changes logSeverityScreen where it is, and tells nobody", as
   await change("default", { logSeverityScreen: "Debug" });
   await waitFor(() => log.level === "debug", { what: "the level" });
   assert.equal(configs.length, 1);
+  end();
+  await running;
+});
+
+test("watchConfig() reads the configuration file, over what the datastore says", async (t) => {
+  writeFileSync(env.TORTIE_FELIX_CFG, "[global]\nVXLANPort = 4790\n");
+  t.after(() => rmSync(env.TORTIE_FELIX_CFG));
+  const { configs, running, end } = setUp(configuration("default", { vxlanPort: 1, vxlanVNI: 7 }));
+  await waitFor(() => configs.length === 1, { what: "the first" });
+  assert.deepEqual([configs[0]?.vxlanPort, configs[0]?.vxlanVni], [4790, 7]);
   end();
   await running;
 });

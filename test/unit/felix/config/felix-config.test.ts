@@ -143,14 +143,8 @@ test("felixConfig() reads the variables by Calico's names, in any case of letter
   assert.equal(config.ipv6Support, false);
   assert.deepEqual(config.ignored, []);
   const other = felixConfig({ env: { FELIX_IPINIPMTU: "1480", FELIX_IPIPMTU: "1480" } });
-  assert.deepEqual(other.ignored, ["FELIX_IPINIPMTU", "FELIX_IPIPMTU"]);
-});
-
-test("felixConfig() tells logSeverityScreen as Calico names it", () => {
-  assert.equal(
-    felixConfig({ global: { logSeverityScreen: "debug" }, env: {} }).logSeverityScreen,
-    "Debug",
-  );
+  assert.deepEqual(other.ignored, ["FELIX_IPIPMTU"]);
+  assert.equal(other.ipipMtu, 1480);
 });
 
 test("felixConfig() takes none as off", () => {

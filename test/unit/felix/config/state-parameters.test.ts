@@ -43,7 +43,7 @@ const cluster: readonly AnyResource[] = [
   pod("tst-a", { ip: "10.0.0.9/32", ipNetworks: ["10.0.0.9/32", "fd00::9/128"] }),
 ];
 
-const features = { randomFully: true, restoreWait: true };
+const features = { snatFullyRandom: true, masqFullyRandom: true, restoreWait: true };
 
 async function stateOf(
   spec: Readonly<Record<string, unknown>>,
@@ -191,41 +191,54 @@ test("ipv6Support false leaves IPv6 alone", async () => {
   assert.ok(without.runs.every((run) => !run.startsWith("ip6tables")));
 });
 
-test("iptablesPostWriteCheckInterval is how often legacy tables are looked at", async () => {
-  const looksIn = async (spec: Readonly<Record<string, unknown>>, ms: number) => {
-    const { iptablesPollMs } = felixConfig({ global: spec, env: {} });
-    const clock = new FakeClock();
-    let looks = 0;
-    const check = async () => {
-      looks++;
+/** When, in seconds, legacy tables are looked at that are written to at these times. */
+async function looksOf(
+  spec: Readonly<Record<string, unknown>>,
+  { seconds, writtenAt = [] }: { readonly seconds: number; readonly writtenAt?: readonly number[] },
+): Promise<readonly number[]> {
+  const { iptablesPoll } = felixConfig({ global: spec, env: {} });
+  const clock = new FakeClock();
+  const looks: number[] = [];
+  const table = {
+    dirty: false,
+    get writes() {
+      return writtenAt.filter((second) => second * 1000 <= clock.now()).length;
+    },
+    check: async () => {
+      looks.push(clock.now() / 1000);
       return true;
-    };
-    const stop = new AbortController();
-    const watching = watchTables(
-      [{ dirty: false, check } as unknown as IptablesTable],
-      {
-        backend: { kind: "legacy", variant: "-legacy", version: "1.8.9", features },
-        clock,
-        pollMs: iptablesPollMs.legacy,
-        onStale: () => undefined,
-        onError: (error) => assert.fail(String(error)),
-      },
-      stop.signal,
-    );
-    clock.advance(ms);
-    await new Promise(setImmediate);
-    stop.abort();
-    await watching;
-    return looks;
+    },
   };
-  assert.equal(await looksIn({}, 4999), 0);
-  assert.equal(await looksIn({}, 5000), 1);
-  assert.equal(await looksIn({ iptablesPostWriteCheckInterval: "7s" }, 6999), 0);
-  assert.equal(await looksIn({ iptablesPostWriteCheckInterval: "7s" }, 7000), 1);
+  const stop = new AbortController();
+  const watching = watchTables(
+    [table as unknown as IptablesTable],
+    {
+      backend: { kind: "legacy", variant: "-legacy", version: "1.8.9", features },
+      clock,
+      poll: iptablesPoll.legacy,
+      onStale: () => undefined,
+      onError: (error) => assert.fail(String(error)),
+    },
+    stop.signal,
+  );
+  await clock.advanceSlowly(seconds * 1000, 1000);
+  stop.abort();
+  await watching;
+  return looks;
+}
+
+test("iptablesPostWriteCheckInterval: legacy tables are looked at after a write, ever later", async () => {
+  assert.deepEqual(await looksOf({}, { seconds: 100 }), [5, 10, 20, 40, 80]);
+  const writtenAt = [42];
+  assert.deepEqual(await looksOf({}, { seconds: 70, writtenAt }), [5, 10, 20, 40, 45, 50, 60]);
+  const seven = { iptablesPostWriteCheckInterval: "7s" };
+  assert.deepEqual(await looksOf(seven, { seconds: 30 }), [7, 14, 28]);
+});
+
+test("iptablesPostWriteCheckInterval 0: legacy tables are looked at each iptablesRefreshInterval", async () => {
   const off = { iptablesPostWriteCheckInterval: "0s" };
-  assert.equal(await looksIn(off, 179_999), 0);
-  assert.equal(await looksIn(off, 180_000), 1);
-  assert.equal(await looksIn({ ...off, iptablesRefreshInterval: "0s" }, 1e9), 0);
+  assert.deepEqual(await looksOf(off, { seconds: 600 }), [180, 360, 540]);
+  assert.deepEqual(await looksOf({ ...off, iptablesRefreshInterval: "0s" }, { seconds: 600 }), []);
 });
 
 const at = (ms: number) => ms as Millis;

@@ -67,7 +67,7 @@ test("IpSetManager makes the static sets of its family from pools and nodes", ()
     "cali40dscp-src-net": [],
   });
   assert.equal(manager.natOutgoing, true);
-  assert.equal(manager.usesVxlan, false);
+  assert.equal(manager.uses("vxlan"), false);
   assert.equal(manager.hostAddress("node-a"), "192.168.1.11");
   manager.onUpdate({ op: "remove", kind: "pool", id: "a" });
   assert.equal(manager.natOutgoing, false);

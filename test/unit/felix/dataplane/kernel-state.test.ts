@@ -14,11 +14,13 @@ const config = {
   interfacePrefixes: ["cali"],
   deviceRouteProtocol: 3,
   removeExternalRoutes: true,
-};
+  programClusterRoutes: "EnabledIPIPOnly",
+} as const;
 const eth0 = 2;
 const calia = 5;
 const calib = 6;
 const vxlan = 7;
+const ipip = 8;
 
 function link(ifindex: number, name: string): KernelLink {
   return { ifindex, name, up: true, running: true, mtu: 1500 };
@@ -44,6 +46,7 @@ async function setUp() {
     link(calia, "calia"),
     link(calib, "calib"),
     link(vxlan, "vxlan.calico"),
+    link(ipip, "tunl0"),
   );
   const links = new KernelLinks(fake.kernel.links, clock);
   await links.refresh();
@@ -66,6 +69,8 @@ const ownership: readonly (readonly [string, KernelRoute, boolean])[] = [
   ["bird's on eth0", route("10.0.0.0/8", { protocol: 12, ifindex: eth0 }), false],
   ["a tunnel's", route("10.0.0.8/29", { ifindex: vxlan }), true],
   ["somebody else's on the tunnel", route("10.0.0.8/29", { ifindex: vxlan, protocol: 4 }), false],
+  ["bird's on the IPIP device", route("10.0.0.8/29", { ifindex: ipip, protocol: 12 }), true],
+  ["boot's on the IPIP device", route("10.0.0.8/29", { ifindex: ipip }), false],
   ["of another table", { ...podRoute, table: 100 }, false],
 ];
 for (const [what, given, own] of ownership) {
@@ -74,6 +79,14 @@ for (const [what, given, own] of ownership) {
     assert.equal(isOwnRoute(given, links, config), own);
   });
 }
+
+test("isOwnRoute() leaves bird's routes on the IPIP device to bird, where bird programs IPIP", async () => {
+  const { links } = await setUp();
+  const given = route("10.0.0.8/29", { ifindex: ipip, protocol: 12 });
+  for (const programClusterRoutes of ["Disabled", "EnabledNoEncapOnly"] as const) {
+    assert.equal(isOwnRoute(given, links, { ...config, programClusterRoutes }), false);
+  }
+});
 
 test("isOwnRoute() leaves what others put on pods' interfaces, when told so", async () => {
   const { links } = await setUp();

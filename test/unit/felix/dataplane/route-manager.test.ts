@@ -25,6 +25,7 @@ const known: RouteContext = {
   vteps: new Map([["node-b", vtep]]),
   parentIfindex: { 4: 2 },
   vxlanIfindex: { 4: 3 },
+  ipipIfindex: 4,
   deviceRouteProtocol: 3,
 };
 
@@ -48,12 +49,13 @@ function route(
 }
 
 const vxlanOnly: readonly PoolClass[] = ["vxlan"];
+const withIpip: readonly PoolClass[] = ["vxlan", "ipip"];
 const withNoEncap: readonly PoolClass[] = ["vxlan", "noEncap"];
 const remote: readonly RouteType[] = ["remoteWorkload"];
 const host = parsePrefix("10.0.0.9/32");
 const local = { node: "node-a" };
 
-/** Facts 4.15, the worked table, and 4.9. Interface 2 is eth0, 3 is vxlan.calico. */
+/** Facts 4.15, the worked table, and 4.9. Interface 2 is eth0, 3 is vxlan.calico, 4 is tunl0. */
 const rows: readonly (readonly [
   what: string,
   owned: readonly PoolClass[],
@@ -98,6 +100,29 @@ const rows: readonly (readonly [
     { ...route(remote, "noEncap"), nodeAddress: undefined } as unknown as ClusterRoute,
     {},
     [],
+  ],
+  [
+    "IPIP, other subnet",
+    withIpip,
+    route(remote, "ipip"),
+    {},
+    ["10.0.0.8/29 via 192.168.1.12 dev 4 proto 80 onlink"],
+  ],
+  [
+    "IPIP, same subnet",
+    withIpip,
+    route(remote, "ipip", { sameSubnet: true }),
+    {},
+    ["10.0.0.8/29 via 192.168.1.12 dev 2 proto 80 onlink"],
+  ],
+  ["IPIP, no device yet", withIpip, route(remote, "ipip"), { ipipIfindex: undefined }, []],
+  ["IPIP, bgp owns", vxlanOnly, route(remote, "ipip"), {}, []],
+  [
+    "local block, IPIP",
+    withIpip,
+    route(["localWorkload"], "ipip", local),
+    {},
+    ["blackhole 10.0.0.8/29 proto 80"],
   ],
   ["no pool", withNoEncap, route(remote, "none"), {}, []],
   [

@@ -78,7 +78,7 @@ test("PolicyManager leaves out a policy that cannot be rendered, and tells once"
 });
 
 function tables(): RuleTables {
-  const features = { randomFully: true, restoreWait: true };
+  const features = { snatFullyRandom: true, masqFullyRandom: true, restoreWait: true };
   return new RuleTables(
     {
       family: 4,

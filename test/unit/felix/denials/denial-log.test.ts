@@ -3,8 +3,12 @@ import { describe, test } from "node:test";
 import { rowText } from "../../../../src/cli/policy/denials.ts";
 import type { LocalEndpoint } from "../../../../src/felix/calc/updates.ts";
 import { DenialLimiter } from "../../../../src/felix/denials/denial-limiter.ts";
-import { type Denial, denialOf } from "../../../../src/felix/denials/denial-log.ts";
+import { type Denial, DenialLog, denialOf } from "../../../../src/felix/denials/denial-log.ts";
+import type { DeniedLabels } from "../../../../src/felix/metrics/felix-counters.ts";
 import type { NflogPacket } from "../../../../src/kernel/nflog.ts";
+import { createLogger } from "../../../../src/lib/log.ts";
+import { LogTail } from "../../../../src/lib/log-tail.ts";
+import { FakeClock } from "../../../support/fake-clock.ts";
 
 describe("DenialLimiter", () => {
   test("tells of a key twice, then every 10 s with the count of the others", () => {
@@ -104,4 +108,18 @@ test("tortie policy denials writes a line each", () => {
   const rule = denialOf({ ...packet, prefix: "DPE3|np/shop/x" }, context, { suppressed: 0, time });
   assert.match(rowText(rule as Denial), /egress: rule 3 of NetworkPolicy shop\/x, tier default$/);
   assert.equal(rowText({ missed: 3 }), "3 more were not read in time");
+});
+
+test("DenialLog counts each packet of policy's, also those that are not told one by one", () => {
+  const counted: DeniedLabels[] = [];
+  const denials = new DenialLog(() => context, {
+    log: createLogger({ name: "felix", level: "silent" }),
+    clock: new FakeClock(),
+    tail: new LogTail(),
+    onDenied: (labels) => counted.push(labels),
+  });
+  denials.onPackets(Array.from({ length: 5 }, () => packet));
+  denials.onPackets([{ ...packet, prefix: "somebody else's" }]);
+  const labels = { direction: "ingress", tier: "default", policy: "" };
+  assert.deepEqual(counted, [labels, labels, labels, labels, labels]);
 });

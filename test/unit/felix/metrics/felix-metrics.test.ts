@@ -8,12 +8,14 @@ import { felixMetrics } from "../../../../src/felix/metrics/felix-metrics.ts";
 import type { ExecHelper } from "../../../../src/kernel/exec-helper.ts";
 import { metricsText } from "../../../../src/lib/metrics.ts";
 import {
+  block,
   globalPolicy,
   hostEndpoint,
   networkSet,
   node,
   pod,
   policy,
+  pool,
   profile,
   tier,
 } from "../../../states/resources.ts";
@@ -23,6 +25,8 @@ import { parsePrometheusText } from "../../../support/prometheus-text.ts";
 const cluster: readonly AnyResource[] = [
   node("node-a", "192.168.1.11/24"),
   node("node-b", "192.168.1.12/24"),
+  pool("vxlan", "10.0.0.0/16", { vxlanMode: "Always" }),
+  block("10.0.0.0/29", "node-a", { 0: "node-a" }),
   profile("kns.prod"),
   tier("first", { order: 1 }),
   networkSet("outside", ["203.0.113.0/24"], { labels: { out: "side" } }),
@@ -43,17 +47,23 @@ test("felixMetrics() has the names of Calico, and counts what there is", async (
   counters.count("route", "updates");
   counters.applied(1500, false);
   counters.applied(500, true);
+  counters.firstApplied(1500);
+  counters.calculated(250);
+  for (const policy of ["shop/web", "shop/web", ""]) {
+    counters.denied({ direction: "ingress", tier: "default", policy });
+  }
   const graph = new CalcGraph({ nodeName: "node-a" });
   graph.setInSync();
   for (const resource of cluster) graph.update(keyOf(resource), resource);
   graph.flush();
-  const { local, hosts, policies, profiles, tiers, ...endpoints } = graph.sizes();
+  const { local, indexes, hosts, policies, profiles, tiers, ...endpoints } = graph.sizes();
   const state = new FelixState({ ipv6Support: false }, cluster);
   await state.apply();
   const text = metricsText(
     felixMetrics("node-a", counters, {
       ...state.dataplane.sizes(),
       local,
+      indexes,
       cluster: {
         hosts,
         policies,
@@ -80,6 +90,15 @@ test("felixMetrics() has the names of Calico, and counts what there is", async (
     felix_int_dataplane_failures: 1,
     felix_int_dataplane_apply_time_seconds_sum: 2,
     felix_int_dataplane_apply_time_seconds_count: 2,
+    felix_int_dataplane_initial_resync_time_seconds_sum: 1.5,
+    felix_calc_graph_update_time_seconds_sum: 0.25,
+    "felix_denied_packets ingress default shop/web": 2,
+    "felix_denied_packets ingress default ": 1,
+    felix_label_index_num_endpoints: 5,
+    "felix_label_index_num_active_selectors true": 2,
+    "felix_label_index_num_active_selectors false": 0,
+    "felix_route_table_num_routes 4": 1,
+    "felix_route_table_num_ifaces 4": 1,
     felix_active_local_endpoints: 1,
     felix_active_local_policies: 1,
     felix_cluster_num_hosts: 2,
@@ -106,11 +125,13 @@ test("FelixCounters counts runs of iptables' tools, and those that fail", async 
   } as ExecHelper);
   await exec.run("iptables-nft-save", []);
   await exec.run("ip6tables-legacy-restore", []);
-  await exec.run("iptables-restore", []);
+  await exec.run("iptables-restore", [], { stdin: "*filter\nCOMMIT\n" });
   await exec.run("conntrack", []);
   assert.deepEqual(Object.fromEntries(counters.tools), {
     save_calls: 1,
     restore_calls: 2,
     restore_errors: 1,
   });
+  assert.equal(counters.restoreLines, 2);
+  assert.equal(counters.programs.count, 4);
 });

@@ -344,7 +344,10 @@ test("whatever a policy is called, its chains can be written, and each has its o
           config: defaultRulesConfig,
           family: 4,
         })) {
-          names.add(renderChain(chain, { randomFully: true, restoreWait: true }).name);
+          names.add(
+            renderChain(chain, { snatFullyRandom: true, masqFullyRandom: true, restoreWait: true })
+              .name,
+          );
         }
       }
       assert.equal(names.size, 2 * some.length);

@@ -2,7 +2,7 @@ import type { ResolvedEntity } from "../../../../src/felix/calc/updates.ts";
 import type { Chain, Rule } from "../../../../src/kernel/iptables/model.ts";
 import { renderRule } from "../../../../src/kernel/iptables/render.ts";
 
-const features = { randomFully: true, restoreWait: true };
+const features = { snatFullyRandom: true, masqFullyRandom: true, restoreWait: true };
 
 /** Rules as iptables text, without their hashes. */
 export function show(rules: readonly Rule[]): string[] {

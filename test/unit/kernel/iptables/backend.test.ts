@@ -94,7 +94,7 @@ describe("detectBackend()", () => {
       kind: "legacy",
       variant: "",
       version: "1.4.21",
-      features: { randomFully: false, restoreWait: false },
+      features: { snatFullyRandom: false, masqFullyRandom: false, restoreWait: false },
     });
   });
 

@@ -4,7 +4,7 @@ import { DesiredRules } from "../../../../src/kernel/iptables/desired-rules.ts";
 import type { Chain, Rule } from "../../../../src/kernel/iptables/model.ts";
 import { renderChain, renderRules } from "../../../../src/kernel/iptables/rendered-chain.ts";
 
-const features = { randomFully: true, restoreWait: true };
+const features = { snatFullyRandom: true, masqFullyRandom: true, restoreWait: true };
 const rendered = (chain: Chain) => renderChain(chain, features);
 const jump = (chain: string): Rule => ({ match: [], action: { kind: "jump", chain } });
 const inSet = (set: string): Rule => ({

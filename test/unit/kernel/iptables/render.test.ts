@@ -8,7 +8,7 @@ import { InputError } from "../../../../src/lib/errors.ts";
 import type { IpAddr } from "../../../../src/lib/ip-addr.ts";
 import type { Prefix } from "../../../../src/lib/prefix.ts";
 
-const features = { randomFully: true, restoreWait: true };
+const features = { snatFullyRandom: true, masqFullyRandom: true, restoreWait: true };
 const text = (rule: Rule): string => renderRule(rule, "HASH", features);
 const net = "10.0.0.0/8" as Prefix;
 const address = "10.0.0.1" as IpAddr;
@@ -106,7 +106,7 @@ describe("renderRule()", () => {
   }
 
   test("leaves out --random-fully where iptables has none", () => {
-    const old = { randomFully: false, restoreWait: false };
+    const old = { snatFullyRandom: false, masqFullyRandom: false, restoreWait: false };
     const action = { kind: "masquerade" } as const;
     assert.equal(renderRule({ match: [], action }, "HASH", old), "HASH --jump MASQUERADE");
   });

@@ -25,7 +25,7 @@ test("renderChain() renders those rules to just that text", () => {
         { match: [{ kind: "conntrackState", states: ["INVALID"] }], action: { kind: "drop" } },
       ],
     },
-    { randomFully: true, restoreWait: true },
+    { snatFullyRandom: true, masqFullyRandom: true, restoreWait: true },
   );
   assert.deepEqual(rendered.hashes, ["H--d2Y1JBrmPzhtC", "kEIJD4FjxGNJAwzD"]);
   assert.equal(

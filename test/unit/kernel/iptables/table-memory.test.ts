@@ -11,7 +11,7 @@ const backend: IptablesBackend = {
   kind: "nft",
   variant: "-nft",
   version: "1.8.9",
-  features: { randomFully: true, restoreWait: true },
+  features: { snatFullyRandom: true, masqFullyRandom: true, restoreWait: true },
 };
 const config = { table: "filter", family: 4, backend } as const;
 const jump = (chain: string): Rule => ({ match: [], action: { kind: "jump", chain } });

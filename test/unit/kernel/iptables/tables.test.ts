@@ -11,7 +11,7 @@ const backend: IptablesBackend = {
   kind: "nft",
   variant: "-nft",
   version: "1.8.9",
-  features: { randomFully: true, restoreWait: true },
+  features: { snatFullyRandom: true, masqFullyRandom: true, restoreWait: true },
 };
 
 const jump = (chain: string): Rule => ({ match: [], action: { kind: "jump", chain } });
@@ -97,6 +97,21 @@ describe("IptablesTable", () => {
     assert.equal(table.dirty, false);
     await table.apply();
     assert.equal(kernel.calls.length, calls);
+  });
+
+  test("writes counts what reached the kernel, and neither looks nor failures", async () => {
+    const { kernel, table } = setUp();
+    table.setAppends("FORWARD", [drop]);
+    kernel.failNext("busy");
+    await table.apply().catch(() => undefined);
+    const before = table.writes;
+    table.setAppends("FORWARD", [drop, drop]);
+    await table.apply();
+    assert.ok(table.writes > before);
+    const { writes } = table;
+    table.invalidate();
+    await table.apply();
+    assert.equal(table.writes, writes);
   });
 
   test("a failure leaves it dirty, and the next apply does it", async () => {
