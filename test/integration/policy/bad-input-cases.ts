@@ -10,7 +10,7 @@ const longPort = "p".repeat(128);
 const longAccount = "a".repeat(253);
 
 function ignored(kind: string, name: string): RegExp {
-  return new RegExp(`"kind":"${kind}","name":"${name}".*"resource ignored"`);
+  return new RegExp(`"kind":"${kind}",("namespace":"[^"]*",)?"name":"${name}".*"resource ignored"`);
 }
 
 export const badInputCases: readonly PolicyCase[] = [
