@@ -143,6 +143,8 @@ export class IptablesTable {
   check(): Promise<boolean> {
     return this.#memory.round(() =>
       this.#exclusive(async () => {
+        // Of a round that ended before its apply: old by now.
+        this.#ahead = undefined;
         const plan = planOf(await this.#look());
         if (!isEmptyPlan(plan)) {
           this.#dirty = true;

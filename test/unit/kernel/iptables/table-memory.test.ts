@@ -97,6 +97,17 @@ describe("a table in rounds", () => {
     assert.deepEqual(await change(4, () => memory.round(() => table.apply())), both);
   });
 
+  test("does not take for now what was read ahead in a round that then failed", async () => {
+    const { kernel, memory, table } = await settled();
+    const chain = (number: number) => table.setChains([{ name: "cali-a", rules: [port(number)] }]);
+    kernel.restore([":OUTPUT - [0:0]"]);
+    chain(2);
+    await memory.round(async () => table.readAhead());
+    chain(1);
+    kernel.restore([":FORWARD - [0:0]"]);
+    assert.equal(await table.check(), false);
+  });
+
   test("reads each time where the generation cannot be read", async () => {
     const kernel = new FakeIptables("filter", ["INPUT", "FORWARD", "OUTPUT"]);
     const read = () => Promise.reject(new Error("no nf_tables"));
