@@ -180,10 +180,7 @@ async function countUp(
   takers: readonly HandleCount[],
 ): Promise<boolean> {
   const [only] = takers;
-  if (only !== undefined && only.onFailure === undefined) {
-    await countOne(records, cidr, only);
-    return true;
-  }
+  if (takers.length === 1 && only !== undefined) return countAlone(records, cidr, only);
   const areNew = takers.every(({ likelyNew }) => likelyNew);
   if (areNew && (await createTogether(records, cidr, takers))) return true;
   const outcomes = await Promise.allSettled(takers.map((each) => countOne(records, cidr, each)));
@@ -194,6 +191,21 @@ async function countUp(
     if (outcome.status === "rejected") takers[index]?.onFailure?.(outcome.reason);
   });
   return false;
+}
+
+async function countAlone(
+  records: IpamRecords,
+  cidr: Prefix,
+  taker: HandleCount,
+): Promise<boolean> {
+  try {
+    await countOne(records, cidr, taker);
+    return true;
+  } catch (error) {
+    if (taker.onFailure === undefined || isRace(error)) throw error;
+    taker.onFailure(error);
+    return false;
+  }
 }
 
 /** @returns false when the datastore cannot, or has one of the handles. */

@@ -109,14 +109,17 @@ export class LabelIndex {
     const item = known ?? { id, labels: noLabels, matches: new Set() };
     this.#items.set(id, item);
     this.#refile(item, labels);
-    for (const entry of item.matches) this.#match(entry, item);
+    // Asked by hundreds of selectors: a label that is inherited is looked for once.
+    const own = new Map<string, string>();
+    labels.forEach((value, label) => {
+      own.set(label, value);
+    });
+    for (const entry of item.matches) this.#match(entry, item, own);
     const match = (entry: Entry) => {
-      if (!item.matches.has(entry)) this.#match(entry, item);
+      if (!item.matches.has(entry)) this.#match(entry, item, own);
     };
     this.#unanchored.forEach(match);
-    labels.forEach((value, label) => {
-      this.#entriesByAnchor.forEachFor(label, value, match);
-    });
+    for (const [label, value] of own) this.#entriesByAnchor.forEachFor(label, value, match);
   }
 
   removeItem(id: string): void {
@@ -241,13 +244,13 @@ export class LabelIndex {
     else for (const anchor of entry.anchors) this.#entriesByAnchor.delete(anchor, entry);
   }
 
-  #match(entry: Entry, item: Item): void {
+  #match(entry: Entry, item: Item, labels: Labels = item.labels): void {
     if (entry.removed) {
       item.matches.delete(entry);
       return;
     }
     this.#evaluations++;
-    const matches = evaluateSelector(entry.selector, item.labels);
+    const matches = evaluateSelector(entry.selector, labels);
     if (matches !== item.matches.has(entry)) this.#record(entry, item, matches);
   }
 
