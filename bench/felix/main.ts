@@ -51,11 +51,5 @@ What was measured beside the table, on the same 4 cores under a load of 10 from 
 nft: 14 ms from the event to the first restore, 58 ms both restores, 3 ms after them; before tables were remembered,
 58, 58 and 13 ms, and two saves of 200 ms and more each. A join of 100 sets: 4.3 ms, before they went in one exchange
 53 ms. Of felix' processor time in a first apply two thirds are rendering, and half of that is the hashes of rules.
-
-A full run of some rows under a load of 6, after a new pod's policy was written while its interface is made, rules and
-deletions went in one transaction, and what did not change was no longer walked over: one policy changed 65 ms, by hand
-51 ms (1.28 x); a join of 100 sets 4.2 ms; the first allowed packet of 100 pods after 84 ms, p99 106 ms (nft), and after
-72 ms, p99 120 ms (legacy), of which most is the wait for the two programs that write the rules; first apply 2265 ms, by
-hand 1055 ms.
 `;
 }
