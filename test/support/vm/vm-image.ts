@@ -46,7 +46,7 @@ export function prepareVmImage(): void {
   const fresh = mkdtempSync(`${folder}.`);
   try {
     const root = join(fresh, "root");
-    for (const name of kernelPackages()) unpackPackage(name, fresh, root);
+    unpackKernel(fresh, root);
     const usr = existsSync(join(root, "lib/modules")) ? root : join(root, "usr");
     const [version = ""] = readdirSync(join(usr, "lib/modules"));
     if (usr !== root) symlinkSync("usr/lib", join(root, "lib"));
@@ -74,10 +74,20 @@ function imageIn(folder: string): VmImage {
   };
 }
 
+/** Package lists may be missing, or name a version that the mirror no longer has. */
+function unpackKernel(folder: string, root: string): void {
+  try {
+    for (const name of kernelPackages()) unpackPackage(name, folder, root);
+  } catch {
+    run("apt-get", ["-qq", "update"]);
+    for (const name of kernelPackages()) unpackPackage(name, folder, root);
+  }
+}
+
 /** Debian has one package for a kernel, Ubuntu three. */
 function kernelPackages(): string[] {
   for (const meta of ["linux-image-amd64", "linux-image-generic"]) {
-    const depends = run("apt-cache", ["depends", meta]);
+    const depends = run("sh", ["-c", `apt-cache depends ${meta} 2>/dev/null || true`]);
     const image = /Depends: (linux-image-\S+)/.exec(depends)?.[1];
     if (image === undefined) continue;
     const modules = image.replace("-image-", "-modules-");
