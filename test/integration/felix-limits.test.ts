@@ -84,7 +84,7 @@ test("a connection above a pod's number is reset, until one has ended", async ()
     "ip",
     [
       ...["netns", "exec", netnsB, process.execPath, "-e"],
-      'require("net").createServer().listen(80)',
+      'require("net").createServer((socket) => socket.on("error", () => {})).listen(80)',
     ],
     { stdio: "ignore" },
   );
