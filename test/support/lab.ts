@@ -112,7 +112,10 @@ export class TestLab {
 export class Background {
   readonly #child: ReturnType<typeof spawn>;
   readonly #ended: Promise<void>;
+  /** Both streams, as they came. */
   output = "";
+  /** Standard output alone: `ip monitor` complains on the other of namespaces that strangers remove. */
+  printed = "";
 
   constructor(netns: string, ...command: readonly string[]) {
     this.#child = spawn("nsenter", [`--net=/run/netns/${netns}`, "--", ...command], {
@@ -121,7 +124,10 @@ export class Background {
     const take = (chunk: Buffer) => {
       this.output += chunk.toString();
     };
-    this.#child.stdout?.on("data", take);
+    this.#child.stdout?.on("data", (chunk: Buffer) => {
+      this.printed += chunk.toString();
+      take(chunk);
+    });
     this.#child.stderr?.on("data", take);
     this.#ended = new Promise((resolve) => this.#child.on("close", () => resolve()));
   }
