@@ -26,11 +26,10 @@ import { EndpointSysctls, kernelHasIpv6 } from "./endpoint-sysctls.ts";
 import { FamilyPart, type KernelSets } from "./family-part.ts";
 import { HostEndpointManager } from "./host-endpoint-manager.ts";
 import { KernelLinks } from "./kernel-links.ts";
-import { KernelState, type StateReport } from "./kernel-state.ts";
-import { ownedClasses } from "./owned-classes.ts";
+import { type DesiredState, KernelState, type StateReport } from "./kernel-state.ts";
 import { PolicyManager } from "./policy-manager.ts";
-import { RouteManager } from "./route-manager.ts";
 import { ifbPrefix } from "./token-bucket.ts";
+import { Tunnels } from "./tunnels.ts";
 
 export interface DataplanePorts {
   readonly kernel: Kernel;
@@ -67,13 +66,12 @@ const ruleKinds: ReadonlySet<UpdateKind> = new Set(["policy", "profile", "ipSet"
  */
 export class Dataplane {
   readonly #config: FelixConfig;
-  readonly #nodeName: string;
   readonly #ports: DataplanePorts;
   readonly #links: KernelLinks;
   readonly #endpoints: EndpointManager;
   readonly #hosts = new HostEndpointManager();
   readonly #policies = new PolicyManager();
-  readonly #routes: RouteManager;
+  readonly #tunnels: Tunnels;
   readonly #state: KernelState;
   readonly #sysctls: EndpointSysctls;
   readonly #ended: EndedConnections;
@@ -81,7 +79,6 @@ export class Dataplane {
   readonly #memory: TableMemory;
   readonly #parts: readonly FamilyPart[];
   readonly #status: EndpointStatusFiles | undefined;
-  #parents: Readonly<Partial<Record<IpFamily, KernelLink>>> = {};
   #programmed: ReadonlyMap<string, LocalEndpoint> = new Map();
   #chainsDirty = true;
   /** Links, addresses, routes and sysctls want a look. */
@@ -91,11 +88,9 @@ export class Dataplane {
   constructor(nodeName: string, config: FelixConfig, ports: DataplanePorts) {
     this.#config = config;
     this.#rules = config.rules;
-    this.#nodeName = nodeName;
     this.#ports = ports;
     this.#links = new KernelLinks(ports.kernel.links, ports.clock);
     this.#endpoints = new EndpointManager(config, this.#links);
-    this.#routes = new RouteManager(ownedClasses(config));
     this.#state = new KernelState(ports.kernel, this.#links, config);
     this.#ended = new EndedConnections(ports);
     this.#bandwidth = new BandwidthManager(ports.kernel, this.#links);
@@ -103,8 +98,9 @@ export class Dataplane {
     this.#sysctls = new EndpointSysctls({ ipv6 });
     const families: IpFamily[] = ipv6 ? [4, 6] : [4];
     this.#memory = new TableMemory(ports.backend.kind === "nft" ? openNftGeneration() : undefined);
-    const of = { nodeName, config, ports, memory: this.#memory };
+    const of = { config, ports, memory: this.#memory };
     this.#parts = families.map((family) => new FamilyPart(family, of));
+    this.#tunnels = new Tunnels(nodeName, config, this.#parts);
     this.#status =
       config.endpointStatusFolder === undefined
         ? undefined
@@ -146,7 +142,7 @@ export class Dataplane {
       this.#endpoints.onUpdate(update);
       this.#hosts.onUpdate(update);
       this.#policies.onUpdate(update);
-      this.#routes.onUpdate(update);
+      this.#tunnels.onUpdate(update);
       for (const part of this.#parts) part.onUpdate(update);
     }
     this.#chainsDirty ||= updates.some(({ kind }) => chainKinds.has(kind));
@@ -184,7 +180,7 @@ export class Dataplane {
     return (
       (isKnown !== (op === "set") && !this.#isWorkloadInterface(ifindex)) ||
       this.#hosts.expects(address) ||
-      this.#parts.some((part) => part.isOwnAddress(address))
+      this.#tunnels.isOwnAddress(address)
     );
   }
 
@@ -193,8 +189,7 @@ export class Dataplane {
     const used =
       this.#config.interfacePrefixes.some((prefix) => link.name.startsWith(prefix)) ||
       link.name.startsWith(ifbPrefix) ||
-      this.#parts.some((part) => part.ownsDevice(link.name)) ||
-      Object.values(this.#parents).some(({ ifindex }) => ifindex === link.ifindex);
+      this.#tunnels.concernsLink(link);
     if (!used) return false;
     if (op === "removed") {
       this.#sysctls.forget(link);
@@ -244,7 +239,7 @@ export class Dataplane {
     // Cleared first: what happens while we work wants another look.
     this.#stateDirty = false;
     try {
-      if (all) await this.#lookAround(attempt);
+      if (all) errors.push(...(await this.#lookAround()));
       const present = this.#endpoints.present();
       const begun = Promise.withResolvers<void>();
       // While programs write the rules there is time for the rest.
@@ -264,15 +259,18 @@ export class Dataplane {
     throw new AggregateError(errors, "Cannot program the kernel");
   }
 
-  /** What the kernel has that decides what we want of it. */
-  async #lookAround(attempt: Attempt): Promise<void> {
+  /** What the kernel has that decides what we want of it, and the tunnel devices. */
+  async #lookAround(): Promise<readonly unknown[]> {
     await this.#links.refresh();
     for (const name of this.#endpoints.missingInterfaces()) await this.#links.look(name);
     const addresses = await this.#ports.kernel.addresses.list();
-    this.#parents = this.#parentLinks(addresses);
     this.#resolveHosts(addresses);
     this.#tellSets(addresses);
-    for (const part of this.#parts) await attempt(() => this.#applyDevices(part));
+    const ports = { kernel: this.#ports.kernel, links: this.#links };
+    const { changed, errors } = await this.#tunnels.applyDevices(addresses, ports);
+    this.#chainsDirty ||= changed;
+    if (changed) this.#state.resync();
+    return errors;
   }
 
   /** All but rules and sets. */
@@ -308,18 +306,6 @@ export class Dataplane {
     this.#status?.apply(this.#programmed);
   }
 
-  /** Interfaces that have the node's own addresses, while they are up. */
-  #parentLinks(addresses: readonly KernelAddress[]): Partial<Record<IpFamily, KernelLink>> {
-    const parents: Partial<Record<IpFamily, KernelLink>> = {};
-    for (const { family, setManager } of this.#parts) {
-      const own = setManager.hostAddress(this.#nodeName);
-      const ifindex = addresses.find(({ address }) => address === own)?.ifindex;
-      const link = this.#links.byName(this.#links.nameOf(ifindex) ?? "");
-      if (link !== undefined) parents[family] = link;
-    }
-    return parents;
-  }
-
   #tellSets(addresses: readonly KernelAddress[]): void {
     const local = addresses.filter(({ ifindex }) => !this.#isWorkloadInterface(ifindex));
     for (const { family, setManager } of this.#parts) {
@@ -347,17 +333,6 @@ export class Dataplane {
     const { changed, problems } = this.#hosts.resolve(byInterface);
     this.#chainsDirty ||= changed;
     for (const problem of problems) this.#ports.log.warn(problem, "host endpoint has no effect");
-  }
-
-  async #applyDevices(part: FamilyPart): Promise<void> {
-    const { kernel } = this.#ports;
-    const changed = await part.applyDevices(this.#parents[part.family], {
-      kernel,
-      links: this.#links,
-    });
-    if (!changed) return;
-    this.#chainsDirty = true;
-    this.#state.resync();
   }
 
   /** Calls `onBegun` when nothing is left but to wait. */
@@ -390,49 +365,22 @@ export class Dataplane {
   }
 
   #rulesConfig(): RulesConfig {
-    const enabled: Record<IpFamily, boolean> = { 4: false, 6: false };
-    const devices: Partial<Record<IpFamily, string>> = {};
-    for (const { family, setManager, vxlan, vxlanLink } of this.#parts) {
-      enabled[family] = setManager.uses("vxlan");
-      if (vxlanLink !== undefined) devices[family] = vxlan.deviceName;
-    }
-    const ipipDevice = this.#parts[0]?.ipipLink?.name;
-    const rules = {
-      ...this.#config.rules,
-      vxlanEnabled: enabled,
-      vxlanDevice: devices,
-      ipipEnabled: this.#parts[0]?.setManager.uses("ipip") === true,
-      ...(ipipDevice === undefined ? {} : { ipipDevice }),
-    };
+    const rules = { ...this.#config.rules, ...this.#tunnels.rulesConfig() };
     // The same object while it says the same: chains are rendered anew for another.
     if (!isDeepStrictEqual(rules, this.#rules)) this.#rules = rules;
     return this.#rules;
   }
 
-  #desiredState() {
-    const parentIfindex: Partial<Record<IpFamily, number>> = {};
-    const vxlanIfindex: Partial<Record<IpFamily, number>> = {};
-    const neighbors = this.#endpoints.neighbors();
-    const fdbEntries = [];
-    for (const { family, vxlan, vxlanLink } of this.#parts) {
-      const parent = this.#parents[family];
-      if (parent?.up === true) parentIfindex[family] = parent.ifindex;
-      if (vxlanLink === undefined) continue;
-      vxlanIfindex[family] = vxlanLink.ifindex;
-      neighbors.push(...vxlan.neighbors(vxlanLink.ifindex));
-      fdbEntries.push(...vxlan.fdbEntries(vxlanLink.ifindex));
-    }
-    const routes = this.#routes.routes({
-      vteps: this.#parts[0]?.vxlan.vteps ?? new Map(),
-      parentIfindex,
-      vxlanIfindex,
-      ipipIfindex: this.#parts[0]?.ipipLink?.ifindex,
-      deviceRouteProtocol: this.#config.deviceRouteProtocol,
-    });
+  #desiredState(): DesiredState {
+    const { routes, neighbors, fdbEntries } = this.#tunnels.desiredState();
     // Local pods come last: theirs is the best class of a conflict (facts 4.8).
     const wanted = [...routes, ...this.#endpoints.routes()].filter(({ destination }) =>
       this.#parts.some(({ family }) => family === prefixFamily(destination)),
     );
-    return { routes: wanted, neighbors, fdbEntries };
+    return {
+      routes: wanted,
+      neighbors: [...this.#endpoints.neighbors(), ...neighbors],
+      fdbEntries,
+    };
   }
 }

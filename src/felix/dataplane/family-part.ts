@@ -1,9 +1,8 @@
 import { IpSets } from "../../kernel/ipset/ip-sets.ts";
 import type { TableMemory } from "../../kernel/iptables/table-memory.ts";
-import type { Kernel, KernelLink } from "../../kernel/kernel.ts";
 import { ipSetPrefixes } from "../../kernel/ownership.ts";
 import type { InputError } from "../../lib/errors.ts";
-import type { IpAddr, IpFamily } from "../../lib/ip-addr.ts";
+import type { IpFamily } from "../../lib/ip-addr.ts";
 import type { Prefix } from "../../lib/prefix.ts";
 import type { DataplaneUpdate } from "../calc/updates.ts";
 import type { FelixConfig } from "../config/felix-config.ts";
@@ -11,45 +10,34 @@ import type { Refreshed } from "../refresh-timers.ts";
 import type { RulesConfig } from "../rules/rules-config.ts";
 import type { DataplanePorts } from "./dataplane.ts";
 import { IpSetManager } from "./ip-set-manager.ts";
-import { IpipManager } from "./ipip-manager.ts";
-import type { KernelLinks } from "./kernel-links.ts";
 import { type RuleParts, RuleSet } from "./rule-set.ts";
 import { RuleTables } from "./rule-tables.ts";
-import { VxlanManager } from "./vxlan-manager.ts";
 
 export type KernelSets = Pick<
   IpSets,
   "set" | "change" | "delete" | "apply" | "destroyUnused" | "resync" | "close" | "desiredNames"
 >;
 
-/** What there is once for IPv4 and once for IPv6: sets, rules and the tunnel devices. */
+/** What there is once for IPv4 and once for IPv6: sets and rules. */
 export class FamilyPart {
   readonly family: IpFamily;
   readonly setManager: IpSetManager;
   readonly rules: RuleTables;
-  readonly vxlan: VxlanManager;
-  /** Of IPv4 alone: there is no IPIP of IPv6. */
-  readonly ipip: IpipManager | undefined;
   readonly #ruleSet: RuleSet;
-  readonly #nodeName: string;
   readonly #sets: KernelSets;
-  #vxlanLink: KernelLink | undefined;
-  #ipipLink: KernelLink | undefined;
   #serviceCidrs: readonly Prefix[] = [];
 
   constructor(
     family: IpFamily,
     of: {
-      readonly nodeName: string;
       readonly config: FelixConfig;
       readonly ports: DataplanePorts;
       readonly memory: TableMemory;
     },
   ) {
-    const { nodeName, config, ports, memory } = of;
+    const { config, ports, memory } = of;
     this.family = family;
     this.#ruleSet = new RuleSet(family);
-    this.#nodeName = nodeName;
     this.#sets = ports.openSets?.(family) ?? new IpSets(family, ipSetPrefixes[family]);
     this.setManager = new IpSetManager(family, this.#sets, config);
     this.rules = new RuleTables(
@@ -61,22 +49,6 @@ export class FamilyPart {
       },
       { exec: ports.exec, memory },
     );
-    this.vxlan = new VxlanManager(family, nodeName, config);
-    this.ipip = family === 4 ? new IpipManager(nodeName, config) : undefined;
-  }
-
-  /** The VXLAN device, once it is there. */
-  get vxlanLink(): KernelLink | undefined {
-    return this.#vxlanLink;
-  }
-
-  /** The IPIP device, once it has its address. */
-  get ipipLink(): KernelLink | undefined {
-    return this.#ipipLink;
-  }
-
-  ownsDevice(name: string): boolean {
-    return name === this.vxlan.deviceName || name === this.ipip?.deviceName;
   }
 
   get setCount(): number {
@@ -92,42 +64,12 @@ export class FamilyPart {
       this.#serviceCidrs = update.op === "set" ? update.value : [];
     }
     this.setManager.onUpdate(update);
-    this.vxlan.onUpdate(update);
-    this.ipip?.onUpdate(update);
-  }
-
-  /** The node's own address or a tunnel's. */
-  isOwnAddress(address: IpAddr): boolean {
-    return (
-      address === this.setManager.hostAddress(this.#nodeName) ||
-      address === this.vxlan.local()?.tunnelAddress ||
-      address === this.ipip?.address
-    );
   }
 
   resync(what?: ReadonlySet<Refreshed>): void {
     if (what?.has("ipSets") !== false) this.#sets.resync();
     if (what?.has("iptables") === false) return;
     for (const table of this.rules.tables) table.invalidate();
-  }
-
-  /** @returns whether a device is another than before, or there at last, or gone. */
-  async applyDevices(
-    parent: KernelLink | undefined,
-    ports: { readonly kernel: Kernel; readonly links: KernelLinks },
-  ): Promise<boolean> {
-    const before = [this.#vxlanLink?.ifindex, this.#ipipLink?.ifindex];
-    const { setManager } = this;
-    const failures: unknown[] = [];
-    const note = (error: unknown) => void failures.push(error);
-    await this.vxlan.applyDevice(setManager.uses("vxlan"), parent, ports).then((link) => {
-      this.#vxlanLink = link;
-    }, note);
-    await this.ipip?.applyDevice(setManager.uses("ipip"), parent, ports).then((link) => {
-      this.#ipipLink = link;
-    }, note);
-    if (failures.length > 0) throw new AggregateError(failures, "Cannot make the tunnel devices");
-    return this.#vxlanLink?.ifindex !== before[0] || this.#ipipLink?.ifindex !== before[1];
   }
 
   renderChains(

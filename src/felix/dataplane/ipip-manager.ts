@@ -3,8 +3,8 @@ import { ipipDevice } from "../../kernel/ownership.ts";
 import type { IpAddr } from "../../lib/ip-addr.ts";
 import type { DataplaneUpdate } from "../calc/updates.ts";
 import type { FelixConfig } from "../config/felix-config.ts";
-import type { KernelLinks } from "./kernel-links.ts";
 import { repairTunnelDevice } from "./tunnel-device.ts";
+import type { TunnelManager, TunnelPorts } from "./tunnels.ts";
 
 const overhead = 20;
 
@@ -12,7 +12,7 @@ const overhead = 20;
  * The IPIP device and its address (facts 4.9): one for all peers, as each route names the peer. It is
  * wanted while some pool uses IPIP and this node has a tunnel address.
  */
-export class IpipManager {
+export class IpipManager implements TunnelManager {
   readonly #nodeName: string;
   readonly #config: FelixConfig;
   #address: IpAddr | undefined;
@@ -44,7 +44,7 @@ export class IpipManager {
   async applyDevice(
     wanted: boolean,
     parent: KernelLink | undefined,
-    ports: { readonly kernel: Kernel; readonly links: KernelLinks },
+    ports: TunnelPorts,
   ): Promise<KernelLink | undefined> {
     const { kernel, links } = ports;
     const address = this.#address;

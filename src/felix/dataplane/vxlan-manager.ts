@@ -1,11 +1,11 @@
-import type { FdbEntry, Kernel, KernelLink, KernelNeighbor } from "../../kernel/kernel.ts";
+import type { FdbEntry, KernelLink, KernelNeighbor } from "../../kernel/kernel.ts";
 import { vxlanDevice, vxlanDeviceV6 } from "../../kernel/ownership.ts";
 import type { IpAddr, IpFamily } from "../../lib/ip-addr.ts";
 import type { MacAddr } from "../../lib/mac.ts";
 import type { DataplaneUpdate, Vtep } from "../calc/updates.ts";
 import type { FelixConfig } from "../config/felix-config.ts";
-import type { KernelLinks } from "./kernel-links.ts";
 import { repairTunnelDevice } from "./tunnel-device.ts";
+import type { TunnelManager, TunnelPorts } from "./tunnels.ts";
 
 const overhead: Readonly<Record<IpFamily, number>> = { 4: 50, 6: 70 };
 const deviceNames: Readonly<Record<IpFamily, string>> = { 4: vxlanDevice, 6: vxlanDeviceV6 };
@@ -20,7 +20,7 @@ export interface TunnelEnd {
  * The VXLAN device of one family, its address, and who is behind it (facts 4.9). The device is wanted
  * while some pool uses VXLAN and this node has a tunnel address.
  */
-export class VxlanManager {
+export class VxlanManager implements TunnelManager {
   readonly #family: IpFamily;
   readonly #nodeName: string;
   readonly #config: FelixConfig;
@@ -34,6 +34,10 @@ export class VxlanManager {
 
   get deviceName(): string {
     return deviceNames[this.#family];
+  }
+
+  get address(): IpAddr | undefined {
+    return this.local()?.tunnelAddress;
   }
 
   get vteps(): ReadonlyMap<string, Vtep> {
@@ -87,7 +91,7 @@ export class VxlanManager {
   async applyDevice(
     wanted: boolean,
     parent: KernelLink | undefined,
-    ports: { readonly kernel: Kernel; readonly links: KernelLinks },
+    ports: TunnelPorts,
   ): Promise<KernelLink | undefined> {
     const { kernel, links } = ports;
     const local = this.local();

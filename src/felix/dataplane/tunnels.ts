@@ -1,0 +1,191 @@
+import type {
+  FdbEntry,
+  Kernel,
+  KernelAddress,
+  KernelLink,
+  KernelNeighbor,
+} from "../../kernel/kernel.ts";
+import type { IpAddr, IpFamily } from "../../lib/ip-addr.ts";
+import type { DataplaneUpdate } from "../calc/updates.ts";
+import type { FelixConfig } from "../config/felix-config.ts";
+import type { RulesConfig } from "../rules/rules-config.ts";
+import type { FamilyPart } from "./family-part.ts";
+import { IpipManager } from "./ipip-manager.ts";
+import type { KernelLinks } from "./kernel-links.ts";
+import type { DesiredState } from "./kernel-state.ts";
+import { ownedClasses } from "./owned-classes.ts";
+import { RouteManager } from "./route-manager.ts";
+import { VxlanManager } from "./vxlan-manager.ts";
+
+export interface TunnelPorts {
+  readonly kernel: Kernel;
+  readonly links: KernelLinks;
+}
+
+/** Looks after the device of one kind of tunnel, of one family. */
+export interface TunnelManager {
+  readonly deviceName: string;
+  /** This node's address in the tunnel, once it has one. */
+  readonly address: IpAddr | undefined;
+  onUpdate(update: DataplaneUpdate): void;
+  /**
+   * Makes the device what it must be. `parent` is the interface that has the node's address.
+   *
+   * @returns the device, when it is wanted and there.
+   */
+  applyDevice(
+    wanted: boolean,
+    parent: KernelLink | undefined,
+    ports: TunnelPorts,
+  ): Promise<KernelLink | undefined>;
+}
+
+interface Tunnel<Manager extends TunnelManager = TunnelManager> {
+  readonly family: IpFamily;
+  readonly manager: Manager;
+  /** Pools, or the configuration, call for it. */
+  wanted(): boolean;
+  /** The device, once it is there with its address. */
+  link?: KernelLink | undefined;
+}
+
+type Family = Pick<FamilyPart, "family" | "setManager">;
+
+/**
+ * The tunnel devices of both families, and the routes to the rest of the cluster, which lead through
+ * them or through the interface that has the node's address (facts 4.9).
+ */
+export class Tunnels {
+  readonly #nodeName: string;
+  readonly #config: FelixConfig;
+  readonly #families: readonly Family[];
+  readonly #vxlan: readonly Tunnel<VxlanManager>[];
+  /** Of IPv4 alone: there is no IPIP of IPv6. */
+  readonly #ipip: Tunnel<IpipManager> | undefined;
+  readonly #all: readonly Tunnel[];
+  readonly #routes: RouteManager;
+  #parents: Readonly<Partial<Record<IpFamily, KernelLink>>> = {};
+
+  constructor(nodeName: string, config: FelixConfig, families: readonly Family[]) {
+    this.#nodeName = nodeName;
+    this.#config = config;
+    this.#families = families;
+    this.#routes = new RouteManager(ownedClasses(config));
+    this.#vxlan = families.map(({ family, setManager }) => ({
+      family,
+      manager: new VxlanManager(family, nodeName, config),
+      wanted: () => setManager.uses("vxlan"),
+    }));
+    const v4 = families.find(({ family }) => family === 4);
+    this.#ipip = v4 && {
+      family: 4,
+      manager: new IpipManager(nodeName, config),
+      wanted: () => v4.setManager.uses("ipip"),
+    };
+    this.#all = [...this.#vxlan, ...(this.#ipip === undefined ? [] : [this.#ipip])];
+  }
+
+  onUpdate(update: DataplaneUpdate): void {
+    this.#routes.onUpdate(update);
+    for (const { manager } of this.#all) manager.onUpdate(update);
+  }
+
+  /** It is a tunnel's device, or the one that tunnels' packets leave by. */
+  concernsLink({ name, ifindex }: KernelLink): boolean {
+    return (
+      this.#all.some(({ manager }) => manager.deviceName === name) ||
+      Object.values(this.#parents).some((parent) => parent.ifindex === ifindex)
+    );
+  }
+
+  /** The node's own address or a tunnel's. */
+  isOwnAddress(address: IpAddr): boolean {
+    return (
+      this.#families.some(({ setManager }) => setManager.hostAddress(this.#nodeName) === address) ||
+      this.#all.some(({ manager }) => manager.address === address)
+    );
+  }
+
+  /**
+   * Makes all devices what they must be: one that fails does not stop the others.
+   *
+   * @returns whether a device is another than before, or there at last, or gone.
+   */
+  async applyDevices(
+    addresses: readonly KernelAddress[],
+    ports: TunnelPorts,
+  ): Promise<{ readonly changed: boolean; readonly errors: readonly unknown[] }> {
+    this.#parents = this.#parentLinks(addresses, ports.links);
+    const errors: unknown[] = [];
+    let changed = false;
+    for (const tunnel of this.#all) {
+      const before = tunnel.link?.ifindex;
+      const parent = this.#parents[tunnel.family];
+      try {
+        tunnel.link = await tunnel.manager.applyDevice(tunnel.wanted(), parent, ports);
+      } catch (error) {
+        errors.push(error);
+      }
+      changed ||= tunnel.link?.ifindex !== before;
+    }
+    return { changed, errors };
+  }
+
+  /** Interfaces that have the node's own addresses, while they are up. */
+  #parentLinks(
+    addresses: readonly KernelAddress[],
+    links: KernelLinks,
+  ): Partial<Record<IpFamily, KernelLink>> {
+    const parents: Partial<Record<IpFamily, KernelLink>> = {};
+    for (const { family, setManager } of this.#families) {
+      const own = setManager.hostAddress(this.#nodeName);
+      const ifindex = addresses.find(({ address }) => address === own)?.ifindex;
+      const link = links.byName(links.nameOf(ifindex) ?? "");
+      if (link !== undefined) parents[family] = link;
+    }
+    return parents;
+  }
+
+  /** What rules must know of the tunnels. */
+  rulesConfig(): Pick<RulesConfig, "vxlanEnabled" | "vxlanDevice" | "ipipEnabled" | "ipipDevice"> {
+    const enabled: Record<IpFamily, boolean> = { 4: false, 6: false };
+    const devices: Partial<Record<IpFamily, string>> = {};
+    for (const { family, wanted, link } of this.#vxlan) {
+      enabled[family] = wanted();
+      if (link !== undefined) devices[family] = link.name;
+    }
+    const ipipDevice = this.#ipip?.link?.name;
+    return {
+      vxlanEnabled: enabled,
+      vxlanDevice: devices,
+      ipipEnabled: this.#ipip?.wanted() === true,
+      ...(ipipDevice === undefined ? {} : { ipipDevice }),
+    };
+  }
+
+  /** Routes to the rest of the cluster, and who is behind the tunnel devices. */
+  desiredState(): DesiredState {
+    const parentIfindex: Partial<Record<IpFamily, number>> = {};
+    for (const { family } of this.#families) {
+      const parent = this.#parents[family];
+      if (parent?.up === true) parentIfindex[family] = parent.ifindex;
+    }
+    const vxlanIfindex: Partial<Record<IpFamily, number>> = {};
+    const neighbors: KernelNeighbor[] = [];
+    const fdbEntries: FdbEntry[] = [];
+    for (const { family, manager, link } of this.#vxlan) {
+      if (link === undefined) continue;
+      vxlanIfindex[family] = link.ifindex;
+      neighbors.push(...manager.neighbors(link.ifindex));
+      fdbEntries.push(...manager.fdbEntries(link.ifindex));
+    }
+    const routes = this.#routes.routes({
+      vteps: this.#vxlan[0]?.manager.vteps ?? new Map(),
+      parentIfindex,
+      vxlanIfindex,
+      ipipIfindex: this.#ipip?.link?.ifindex,
+      deviceRouteProtocol: this.#config.deviceRouteProtocol,
+    });
+    return { routes, neighbors, fdbEntries };
+  }
+}
