@@ -135,7 +135,7 @@ export function fdbTable(kernel: Kernel, links: KernelLinks): SyncedTable<string
   } satisfies TableDriver<string, FdbEntry>);
 }
 
-function failuresOf<Entry>(
+export function failuresOf<Entry>(
   failures: readonly KernelFailure<Entry>[],
   key: (entry: Entry) => string,
 ): Map<string, string> {
