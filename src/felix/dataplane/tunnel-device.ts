@@ -32,5 +32,6 @@ export async function repairTunnelDevice(
     await kernel.addresses.remove({ ifindex, address: present, length: has });
   }
   if (addresses.some((present) => present.address === address && present.length === length)) return;
-  await kernel.addresses.add({ ifindex, address, length });
+  // Nobody else is on the device whom an IPv6 address could be looked for among.
+  await kernel.addresses.add({ ifindex, address, length, noDad: true });
 }
