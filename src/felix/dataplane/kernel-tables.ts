@@ -17,6 +17,7 @@ import { SyncedTable, type TableDriver } from "../../kernel/synced-table.ts";
 import type { FelixConfig } from "../config/felix-config.ts";
 import type { KernelLinks } from "./kernel-links.ts";
 import { ownedClasses } from "./owned-classes.ts";
+import { replaceRoutes } from "./tunnel-routes.ts";
 
 /** felix's drivers: which entries of the kernel's tables are ours, and how they are changed. */
 
@@ -81,7 +82,7 @@ export function routeTable(
       return new Map(own.map((route) => [routeKey(route), route]));
     },
     set: async (entries) =>
-      failuresOf(await kernel.routes.replace([...entries.values()]), routeKey),
+      failuresOf(await replaceRoutes([...entries.values()], kernel.routes), routeKey),
     remove: async (entries) =>
       failuresOf(await kernel.routes.remove([...entries.values()]), routeKey),
     equal: sameRoute,

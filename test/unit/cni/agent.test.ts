@@ -91,6 +91,7 @@ class Bench {
       clock: this.clock,
       hostKernel: host,
       openPodKernel: () => pod,
+      writeHostSysctl: () => undefined,
       writePodSysctl: () => undefined,
       random: (octets) => new Uint8Array(octets).fill(0xff),
       addresses: {
