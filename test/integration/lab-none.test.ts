@@ -89,3 +89,39 @@ test("a route of the speaker that somebody removes comes back", async () => {
     what: "the route",
   });
 });
+
+/** Both fields at once, as whoever changes them would: felix and bgp hear of it when they do. */
+async function programClusterRoutes(felix: string, bgp: string): Promise<void> {
+  await lab.apply(`
+apiVersion: projectcalico.org/v3
+kind: FelixConfiguration
+metadata: {name: default}
+spec: {programClusterRoutes: ${felix}}
+---
+apiVersion: projectcalico.org/v3
+kind: BGPConfiguration
+metadata: {name: default}
+spec: {programClusterRoutes: ${bgp}}
+`);
+}
+
+test("routes change from bgp to felix and back without a packet lost", async () => {
+  const ping = new Background(status.pods[0]?.netns ?? "", ...["ping", "-qi0.02", podAddress(1)]);
+  const routes = (protocol: string) =>
+    lab.inside(netns(0), "ip", "route", "show", "proto", protocol);
+  const owned = async (by: string, other: string) => {
+    const [theirs, others] = [await routes(by), await routes(other)];
+    const all = [`${block(1)} via 192.168.1.12`, `blackhole ${block(0)}`];
+    return all.every((text) => theirs.includes(text) && !others.includes(text));
+  };
+  const timeoutMs = 60_000;
+  try {
+    await programClusterRoutes("Enabled", "Disabled");
+    await waitFor(() => owned("80", "bird"), { timeoutMs, what: "felix's routes alone" });
+    await programClusterRoutes("EnabledIPIPOnly", "EnabledNoEncapOnly");
+    await waitFor(() => owned("bird", "80"), { timeoutMs, what: "bgp's routes alone" });
+  } finally {
+    await ping.stop();
+  }
+  assert.match(ping.output, / 0% packet loss/);
+});
