@@ -29,13 +29,16 @@ export interface PodInterface {
 export interface PodNetworkPorts {
   readonly hostKernel: Kernel;
   openPodKernel(netnsFd: number): Kernel;
+  /** Writes a sysctl in our own namespace. */
+  writeHostSysctl(path: readonly string[], value: string): void;
   /** Writes a sysctl in the pod's namespace. */
   writePodSysctl(netnsFd: number, path: readonly string[], value: string): void;
 }
 
 /**
- * Creates the veth pair, the pod's end inside its namespace, and configures that end. The host's end
- * is left to felix: its route, neighbor, sysctls and chains belong together.
+ * Creates the veth pair, the pod's end inside its namespace, and configures that end. Of the host's
+ * end only the pod's IPv6 gateway is made here. The rest is left to felix: its route, neighbor, sysctls
+ * and chains belong together.
  *
  * @throws {CniError} when the namespace has an interface of that name, or the kernel refuses.
  */
@@ -62,10 +65,29 @@ export async function addPodInterface(wanted: PodInterface, ports: PodNetworkPor
         mac: wanted.mac,
       },
     });
+    if (wanted.addresses.some((address) => ipFamily(address) === 6)) {
+      await addIpv6Gateway(wanted.hostName, ports);
+    }
     await configurePodEnd(wanted, pod, ports);
   } finally {
     pod.close();
   }
+}
+
+/**
+ * The address that the pod's default route leads to (facts 6.8 step 11). The kernel would make it from
+ * the MAC by itself, but not on hosts where `addr_gen_mode` says otherwise, and then be silent about it
+ * for 1 to 2 s, until duplicate address detection ends.
+ */
+async function addIpv6Gateway(hostName: string, ports: PodNetworkPorts): Promise<void> {
+  const link = await ports.hostKernel.links.get(hostName);
+  if (link === undefined) {
+    throw new CniError(cniCodes.network, `Cannot find interface ${hostName} after adding it`);
+  }
+  ports.writeHostSysctl(["net", "ipv6", "conf", hostName, "disable_ipv6"], "0");
+  const { ifindex } = link;
+  const gateway = { ifindex, address: hostVethLinkLocal, length: 64, noDad: true };
+  await ports.hostKernel.addresses.add(gateway);
 }
 
 async function configurePodEnd(

@@ -187,6 +187,7 @@ async function runAgent(felix: FelixDoor, parts: Parts, signal: AbortSignal): Pr
       clock: systemClock,
       hostKernel: kernel,
       openPodKernel: (netnsFd) => openLinuxKernel({ netnsFd }),
+      writeHostSysctl: writeSysctl,
       writePodSysctl: (netnsFd, path, value) => inNetns(netnsFd, () => writeSysctl(path, value)),
       random: (octets) => randomBytes(octets),
       addresses: ipamAddresses(ipam, { nodeName, datastore, clock: systemClock }),

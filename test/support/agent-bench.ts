@@ -151,6 +151,7 @@ export class AgentBench {
       clock: this.clock,
       hostKernel: host,
       openPodKernel: () => pod,
+      writeHostSysctl: () => undefined,
       writePodSysctl: () => undefined,
       random: (octets) => new Uint8Array(octets).fill(0xff),
       deletions: { forget: async () => undefined },
