@@ -1,8 +1,8 @@
 import { hostVethLinkLocal, hostVethMac, podGateway } from "../api/names.ts";
 import type { Kernel, KernelRoute } from "../kernel/kernel.ts";
-import { type IpAddr, ipFamily } from "../lib/ip-addr.ts";
+import { type IpAddr, type IpFamily, ipFamily } from "../lib/ip-addr.ts";
 import type { MacAddr } from "../lib/mac.ts";
-import { hostPrefix, type Prefix, parsePrefix } from "../lib/prefix.ts";
+import { hostPrefix, type Prefix, parsePrefix, prefixFamily } from "../lib/prefix.ts";
 import { CniError, cniCodes } from "./cni-error.ts";
 
 const mainTable = 254;
@@ -16,7 +16,11 @@ export interface PodInterface {
   readonly netnsFd: number;
   /** 0: the kernel's default. */
   readonly mtu: number;
+  /** In each direction. */
+  readonly queues: number;
   readonly addresses: readonly IpAddr[];
+  /** What leads out of the pod; undefined: everything. */
+  readonly routes?: readonly Prefix[];
   readonly mac: MacAddr;
   readonly allowIpForwarding: boolean;
 }
@@ -52,6 +56,7 @@ export async function addPodInterface(wanted: PodInterface, ports: PodNetworkPor
     await ports.hostKernel.links.addVeth({
       name: wanted.hostName,
       mac: hostVethMac,
+      queues: wanted.queues,
       ...mtu,
       peer: {
         name: wanted.podName,
@@ -100,7 +105,7 @@ async function configurePodEnd(
   if (loopback !== undefined) await pod.links.set(loopback.ifindex, { up: true });
   await pod.links.set(link.ifindex, { up: true });
 
-  const failures = await pod.routes.replace(podRoutes(link.ifindex, families));
+  const failures = await pod.routes.replace(podRoutes(link.ifindex, families, wanted.routes));
   const [failure] = failures;
   if (failure !== undefined) {
     throw new CniError(
@@ -126,37 +131,52 @@ function writeSysctls(wanted: PodInterface, ipv6: boolean, ports: PodNetworkPort
   write(["ipv6", "conf", "all", "forwarding"], forwarding);
 }
 
-/** The link-local gateway, on the link by itself, and the default through it (facts 6.8 11 and 12). */
-function podRoutes(ifindex: number, families: ReadonlySet<4 | 6>): KernelRoute[] {
+/** The link-local gateway, on the link by itself, and what leads through it (facts 6.8 11 and 12). */
+function podRoutes(
+  ifindex: number,
+  families: ReadonlySet<IpFamily>,
+  wanted: readonly Prefix[] = [parsePrefix("0.0.0.0/0"), parsePrefix("::/0")],
+): KernelRoute[] {
   const common = { table: mainTable, kind: "unicast", protocol: bootProtocol, ifindex } as const;
-  const routes: KernelRoute[] = [];
-  if (families.has(4)) {
-    const link = {
-      ...common,
-      destination: hostPrefix(podGateway),
-      priority: 0,
-      scope: "link",
-    } as const;
-    routes.push(link, defaultVia(podGateway, parsePrefix("0.0.0.0/0"), 0));
-  }
-  if (families.has(6)) routes.push(defaultVia(hostVethLinkLocal, parsePrefix("::/0"), 1024));
-  return routes;
-
-  function defaultVia(gateway: IpAddr, destination: Prefix, priority: number): KernelRoute {
-    return { ...common, destination, priority, scope: "universe", gateway };
-  }
+  const gateway: KernelRoute = {
+    ...common,
+    destination: hostPrefix(podGateway),
+    priority: 0,
+    scope: "link",
+  };
+  const through = wanted.filter((destination) => families.has(prefixFamily(destination)));
+  return [
+    ...(families.has(4) ? [gateway] : []),
+    ...through.map((destination): KernelRoute => {
+      const isIpv4 = prefixFamily(destination) === 4;
+      return {
+        ...common,
+        destination,
+        priority: isIpv4 ? 0 : 1024,
+        scope: "universe",
+        gateway: isIpv4 ? podGateway : hostVethLinkLocal,
+      };
+    }),
+  ];
 }
 
-/** Removes the pod's end, and with it the host's. No interface there is success. */
+/**
+ * Removes the pod's end, and with it the host's, if the host's has this name. Another interface of the
+ * name, or none, is let be: a path that a runtime names may be another container's by now.
+ */
 export async function removePodInterface(
-  podName: string,
-  netnsFd: number,
-  ports: Pick<PodNetworkPorts, "openPodKernel">,
+  attached: { readonly podName: string; readonly hostName: string; readonly netnsFd: number },
+  ports: Pick<PodNetworkPorts, "openPodKernel" | "hostKernel">,
 ): Promise<void> {
-  const pod = ports.openPodKernel(netnsFd);
+  const pod = ports.openPodKernel(attached.netnsFd);
   try {
-    const link = await pod.links.get(podName);
-    if (link?.type === "veth") await pod.links.remove(link.ifindex);
+    const [inPod, onHost] = await Promise.all([
+      pod.links.get(attached.podName),
+      ports.hostKernel.links.get(attached.hostName),
+    ]);
+    if (inPod === undefined || onHost === undefined) return;
+    if (inPod.linkIfindex !== onHost.ifindex || onHost.linkIfindex !== inPod.ifindex) return;
+    await pod.links.remove(inPod.ifindex);
   } finally {
     pod.close();
   }
