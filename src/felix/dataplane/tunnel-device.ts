@@ -33,5 +33,6 @@ export async function repairTunnelDevice(
   }
   if (address === undefined) return;
   if (addresses.some((present) => present.address === address && present.length === length)) return;
-  await kernel.addresses.add({ ifindex, address, length });
+  // Nobody else is on the device whom an IPv6 address could be looked for among.
+  await kernel.addresses.add({ ifindex, address, length, noDad: true });
 }

@@ -256,6 +256,6 @@ export class Tunnels {
       ipipIfindex: this.#ipip?.link?.ifindex,
       deviceRouteProtocol: this.#config.deviceRouteProtocol,
     });
-    return { routes, neighbors, fdbEntries };
+    return { routes, neighbors, fdbEntries, given: this.#routes.given() };
   }
 }
