@@ -18,6 +18,8 @@ export interface FelixConfig {
   readonly chainInsertMode: "insert" | "append";
   /** In place of what is detected. */
   readonly iptablesFeatures: Partial<IptablesFeatures>;
+  /** Tunnel devices compute checksums themselves; undefined: the kernel's release decides. */
+  readonly checksumOffloadBroken: boolean | undefined;
   /** How long the kernel may take for an answer; 0: as long as it wants. */
   readonly netlinkTimeoutMs: number;
   /** How often each is compared with the kernel; 0: never. */
@@ -55,22 +57,35 @@ export interface FelixConfig {
   readonly rules: RulesConfig;
   readonly metrics: MetricsConfig;
   readonly health: HealthConfig;
+  readonly pathChecks: PathChecksConfig;
   /** Parameters that somebody gave and that nothing acts on, as the source writes them. */
   readonly ignored: readonly string[];
   /** Wrong values, in whose place the default acts. */
   readonly problems: readonly string[];
 }
 
+/** Of docs/check-paths.md. */
+export interface PathChecksConfig {
+  readonly enabled: boolean;
+  /** UDP and TCP. */
+  readonly port: number;
+  /** 0: only when somebody asks. */
+  readonly intervalMs: number;
+  readonly samplePeers: number;
+}
+
 /** @throws {InputError} for a wrong value whose place no default may take. */
 export function felixConfig(sources: ConfigSources): FelixConfig {
   const { values, ignored, problems } = readParameters(sources);
   const folder = values.endpointStatusPathPrefix;
+  const { checksumOffloadBroken, ...iptablesFeatures } = values.featureDetectOverride;
   return {
     interfacePrefixes: values.interfacePrefix,
     ipv6Support: values.ipv6Support,
     iptablesBackend: values.iptablesBackend,
     chainInsertMode: values.chainInsertMode,
-    iptablesFeatures: values.featureDetectOverride,
+    iptablesFeatures,
+    checksumOffloadBroken,
     netlinkTimeoutMs: values.netlinkTimeout,
     refreshMs: {
       routes: values.routeRefreshInterval,
@@ -102,6 +117,12 @@ export function felixConfig(sources: ConfigSources): FelixConfig {
     rules: rulesConfig(values),
     metrics: metricsConfig(values),
     health: felixHealthConfig(values),
+    pathChecks: {
+      enabled: values.pathChecks === "Enabled",
+      port: values.pathCheckPort,
+      intervalMs: values.pathCheckInterval,
+      samplePeers: values.pathCheckPeers,
+    },
     ignored,
     problems,
   };
