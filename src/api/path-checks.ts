@@ -5,3 +5,15 @@ export const pathKeyAnnotation = "tortie.dev/path-check-key";
 
 /** Type of the condition that tells whether packets get from this node to its peers. */
 export const pathHealthyType = "CalicoPathHealthy";
+
+/** What FelixConfiguration says of path checks. */
+export interface PathChecksConfig {
+  readonly enabled: boolean;
+  /** UDP and TCP. */
+  readonly port: number;
+  /** 0: only when somebody asks. */
+  readonly intervalMs: number;
+  readonly samplePeers: number;
+  /** Devices of tunnels that there may be, with the port where the kernel's link does not tell it. */
+  readonly tunnels: readonly { readonly name: string; readonly port?: number }[];
+}

@@ -1,4 +1,5 @@
 import { readFile } from "node:fs/promises";
+import type { PathChecksConfig } from "../api/path-checks.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import type { NodeState, TunnelState } from "./path.ts";
 
@@ -8,16 +9,18 @@ const counterFiles = ["/proc/thread-self/net/snmp", "/proc/thread-self/net/snmp6
 /** What this node says of itself to peers that ask. */
 export async function nodeState(
   kernel: Pick<Kernel, "links">,
-  devices: readonly string[],
+  devices: PathChecksConfig["tunnels"],
 ): Promise<NodeState> {
   const texts = await Promise.all(
     counterFiles.map((file) => readFile(file, "utf8").catch(() => "")),
   );
-  const links = await Promise.all(devices.map((name) => kernel.links.get(name)));
-  const tunnels = links.flatMap((link): TunnelState[] => {
+  const links = await Promise.all(devices.map(({ name }) => kernel.links.get(name)));
+  const tunnels = links.flatMap((link, i): TunnelState[] => {
     if (link === undefined) return [];
     const { name, up, mtu, vxlan } = link;
-    const ports = vxlan === undefined ? {} : { vni: vxlan.vni, port: vxlan.port };
+    const port = devices[i]?.port;
+    const plain = port === undefined ? {} : { port };
+    const ports = vxlan === undefined ? plain : { vni: vxlan.vni, port: vxlan.port };
     return [{ name, up, mtu, ...ports }];
   });
   return { checksumErrors: checksumErrors(texts.join("\n")), tunnels };

@@ -1,8 +1,8 @@
 import { isDeepStrictEqual } from "node:util";
+import type { PathChecksConfig } from "../api/path-checks.ts";
 import type { Datastore } from "../datastore/datastore.ts";
 import { runSyncer } from "../datastore/reflector.ts";
 import type { Kernel } from "../kernel/kernel.ts";
-import { ipipDevice, vxlanDevice, vxlanDeviceV6 } from "../kernel/ownership.ts";
 import { Backoff } from "../lib/backoff.ts";
 import type { Clock } from "../lib/clock.ts";
 import { errorMessage, InputError } from "../lib/errors.ts";
@@ -16,8 +16,6 @@ import { Listeners } from "./listeners.ts";
 import { pathMetrics } from "./metrics.ts";
 import { nodeState } from "./node-state.ts";
 import { changeNode, pathCondition, withCondition, withPathKey } from "./own-node.ts";
-import type { NodeState } from "./path.ts";
-import type { PathsConfig } from "./paths-config.ts";
 import { addressesOf, PeerBook } from "./peers.ts";
 import { Responder } from "./responder.ts";
 import { type CheckRequest, type PathReport, runCheck } from "./run-check.ts";
@@ -32,8 +30,6 @@ export interface PathCheckPorts {
   random(): number;
 }
 
-const tunnelDevices = [vxlanDevice, vxlanDeviceV6, ipipDevice, "wireguard.cali", "wg-v6.cali"];
-
 /**
  * The path checks of this node (docs/check-paths.md): answers other nodes' probes, probes when it is
  * asked or by itself. The keys live as long as the process.
@@ -41,8 +37,8 @@ const tunnelDevices = [vxlanDevice, vxlanDeviceV6, ipipDevice, "wireguard.cali",
 export class PathChecks {
   readonly #ports: PathCheckPorts;
   readonly #keys = new PathKeys();
-  readonly #configs = new LatestValue<PathsConfig>();
-  #present: PathsConfig | undefined;
+  readonly #configs = new LatestValue<PathChecksConfig>();
+  #present: PathChecksConfig | undefined;
   #last: PathReport | undefined;
   #isAnnounced = false;
   #isChecking = false;
@@ -58,7 +54,7 @@ export class PathChecks {
   }
 
   /** What acts from now on. */
-  configure(config: PathsConfig): void {
+  configure(config: PathChecksConfig): void {
     if (!isDeepStrictEqual(config, this.#present)) this.#configs.set(config);
     this.#present = config;
   }
@@ -72,16 +68,16 @@ export class PathChecks {
     }
   }
 
-  async #runAs(config: PathsConfig, signal: AbortSignal): Promise<void> {
+  async #runAs(config: PathChecksConfig, signal: AbortSignal): Promise<void> {
     if (!config.enabled) {
       this.#last = undefined;
       if (this.#isAnnounced) await this.#announce(undefined, signal);
       return aborted(signal);
     }
-    const { nodeName, clock, log, controlPath } = this.#ports;
+    const { nodeName, clock, log, controlPath, kernel } = this.#ports;
     const peers = new PeerBook(nodeName);
     const synced = Promise.withResolvers<void>();
-    const ownState = () => this.#ownState();
+    const ownState = () => nodeState(kernel, config.tunnels);
     const responder = new Responder({ keys: this.#keys, peers, clock, state: ownState });
     const listeners = new Listeners({ port: config.port, peers, responder, clock, log });
     const check = async (request: CheckRequest, stop: AbortSignal) => {
@@ -147,7 +143,7 @@ export class PathChecks {
 
   async #check(
     request: CheckRequest,
-    { port, samplePeers }: PathsConfig,
+    { port, samplePeers, tunnels }: PathChecksConfig,
     peers: PeerBook,
     signal: AbortSignal,
   ): Promise<PathReport> {
@@ -155,7 +151,7 @@ export class PathChecks {
     this.#isChecking = true;
     try {
       const { nodeName: self, kernel, clock } = this.#ports;
-      const ownState = () => this.#ownState();
+      const ownState = () => nodeState(kernel, tunnels);
       const deps = { self, port, samplePeers, peers, keys: this.#keys, kernel, clock, ownState };
       return await runCheck(request, this.#turn++, deps, signal);
     } finally {
@@ -164,7 +160,7 @@ export class PathChecks {
   }
 
   async #checkByItself(
-    { intervalMs }: PathsConfig,
+    { intervalMs }: PathChecksConfig,
     check: (request: CheckRequest, signal: AbortSignal) => Promise<PathReport>,
     signal: AbortSignal,
   ): Promise<void> {
@@ -194,9 +190,5 @@ export class PathChecks {
     }
     const condition = pathCondition(report, clock.date().toISOString());
     await changeNode(nodeName, datastore, (node) => withCondition(node, condition));
-  }
-
-  #ownState(): Promise<NodeState> {
-    return nodeState(this.#ports.kernel, tunnelDevices);
   }
 }

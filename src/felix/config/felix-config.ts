@@ -1,3 +1,4 @@
+import type { PathChecksConfig } from "../../api/path-checks.ts";
 import type { IptablesFeatures } from "../../kernel/iptables/render.ts";
 import type { TablePoll } from "../../kernel/iptables/watch-tables.ts";
 import type { IpAddr, IpFamily } from "../../lib/ip-addr.ts";
@@ -7,6 +8,7 @@ import type { Refreshed } from "../refresh-timers.ts";
 import { defaultRulesConfig, type RulesConfig } from "../rules/rules-config.ts";
 import { type LoggingConfig, loggingConfig } from "./logging-config.ts";
 import { type MetricsConfig, metricsConfig } from "./metrics-config.ts";
+import { pathChecksConfig } from "./path-checks-config.ts";
 import { type ConfigSources, readParameters } from "./read-parameters.ts";
 import type { ParameterValues } from "./values.ts";
 import { type WireguardConfig, wireguardConfig } from "./wireguard-config.ts";
@@ -66,16 +68,6 @@ export interface FelixConfig {
   readonly problems: readonly string[];
 }
 
-/** Of docs/check-paths.md. */
-export interface PathChecksConfig {
-  readonly enabled: boolean;
-  /** UDP and TCP. */
-  readonly port: number;
-  /** 0: only when somebody asks. */
-  readonly intervalMs: number;
-  readonly samplePeers: number;
-}
-
 /** @throws {InputError} for a wrong value whose place no default may take. */
 export function felixConfig(sources: ConfigSources): FelixConfig {
   const { values, ignored, problems } = readParameters(sources);
@@ -121,12 +113,7 @@ export function felixConfig(sources: ConfigSources): FelixConfig {
     rules: rulesConfig(values),
     metrics: metricsConfig(values),
     health: felixHealthConfig(values),
-    pathChecks: {
-      enabled: values.pathChecks === "Enabled",
-      port: values.pathCheckPort,
-      intervalMs: values.pathCheckInterval,
-      samplePeers: values.pathCheckPeers,
-    },
+    pathChecks: pathChecksConfig(values),
     ignored,
     problems: [...problems, ...impossible],
   };
