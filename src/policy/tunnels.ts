@@ -1,6 +1,7 @@
 import type { IPPoolSpec } from "../api/resources/ip-pool.ts";
 import type { Node } from "../api/resources/node.ts";
-import { type IpAddr, ipFamily } from "../lib/ip-addr.ts";
+import { isWireguardKey } from "../kernel/wireguard/wireguard-key.ts";
+import { type IpAddr, type IpFamily, ipFamily } from "../lib/ip-addr.ts";
 import { parseInterfaceAddress, parsePrefix, prefixHasAddress, prefixOf } from "../lib/prefix.ts";
 import type { PolicyCluster } from "./cluster.ts";
 
@@ -23,16 +24,31 @@ export class Tunnels {
 
   /** Address of the tunnel device of `node` through which the packet goes; undefined: it takes none. */
   deviceAddress(node: string, crossing: Crossing): IpAddr | undefined {
+    const { spec } = this.#nodes.get(node) ?? {};
+    const family = ipFamily(crossing.destination);
+    if (this.#isEncrypted(crossing, family)) {
+      const own = spec?.wireguard;
+      const address = family === 4 ? own?.interfaceIPv4Address : own?.interfaceIPv6Address;
+      return address === undefined ? undefined : parseInterfaceAddress(address).address;
+    }
     const pool = this.#pools.find(({ cidr }) =>
       prefixHasAddress(parsePrefix(cidr), crossing.destination),
     );
     const vxlan = isGiven(pool?.vxlanMode);
     const mode = vxlan ? pool?.vxlanMode : pool?.ipipMode;
     if (!isGiven(mode) || (mode === "CrossSubnet" && this.#shareSubnet(crossing))) return undefined;
-    const { spec } = this.#nodes.get(node) ?? {};
     const v4 = vxlan ? spec?.ipv4VXLANTunnelAddr : spec?.bgp?.ipv4IPIPTunnelAddr;
-    const text = ipFamily(crossing.destination) === 4 ? v4 : spec?.ipv6VXLANTunnelAddr;
+    const text = family === 4 ? v4 : spec?.ipv6VXLANTunnelAddr;
     return text === undefined ? undefined : parseInterfaceAddress(text).address;
+  }
+
+  /** Between two nodes that have WireGuard no other tunnel is used (facts 4.21). */
+  #isEncrypted({ from, to }: Crossing, family: IpFamily): boolean {
+    return [from, to].every((name) => {
+      const { status } = this.#nodes.get(name) ?? {};
+      const key = family === 4 ? status?.wireguardPublicKey : status?.wireguardPublicKeyV6;
+      return key !== undefined && isWireguardKey(key);
+    });
   }
 
   #shareSubnet({ from, to, destination }: Crossing): boolean {

@@ -18,11 +18,15 @@ export interface Ran {
 export function run(
   program: string,
   args: readonly string[],
-  options: { readonly env?: Readonly<Record<string, string>>; readonly input?: string } = {},
+  options: {
+    readonly env?: Readonly<Record<string, string>>;
+    readonly input?: string;
+    readonly timeoutMs?: number;
+  } = {},
 ): Promise<Ran> {
   return new Promise((resolve, reject) => {
     const env = { ...process.env, ...options.env };
-    const settings = { env, maxBuffer: 64 << 20, timeout: 280_000 };
+    const settings = { env, maxBuffer: 64 << 20, timeout: options.timeoutMs ?? 280_000 };
     const child = execFile(program, [...args], settings, (error, stdout, stderr) => {
       if (error !== null && typeof error.code !== "number") reject(error);
       else resolve({ code: error === null ? 0 : (error.code as number), stdout, stderr });
@@ -38,12 +42,17 @@ export class TestLab {
   readonly name: string;
   readonly #env: Readonly<Record<string, string>>;
   readonly #folder = mkdtempSync(join(tmpdir(), "tortie-lab-"));
+  readonly #timeoutMs: number;
   #datastore: Record<string, string> | undefined;
 
-  /** `env` reaches the nodes too, as far as it is Felix's parameters. */
-  constructor(name: string, env: Readonly<Record<string, string>> = {}) {
+  /**
+   * `env` reaches the nodes too, as far as it is Felix's parameters. `timeoutMs`: of one command, 280 s
+   * unless given.
+   */
+  constructor(name: string, env: Readonly<Record<string, string>> = {}, timeoutMs = 280_000) {
     this.name = `t${process.pid}${name}`;
     this.#env = env;
+    this.#timeoutMs = timeoutMs;
   }
 
   get folder(): string {
@@ -54,6 +63,7 @@ export class TestLab {
     const [command = "", ...rest] = args;
     return run(tortie, ["lab", command, "--lab", this.name, ...rest], {
       env: { ...this.#env, TORTIE_LAB_DIR: this.#folder },
+      timeoutMs: this.#timeoutMs,
     });
   }
 
