@@ -192,16 +192,20 @@ export class Dataplane {
 
   /** What was on a link goes with it, or when it is set down, and the kernel does not tell of each. */
   #concernsLink(link: KernelLink, op: "set" | "removed", before: KernelLink | undefined): boolean {
+    const ofTunnel = this.#tunnels.concernsLink(link);
     const used =
+      ofTunnel ||
       this.#config.interfacePrefixes.some((prefix) => link.name.startsWith(prefix)) ||
-      link.name.startsWith(ifbPrefix) ||
-      this.#tunnels.concernsLink(link);
+      link.name.startsWith(ifbPrefix);
     if (!used) return false;
     if (op === "removed") {
       this.#sysctls.forget(link);
       this.#bandwidth.resync();
     }
-    if (op === "removed" || (before?.up === true && !link.up)) this.#state.resync();
+    if (op === "removed" || (before?.up === true && !link.up)) {
+      this.#state.resync();
+      if (ofTunnel) this.#tunnels.resync();
+    }
     return (
       op === "removed" ||
       before?.ifindex !== link.ifindex ||
