@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Client, credentials, type MethodDefinition, type ServiceError } from "@grpc/grpc-js";
 import { loadSync } from "@grpc/proto-loader";
@@ -9,6 +10,8 @@ export interface PodRequest {
   /** Default: "default". */
   readonly namespace?: string;
   readonly uid?: string;
+  /** Which try this sandbox is of the pod: the runtime has each once. */
+  readonly attempt?: number;
   readonly annotations?: Readonly<Record<string, string>>;
   readonly hostPorts?: readonly { readonly hostPort: number; readonly containerPort: number }[];
   readonly nameserver?: string;
@@ -22,6 +25,8 @@ export interface CriPod {
   readonly sandbox: string;
   readonly container: string;
   readonly addresses: readonly string[];
+  /** Name of its network namespace, under /run/netns. */
+  readonly netns: string;
 }
 
 export interface ExecResult {
@@ -52,41 +57,32 @@ export class Cri {
     this.#logs = logs;
   }
 
-  /** Sandbox and container. Where the container fails, the sandbox stays: as kubelet, try again or remove it. */
+  /** Sandbox and container. Where the container fails, the sandbox is removed. */
   async runPod(request: PodRequest): Promise<CriPod> {
     const config = this.#sandboxConfig(request);
-    const { pod_sandbox_id: sandbox } = await this.call<{ pod_sandbox_id: string }>(
-      "RunPodSandbox",
-      { config },
-    );
-    const { container_id: container } = await this.call<{ container_id: string }>(
-      "CreateContainer",
-      {
-        pod_sandbox_id: sandbox,
-        config: {
-          metadata: { name: "main" },
-          image: { image },
-          command: request.command ?? waits,
-          log_path: "main.log",
-        },
-        sandbox_config: config,
-      },
-    );
-    await this.call("StartContainer", { container_id: container });
-    return {
-      name: request.name,
-      sandbox,
-      container,
-      addresses: await this.addressesOf(sandbox),
-    };
+    const answer = await this.call<{ pod_sandbox_id: string }>("RunPodSandbox", { config });
+    const sandbox = answer.pod_sandbox_id;
+    try {
+      const container = await this.#runContainer(sandbox, config, request.command ?? waits);
+      return { name: request.name, sandbox, container, ...(await this.#networkOf(sandbox)) };
+    } catch (error) {
+      await this.removeSandbox(sandbox);
+      throw error;
+    }
   }
 
-  async addressesOf(sandbox: string): Promise<readonly string[]> {
-    const { status } = await this.call<{
-      status: { network?: { ip: string; additional_ips?: { ip: string }[] } };
-    }>("PodSandboxStatus", { pod_sandbox_id: sandbox });
-    const { ip, additional_ips: more = [] } = status.network ?? { ip: "" };
-    return [ip, ...more.map((each) => each.ip)].filter((address) => address !== "");
+  async #runContainer(
+    sandbox: string,
+    sandboxConfig: object,
+    command: readonly string[],
+  ): Promise<string> {
+    const config = { metadata: { name: "main" }, image: { image }, command, log_path: "main.log" };
+    const { container_id: container } = await this.call<{ container_id: string }>(
+      "CreateContainer",
+      { pod_sandbox_id: sandbox, config, sandbox_config: sandboxConfig },
+    );
+    await this.call("StartContainer", { container_id: container });
+    return container;
   }
 
   /** Of a sandbox that the runtime does not know, nothing. */
@@ -95,9 +91,13 @@ export class Cri {
     await this.call("RemovePodSandbox", { pod_sandbox_id: sandbox });
   }
 
-  async sandboxes(): Promise<readonly string[]> {
-    const { items = [] } = await this.call<{ items?: { id: string }[] }>("ListPodSandbox", {});
-    return items.map(({ id }) => id);
+  /** All that it knows, each with its pod's UID. */
+  async sandboxes(): Promise<readonly { readonly id: string; readonly pod: string }[]> {
+    const { items } = await this.call<{ items: { id: string; metadata: { uid: string } }[] }>(
+      "ListPodSandbox",
+      {},
+    );
+    return items.map(({ id, metadata }) => ({ id, pod: metadata.uid }));
   }
 
   async exec(pod: CriPod, ...cmd: readonly string[]): Promise<ExecResult> {
@@ -140,11 +140,24 @@ export class Cri {
     this.#client.close();
   }
 
+  async #networkOf(sandbox: string): Promise<Pick<CriPod, "addresses" | "netns">> {
+    const { status, info } = await this.call<{
+      status: { network: { ip: string; additional_ips: { ip: string }[] } };
+      info: { info: string };
+    }>("PodSandboxStatus", { pod_sandbox_id: sandbox, verbose: true });
+    const { ip, additional_ips: more } = status.network;
+    const { runtimeSpec } = JSON.parse(info.info) as {
+      runtimeSpec: { linux: { namespaces: { type: string; path?: string }[] } };
+    };
+    const netns = runtimeSpec.linux.namespaces.find(({ type }) => type === "network");
+    return { addresses: [ip, ...more.map((each) => each.ip)], netns: basename(netns?.path ?? "") };
+  }
+
   #sandboxConfig(request: PodRequest): object {
-    const { name, namespace = "default", uid = randomUUID(), nameserver } = request;
+    const { name, namespace = "default", uid = randomUUID(), attempt = 0, nameserver } = request;
     const search = [`${namespace}.svc.cluster.local`, "svc.cluster.local", "cluster.local"];
     return {
-      metadata: { name, uid, namespace, attempt: 0 },
+      metadata: { name, uid, namespace, attempt },
       hostname: name,
       log_directory: `${this.#logs}/${namespace}_${name}`,
       annotations: request.annotations ?? {},
