@@ -38,7 +38,7 @@ describe("in a cluster", { skip: "missing" in found ? found.missing : false }, (
   }
 
   const answers = async (from: RunningPod, address: string, port?: number) =>
-    /^HTTP/.test(await ask(from, address, port));
+    (await ask(from, address, port)).startsWith("HTTP");
 
   const untilAnswered = (from: RunningPod, address: string, port?: number) =>
     waitFor(() => answers(from, address, port), {
@@ -91,7 +91,7 @@ spec:
           return code === 0 && !/^\d+\n$/.test(output) ? { output } : undefined;
         };
         const { output } = await waitFor(look, { what: "the first answer" });
-        assert.equal(/^HTTP/.test(output), index % 4 === 0, `${pod.name}: ${output}`);
+        assert.equal(output.startsWith("HTTP"), index % 4 === 0, `${pod.name}: ${output}`);
       }),
     );
     await Promise.all(pods.map((pod) => cluster.deletePod(pod)));
@@ -252,7 +252,7 @@ spec: {selector: app == 'client-18', types: [Egress]}
     const rules = async () =>
       (await client.node.must("iptables-save", "-t", "filter"))
         .split("\n")
-        .filter((line) => /^-A cali-/.test(line))
+        .filter((line) => line.startsWith("-A cali-"))
         .sort();
     const before = await rules();
     await client.node.must("iptables", "-F");

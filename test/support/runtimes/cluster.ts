@@ -9,7 +9,13 @@ import {
   stopProcesses,
   tortieProgram,
 } from "../../../src/lab/daemons.ts";
-import { createFabric, netnsPath, removeNetns } from "../../../src/lab/fabric.ts";
+import {
+  addNetns,
+  createFabric,
+  netnsPath,
+  plugNode,
+  removeNetns,
+} from "../../../src/lab/fabric.ts";
 import {
   defaultRequest,
   type Encapsulation,
@@ -108,7 +114,9 @@ export class Cluster {
     const api = { DATASTORE_TYPE: "kubernetes", KUBECONFIG: kubeconfig };
     const nodes = plan.nodes.map(
       (node) =>
-        new ClusterNode(node, {
+        new ClusterNode({
+          plan,
+          node,
           server,
           paths,
           env: { ...nodeEnvironment(node, plan, state, paths), ...api, ...env },
@@ -278,7 +286,16 @@ export class Cluster {
   }
 }
 
+export interface BgpSession {
+  readonly address: string;
+  readonly state: string;
+  /** ISO time of the last change of state. */
+  readonly since: string;
+}
+
 interface NodeParts {
+  readonly plan: LabPlan;
+  readonly node: LabNode;
   readonly server: KubeApiServer;
   readonly paths: LabPaths;
   readonly env: Readonly<Record<string, string>>;
@@ -294,7 +311,8 @@ export class ClusterNode {
   #kubelet: Kubelet | undefined;
   #tortie: ProcessIdentity | undefined;
 
-  constructor({ name, address, netns }: LabNode, parts: NodeParts) {
+  constructor(parts: NodeParts) {
+    const { name, address, netns } = parts.node;
     this.name = name;
     this.address = address;
     this.netns = netns;
@@ -386,6 +404,35 @@ export class ClusterNode {
       patienceMs,
     );
     await stopProcesses(Object.values(this.processes), patienceMs);
+  }
+
+  /** The machine loses its power: processes, pods and all that the kernel knew. */
+  async crash(): Promise<void> {
+    await this.#kubelet?.stop();
+    await this.stopTortie(0);
+    await this.#containerd?.remove();
+    this.#containerd = undefined;
+    this.#kubelet = undefined;
+    await removeNetns(this.netns);
+  }
+
+  /** After a crash: the machine is there again, with what its disk had. */
+  async reboot(): Promise<void> {
+    const { plan, node } = this.#parts;
+    await addNetns(this.netns);
+    // The kernel removes the old end of the wire in its own time.
+    await waitFor(() => plugNode(plan, node).then(() => true), { what: `a wire to ${this.name}` });
+    await this.boot();
+  }
+
+  /** Sessions of its speaker. */
+  async sessions(): Promise<readonly BgpSession[]> {
+    const socket = this.#parts.paths.bgpSocket(this.name);
+    const args = ["bgp", "peers", "--socket", socket, "-o", "json"];
+    const { code, stdout, stderr } = await run(tortieProgram, args);
+    if (code !== 0) throw new Error(`bgp peers: exit ${code}\n${stderr}`);
+    const lines = stdout.split("\n").filter((line) => line !== "");
+    return lines.map((line) => JSON.parse(line) as BgpSession);
   }
 
   /** Runs a program in the node's namespace. */
