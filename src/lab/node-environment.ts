@@ -1,3 +1,5 @@
+import type { IpFamily } from "../lib/ip-addr.ts";
+import { prefixFamily } from "../lib/prefix.ts";
 import type { LabNode, LabPlan, LabRequest } from "./lab-plan.ts";
 import type { LabPaths, LabState } from "./lab-state.ts";
 
@@ -35,27 +37,51 @@ export function nodeEnvironment(
   state: LabState,
   paths: LabPaths,
 ): Readonly<Record<string, string>> {
-  const { vxlan = "Never", ipip = "Never" } = poolModes[state.request.encapsulation];
   return {
     ...datastoreEnvironment(state, paths, "node"),
     NODENAME: node.name,
-    IP: "autodetect",
-    IP_AUTODETECTION_METHOD: "interface=eth0",
     CLUSTER_TYPE: "lab,bgp",
     CALICO_NETWORKING_BACKEND: "bird",
-    CALICO_IPV4POOL_CIDR: plan.podCidr,
-    CALICO_IPV4POOL_IPIP: ipip,
-    CALICO_IPV6POOL_CIDR: "none",
-    CALICO_IPV4POOL_VXLAN: vxlan,
+    ...addressEnvironment(plan),
+    ...poolEnvironment(plan, state.request),
     CALICO_NODENAME_FILE: `${paths.nodeFolder(node.name)}/nodename`,
     FELIX_DEFAULTENDPOINTTOHOSTACTION: "ACCEPT",
     FELIX_HEALTHENABLED: "true",
     FELIX_ENDPOINTSTATUSPATHPREFIX: paths.runFolder(node.name),
     TORTIE_RUN_DIR: paths.runFolder(node.name),
     TORTIE_CNI_SOCKET: paths.cniSocket(node.name),
+    TORTIE_CNI_SPOOL: paths.cniSpool(node.name),
     TORTIE_MTU_FILE: `${paths.nodeFolder(node.name)}/mtu`,
     TORTIE_FELIX_CFG: `${paths.nodeFolder(node.name)}/felix.cfg`,
     ...felixParameters(),
+  };
+}
+
+/** Which families the node has. Without an IPv4 address its router ID follows from its name (facts 5.17). */
+function addressEnvironment({ families }: LabPlan): Record<string, string> {
+  const has = (family: IpFamily) => families.includes(family);
+  return {
+    IP: has(4) ? "autodetect" : "none",
+    IP_AUTODETECTION_METHOD: "interface=eth0",
+    IP6: has(6) ? "autodetect" : "none",
+    IP6_AUTODETECTION_METHOD: "interface=eth0",
+    ...(has(4) ? {} : { CALICO_ROUTER_ID: "hash" }),
+  };
+}
+
+function poolEnvironment(
+  { podCidrs }: LabPlan,
+  { encapsulation }: LabRequest,
+): Record<string, string> {
+  const { vxlan = "Never", ipip = "Never" } = poolModes[encapsulation];
+  const cidrOf = (family: IpFamily) =>
+    podCidrs.find((cidr) => prefixFamily(cidr) === family) ?? "none";
+  return {
+    CALICO_IPV4POOL_CIDR: cidrOf(4),
+    CALICO_IPV4POOL_IPIP: ipip,
+    CALICO_IPV4POOL_VXLAN: vxlan,
+    CALICO_IPV6POOL_CIDR: cidrOf(6),
+    CALICO_IPV6POOL_VXLAN: vxlan,
   };
 }
 

@@ -15,8 +15,10 @@ import {
 } from "../../kernel/ownership.ts";
 import { SyncedTable, type TableDriver } from "../../kernel/synced-table.ts";
 import type { FelixConfig } from "../config/felix-config.ts";
+import type { GivenRoutes } from "./given-routes.ts";
 import type { KernelLinks } from "./kernel-links.ts";
 import { ownedClasses } from "./owned-classes.ts";
+import { replaceRoutes } from "./tunnel-routes.ts";
 
 /** felix's drivers: which entries of the kernel's tables are ours, and how they are changed. */
 
@@ -61,30 +63,36 @@ export function isOwnRoute(
 }
 
 /**
- * felix's routes. What others put on a new interface stays for a while: a CNI plugin of upstream's
- * makes the pod's route before its endpoint reaches us (facts 4.16).
+ * felix's routes. What others put on a pod's new interface stays for a while: a CNI plugin of upstream's
+ * makes the pod's route before its endpoint reaches us (facts 4.16). What is given to bgp stays until bgp
+ * has programmed it.
  */
 export function routeTable(
   kernel: Kernel,
   links: KernelLinks,
   config: OwnershipConfig,
+  given: GivenRoutes,
 ): SyncedTable<string, KernelRoute> {
+  const isWorkload = (device = "") =>
+    config.interfacePrefixes.some((prefix) => device.startsWith(prefix));
   const table: SyncedTable<string, KernelRoute> = new SyncedTable({
     list: async () => {
       const routes = await kernel.routes.list({ table: mainTable });
       const known = new Set(table.desired.values().map(({ ifindex }) => ifindex));
-      const own = routes.filter(
-        (route) =>
-          isOwnRoute(route, links, config) &&
-          (route.ifindex === undefined || known.has(route.ifindex) || !links.isNew(route.ifindex)),
-      );
+      const isOurs = (route: KernelRoute) => isOwnRoute(route, links, config);
+      const kept = given.kept(routes, isOurs);
+      const mayGo = ({ destination, ifindex }: KernelRoute) =>
+        !kept.has(destination) &&
+        (known.has(ifindex) || !isWorkload(links.nameOf(ifindex)) || !links.isNew(ifindex ?? 0));
+      const own = routes.filter((route) => isOurs(route) && mayGo(route));
       return new Map(own.map((route) => [routeKey(route), route]));
     },
     set: async (entries) =>
-      failuresOf(await kernel.routes.replace([...entries.values()]), routeKey),
+      failuresOf(await replaceRoutes([...entries.values()], kernel.routes), routeKey),
     remove: async (entries) =>
       failuresOf(await kernel.routes.remove([...entries.values()]), routeKey),
     equal: sameRoute,
+    setsFirst: true,
   } satisfies TableDriver<string, KernelRoute>);
   return table;
 }
@@ -135,7 +143,7 @@ export function fdbTable(kernel: Kernel, links: KernelLinks): SyncedTable<string
   } satisfies TableDriver<string, FdbEntry>);
 }
 
-function failuresOf<Entry>(
+export function failuresOf<Entry>(
   failures: readonly KernelFailure<Entry>[],
   key: (entry: Entry) => string,
 ): Map<string, string> {

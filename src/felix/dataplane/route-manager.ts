@@ -1,7 +1,7 @@
 import type { KernelRoute } from "../../kernel/kernel.ts";
 import { mainTable } from "../../kernel/ownership.ts";
 import type { IpFamily } from "../../lib/ip-addr.ts";
-import { isHostPrefix, prefixFamily } from "../../lib/prefix.ts";
+import { hostPrefix, isHostPrefix, type Prefix, prefixFamily } from "../../lib/prefix.ts";
 import type { ClusterRoute, DataplaneUpdate, PoolClass, Vtep } from "../calc/updates.ts";
 import { clusterRouteProtocol } from "./kernel-tables.ts";
 
@@ -34,6 +34,17 @@ export class RouteManager {
     if (update.kind !== "route") return;
     if (update.op === "set") this.#routes.set(update.id, update.value);
     else this.#routes.delete(update.id);
+  }
+
+  /** Destinations whose routes are bgp's, of both classes that may be. */
+  given(): Set<Prefix> {
+    return new Set(
+      [...this.#routes.values()].flatMap((route) => {
+        const { poolClass, destination } = route;
+        if (poolClass === "none" || this.#owned.has(poolClass)) return [];
+        return isLocalBlock(route) || isRemote(route) ? destination : [];
+      }),
+    );
   }
 
   routes(context: RouteContext): KernelRoute[] {
@@ -98,7 +109,7 @@ function remoteRoute(route: ClusterRoute, context: RouteContext): KernelRoute | 
   const end = family === 4 ? vtep?.v4 : vtep?.v6;
   if (ifindex === undefined || end === undefined) return undefined;
   const protocol = context.deviceRouteProtocol;
-  if (route.types.has("remoteTunnel")) {
+  if (route.destination === hostPrefix(end.tunnelAddress)) {
     // The tunnel's own address: reached on the link, by its permanent neighbor.
     const { onlink: _onlink, ...link } = common;
     return { ...link, scope: family === 4 ? "link" : "universe", ifindex, protocol };

@@ -50,7 +50,7 @@ async function setUp() {
   );
   const links = new KernelLinks(fake.kernel.links, clock);
   await links.refresh();
-  const state = new KernelState(fake.kernel, links, config);
+  const state = new KernelState({ kernel: fake.kernel, clock }, links, config);
   const apply = (routes: readonly KernelRoute[], neighbors: readonly KernelNeighbor[] = []) =>
     state.apply({ routes, neighbors, fdbEntries: [] });
   return { fake, clock, links, state, apply };
@@ -182,4 +182,40 @@ test("drifts() tells others' changes from our own", async () => {
   assert.equal(event("set", route("10.5.0.0/16", { protocol: 80 })), true, "nobody wants it");
   assert.equal(event("removed", route("10.5.0.0/16", { protocol: 80 })), false);
   assert.equal(event("set", route("10.5.0.0/16", { protocol: 12 })), false, "bgp's");
+});
+
+const bgps = (destination: string) =>
+  route(destination, { protocol: 12, priority: 1024, ifindex: eth0 });
+
+test("a route to what is bgp's now stays until bgp's is there, and not for ever", async () => {
+  const { fake, clock, state } = await setUp();
+  const blocks = ["10.0.1.0/26", "10.0.2.0/26", "10.0.3.0/26"];
+  const ours = blocks.map((to) => route(to, { protocol: 80, ifindex: eth0 }));
+  await state.apply({ routes: ours, neighbors: [], fdbEntries: [] });
+  await fake.kernel.routes.replace([bgps("10.0.3.0/26")]);
+  const given = new Set(blocks.map(parsePrefix));
+  const left = async () => {
+    await state.apply({ routes: [], neighbors: [], fdbEntries: [], given });
+    return [...fake.routes.values()]
+      .map(({ destination, protocol }) => `${destination} ${protocol}`)
+      .sort();
+  };
+  const waiting = ["10.0.1.0/26 80", "10.0.2.0/26 80", "10.0.3.0/26 12"];
+  assert.deepEqual(await left(), waiting);
+  await fake.kernel.routes.replace([bgps("10.0.1.0/26")]);
+  assert.deepEqual(await left(), [...waiting, "10.0.1.0/26 12"].sort());
+  const event = (to: string) => ({ kind: "route", op: "set", route: bgps(to) }) as const;
+  assert.equal(state.drifts(event("10.0.9.0/26")), false);
+  assert.equal(state.drifts(event("10.0.1.0/26")), true);
+  assert.deepEqual(await left(), ["10.0.1.0/26 12", "10.0.2.0/26 80", "10.0.3.0/26 12"]);
+  clock.advance(31_000);
+  state.resync();
+  assert.deepEqual(await left(), ["10.0.1.0/26 12", "10.0.3.0/26 12"]);
+});
+
+test("a route of ours that nobody programs any more goes at once", async () => {
+  const { fake, state } = await setUp();
+  await fake.kernel.routes.replace([route("10.0.1.0/26", { protocol: 80, ifindex: eth0 })]);
+  await state.apply({ routes: [], neighbors: [], fdbEntries: [], given: new Set() });
+  assert.equal(fake.routes.size, 0);
 });
