@@ -1,4 +1,5 @@
-import type { LabNode, LabPlan, LabRequest } from "./lab-plan.ts";
+import type { IPPoolSpec } from "../api/resources/ip-pool.ts";
+import type { Encapsulation, LabNode, LabPlan } from "./lab-plan.ts";
 import type { LabPaths, LabState } from "./lab-state.ts";
 
 /** How the CLI and the nodes find the lab's datastore. */
@@ -15,18 +16,15 @@ export function datastoreEnvironment(
   return { DATASTORE_TYPE: "etcdv3", ETCD_ENDPOINTS: endpoint };
 }
 
-interface PoolModes {
-  readonly vxlan?: string;
-  readonly ipip?: string;
-}
-
-const poolModes: Readonly<Record<LabRequest["encapsulation"], PoolModes>> = {
-  None: {},
-  VXLAN: { vxlan: "Always" },
-  VXLANCrossSubnet: { vxlan: "CrossSubnet" },
-  IPIP: { ipip: "Always" },
-  IPIPCrossSubnet: { ipip: "CrossSubnet" },
+/** What a pool's spec says of each way to carry its packets. */
+export const poolModes: Readonly<Record<Encapsulation, Required<PoolModes>>> = {
+  None: { vxlanMode: "Never", ipipMode: "Never" },
+  VXLAN: { vxlanMode: "Always", ipipMode: "Never" },
+  VXLANCrossSubnet: { vxlanMode: "CrossSubnet", ipipMode: "Never" },
+  IPIP: { vxlanMode: "Never", ipipMode: "Always" },
+  IPIPCrossSubnet: { vxlanMode: "Never", ipipMode: "CrossSubnet" },
 };
+type PoolModes = Pick<IPPoolSpec, "vxlanMode" | "ipipMode">;
 
 /** Environment of one `tortie node`: the variables of the calico-node container. */
 export function nodeEnvironment(
@@ -35,7 +33,7 @@ export function nodeEnvironment(
   state: LabState,
   paths: LabPaths,
 ): Readonly<Record<string, string>> {
-  const { vxlan = "Never", ipip = "Never" } = poolModes[state.request.encapsulation];
+  const { vxlanMode, ipipMode } = poolModes[state.request.encapsulation];
   return {
     ...datastoreEnvironment(state, paths, "node"),
     NODENAME: node.name,
@@ -44,9 +42,9 @@ export function nodeEnvironment(
     CLUSTER_TYPE: "lab,bgp",
     CALICO_NETWORKING_BACKEND: "bird",
     CALICO_IPV4POOL_CIDR: plan.podCidr,
-    CALICO_IPV4POOL_IPIP: ipip,
+    CALICO_IPV4POOL_IPIP: ipipMode,
     CALICO_IPV6POOL_CIDR: "none",
-    CALICO_IPV4POOL_VXLAN: vxlan,
+    CALICO_IPV4POOL_VXLAN: vxlanMode,
     CALICO_NODENAME_FILE: `${paths.nodeFolder(node.name)}/nodename`,
     FELIX_DEFAULTENDPOINTTOHOSTACTION: "ACCEPT",
     FELIX_HEALTHENABLED: "true",

@@ -22,6 +22,7 @@ export class FelixState {
   /** Programs that were run, with their arguments. */
   readonly runs: string[] = [];
   readonly dataplane: Dataplane;
+  readonly #graph: CalcGraph;
 
   constructor(spec: Readonly<Record<string, unknown>>, resources: readonly AnyResource[]) {
     const config = felixConfig({
@@ -43,10 +44,15 @@ export class FelixState {
       openSets: () => this.#openSets(),
       hasIpv6: () => true,
     });
-    const graph = new CalcGraph({ nodeName: "node-a", routeSource: config.routeSource });
-    graph.setInSync();
-    for (const resource of resources) graph.update(keyOf(resource), resource);
-    this.dataplane.onUpdates(graph.flush());
+    this.#graph = new CalcGraph({ nodeName: "node-a", routeSource: config.routeSource });
+    this.#graph.setInSync();
+    this.update(...resources);
+  }
+
+  /** The datastore has these now. */
+  update(...resources: readonly AnyResource[]): void {
+    for (const resource of resources) this.#graph.update(keyOf(resource), resource);
+    this.dataplane.onUpdates(this.#graph.flush());
   }
 
   apply(): Promise<void> {

@@ -1,7 +1,7 @@
 import type { KernelRoute } from "../../kernel/kernel.ts";
 import { mainTable, routeProtocol } from "../../kernel/ownership.ts";
 import type { IpFamily } from "../../lib/ip-addr.ts";
-import { isHostPrefix, type Prefix } from "../../lib/prefix.ts";
+import { isHostPrefix, type Prefix, prefixFamily } from "../../lib/prefix.ts";
 import type { PoolClass } from "../config/pool-classes.ts";
 import type { SpeakerConfig } from "../config/speaker-config.ts";
 import type { ResolvedNextHop } from "../rib/next-hop.ts";
@@ -75,11 +75,15 @@ export class FibPolicy {
 
   /** True when a route of an earlier run may stay until the RIB has converged. */
   mayKeep(route: KernelRoute): boolean {
-    const family: IpFamily = route.destination.includes(":") ? 6 : 4;
-    return (
-      route.kind === "unicast" &&
-      this.#judge(packPrefixes([route.destination], family), 0) === "programmed"
-    );
+    const packed = packPrefixes([route.destination], prefixFamily(route.destination));
+    return route.kind === "unicast" && this.#judge(packed, 0) === "programmed";
+  }
+
+  /** True when felix programs the route's destination. */
+  isHandedOver({ destination }: KernelRoute): boolean {
+    const packed = packPrefixes([destination], prefixFamily(destination));
+    const verdict = this.#judge(packed, 0);
+    return verdict === "tunneled-pool" || verdict === "felix-owns-pool";
   }
 
   #judge(prefixes: PackedPrefixes, index: number): FibVerdict {

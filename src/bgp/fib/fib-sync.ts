@@ -1,3 +1,4 @@
+import { HandOver } from "../../kernel/hand-over.ts";
 import { routeKey, sameRoute } from "../../kernel/ip/route-identity.ts";
 import type { Kernel, KernelEvent, KernelRoute } from "../../kernel/kernel.ts";
 import { ipipDevice, mainTable, routeProtocol } from "../../kernel/ownership.ts";
@@ -17,6 +18,8 @@ export interface FibDeps {
   readonly log: Logger;
   /** True for a route of an earlier run that must stay for now, although the RIB lacks it. */
   readonly mayKeep: (route: KernelRoute) => boolean;
+  /** True when felix is to program the route's destination from now on. */
+  readonly isHandedOver: (route: KernelRoute) => boolean;
   /** Kernel table that is kept. Default: main. */
   readonly table?: number;
   /** The kernel's routes are listed and compared again after this long. Default: 90 s. */
@@ -26,13 +29,15 @@ export interface FibDeps {
 /**
  * Keeps the kernel's routes of protocol 12 as the RIB wants them. Routes that an earlier run left are
  * taken over: until the RIB has converged none is removed that it may still want, so a restart loses
- * no packet. What somebody else changes is repaired at the kernel's event.
+ * no packet. What felix is to program from now on stays until felix has done so. What somebody else
+ * changes is repaired at the kernel's event.
  */
 export class FibSync {
   readonly #deps: FibDeps;
   readonly #tableId: number;
   readonly #driver: TableDriver<string, KernelRoute>;
   readonly #table: SyncedTable<string, KernelRoute>;
+  readonly #handOver: HandOver;
   readonly #runner: PacedRunner;
   /** Key of the route to each destination: its metric may change. */
   readonly #keys = new Map<Prefix, string>();
@@ -46,7 +51,9 @@ export class FibSync {
     this.#deps = deps;
     this.#tableId = deps.table ?? mainTable;
     this.#driver = driverOf(deps.kernel, this.#tableId);
-    this.#table = new SyncedTable(this.#driver);
+    this.#table = new SyncedTable({ ...this.#driver, list: () => this.#list() });
+    const isOwn = ({ protocol }: KernelRoute) => protocol === routeProtocol.bird;
+    this.#handOver = new HandOver(deps.clock, isOwn);
     this.#refreshMs = deps.refreshMs ?? defaultRefreshMs;
     this.#runner = new PacedRunner({ ...pace, maxIntervalMs: this.#refreshMs }, deps.clock);
   }
@@ -101,7 +108,7 @@ export class FibSync {
   #setRoute(prefix: Prefix, route: KernelRoute | undefined): void {
     const before = this.#keys.get(prefix);
     const after = route === undefined ? undefined : routeKey(route);
-    if (before !== undefined && before !== after) this.#table.delete(before);
+    if (before !== undefined && before !== after) this.#drop(before);
     if (route === undefined || after === undefined) {
       this.#keys.delete(prefix);
       return;
@@ -115,8 +122,27 @@ export class FibSync {
     for (const [key, route] of this.#adopted) {
       if (this.#deps.mayKeep(route)) continue;
       this.#adopted.delete(key);
-      this.#table.delete(key);
+      this.#drop(key);
     }
+  }
+
+  #drop(key: string): void {
+    const route = this.#table.desired.get(key);
+    this.#table.delete(key);
+    // Whether it may go the list will tell.
+    if (route !== undefined && this.#deps.isHandedOver(route)) this.#table.resync();
+  }
+
+  /** Our routes, but for those that are to go and must stay for now. */
+  async #list(): Promise<ReadonlyMap<string, KernelRoute>> {
+    const { kernel, isHandedOver } = this.#deps;
+    const own = new Map(await this.#driver.list());
+    const leaving = [...own]
+      .filter(([key, route]) => !this.#table.desired.has(key) && isHandedOver(route))
+      .map(([, route]) => route);
+    const all = leaving.length === 0 ? [] : await kernel.routes.list({ table: this.#tableId });
+    for (const key of this.#handOver.staying(leaving, all)) own.delete(key);
+    return own;
   }
 
   async #apply(): Promise<void> {
@@ -142,11 +168,12 @@ export class FibSync {
     // The kernel drops the routes of a link that goes down without a word.
     if (event.kind === "link") return this.#uses(event.link.ifindex);
     if (event.kind !== "route" || event.route.table !== this.#tableId) return false;
-    const wanted = this.#table.desired.get(routeKey(event.route));
-    if (wanted === undefined) {
-      return event.op === "set" && event.route.protocol === routeProtocol.bird;
-    }
-    return event.op === "removed" || !sameRoute(wanted, event.route);
+    const { op, route } = event;
+    const wanted = this.#table.desired.get(routeKey(route));
+    if (wanted !== undefined) return op === "removed" || !sameRoute(wanted, route);
+    return (
+      op === "set" && (route.protocol === routeProtocol.bird || this.#handOver.isAwaited(route))
+    );
   }
 
   #uses(ifindex: number): boolean {

@@ -76,6 +76,11 @@ export class Forwarding {
     return this.#current?.policy.mayKeep(route) === true;
   }
 
+  /** True for a route to what felix programs. */
+  isHandedOver(route: KernelRoute): boolean {
+    return this.#current?.policy.isHandedOver(route) === true;
+  }
+
   #prepareJudging(): void {
     if (this.#current === undefined) return;
     const { config } = this.#current;

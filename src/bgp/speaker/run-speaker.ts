@@ -92,7 +92,11 @@ async function startOnKernel(
   { hostWith, signal }: { readonly hostWith: HostWith; readonly signal: AbortSignal },
 ): Promise<Start> {
   const { kernel, clock, log } = deps;
-  const fib = new FibSync({ ...deps, mayKeep: speaker.mayKeep.bind(speaker) });
+  const fib = new FibSync({
+    ...deps,
+    mayKeep: speaker.mayKeep.bind(speaker),
+    isHandedOver: (route) => speaker.forwarding.isHandedOver(route),
+  });
   const reachability = new Reachability(kernel, clock, log);
   const onEvents = (events: readonly KernelEvent[]) => {
     fib.onKernelEvents(events);

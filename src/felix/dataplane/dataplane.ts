@@ -91,7 +91,7 @@ export class Dataplane {
     this.#ports = ports;
     this.#links = new KernelLinks(ports.kernel.links, ports.clock);
     this.#endpoints = new EndpointManager(config, this.#links);
-    this.#state = new KernelState(ports.kernel, this.#links, config);
+    this.#state = new KernelState(ports.kernel, this.#links, config, ports.clock);
     this.#ended = new EndedConnections(ports);
     this.#bandwidth = new BandwidthManager(ports.kernel, this.#links);
     const ipv6 = config.ipv6Support && (ports.hasIpv6?.() ?? kernelHasIpv6());
@@ -372,13 +372,14 @@ export class Dataplane {
   }
 
   #desiredState(): DesiredState {
-    const { routes, neighbors, fdbEntries } = this.#tunnels.desiredState();
+    const { routes, pending, neighbors, fdbEntries } = this.#tunnels.desiredState();
     // Local pods come last: theirs is the best class of a conflict (facts 4.8).
     const wanted = [...routes, ...this.#endpoints.routes()].filter(({ destination }) =>
       this.#parts.some(({ family }) => family === prefixFamily(destination)),
     );
     return {
       routes: wanted,
+      pending,
       neighbors: [...this.#endpoints.neighbors(), ...neighbors],
       fdbEntries,
     };

@@ -1,3 +1,4 @@
+import { HandOver } from "../../kernel/hand-over.ts";
 import { routeKey, sameRoute } from "../../kernel/ip/route-identity.ts";
 import type {
   FdbEntry,
@@ -6,7 +7,10 @@ import type {
   KernelNeighbor,
   KernelRoute,
 } from "../../kernel/kernel.ts";
+import { mainTable } from "../../kernel/ownership.ts";
 import type { ApplyReport } from "../../kernel/synced-table.ts";
+import type { Clock } from "../../lib/clock.ts";
+import type { Prefix } from "../../lib/prefix.ts";
 import type { KernelLinks } from "./kernel-links.ts";
 import {
   fdbKey,
@@ -21,6 +25,8 @@ import {
 /** What the netlink tables must hold. */
 export interface DesiredState {
   readonly routes: readonly KernelRoute[];
+  /** Destinations of the cluster without one: another's to program, or something is missing yet. */
+  readonly pending: ReadonlySet<Prefix>;
   readonly neighbors: readonly KernelNeighbor[];
   readonly fdbEntries: readonly FdbEntry[];
 }
@@ -43,11 +49,21 @@ export class KernelState {
   readonly #routes: ReturnType<typeof routeTable>;
   readonly #neighbors: ReturnType<typeof neighborTable>;
   readonly #fdb: ReturnType<typeof fdbTable>;
+  readonly #handOver: HandOver;
+  #pending: ReadonlySet<Prefix> = new Set();
 
-  constructor(kernel: Kernel, links: KernelLinks, config: StateConfig) {
+  constructor(kernel: Kernel, links: KernelLinks, config: StateConfig, clock: Clock) {
     this.#links = links;
     this.#config = config;
-    this.#routes = routeTable(kernel, links, config);
+    this.#handOver = new HandOver(clock, (route) => isOwnRoute(route, links, config));
+    this.#routes = routeTable(kernel, links, {
+      ...config,
+      staying: (leaving, listed) =>
+        this.#handOver.staying(
+          leaving.filter(({ destination }) => this.#pending.has(destination)),
+          listed,
+        ),
+    });
     this.#neighbors = neighborTable(kernel, links, config);
     this.#fdb = fdbTable(kernel, links);
   }
@@ -81,6 +97,7 @@ export class KernelState {
   }
 
   #routeDrifts(op: "set" | "removed", route: KernelRoute): boolean {
+    if (op === "set" && route.table === mainTable && this.#handOver.isAwaited(route)) return true;
     const desired = this.#routes.desired.get(routeKey(route));
     const same = desired !== undefined && sameRoute(desired, route);
     if (op === "removed") return same;
@@ -88,7 +105,7 @@ export class KernelState {
   }
 
   /** Neighbors before the routes that lead to them. A table that fails does not stop the others. */
-  async apply({ routes, neighbors, fdbEntries }: DesiredState): Promise<StateReport> {
+  async apply({ routes, pending, neighbors, fdbEntries }: DesiredState): Promise<StateReport> {
     const fdb = new Map(fdbEntries.map((entry) => [fdbKey(entry), entry]));
     const failedRoutes = new Set<string>();
     const errors: Error[] = [];
@@ -110,9 +127,19 @@ export class KernelState {
     await run("neighbor", () => this.#neighbors.apply());
     if (this.#config.routeSyncDisabled) return { errors, failedRoutes };
     const wanted = new Map(routes.map((route) => [routeKey(route), route]));
+    this.#pending = pending;
+    if (this.#losesPending(wanted)) this.#routes.resync();
     this.#routes.replaceAll(wanted);
     const failed = await run("route", () => this.#routes.apply());
     for (const key of failed?.keys() ?? wanted.keys()) failedRoutes.add(key);
     return { errors, failedRoutes };
+  }
+
+  /** A route is no longer wanted, but its destination is: whether it may go the list will tell. */
+  #losesPending(wanted: ReadonlyMap<string, KernelRoute>): boolean {
+    for (const [key, { destination }] of this.#routes.desired) {
+      if (!wanted.has(key) && this.#pending.has(destination)) return true;
+    }
+    return false;
   }
 }

@@ -53,32 +53,47 @@ export function isOwnRoute(
   if (route.protocol === routeProtocol.bird) {
     return device === ipipDevice && ownedClasses(config).has("ipip");
   }
-  const ofWorkload = config.interfacePrefixes.some((prefix) => device.startsWith(prefix));
+  const ofWorkload = isWorkloadDevice(device, config);
   const known =
     route.protocol === routeProtocol.boot || route.protocol === config.deviceRouteProtocol;
   if (ofWorkload) return known || config.removeExternalRoutes;
   return tunnelDevices.has(device) && known;
 }
 
+function isWorkloadDevice(name: string, { interfacePrefixes }: OwnershipConfig): boolean {
+  return interfacePrefixes.some((prefix) => name.startsWith(prefix));
+}
+
+/** Keys of own routes that are to go, to these destinations, and must stay for now. */
+export type Staying = (
+  leaving: readonly KernelRoute[],
+  listed: readonly KernelRoute[],
+) => ReadonlySet<string>;
+
 /**
- * felix's routes. What others put on a new interface stays for a while: a CNI plugin of upstream's
- * makes the pod's route before its endpoint reaches us (facts 4.16).
+ * felix's routes. What others put on a pod's new interface stays for a while: a CNI plugin of
+ * upstream's makes the pod's route before its endpoint reaches us (facts 4.16). So does what `staying`
+ * says.
  */
 export function routeTable(
   kernel: Kernel,
   links: KernelLinks,
-  config: OwnershipConfig,
+  { staying, ...config }: OwnershipConfig & { readonly staying: Staying },
 ): SyncedTable<string, KernelRoute> {
   const table: SyncedTable<string, KernelRoute> = new SyncedTable({
     list: async () => {
       const routes = await kernel.routes.list({ table: mainTable });
       const known = new Set(table.desired.values().map(({ ifindex }) => ifindex));
-      const own = routes.filter(
-        (route) =>
-          isOwnRoute(route, links, config) &&
-          (route.ifindex === undefined || known.has(route.ifindex) || !links.isNew(route.ifindex)),
-      );
-      return new Map(own.map((route) => [routeKey(route), route]));
+      const isEarly = ({ ifindex }: KernelRoute) =>
+        ifindex !== undefined &&
+        !known.has(ifindex) &&
+        links.isNew(ifindex) &&
+        isWorkloadDevice(links.nameOf(ifindex) ?? "", config);
+      const own = routes.filter((route) => isOwnRoute(route, links, config) && !isEarly(route));
+      const all = new Map(own.map((route) => [routeKey(route), route]));
+      const leaving = own.filter((route) => !table.desired.has(routeKey(route)));
+      for (const key of staying(leaving, routes)) all.delete(key);
+      return all;
     },
     set: async (entries) =>
       failuresOf(await kernel.routes.replace([...entries.values()]), routeKey),
@@ -101,7 +116,7 @@ export function neighborTable(
 ): SyncedTable<string, KernelNeighbor> {
   const isOurs = ({ ifindex, state }: KernelNeighbor) => {
     const device = links.nameOf(ifindex) ?? "";
-    const ofWorkload = config.interfacePrefixes.some((prefix) => device.startsWith(prefix));
+    const ofWorkload = isWorkloadDevice(device, config);
     return state === "permanent" && (ofWorkload || tunnelDevices.has(device));
   };
   return new SyncedTable({

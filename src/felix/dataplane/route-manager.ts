@@ -1,7 +1,7 @@
 import type { KernelRoute } from "../../kernel/kernel.ts";
 import { mainTable } from "../../kernel/ownership.ts";
 import type { IpFamily } from "../../lib/ip-addr.ts";
-import { isHostPrefix, prefixFamily } from "../../lib/prefix.ts";
+import { isHostPrefix, type Prefix, prefixFamily } from "../../lib/prefix.ts";
 import type { ClusterRoute, DataplaneUpdate, PoolClass, Vtep } from "../calc/updates.ts";
 import { clusterRouteProtocol } from "./kernel-tables.ts";
 
@@ -17,10 +17,16 @@ export interface RouteContext {
   readonly deviceRouteProtocol: number;
 }
 
+export interface ClusterRoutes {
+  readonly routes: readonly KernelRoute[];
+  /** Destinations that another owner programs, or whose route lacks something yet. */
+  readonly pending: ReadonlySet<Prefix>;
+}
+
 /**
  * Routes to the rest of the cluster, for the pool classes that felix owns (facts 4.9, 4.15): same-subnet
  * and unencapsulated routes by the node's address, the others through the tunnel device; blackholes
- * for local blocks. A route that lacks something yet is left out until it is there.
+ * for local blocks. A route that lacks something yet is pending until it is there.
  */
 export class RouteManager {
   readonly #owned: ReadonlySet<PoolClass>;
@@ -36,14 +42,23 @@ export class RouteManager {
     else this.#routes.delete(update.id);
   }
 
-  routes(context: RouteContext): KernelRoute[] {
-    return [...this.#routes.values()].flatMap((route) => {
-      if (!this.#owned.has(route.poolClass)) return [];
-      if (isLocalBlock(route))
-        return [blackhole(route, clusterRouteProtocol(context.deviceRouteProtocol))];
-      return isRemote(route) ? (remoteRoute(route, context) ?? []) : [];
-    });
+  routes(context: RouteContext): ClusterRoutes {
+    const routes: KernelRoute[] = [];
+    const pending = new Set<Prefix>();
+    for (const route of this.#routes.values()) {
+      if (route.poolClass === "none" || !(isLocalBlock(route) || isRemote(route))) continue;
+      const programmed = this.#owned.has(route.poolClass) ? kernelRoute(route, context) : undefined;
+      if (programmed !== undefined) routes.push(programmed);
+      // A node that is gone is waited for by nobody.
+      else if (route.nodeAddress !== undefined) pending.add(route.destination);
+    }
+    return { routes, pending };
   }
+}
+
+function kernelRoute(route: ClusterRoute, context: RouteContext): KernelRoute | undefined {
+  if (!isLocalBlock(route)) return remoteRoute(route, context);
+  return blackhole(route, clusterRouteProtocol(context.deviceRouteProtocol));
 }
 
 /** A /32 blackhole would stop the pod's own route (facts D 42). */

@@ -10,6 +10,7 @@ import type { DataplaneUpdate } from "../calc/updates.ts";
 import type { FelixConfig } from "../config/felix-config.ts";
 import type { RulesConfig } from "../rules/rules-config.ts";
 import type { FamilyPart } from "./family-part.ts";
+import type { IpSetManager } from "./ip-set-manager.ts";
 import { IpipManager } from "./ipip-manager.ts";
 import type { KernelLinks } from "./kernel-links.ts";
 import type { DesiredState } from "./kernel-state.ts";
@@ -43,7 +44,7 @@ export interface TunnelManager {
 interface Tunnel<Manager extends TunnelManager = TunnelManager> {
   readonly family: IpFamily;
   readonly manager: Manager;
-  /** Pools, or the configuration, call for it. */
+  /** Pools, or the configuration, call for it, or others may still use it. */
   wanted(): boolean;
   /** The device, once it is there with its address. */
   link?: KernelLink | undefined;
@@ -71,17 +72,16 @@ export class Tunnels {
     this.#config = config;
     this.#families = families;
     this.#routes = new RouteManager(ownedClasses(config));
-    this.#vxlan = families.map(({ family, setManager }) => ({
-      family,
-      manager: new VxlanManager(family, nodeName, config),
-      wanted: () => setManager.uses("vxlan"),
-    }));
+    this.#vxlan = families.map(({ family, setManager }) => {
+      const manager = new VxlanManager(family, nodeName, config);
+      return { family, manager, wanted: () => isWanted("vxlan", manager, setManager) };
+    });
     const v4 = families.find(({ family }) => family === 4);
-    this.#ipip = v4 && {
-      family: 4,
-      manager: new IpipManager(nodeName, config),
-      wanted: () => v4.setManager.uses("ipip"),
-    };
+    if (v4 !== undefined) {
+      const manager = new IpipManager(nodeName, config);
+      const wanted = () => isWanted("ipip", manager, v4.setManager);
+      this.#ipip = { family: 4, manager, wanted };
+    }
     this.#all = [...this.#vxlan, ...(this.#ipip === undefined ? [] : [this.#ipip])];
   }
 
@@ -179,13 +179,22 @@ export class Tunnels {
       neighbors.push(...manager.neighbors(link.ifindex));
       fdbEntries.push(...manager.fdbEntries(link.ifindex));
     }
-    const routes = this.#routes.routes({
+    const { routes, pending } = this.#routes.routes({
       vteps: this.#vxlan[0]?.manager.vteps ?? new Map(),
       parentIfindex,
       vxlanIfindex,
       ipipIfindex: this.#ipip?.link?.ifindex,
       deviceRouteProtocol: this.#config.deviceRouteProtocol,
     });
-    return { routes, neighbors, fdbEntries };
+    return { routes, pending, neighbors, fdbEntries };
   }
+}
+
+/** A node that has an address in the tunnel still may be sent something through it. */
+function isWanted(
+  encapsulation: "vxlan" | "ipip",
+  { address }: TunnelManager,
+  pools: IpSetManager,
+): boolean {
+  return pools.uses(encapsulation) || (address !== undefined && !pools.forbids(encapsulation));
 }

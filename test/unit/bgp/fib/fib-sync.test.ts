@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { afterEach, test } from "node:test";
-import { FibSync } from "../../../../src/bgp/fib/fib-sync.ts";
+import { type FibDeps, FibSync } from "../../../../src/bgp/fib/fib-sync.ts";
 import type { KernelRoute } from "../../../../src/kernel/kernel.ts";
 import { parseIpAddr } from "../../../../src/lib/ip-addr.ts";
 import { createLogger } from "../../../../src/lib/log.ts";
@@ -40,8 +40,11 @@ function fakeRoutes(...present: KernelRoute[]) {
     kernel: {
       links: { get: async () => ({ ifindex: 9 }) as never },
       routes: {
-        list: async (filter: { readonly table: number }) =>
-          [...table.values()].filter((each) => each.protocol === 12 && each.table === filter.table),
+        list: async (filter: { readonly table: number; readonly protocol?: number }) =>
+          [...table.values()].filter(
+            (each) =>
+              each.protocol === (filter.protocol ?? each.protocol) && each.table === filter.table,
+          ),
         replace: async (routes: readonly KernelRoute[]) => {
           if (failures > 0) {
             failures--;
@@ -68,7 +71,7 @@ function fakeRoutes(...present: KernelRoute[]) {
 async function setUp(
   kernel: ReturnType<typeof fakeRoutes>["kernel"],
   mayKeep = () => true,
-  more: { readonly table?: number } = {},
+  more: Partial<Pick<FibDeps, "table" | "isHandedOver">> = {},
 ) {
   const clock = new FakeClock();
   let keep = mayKeep;
@@ -78,6 +81,7 @@ async function setUp(
     clock,
     log,
     mayKeep: () => keep(),
+    isHandedOver: () => false,
     ...more,
   });
   const adopted = await fib.adopt();
@@ -230,4 +234,40 @@ test("Protocol 12 on tunl0 belongs to felix", async () => {
   converge();
   await pass(100);
   assert.deepEqual([adopted, written], [0, []]);
+});
+
+/** felix' route to the same block, and its event. */
+function felixRoute(destination: string) {
+  const { gateway: _gateway, ...rest } = route(destination);
+  const tunneled: KernelRoute = { ...rest, protocol: 3, priority: 0, ifindex: 9 };
+  return { tunneled, event: { kind: "route", op: "set", route: tunneled } as const };
+}
+
+test("A route that felix is to program from now on stays until felix has done so", async () => {
+  const { kernel, written, table } = fakeRoutes();
+  const handedOver = new Set<string>();
+  const { fib, pass } = await setUp(kernel, () => false, {
+    isHandedOver: ({ destination }) => handedOver.has(destination),
+  });
+  set(fib, { "10.1.1.0/26": route("10.1.1.0/26"), "10.1.2.0/26": route("10.1.2.0/26") });
+  await pass(100);
+  handedOver.add("10.1.1.0/26");
+  set(fib, { "10.1.1.0/26": undefined, "10.1.2.0/26": undefined });
+  await pass(100);
+  assert.deepEqual(written, ["+10.1.1.0/26", "+10.1.2.0/26", "-10.1.2.0/26"]);
+  const { tunneled, event } = felixRoute("10.1.1.0/26");
+  table.set("felix" as Prefix, tunneled);
+  fib.onKernelEvents([event]);
+  await pass(100);
+  assert.deepEqual(written.slice(3), ["-10.1.1.0/26"]);
+});
+
+test("A route of an earlier run that felix is to program stays until felix has done so", async () => {
+  const { kernel, written } = fakeRoutes(route("10.1.1.0/26"));
+  const { fib, pass } = await setUp(kernel, () => false, { isHandedOver: () => true });
+  set(fib, {});
+  await pass(1000);
+  assert.deepEqual(written, []);
+  await pass(160_000);
+  assert.deepEqual(written, ["-10.1.1.0/26"], "felix never came");
 });

@@ -50,9 +50,15 @@ async function setUp() {
   );
   const links = new KernelLinks(fake.kernel.links, clock);
   await links.refresh();
-  const state = new KernelState(fake.kernel, links, config);
-  const apply = (routes: readonly KernelRoute[], neighbors: readonly KernelNeighbor[] = []) =>
-    state.apply({ routes, neighbors, fdbEntries: [] });
+  const state = new KernelState(fake.kernel, links, config, clock);
+  const apply = (
+    routes: readonly KernelRoute[],
+    neighbors: readonly KernelNeighbor[] = [],
+    pending: readonly string[] = [],
+  ) => {
+    const awaited = new Set(pending.map(parsePrefix));
+    return state.apply({ routes, neighbors, pending: awaited, fdbEntries: [] });
+  };
   return { fake, clock, links, state, apply };
 }
 
@@ -182,4 +188,48 @@ test("drifts() tells others' changes from our own", async () => {
   assert.equal(event("set", route("10.5.0.0/16", { protocol: 80 })), true, "nobody wants it");
   assert.equal(event("removed", route("10.5.0.0/16", { protocol: 80 })), false);
   assert.equal(event("set", route("10.5.0.0/16", { protocol: 12 })), false, "bgp's");
+});
+
+/** A block's route through the tunnel, and the speaker's to the same block. */
+const tunneled = route("10.0.1.0/26", { ifindex: vxlan });
+const direct = route("10.0.1.0/26", { ifindex: eth0, protocol: 12, priority: 1024 });
+
+test("a route that bgp is to program from now on stays until bgp has done so", async () => {
+  const { fake, state, apply } = await setUp();
+  await apply([podRoute, tunneled]);
+  await apply([podRoute], [], [tunneled.destination]);
+  assert.equal(fake.text().length, 2, "bgp has none yet");
+  assert.equal(state.drifts({ kind: "route", op: "set", route: { ...direct, table: 100 } }), false);
+  fake.add(direct);
+  assert.equal(state.drifts({ kind: "route", op: "set", route: direct }), true);
+  await apply([podRoute], [], [tunneled.destination]);
+  assert.deepEqual(fake.text(), [
+    "10.0.0.1/32 dev 5 proto 3 scope link",
+    "10.0.1.0/26 dev 2 proto 12",
+  ]);
+  assert.equal(state.drifts({ kind: "route", op: "set", route: direct }), false, "awaited no more");
+});
+
+test("a fresh process keeps a route of an earlier run that bgp has not taken over", async () => {
+  const { fake, clock, state, apply } = await setUp();
+  clock.advance(10_000);
+  fake.add(tunneled);
+  fake.add(route("10.0.2.0/26", { ifindex: vxlan }));
+  await apply([podRoute], [], [tunneled.destination]);
+  assert.equal(fake.text().length, 2, "the one that nobody wants is gone");
+  clock.advance(60_000);
+  state.resync();
+  await apply([podRoute], [], [tunneled.destination]);
+  assert.deepEqual(fake.text(), ["10.0.0.1/32 dev 5 proto 3 scope link"], "bgp never came");
+});
+
+test("a route that lacks something for a while is replaced in place", async () => {
+  const { fake, apply } = await setUp();
+  await apply([route("10.0.1.0/26", { ifindex: ipip, protocol: 80 })]);
+  await apply([], [], [tunneled.destination]);
+  assert.deepEqual(fake.text(), ["10.0.1.0/26 dev 8 proto 80"]);
+  const { writes } = fake;
+  await apply([tunneled]);
+  assert.deepEqual(fake.text(), ["10.0.1.0/26 dev 7 proto 3"]);
+  assert.equal(fake.writes, writes + 1, "nothing was removed");
 });

@@ -182,8 +182,37 @@ for (const [what, owned, given, context, routes] of rows) {
   test(`RouteManager: ${what}`, () => {
     const manager = new RouteManager(new Set(owned));
     manager.onUpdate({ op: "set", kind: "route", id: given.destination, value: given });
-    assert.deepEqual(manager.routes({ ...known, ...context }).map(routeText), routes);
+    assert.deepEqual(manager.routes({ ...known, ...context }).routes.map(routeText), routes);
     manager.onUpdate({ op: "remove", kind: "route", id: given.destination });
-    assert.deepEqual(manager.routes(known), []);
+    assert.deepEqual(manager.routes(known), { routes: [], pending: new Set() });
   });
 }
+
+const pendingRows: readonly (readonly [
+  what: string,
+  given: ClusterRoute,
+  context: Partial<RouteContext>,
+  pending: boolean,
+])[] = [
+  ["programmed", route(remote, "vxlan"), {}, false],
+  ["of a node without a tunnel address yet", route(remote, "vxlan"), { vteps: new Map() }, true],
+  ["that another owner programs", route(remote, "noEncap"), {}, true],
+  ["to a local block of another owner's", route(["localWorkload"], "noEncap", local), {}, true],
+  ["in no pool", route(remote, "none"), {}, false],
+  ["to a host", route(["remoteHost"], "noEncap", { destination: host }), {}, false],
+];
+for (const [what, given, context, pending] of pendingRows) {
+  test(`RouteManager: a route ${what} is ${pending ? "" : "not "}pending`, () => {
+    const manager = new RouteManager(new Set(vxlanOnly));
+    manager.onUpdate({ op: "set", kind: "route", id: given.destination, value: given });
+    const state = manager.routes({ ...known, ...context });
+    assert.deepEqual([...state.pending], pending ? [given.destination] : []);
+  });
+}
+
+test("RouteManager: a route to a node that is gone is not pending", () => {
+  const manager = new RouteManager(new Set(vxlanOnly));
+  const { nodeAddress: _gone, ...given } = route(remote, "vxlan");
+  manager.onUpdate({ op: "set", kind: "route", id: block, value: given });
+  assert.equal(manager.routes({ ...known, vteps: new Map() }).pending.size, 0);
+});
