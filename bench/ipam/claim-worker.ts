@@ -5,25 +5,31 @@ import { assignOne, ipamOn } from "./assign.ts";
 /** Some of the hosts that claim at once: a process of its own, as a host has a processor of its own. */
 export interface ClaimWork {
   readonly endpoint: string;
-  /** Their blocks are claimed from the pool "warm" before, so that no code runs for the first time. */
-  readonly warmers: readonly string[];
-  readonly hosts: readonly string[];
+  /** They claim before anything is measured, so that no code runs for the first time. */
+  readonly warmers: readonly HostClaim[];
+  /** At each word from the parent the next of these claims at once. */
+  readonly rounds: readonly (readonly HostClaim[])[];
 }
 
-const [{ endpoint, warmers, hosts }] = (await once(process, "message")) as [ClaimWork];
-const connect = async () => {
+export interface HostClaim {
+  readonly host: string;
+  readonly pool: string;
+}
+
+const [{ endpoint, warmers, rounds }] = (await once(process, "message")) as [ClaimWork];
+
+/** A claim of a host, which has a connection of its own, used once. */
+async function readyClaim({ host, pool }: HostClaim): Promise<() => Promise<string>> {
   const datastore = await openEtcdDatastore({ endpoints: [endpoint] });
   await datastore.list("IPPool");
-  return datastore;
-};
-const claims = await Promise.all(
-  hosts.map(async (host) => {
-    const ipam = ipamOn(await connect());
-    return () => assignOne(ipam, host, host, ["pods"]);
-  }),
-);
-for (const warmer of warmers) await assignOne(ipamOn(await connect()), warmer, warmer, ["warm"]);
+  return () => assignOne(ipamOn(datastore), host, host, [pool]);
+}
+
+const ready = await Promise.all(rounds.map((claims) => Promise.all(claims.map(readyClaim))));
+for (const warmer of warmers) await (await readyClaim(warmer))();
+let round = 0;
+process.on("message", async () => {
+  const claims = ready[round++] ?? [];
+  process.send?.(await Promise.all(claims.map((claim) => claim())));
+});
 process.send?.("ready");
-await once(process, "message");
-const addresses = await Promise.all(claims.map((claim) => claim()));
-process.send?.(addresses, () => process.exit(0));

@@ -36,8 +36,9 @@ function document(): string {
 Written by \`node bench/ipam/main.ts --write-doc\` (\`npm run bench:ipam\` prints it). Medians of one run on
 ${machineText()}:
 on a machine with other work, times are longer, and ratios are what to look at. The etcd is Debian's, on
-loopback, without fsync. The 50 hosts that claim at once run in a process for each core, with a connection each;
-a claim alone is one of a connection in use. The plugins are run by a shell, 100 in a row, in turn.
+loopback, without fsync. The 50 hosts that claim at once run in a process for each core, with a connection each that
+was used once, five times in new pools; a claim alone is one of the same processes and a connection like theirs, between
+these times. The plugins are run by a shell, 100 in a row, in turn.
 
 ${tableText(rows)}
 
@@ -48,8 +49,8 @@ of calls and of bursts: the claim of a new block, each 64 addresses, and a check
 What was measured beside the table, on the same 4 cores under a load of 10 to 25, which makes all of it longer.
 Embedded, one at a time, medians of the parts of a call of 320 us: 41 us what the choice goes by, 57 us the texts of
 handle and block, 115 us their transaction, of which its commit is 47 us. First blocks: a claim alone is four calls of
-etcd and 9 to 18 ms of this process' processor time, most of it in gRPC and etcd3; 12 or 13 claims at once took each of the
-four processes 90 to 230 ms of it (170 to 290 ms when a claim was seven calls). Of 73 blocks that 50 hosts tried, in a
-pool of 64, 23 were another host's; each costs one call more.
+etcd and 5 to 9 ms of processor time, most of it in gRPC and etcd3, so that 50 on 4 cores cannot take less than some 15
+times one. Of 73 blocks that 50 hosts tried, in a pool of 64, 23 were another host's; each costs one call more. (In earlier
+tables, where the claim alone was one of a process and connection that had made 15 of them, this row said 33 to 36 x.)
 `;
 }

@@ -185,7 +185,7 @@ const config: Omit<SpeakerConfig, "peers"> = {
   reflectedServices: [],
   advertisements: {},
   normalPriority: { 4: 1024, 6: 1024 },
-  programsNoEncap: false,
+  programs: [],
   install: false,
   problems: [],
 };

@@ -1,3 +1,4 @@
+import { cidrName } from "../api/names.ts";
 import type { BlockAffinity, IPAMConfigurationSpec } from "../api/resources/ipam.ts";
 import type { IpFamily } from "../lib/ip-addr.ts";
 import { type Prefix, prefixContains } from "../lib/prefix.ts";
@@ -49,8 +50,8 @@ export async function assignFamily(job: AssignmentJob, listed?: Claims): Promise
 export interface Claims {
   /** The node's, and perhaps others. */
   readonly affinities: readonly BlockAffinity[];
-  /** Undefined where the node probably needs no new block. */
-  readonly blocks: ReadonlySet<Prefix> | undefined;
+  /** Names of all. Undefined where the node probably needs no new block. */
+  readonly blocks: ReadonlySet<string> | undefined;
 }
 
 /** A node that was given nothing yet most likely needs a new block: one call lists what that takes. */
@@ -62,7 +63,7 @@ export async function listClaims(
   const isNew = records.memory.current(node, family) === undefined;
   const [affinities, blocks] = await Promise.all([
     records.affinities(node),
-    isNew ? records.blockCidrs() : undefined,
+    isNew ? records.blockNames() : undefined,
   ]);
   return { affinities, blocks };
 }
@@ -117,16 +118,16 @@ async function releaseIfUnselected(job: AssignmentJob, cidr: Prefix): Promise<vo
   await releaseAffinity(records, { node: request.node, cidr, mustBeEmpty: true });
 }
 
-/** `listed`: all blocks, where they were listed a moment ago. */
+/** `listed`: names of all blocks, where they were listed a moment ago. */
 async function assignFromNewBlocks(
   job: AssignmentJob,
   owned: Set<Prefix>,
-  listed: ReadonlySet<Prefix> | undefined,
+  listed: ReadonlySet<string> | undefined,
 ): Promise<void> {
   const { records, request } = job;
   const { node, maxBlocks } = request;
   const skip = new Set<Prefix>();
-  let present = new Set(listed ?? (await records.blockCidrs()));
+  let present = new Set(listed ?? (await records.blockNames()));
   for (let tries = 1; missing(job) > 0; tries++) {
     if (tries > maxAttempts) throw tooManyConflicts(node);
     const choice = await chooseNext(job, present, skip);
@@ -141,11 +142,11 @@ async function assignFromNewBlocks(
     }
     const own = choice.kind === "own" ? await ownBlock(records, node, choice.cidr) : undefined;
     const lookAgain = async () => {
-      present = new Set(await records.blockCidrs());
+      present = new Set(await records.blockNames());
     };
     const block = own ?? (await claimBlock(records, node, choice.cidr, lookAgain));
     // Ours or a rival's: what was listed may be from before.
-    present.add(choice.cidr);
+    present.add(cidrName(choice.cidr));
     if (block === undefined) continue;
     owned.add(choice.cidr);
     const taken = await assignFromBlock(records, [job], { block, mustBeOwn: true });
@@ -156,7 +157,7 @@ async function assignFromNewBlocks(
 /** A free block is found by names alone; only where there is none, blocks are read. */
 async function chooseNext(
   { records, request }: AssignmentJob,
-  present: ReadonlySet<Prefix>,
+  present: ReadonlySet<string>,
   skip: ReadonlySet<Prefix>,
 ): Promise<BlockChoice | undefined> {
   const { node, family, pools, reserved } = request;

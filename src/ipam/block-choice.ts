@@ -1,5 +1,6 @@
+import { cidrName, cidrOfName } from "../api/names.ts";
 import type { Prefix } from "../lib/prefix.ts";
-import { prefixContains, prefixesOverlap, prefixLength } from "../lib/prefix.ts";
+import { prefixContains, prefixesOverlap } from "../lib/prefix.ts";
 import { isEmpty, unreserved } from "./block.ts";
 import { affineNode, hostAffinity } from "./block-affinity.ts";
 import { type BlockOrder, blockDistance, blockOrder, fnv1, walkBlocks } from "./block-order.ts";
@@ -35,20 +36,21 @@ const reclaimAfterMs = 60_000;
 /**
  * The next block that nobody has, in the order of the pools and of the node's walk through each (facts 3.3).
  *
- * @param present all blocks that there are.
+ * @param present names of all blocks that there are.
  */
 export function freeBlock(
   pools: readonly Pool[],
-  present: ReadonlySet<Prefix>,
+  present: ReadonlySet<string>,
   context: ChoiceContext,
 ): Prefix | undefined {
   for (const pool of pools) {
     // A pool that was made anew with another block size: old blocks hold their addresses.
-    const others = [...present].filter(
-      (cidr) => prefixLength(cidr) !== pool.blockSize && prefixesOverlap(pool.cidr, cidr),
-    );
+    const others = [...present]
+      .filter((name) => !name.endsWith(`-${pool.blockSize}`))
+      .flatMap((name) => cidrOfName(name) ?? [])
+      .filter((cidr) => prefixesOverlap(pool.cidr, cidr));
     for (const cidr of walkBlocks(orderOf(pool, context))) {
-      if (present.has(cidr) || context.skip.has(cidr)) continue;
+      if (present.has(cidrName(cidr)) || context.skip.has(cidr)) continue;
       if (isReserved(cidr, context.reserved)) continue;
       if (others.some((other) => prefixesOverlap(other, cidr))) continue;
       return cidr;
@@ -76,7 +78,7 @@ export function chooseBlock(
     const [own] = nearestFirst(pool, mine, context);
     if (own !== undefined) return { kind: "own", cidr: own.cidr };
   }
-  const cidr = freeBlock(pools, new Set(blocks.map((block) => block.cidr)), context);
+  const cidr = freeBlock(pools, new Set(blocks.map(({ cidr }) => cidrName(cidr))), context);
   if (cidr !== undefined) return { kind: "free", cidr };
   return pools.flatMap((pool) => reclaimable(pool, blocks, context))[0];
 }

@@ -1,4 +1,4 @@
-import { cidrName, cidrOfName } from "../api/names.ts";
+import { cidrName } from "../api/names.ts";
 import { keyOf, type ResourceKey } from "../api/resource-key.ts";
 import type { Kind, ResourceOfKind } from "../api/resource-of-kind.ts";
 import type {
@@ -108,16 +108,12 @@ export class IpamRecords {
     return (await this.#ports.datastore.list("BlockAffinity", options)).items;
   }
 
-  /** Of every block. */
-  async blockCidrs(): Promise<ReadonlySet<Prefix>> {
+  /** Names of every block. */
+  async blockNames(): Promise<ReadonlySet<string>> {
     const { datastore } = this.#ports;
-    if (datastore.names === undefined) {
-      const { items } = await datastore.list("IPAMBlock");
-      const live = items.filter(({ spec }) => spec.deleted !== true);
-      return new Set(live.map(({ spec }) => parsePrefix(spec.cidr)));
-    }
-    const names = await datastore.names("IPAMBlock");
-    return new Set(names.flatMap((name) => cidrOfName(name) ?? []));
+    if (datastore.names !== undefined) return new Set(await datastore.names("IPAMBlock"));
+    const { items } = await datastore.list("IPAMBlock");
+    return new Set(items.flatMap(({ spec, metadata }) => (spec.deleted ? [] : metadata.name)));
   }
 
   /** Names of the nodes that exist. */

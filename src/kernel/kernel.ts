@@ -1,6 +1,7 @@
 import type { IpAddr, IpFamily } from "../lib/ip-addr.ts";
 import type { MacAddr } from "../lib/mac.ts";
 import type { Prefix } from "../lib/prefix.ts";
+import type { Secret } from "../lib/secret.ts";
 
 /**
  * The port to one Linux network namespace: what the rest of tortie may ask of it. `linux-kernel.ts`
@@ -15,6 +16,7 @@ export interface Kernel {
   readonly fdb: ForwardingDatabase;
   readonly rules: RoutingRules;
   readonly traffic: TrafficControl;
+  readonly wireguard: WireguardDevices;
   /** Changes of links, addresses, routes and neighbors, until `signal` aborts. */
   monitor(onEvents: (events: readonly KernelEvent[]) => void, signal: AbortSignal): Promise<void>;
   close(): void;
@@ -116,6 +118,8 @@ export interface Links {
   /** An IPIP tunnel without fixed ends. One of this name that loading the module has made is no error. */
   addIpip(name: string): Promise<void>;
   addBridge(name: string): Promise<void>;
+  /** It is down, and has no key. */
+  addWireguard(name: string, mtu: number): Promise<void>;
   /** An intermediate functional block: what is redirected to it is sent through its queue. It is up. */
   addIfb(name: string, mtu: number): Promise<void>;
   /** Only the given attributes change. */
@@ -226,6 +230,52 @@ export interface TrafficControl {
   redirect(ifindex: number, toIfindex: number): Promise<void>;
   /** One that is gone already is no error. */
   remove(ifindex: number, place: "root" | "ingress"): Promise<void>;
+}
+
+/** Keys are 32 octets as base64, like wg(8) shows them. */
+export interface WireguardPeer {
+  readonly publicKey: string;
+  readonly presharedKey?: Secret;
+  readonly endpoint?: { readonly address: IpAddr; readonly port: number };
+  /** 0: none. */
+  readonly keepaliveSeconds: number;
+  /** What it may send from, and what is sent to it. An address belongs to one peer. */
+  readonly allowed: readonly Prefix[];
+  /** Told by the kernel: seconds since 1970 of the last handshake, and octets. */
+  readonly lastHandshake?: number;
+  readonly receivedBytes?: number;
+  readonly sentBytes?: number;
+}
+
+export interface WireguardDevice {
+  readonly ifindex: number;
+  /** Absent while it has no private key. */
+  readonly publicKey?: string;
+  readonly listenPort: number;
+  /** Of the packets that it sends; 0: none. */
+  readonly mark: number;
+  readonly peers: readonly WireguardPeer[];
+}
+
+/** Devices are given by their ifindex. A private key never leaves the kernel by this port. */
+export interface WireguardDevices {
+  get(ifindex: number): Promise<WireguardDevice | undefined>;
+  set(
+    ifindex: number,
+    change: Partial<Pick<WireguardDevice, "listenPort" | "mark">>,
+  ): Promise<void>;
+  /** Gives the device a new private key, that nobody knows. */
+  renewKey(ifindex: number): Promise<void>;
+  /** Adds peers, or replaces all of those that are there. */
+  setPeers(
+    ifindex: number,
+    peers: readonly WireguardPeer[],
+  ): Promise<KernelFailure<WireguardPeer>[]>;
+  /** One that is gone already is no failure. */
+  removePeers(
+    ifindex: number,
+    peers: readonly WireguardPeer[],
+  ): Promise<KernelFailure<WireguardPeer>[]>;
 }
 
 export type KernelEvent =

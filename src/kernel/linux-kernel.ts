@@ -7,8 +7,10 @@ import { routeTable } from "./ip/routes.ts";
 import { routingRules } from "./ip/rules.ts";
 import { trafficControl } from "./ip/traffic.ts";
 import type { Kernel } from "./kernel.ts";
+import { NETLINK_GENERIC } from "./netlink/generic.ts";
 import { NetlinkSocket } from "./netlink/socket.ts";
 import { inNetns } from "./netns.ts";
+import { wireguardDevices } from "./wireguard/wireguard.ts";
 
 const NETLINK_ROUTE = 0;
 
@@ -20,13 +22,17 @@ export interface LinuxKernelOptions {
 
 /**
  * The kernel of this process' network namespace, or of another given by an open descriptor. The
- * descriptor may be closed afterwards, if `monitor` is not called.
+ * descriptor may be closed afterwards, if neither `monitor` nor `wireguard` is used.
  */
 export function openLinuxKernel(options: LinuxKernelOptions = {}): Kernel {
   const { netnsFd, timeoutMs } = options;
   const socketOf = () => new NetlinkSocket(NETLINK_ROUTE, timeoutMs);
-  const open = () => [socketOf(), socketOf()] as const;
-  const [socket, slow] = netnsFd === undefined ? open() : inNetns(netnsFd, open);
+  const inside = <Result>(open: () => Result) =>
+    netnsFd === undefined ? open() : inNetns(netnsFd, open);
+  const [socket, slow] = inside(() => [socketOf(), socketOf()] as const);
+  const wireguard = wireguardDevices(() =>
+    inside(() => new NetlinkSocket(NETLINK_GENERIC, timeoutMs)),
+  );
   return {
     routes: routeTable(socket),
     links: linksOf(socket, slow),
@@ -35,11 +41,13 @@ export function openLinuxKernel(options: LinuxKernelOptions = {}): Kernel {
     fdb: forwardingDatabase(socket),
     rules: routingRules(socket),
     traffic: trafficControl(socket),
+    wireguard,
     monitor: (onEvents, signal) =>
       watchKernel(onEvents, netnsFd === undefined ? { signal } : { signal, netnsFd }),
     close: () => {
       socket.close();
       slow.close();
+      wireguard.close();
     },
   };
 }

@@ -9,6 +9,8 @@ export interface TableDriver<Key, Value> {
   /** Removes. An entry that is gone already has not failed. */
   remove(entries: ReadonlyMap<Key, Value>): Promise<ReadonlyMap<Key, string>>;
   equal(a: Value, b: Value): boolean;
+  /** What is new is there before what it stands in for goes: no entry is in another's way. */
+  readonly setsFirst?: boolean;
 }
 
 export interface ApplyReport<Key> {
@@ -63,7 +65,8 @@ export class SyncedTable<Key, Value> {
   }
 
   /**
-   * Makes the kernel what is wanted, removals first: an entry may stand in another's way.
+   * Makes the kernel what is wanted, removals first unless the driver wants it otherwise: an entry may
+   * stand in another's way.
    *
    * @throws what the driver throws: when listing fails, or the kernel cannot be reached.
    */
@@ -75,20 +78,24 @@ export class SyncedTable<Key, Value> {
     }
     const { set, remove } = this.plan();
     const failed = new Map<Key, string>();
-    if (remove.size > 0) {
-      const failures = await this.#driver.remove(remove).catch(this.#unknown);
-      for (const key of remove.keys()) if (!failures.has(key)) this.#actual.delete(key);
-      for (const [key, reason] of failures) failed.set(key, reason);
-    }
+    if (this.#driver.setsFirst !== true) await this.#remove(remove, failed);
     if (set.size > 0) {
       const failures = await this.#driver.set(set).catch(this.#unknown);
       for (const [key, value] of set) if (!failures.has(key)) this.#actual.set(key, value);
       for (const [key, reason] of failures) failed.set(key, reason);
     }
+    if (this.#driver.setsFirst === true) await this.#remove(remove, failed);
     if (failed.size > 0) this.#mustList = true;
     const failedSets = [...failed.keys()].filter((key) => set.has(key)).length;
     const removed = remove.size - (failed.size - failedSets);
     return { set: set.size - failedSets, removed, failed };
+  }
+
+  async #remove(entries: ReadonlyMap<Key, Value>, failed: Map<Key, string>): Promise<void> {
+    if (entries.size === 0) return;
+    const failures = await this.#driver.remove(entries).catch(this.#unknown);
+    for (const key of entries.keys()) if (!failures.has(key)) this.#actual.delete(key);
+    for (const [key, reason] of failures) failed.set(key, reason);
   }
 
   /** What became of the entries is not known. */

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Datastore } from "../datastore/datastore.ts";
-import { type IpAddr, parseIpAddr } from "../lib/ip-addr.ts";
+import { type IpAddr, ipFamily, parseIpAddr } from "../lib/ip-addr.ts";
 import { PolicyModel } from "../policy/model.ts";
 import { type Packet, pingPacket } from "../policy/packet.ts";
 import { protocolNumber } from "../policy/protocols.ts";
@@ -15,6 +15,8 @@ export interface CheckedFlow {
   /** "node1" or "node1/pod1" (with its Kubernetes namespace when that is not default). */
   readonly from: string;
   readonly to: string;
+  /** The pod's address that was probed. */
+  readonly address: IpAddr;
   readonly protocol: ProbeProtocol;
   readonly port: number;
   readonly expected: boolean;
@@ -33,12 +35,14 @@ interface Prober {
   readonly name: string;
   readonly netns: string;
   readonly node: string;
+  readonly addresses: readonly IpAddr[];
   readonly pod?: LabPod;
 }
 
 interface Flow {
   readonly from: Prober;
   readonly to: Prober & { readonly pod: LabPod };
+  readonly address: IpAddr;
   readonly protocol: ProbeProtocol;
   readonly port: number;
 }
@@ -50,8 +54,9 @@ const probeTimeoutMs = 1000;
 const attempts = 4;
 
 /**
- * Probes every pod from every pod and every node, over ICMP, TCP and UDP, and compares with what the
- * policies in the datastore say (architecture section 6).
+ * Probes every address of every pod from every pod and every node that has an address of its family,
+ * over ICMP, TCP and UDP, and compares with what the policies in the datastore say (architecture
+ * section 6).
  */
 export async function checkLab(
   lab: { readonly plan: LabPlan; readonly pods: readonly LabPod[] },
@@ -81,8 +86,14 @@ export function podLabel(pod: LabPod): string {
 
 function probersOf(lab: { readonly plan: LabPlan; readonly pods: readonly LabPod[] }): Prober[] {
   return [
-    ...lab.plan.nodes.map(({ name, netns }) => ({ name, netns, node: name })),
-    ...lab.pods.map((pod) => ({ name: podLabel(pod), netns: pod.netns, node: pod.node, pod })),
+    ...lab.plan.nodes.map(({ name, netns, addresses }) => ({ name, netns, node: name, addresses })),
+    ...lab.pods.map((pod) => ({
+      name: podLabel(pod),
+      netns: pod.netns,
+      node: pod.node,
+      addresses: pod.addresses.map(parseIpAddr),
+      pod,
+    })),
   ];
 }
 
@@ -122,8 +133,18 @@ function flowsOf(probers: readonly Prober[]): Flow[] {
   return probers.flatMap((from) =>
     targets
       .filter((to) => to !== from)
-      .flatMap((to) => portsOf(to.pod).map((port) => ({ from, to, ...port }))),
+      .flatMap((to) =>
+        addressesFor(from, to.pod).flatMap((address) =>
+          portsOf(to.pod).map((port) => ({ from, to, address, ...port })),
+        ),
+      ),
   );
+}
+
+/** Addresses of a pod that the prober could speak to. */
+function addressesFor(from: Prober, { addresses }: LabPod): IpAddr[] {
+  const families = new Set(from.addresses.map(ipFamily));
+  return addresses.map(parseIpAddr).filter((address) => families.has(ipFamily(address)));
 }
 
 async function checkFlow(
@@ -131,9 +152,8 @@ async function checkFlow(
   known: Known,
   agent: ProbeAgent | undefined,
 ): Promise<CheckedFlow> {
-  const { from, to, protocol, port } = flow;
+  const { from, to, address, protocol, port } = flow;
   const { allowed: expected, because } = expectedVerdict(flow, known);
-  const [address = ""] = to.pod.addresses;
   let answer = { ok: false } as { ok: boolean; seenAs?: string };
   for (let attempt = 0; attempt < attempts; attempt++) {
     if (attempt > 0) await delay(250 * attempt);
@@ -144,6 +164,7 @@ async function checkFlow(
   return {
     from: from.name,
     to: to.name,
+    address,
     protocol,
     port,
     expected,
@@ -160,10 +181,9 @@ interface Known {
 }
 
 function expectedVerdict(
-  { from, to, protocol, port }: Flow,
+  { from, to, address: destination, protocol, port }: Flow,
   { view, model }: Known,
 ): { readonly allowed: boolean; readonly because: string } {
-  const destination = parseIpAddr(to.pod.addresses[0] ?? "");
   if (model.population.workloadAt(destination) === undefined) {
     return { allowed: false, because: "the pod has no endpoint" };
   }
@@ -186,6 +206,5 @@ function sourceOf(
   target: { readonly node: string; readonly address: IpAddr },
 ): IpAddr | undefined {
   if (from.pod === undefined) return nodeSourceAddress(view, from.node, target);
-  const [text] = from.pod.addresses;
-  return text === undefined ? undefined : parseIpAddr(text);
+  return from.addresses.find((address) => ipFamily(address) === ipFamily(target.address));
 }

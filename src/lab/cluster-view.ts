@@ -1,5 +1,5 @@
 import type { Datastore } from "../datastore/datastore.ts";
-import type { IpAddr } from "../lib/ip-addr.ts";
+import { type IpAddr, ipFamily } from "../lib/ip-addr.ts";
 import { parseInterfaceAddress } from "../lib/prefix.ts";
 import type { PolicyCluster } from "../policy/cluster.ts";
 import { readPolicyCluster } from "../policy/read-cluster.ts";
@@ -33,7 +33,8 @@ export function nodeSourceAddress(
   nodeName: string,
   target: { readonly node: string; readonly address: IpAddr },
 ): IpAddr | undefined {
-  const own = view.nodes.find(({ metadata }) => metadata.name === nodeName)?.spec.bgp?.ipv4Address;
+  const bgp = view.nodes.find(({ metadata }) => metadata.name === nodeName)?.spec.bgp;
+  const own = ipFamily(target.address) === 4 ? bgp?.ipv4Address : bgp?.ipv6Address;
   if (own === undefined) return undefined;
   const crossing = { from: nodeName, to: target.node, destination: target.address };
   return new Tunnels(view).deviceAddress(nodeName, crossing) ?? parseInterfaceAddress(own).address;

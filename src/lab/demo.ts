@@ -42,14 +42,14 @@ export async function runDemo(runVerb: VerbRunner): Promise<number> {
 
   title("2. Who reaches whom, with no policy");
   const before = await check();
-  say(matrixText(before, { color }) + matrixLegend(color));
+  say(matrixText(before, { color }) + matrixLegend(before, color));
 
   title("3. Two policies: deny all, then allow app=client to TCP port 80");
   await changePolicies("apply", runVerb);
 
   title("4. Who reaches whom now (* changed)");
   const after = await check();
-  say(matrixText(after, { color, before }) + matrixLegend(color));
+  say(matrixText(after, { color, before }) + matrixLegend(after, color));
 
   for (const report of [before, after]) {
     for (const { from, to, protocol, port, because } of report.mismatches) {

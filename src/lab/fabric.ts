@@ -1,4 +1,5 @@
 import { existsSync, readdirSync } from "node:fs";
+import { addressBits, type IpAddr, ipFamily } from "../lib/ip-addr.ts";
 import { mustRun } from "./command-runner.ts";
 import { type LabNode, type LabPlan, segmentPrefixLength } from "./lab-plan.ts";
 
@@ -12,7 +13,7 @@ const netnsFolder = "/run/netns";
 export async function createFabric(plan: LabPlan): Promise<void> {
   await mustRun("ip", ["netns", "add", plan.router]);
   await batch(plan.router, routerCommands(plan));
-  await enableForwarding(plan.router);
+  await enableForwarding(plan);
   for (const node of plan.nodes) {
     await mustRun("ip", ["netns", "add", node.netns]);
     await plugNode(plan, node);
@@ -22,10 +23,10 @@ export async function createFabric(plan: LabPlan): Promise<void> {
 function routerCommands(plan: LabPlan): string[] {
   return [
     "link set lo up",
-    `address add ${plan.outsideAddress}/32 dev lo`,
-    ...plan.segments.flatMap(({ bridge, routerAddress }) => [
+    ...plan.outsideAddresses.map((address) => addAddress(address, "lo", addressBits)),
+    ...plan.segments.flatMap(({ bridge, routerAddresses }) => [
       `link add ${bridge} type bridge`,
-      `address add ${routerAddress}/${segmentPrefixLength} dev ${bridge}`,
+      ...routerAddresses.map((address) => addAddress(address, bridge, segmentPrefixLength)),
       `link set ${bridge} up`,
     ]),
   ];
@@ -40,19 +41,26 @@ async function plugNode(plan: LabPlan, node: LabNode): Promise<void> {
   ]);
   await batch(node.netns, [
     "link set lo up",
-    `address add ${node.address}/${segmentPrefixLength} dev eth0`,
+    ...node.addresses.map((address) => addAddress(address, "eth0", segmentPrefixLength)),
     "link set eth0 up",
-    `route add default via ${segment.routerAddress}`,
+    ...segment.routerAddresses.map((address) => `route add default via ${address}`),
   ]);
 }
 
-async function enableForwarding(netns: string): Promise<void> {
-  await mustRun("nsenter", [
-    `--net=${netnsPath(netns)}`,
-    "sh",
-    "-c",
-    "echo 1 > /proc/sys/net/ipv4/ip_forward",
-  ]);
+/** Without duplicate address detection: an IPv6 address works at once. */
+function addAddress(
+  address: IpAddr,
+  link: string,
+  lengths: Readonly<Record<4 | 6, number>>,
+): string {
+  const family = ipFamily(address);
+  return `address add ${address}/${lengths[family]} dev ${link}${family === 6 ? " nodad" : ""}`;
+}
+
+async function enableForwarding({ router, families }: LabPlan): Promise<void> {
+  const switches = { 4: "ipv4/ip_forward", 6: "ipv6/conf/all/forwarding" };
+  const writes = families.map((family) => `echo 1 > /proc/sys/net/${switches[family]}`);
+  await mustRun("nsenter", [`--net=${netnsPath(router)}`, "sh", "-c", writes.join(" && ")]);
 }
 
 async function batch(netns: string, commands: readonly string[]): Promise<void> {

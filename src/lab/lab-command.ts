@@ -10,6 +10,7 @@ import {
   fabrics,
   type LabRequest,
   labDatastores,
+  labIpFamilies,
   planLab,
 } from "./lab-plan.ts";
 import { type LabPod, type LabPort, labPaths, readPods, requireState } from "./lab-state.ts";
@@ -24,6 +25,7 @@ Several nodes on this machine, each a network namespace that runs the real \`tor
 
   up      [--nodes 3] [--segments 2] [--pods 2]
           [--encapsulation None|VXLAN|VXLANCrossSubnet|IPIP|IPIPCrossSubnet]   IPIP: needs the kernel's module
+          [--ip-family ipv4|ipv6|dual]        of nodes and pods; ipv6: no IPv4 address anywhere
           [--datastore embedded|etcdv3] [--fabric static|bgp] [--timeout SECONDS] [--json]
   status  [--json]            nodes, blocks, BGP sessions, pods
   check   [--json]            every pod to every pod, every node to every pod, over ICMP, TCP and UDP,
@@ -74,6 +76,7 @@ async function up(argv: readonly string[]): Promise<number> {
     segments: { type: "string" },
     pods: { type: "string" },
     encapsulation: { type: "string" },
+    "ip-family": { type: "string" },
     datastore: { type: "string" },
     fabric: { type: "string" },
     timeout: { type: "string" },
@@ -89,6 +92,7 @@ async function up(argv: readonly string[]): Promise<number> {
       encapsulations,
       "VXLANCrossSubnet",
     ),
+    ipFamily: oneOf("--ip-family", values["ip-family"], labIpFamilies, "ipv4"),
     datastore: oneOf("--datastore", values.datastore, labDatastores, "embedded"),
     fabric: oneOf("--fabric", values.fabric, fabrics, "static"),
   };
@@ -128,11 +132,11 @@ async function check(argv: readonly string[]): Promise<number> {
   else if (report.flows.length === 0) process.stdout.write("The lab has no pod to reach.\n");
   else {
     const color = process.stdout.isTTY === true;
-    process.stdout.write(`${matrixText(report, { color })}\n${matrixLegend(color)}`);
+    process.stdout.write(`${matrixText(report, { color })}\n${matrixLegend(report, color)}`);
     for (const flow of report.mismatches) {
       const want = flow.expected ? "should be allowed" : "should be blocked";
       process.stdout.write(
-        `MISMATCH ${flow.from} to ${flow.to} ${flow.protocol} ${flow.port}: ${want} (${flow.because})\n`,
+        `MISMATCH ${flow.from} to ${flow.to} (${flow.address}) ${flow.protocol} ${flow.port}: ${want} (${flow.because})\n`,
       );
     }
   }

@@ -11,7 +11,9 @@ export interface LabStatus {
   readonly nodes: readonly {
     readonly name: string;
     readonly netns: string;
+    /** The first of `addresses`. */
     readonly address: string;
+    readonly addresses: readonly string[];
     readonly segment: number;
     readonly blocks: readonly string[];
     readonly peers: readonly { readonly address: string; readonly state: string }[];
@@ -43,12 +45,13 @@ export async function labStatus(name: string): Promise<LabStatus> {
   const plan = planLab(state.request);
   const { blocks } = await withDatastore(state, paths, readCluster);
   const nodes = await Promise.all(
-    plan.nodes.map(async ({ name: node, netns, address, segment }) => {
+    plan.nodes.map(async ({ name: node, netns, addresses, segment }) => {
       const processes = nodeProcesses(paths.runFolder(node));
       return {
         name: node,
         netns,
-        address,
+        address: addresses[0] ?? "",
+        addresses,
         segment,
         blocks: blocks.get(node) ?? [],
         peers: await readBgpPeers(paths.bgpSocket(node)),
@@ -66,10 +69,10 @@ export async function labStatus(name: string): Promise<LabStatus> {
 
 /** For people: nodes, then pods, in columns. */
 export function statusText(status: LabStatus): string {
-  const nodes = status.nodes.map(({ name, netns, address, segment, blocks, peers, pids }) => [
+  const nodes = status.nodes.map(({ name, netns, addresses, segment, blocks, peers, pids }) => [
     name,
     netns,
-    address,
+    addresses.join(","),
     String(segment),
     blocks.join(","),
     `${peers.filter(({ state }) => state === "Established").length}/${peers.length}`,
@@ -85,7 +88,7 @@ export function statusText(status: LabStatus): string {
     ports.map((port) => `${port.name}=${port.port}/${port.protocol}`).join(","),
   ]);
   return [
-    columns([["NODE", "NETNS", "ADDRESS", "SEGMENT", "BLOCKS", "PEERS UP", "PIDS"], ...nodes]),
+    columns([["NODE", "NETNS", "ADDRESSES", "SEGMENT", "BLOCKS", "PEERS UP", "PIDS"], ...nodes]),
     columns([["POD", "NETNS", "ADDRESSES", "LABELS", "PORTS"], ...pods]),
     `router: ${status.router}\n`,
   ].join("\n");

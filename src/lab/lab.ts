@@ -4,6 +4,7 @@ import { profilesOfNamespace } from "../api/kubernetes/namespace.ts";
 import { type Datastore, isDatastoreError } from "../datastore/datastore.ts";
 import { openDatastore } from "../datastore/open-datastore.ts";
 import { InputError } from "../lib/errors.ts";
+import type { IpFamily } from "../lib/ip-addr.ts";
 import { isAlive, type ProcessIdentity } from "../lib/own-process.ts";
 import { readBgpPeers } from "./bgp-status.ts";
 import { readCluster } from "./cluster-view.ts";
@@ -18,7 +19,7 @@ import {
 } from "./daemons.ts";
 import { startEtcd } from "./etcd.ts";
 import { createFabric, netnsPath, netnsWithPrefix, removeNetns } from "./fabric.ts";
-import { type LabPlan, type LabRequest, planLab } from "./lab-plan.ts";
+import { type LabNode, type LabPlan, type LabRequest, planLab } from "./lab-plan.ts";
 import {
   type LabPaths,
   type LabState,
@@ -83,7 +84,9 @@ async function build(
   writeState(paths, state);
   progress(`fabric: ${plan.segments.length} segment(s), ${plan.nodes.length} node(s), one router`);
   await createFabric(plan);
-  writeFileSync(paths.conflist, JSON.stringify(labConflist(), null, 2), { mode: 0o600 });
+  writeFileSync(paths.conflist, JSON.stringify(labConflist(plan.families), null, 2), {
+    mode: 0o600,
+  });
   if (request.datastore === "etcdv3") {
     progress("datastore: etcd");
     state = { ...state, etcdPort: await startEtcd(paths) };
@@ -188,8 +191,9 @@ async function whatIsMissing(
     const down = peers.find(({ state }) => state !== "Established");
     if (down !== undefined)
       return `${node.name}: BGP session with ${down.address} is ${down.state}`;
-    if (peers.length < plan.nodes.length - 1) return `${node.name}: BGP sessions are missing`;
-    const routes = await mustRun("nsenter", [`--net=${netnsPath(node.netns)}`, "ip", "route"]);
+    if (peers.length < (plan.nodes.length - 1) * plan.families.length)
+      return `${node.name}: BGP sessions are missing`;
+    const routes = await routesOf(node, plan);
     for (const [owner, cidrs] of blocks) {
       if (owner === node.name) continue;
       const cidr = cidrs.find((block) => !routes.includes(`${block} via `));
@@ -197,6 +201,12 @@ async function whatIsMissing(
     }
   }
   return undefined;
+}
+
+async function routesOf({ netns }: LabNode, { families }: LabPlan): Promise<string> {
+  const list = (family: IpFamily) =>
+    mustRun("nsenter", [`--net=${netnsPath(netns)}`, "ip", `-${family}`, "route"]);
+  return (await Promise.all(families.map(list))).join("");
 }
 
 /** Stops and removes everything of a lab. A lab that is not there is no error. */
@@ -253,7 +263,7 @@ function sameRequest(a: LabRequest, b: LabRequest): boolean {
 function describe(request: LabRequest): string {
   return Object.entries(request)
     .filter(([key]) => key !== "name")
-    .map(([key, value]) => `--${key} ${value}`)
+    .map(([key, value]) => `--${key.replaceAll(/[A-Z]/g, "-$&").toLowerCase()} ${value}`)
     .join(" ");
 }
 

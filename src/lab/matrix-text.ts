@@ -1,9 +1,12 @@
+import { groupBy } from "../lib/collections.ts";
+import { ipFamily } from "../lib/ip-addr.ts";
 import type { CheckedFlow, CheckReport } from "./check.ts";
 
 /**
  * Draws a report for a terminal: a row a source, a column a destination, a letter a protocol.
  *
  * Capital: reached. Dot: blocked. "!" after it: not what the policies say. "*": changed since `before`.
+ * A destination of two families has two such groups, with "|" between them: IPv4, then IPv6.
  */
 export function matrixText(
   report: CheckReport,
@@ -29,13 +32,15 @@ export function matrixText(
   return [paint("bold", header.join("  ")), ...rows].join("\n").concat("\n");
 }
 
-/** The key to the letters. */
-export function matrixLegend(color: boolean): string {
+/** The key to the letters of a report. */
+export function matrixLegend({ flows }: CheckReport, color: boolean): string {
   const paint = painter(color);
+  const families = new Set(flows.map(({ address }) => ipFamily(address)));
+  const both = families.size > 1 ? `   IPv4 ${paint("dim", "|")} IPv6` : "";
   return (
     `${paint("green", "I T U")} reached by ICMP, TCP port 80, UDP port 80; named ports follow by number   ` +
     `${paint("dim", ".")} blocked   ${paint("red", "!")} not what the policies say   ` +
-    `${paint("yellow", "*")} changed\n`
+    `${paint("yellow", "*")} changed${both}\n`
   );
 }
 
@@ -64,17 +69,20 @@ function cellText(
 ): string {
   if (from === to) return paint("dim", "-");
   const flows = report.flows.filter((flow) => flow.from === from && flow.to === to);
-  return flows
-    .map((flow) => {
-      const letter =
-        flow.port === 80 || flow.port === 0
-          ? flow.protocol.charAt(0)
-          : `${flow.protocol.charAt(0)}${flow.port}`;
-      const mark = flow.reached ? paint("green", letter) : paint("dim", ".");
-      const wrong = flow.reached === flow.expected ? "" : paint("red", "!");
-      return `${mark}${wrong}${hasChanged(flow, before) ? paint("yellow", "*") : ""}`;
-    })
-    .join(" ");
+  const families = groupBy(flows, ({ address }) => ipFamily(address));
+  const letters = (group: readonly CheckedFlow[]) =>
+    group.map((flow) => flowText(flow, before, paint)).join(" ");
+  return [...families.values()].map(letters).join(" | ");
+}
+
+function flowText(flow: CheckedFlow, before: CheckReport | undefined, paint: Paint): string {
+  const letter =
+    flow.port === 80 || flow.port === 0
+      ? flow.protocol.charAt(0)
+      : `${flow.protocol.charAt(0)}${flow.port}`;
+  const mark = flow.reached ? paint("green", letter) : paint("dim", ".");
+  const wrong = flow.reached === flow.expected ? "" : paint("red", "!");
+  return `${mark}${wrong}${hasChanged(flow, before) ? paint("yellow", "*") : ""}`;
 }
 
 function hasChanged(flow: CheckedFlow, before: CheckReport | undefined): boolean {
@@ -82,6 +90,7 @@ function hasChanged(flow: CheckedFlow, before: CheckReport | undefined): boolean
     (other) =>
       other.from === flow.from &&
       other.to === flow.to &&
+      other.address === flow.address &&
       other.protocol === flow.protocol &&
       other.port === flow.port,
   );

@@ -1,5 +1,7 @@
 import type { IPPoolSpec } from "../api/resources/ip-pool.ts";
-import type { Encapsulation, LabNode, LabPlan } from "./lab-plan.ts";
+import type { IpFamily } from "../lib/ip-addr.ts";
+import { prefixFamily } from "../lib/prefix.ts";
+import type { Encapsulation, LabNode, LabPlan, LabRequest } from "./lab-plan.ts";
 import type { LabPaths, LabState } from "./lab-state.ts";
 
 /** How the CLI and the nodes find the lab's datastore. */
@@ -33,18 +35,13 @@ export function nodeEnvironment(
   state: LabState,
   paths: LabPaths,
 ): Readonly<Record<string, string>> {
-  const { vxlanMode, ipipMode } = poolModes[state.request.encapsulation];
   return {
     ...datastoreEnvironment(state, paths, "node"),
     NODENAME: node.name,
-    IP: "autodetect",
-    IP_AUTODETECTION_METHOD: "interface=eth0",
     CLUSTER_TYPE: "lab,bgp",
     CALICO_NETWORKING_BACKEND: "bird",
-    CALICO_IPV4POOL_CIDR: plan.podCidr,
-    CALICO_IPV4POOL_IPIP: ipipMode,
-    CALICO_IPV6POOL_CIDR: "none",
-    CALICO_IPV4POOL_VXLAN: vxlanMode,
+    ...addressEnvironment(plan),
+    ...poolEnvironment(plan, state.request),
     CALICO_NODENAME_FILE: `${paths.nodeFolder(node.name)}/nodename`,
     FELIX_DEFAULTENDPOINTTOHOSTACTION: "ACCEPT",
     FELIX_HEALTHENABLED: "true",
@@ -54,6 +51,34 @@ export function nodeEnvironment(
     TORTIE_MTU_FILE: `${paths.nodeFolder(node.name)}/mtu`,
     TORTIE_FELIX_CFG: `${paths.nodeFolder(node.name)}/felix.cfg`,
     ...felixParameters(),
+  };
+}
+
+/** Which families the node has. Without an IPv4 address its router ID follows from its name (facts 5.17). */
+function addressEnvironment({ families }: LabPlan): Record<string, string> {
+  const has = (family: IpFamily) => families.includes(family);
+  return {
+    IP: has(4) ? "autodetect" : "none",
+    IP_AUTODETECTION_METHOD: "interface=eth0",
+    IP6: has(6) ? "autodetect" : "none",
+    IP6_AUTODETECTION_METHOD: "interface=eth0",
+    ...(has(4) ? {} : { CALICO_ROUTER_ID: "hash" }),
+  };
+}
+
+function poolEnvironment(
+  { podCidrs }: LabPlan,
+  { encapsulation }: LabRequest,
+): Record<string, string> {
+  const { vxlanMode, ipipMode } = poolModes[encapsulation];
+  const cidrOf = (family: IpFamily) =>
+    podCidrs.find((cidr) => prefixFamily(cidr) === family) ?? "none";
+  return {
+    CALICO_IPV4POOL_CIDR: cidrOf(4),
+    CALICO_IPV4POOL_IPIP: ipipMode,
+    CALICO_IPV4POOL_VXLAN: vxlanMode,
+    CALICO_IPV6POOL_CIDR: cidrOf(6),
+    CALICO_IPV6POOL_VXLAN: vxlanMode,
   };
 }
 

@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { errorMessage, InputError } from "../lib/errors.ts";
+import type { IpFamily } from "../lib/ip-addr.ts";
 import { runCommand } from "./command-runner.ts";
 import { addNetns, netnsExists, netnsPath, removeNetns } from "./fabric.ts";
 import { podNetns } from "./lab-plan.ts";
@@ -13,12 +14,17 @@ import { forgetPod, type LabPaths, type LabPod, type LabPort, writePod } from ".
 const shim = fileURLToPath(new URL("../../build/cni/calico", import.meta.url));
 const plugin = fileURLToPath(new URL("../../bin/tortie-cni", import.meta.url));
 
-/** The conflist that a node's /etc/cni/net.d would hold. */
-export function labConflist(): object {
+/** The conflist that a node's /etc/cni/net.d would hold. The flags are strings, as upstream's (facts 6.8). */
+export function labConflist(families: readonly IpFamily[]): object {
+  const ipam = {
+    type: "calico-ipam",
+    assign_ipv4: String(families.includes(4)),
+    assign_ipv6: String(families.includes(6)),
+  };
   return {
     name: "k8s-pod-network",
     cniVersion: "1.0.0",
-    plugins: [{ type: "calico", ipam: { type: "calico-ipam" }, policy: { type: "k8s" } }],
+    plugins: [{ type: "calico", ipam, policy: { type: "k8s" } }],
   };
 }
 

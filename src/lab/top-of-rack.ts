@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { calicoApiVersion } from "../api/meta.ts";
 import type { BGPPeer } from "../api/resources/bgp.ts";
 import type { Datastore } from "../datastore/datastore.ts";
+import { ipFamily } from "../lib/ip-addr.ts";
 import { startDaemon } from "./daemons.ts";
 import type { LabNode, LabPlan, LabSegment } from "./lab-plan.ts";
 import type { LabPaths } from "./lab-state.ts";
@@ -10,6 +11,8 @@ import type { LabPaths } from "./lab-state.ts";
 /** AS of the router; the nodes are in Calico's default AS. */
 const routerAs = 64999;
 const nodeAs = 64512;
+/** Also of a router without an IPv4 address. */
+const routerId = "192.168.0.1";
 
 /**
  * Runs BIRD on the router as a top-of-rack router that peers with every node, and tells the nodes of
@@ -39,7 +42,7 @@ export async function startTopOfRack(
     log: join(paths.birdFolder, "bird.log"),
   });
   for (const node of plan.nodes) await labelRack(node, datastore);
-  for (const segment of plan.segments) await datastore.create<"BGPPeer">(rackPeer(segment));
+  for (const peer of plan.segments.flatMap(rackPeers)) await datastore.create<"BGPPeer">(peer);
 }
 
 async function labelRack(node: LabNode, datastore: Datastore): Promise<void> {
@@ -48,30 +51,40 @@ async function labelRack(node: LabNode, datastore: Datastore): Promise<void> {
   await datastore.update<"Node">({ ...resource, metadata: { ...resource.metadata, labels } });
 }
 
-function rackPeer({ number, routerAddress }: LabSegment): BGPPeer {
-  return {
+/** A session for each family: routes of a family go over its own (facts 5.15). */
+function rackPeers({ number, routerAddresses }: LabSegment): BGPPeer[] {
+  return routerAddresses.map((peerIP) => ({
     apiVersion: calicoApiVersion,
     kind: "BGPPeer",
-    metadata: { name: `rack${number}` },
-    spec: { nodeSelector: `rack == '${number}'`, peerIP: routerAddress, asNumber: routerAs },
-  };
+    metadata: { name: `rack${number}-ipv${ipFamily(peerIP)}` },
+    spec: { nodeSelector: `rack == '${number}'`, peerIP, asNumber: routerAs },
+  }));
 }
 
 /** Facts 5.6: a node's eBGP peer learns all blocks from every node; the shortest path is the owner's. */
 function birdConfig(plan: LabPlan): string {
-  const [first] = plan.segments;
-  const peers = plan.nodes.map(
-    (node) => `protocol bgp ${node.name} {
-  local ${plan.segments[node.segment - 1]?.routerAddress} as ${routerAs};
-  neighbor ${node.address} as ${nodeAs};
-  ipv4 { import all; export none; };
-}`,
-  );
+  const channels = plan.families.map((family) => `ipv${family}`);
   return `log stderr all;
-router id ${first?.routerAddress};
+router id ${routerId};
 protocol device {}
-protocol direct { ipv4; }
-protocol kernel { ipv4 { import none; export where source = RTS_BGP; }; }
-${peers.join("\n")}
+protocol direct { ${channels.map((channel) => `${channel};`).join(" ")} }
+${channels.map(kernelProtocol).join("\n")}
+${plan.nodes.flatMap((node) => nodeProtocols(plan, node)).join("\n")}
 `;
+}
+
+function kernelProtocol(channel: string): string {
+  return `protocol kernel { ${channel} { import none; export where source = RTS_BGP; }; }`;
+}
+
+function nodeProtocols(plan: LabPlan, { name, segment, addresses }: LabNode): string[] {
+  const { routerAddresses = [] } = plan.segments[segment - 1] ?? {};
+  return addresses.map((address, index) => {
+    const channel = `ipv${ipFamily(address)}`;
+    return `protocol bgp ${name}_${channel} {
+  local ${routerAddresses[index]} as ${routerAs};
+  neighbor ${address} as ${nodeAs};
+  ${channel} { import all; export none; };
+}`;
+  });
 }

@@ -1,29 +1,61 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { ipFamily, parseIpAddr } from "../../src/lib/ip-addr.ts";
 import { TestLab } from "../support/lab.ts";
 
 /** The other ways to bring a lab up: each must end with everybody reaching everybody. */
 
-const ways: readonly [what: string, ...args: string[]][] = [
-  ["VXLAN always", "--encapsulation", "VXLAN", "--nodes", "2", "--segments", "1", "--pods", "1"],
-  ["a fabric that speaks BGP", "--encapsulation", "None", "--fabric", "bgp", "--pods", "1"],
-  ["etcd", "--datastore", "etcdv3", "--nodes", "2", "--pods", "1"],
+const ways: readonly [what: string, families: readonly (4 | 6)[], ...args: string[]][] = [
+  [
+    "VXLAN always, without IPv4",
+    [6],
+    ...["--encapsulation", "VXLAN", "--ip-family", "ipv6"],
+    ...["--nodes", "2", "--segments", "1", "--pods", "1"],
+  ],
+  [
+    "a fabric that speaks BGP, of both families",
+    [4, 6],
+    ...["--encapsulation", "None", "--fabric", "bgp", "--ip-family", "dual", "--pods", "1"],
+  ],
+  ["etcd", [4], "--datastore", "etcdv3", "--nodes", "2", "--pods", "1"],
 ];
 
-for (const [index, [what, ...args]] of ways.entries()) {
+for (const [index, [what, families, ...args]] of ways.entries()) {
   test(`a lab with ${what} comes up, and all reach all`, async () => {
     const lab = new TestLab(`f${index}`);
     try {
       await lab.mustLab("up", ...args);
+      const { router, nodes, pods } = await lab.status();
+      for (const { addresses } of [...nodes, ...pods]) {
+        assert.deepEqual(addresses.map(parseIpAddr).map(ipFamily), families);
+      }
       const { flows, mismatches } = await lab.check();
       assert.deepEqual(mismatches, []);
-      assert.ok(flows.length > 0);
+      const pairs = pods.length * (nodes.length + pods.length - 1);
+      assert.equal(flows.length, pairs * families.length * ["ICMP", "TCP", "UDP"].length);
       const shown = await lab.cli(["get", "node"]);
       assert.match(shown.stdout, /node1/);
       if (args.includes("bgp")) {
-        const { router, nodes } = await lab.status();
-        const routes = await lab.inside(router, "ip", "route");
-        for (const { blocks } of nodes) assert.match(routes, new RegExp(`^${blocks[0]} via`, "m"));
+        const list = (family: number) => lab.inside(router, "ip", `-${family}`, "route");
+        const routes = (await Promise.all(families.map(list))).join("");
+        for (const block of nodes.flatMap(({ blocks }) => blocks)) {
+          assert.match(routes, new RegExp(`^${block} via`, "m"));
+        }
+      }
+      if (!families.includes(4)) {
+        for (const { netns } of [...nodes, ...pods]) {
+          const own = await lab.inside(
+            netns,
+            "ip",
+            "-4",
+            "-o",
+            "address",
+            "show",
+            "scope",
+            "global",
+          );
+          assert.equal(own, "");
+        }
       }
     } finally {
       await lab.down();

@@ -16,6 +16,7 @@ import { systemError } from "../../src/kernel/netlink/netlink-error.ts";
 import type { IpAddr } from "../../src/lib/ip-addr.ts";
 import { ipFamily } from "../../src/lib/ip-addr.ts";
 import { prefixFamily, prefixHasAddress, prefixLength } from "../../src/lib/prefix.ts";
+import { FakeWireguard } from "./fake-wireguard.ts";
 
 export type FakeTableName =
   | "routes"
@@ -24,7 +25,8 @@ export type FakeTableName =
   | "neighbors"
   | "fdb"
   | "rules"
-  | "traffic";
+  | "traffic"
+  | "wireguard";
 
 const [EEXIST, ENODEV] = [17, 19];
 const protocolNames: Readonly<Record<number, string>> = { 2: "kernel", 3: "boot", 12: "bird" };
@@ -107,6 +109,9 @@ export class FakeKernel implements Kernel {
     },
     addIfb: async (name, mtu) => {
       this.#create(name, { type: "ifb", mtu });
+    },
+    addWireguard: async (name, mtu) => {
+      this.#create(name, { type: "wireguard", mtu, up: false, running: false });
     },
     addBridge: async (name) => {
       this.#create(name, { type: "bridge" });
@@ -201,6 +206,10 @@ export class FakeKernel implements Kernel {
       (place === "root" ? this.#limits : this.#redirects).delete(ifindex);
     },
   };
+
+  readonly wireguard: FakeWireguard = new FakeWireguard(this.#links, () =>
+    this.#refuse("wireguard", "Cannot change WireGuard device"),
+  );
 
   monitor(onEvents: (events: readonly KernelEvent[]) => void, signal: AbortSignal): Promise<void> {
     if (signal.aborted) return Promise.resolve();

@@ -2,7 +2,7 @@ import { isDraining } from "../../api/drain.ts";
 import type { Node } from "../../api/resources/node.ts";
 import type { WorkloadEndpoint } from "../../api/resources/workload-endpoint.ts";
 import { type Prefix, parseInterfaceAddress, prefixHasAddress } from "../../lib/prefix.ts";
-import type { OwnBlocks } from "./originate.ts";
+import { type OwnBlocks, tunnelAddresses } from "./originate.ts";
 
 /**
  * The blocks that a node still announces: all; while it is drained those that hold a workload of its
@@ -22,12 +22,7 @@ export function blocksInUse(
 }
 
 function* usedNetworks(node: Node, workloads: Iterable<WorkloadEndpoint>): Generator<string> {
-  const { bgp, wireguard, ipv4VXLANTunnelAddr, ipv6VXLANTunnelAddr } = node.spec;
-  const own = [bgp?.ipv4IPIPTunnelAddr, ipv4VXLANTunnelAddr, ipv6VXLANTunnelAddr];
-  const wireguards = [wireguard?.interfaceIPv4Address, wireguard?.interfaceIPv6Address];
-  for (const address of [...own, ...wireguards]) {
-    if (address !== undefined && address !== "") yield address;
-  }
+  yield* tunnelAddresses(node);
   for (const { spec } of workloads) {
     if (spec.node === node.metadata.name) yield* spec.ipNetworks ?? [];
   }

@@ -1,4 +1,3 @@
-import type { ProgramClusterRoutes } from "../../api/resources/bgp.ts";
 import type { IPPool } from "../../api/resources/ip-pool.ts";
 import { type Prefix, parsePrefix } from "../../lib/prefix.ts";
 
@@ -8,6 +7,8 @@ export type PoolClass = "noEncap" | "ipip" | "vxlan" | "none";
 export interface BgpPool {
   readonly prefix: Prefix;
   readonly class: PoolClass;
+  /** Only to other subnets: packets to nodes of our own go as they are. */
+  readonly crossSubnet: boolean;
   readonly disabled: boolean;
   readonly exportDisabled: boolean;
 }
@@ -17,6 +18,7 @@ export function bgpPool({ spec }: IPPool): BgpPool {
   return {
     prefix: parsePrefix(spec.cidr),
     class: classOf(spec),
+    crossSubnet: spec.vxlanMode === "CrossSubnet" || spec.ipipMode === "CrossSubnet",
     disabled: spec.disabled === true,
     exportDisabled: spec.disableBGPExport === true,
   };
@@ -26,9 +28,4 @@ function classOf({ allowedUses = [], vxlanMode, ipipMode }: IPPool["spec"]): Poo
   if (allowedUses.length > 0 && allowedUses.every((use) => use === "LoadBalancer")) return "none";
   if (vxlanMode === "Always" || vxlanMode === "CrossSubnet") return "vxlan";
   return ipipMode === "Always" || ipipMode === "CrossSubnet" ? "ipip" : "noEncap";
-}
-
-/** True when a component with this setting programs the routes of unencapsulated pools (facts 0.1). */
-export function programsNoEncap(setting: ProgramClusterRoutes): boolean {
-  return setting === "Enabled" || setting === "EnabledNoEncapOnly";
 }

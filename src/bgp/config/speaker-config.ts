@@ -1,6 +1,8 @@
 import { hash } from "node:crypto";
+import type { SharedClass } from "../../api/cluster-routes.ts";
 import { isDraining } from "../../api/drain.ts";
-import type { BGPConfigurationSpec, ProgramClusterRoutes } from "../../api/resources/bgp.ts";
+import type { BGPConfigurationSpec } from "../../api/resources/bgp.ts";
+import type { Node } from "../../api/resources/node.ts";
 import type { Asn } from "../../lib/asn.ts";
 import { compareText } from "../../lib/collections.ts";
 import { errorMessage } from "../../lib/errors.ts";
@@ -16,9 +18,10 @@ import { advertisementsOf } from "./communities.ts";
 import { blocksInUse } from "./drain.ts";
 import { meshNeighbors } from "./mesh.ts";
 import { NodeIndex } from "./node-index.ts";
-import { type OwnBlocks, ownBlocks } from "./originate.ts";
+import { borrowedTunnels, type OwnBlocks, ownBlocks } from "./originate.ts";
 import { type PeerContext, peerNeighbors } from "./peers.ts";
-import { type BgpPool, bgpPool, programsNoEncap } from "./pool-classes.ts";
+import { type BgpPool, bgpPool } from "./pool-classes.ts";
+import { routeOwner } from "./route-owner.ts";
 import type { Secrets } from "./secrets.ts";
 import { serviceRangesOf, serviceRoutes, widest } from "./services.ts";
 import {
@@ -64,8 +67,10 @@ export interface SpeakerConfig {
   /** Read by `advertisementsOf`, which accepts them. */
   readonly advertisements: Pick<BGPConfigurationSpec, "communities" | "prefixAdvertisements">;
   readonly normalPriority: Readonly<Record<IpFamily, number>>;
-  /** Routes and blackholes of unencapsulated pools are ours to program (facts 5.7). */
-  readonly programsNoEncap: boolean;
+  /** Classes of pools whose routes and blackholes are ours to program (facts 5.7). */
+  readonly programs: readonly SharedClass[];
+  /** The networks that the node's own addresses lie in: what is there is reached without a tunnel. */
+  readonly ownNetworks?: readonly Prefix[];
   /** Our route reflector cluster. */
   readonly clusterId?: number;
   /** False: the kernel gets no routes, and every next hop counts as reachable at cost 0. Absent: true. */
@@ -129,6 +134,7 @@ export function speakerConfig(
   const blocks = blocksInUse(all, node, resources.workloads.values());
   const neighbors = neighborsOf(me, nodes, { resources, configuration, problems });
   const filters = new BgpFilters(resources.filters);
+  const pools = poolsOf(resources, problems);
   return {
     nodeName,
     asn: me.asn,
@@ -137,8 +143,8 @@ export function speakerConfig(
     listenAddresses: listenAddresses(me, configuration),
     ...sessions(neighbors, { me, routerId, filters, secrets }),
     ...hostRoutesOf(neighbors),
-    ...announced(me, blocks, { resources, configuration, problems }, env),
-    ...routingOf(me, { resources, configuration, problems }, env),
+    ...announced(me, { node, blocks, pools }, { resources, configuration, problems }, env),
+    ...routingOf(me, pools, { resources, configuration, problems }, env),
     ...(isDraining(node) ? { draining: true } : {}),
     problems,
   };
@@ -153,10 +159,11 @@ interface Inputs {
 /** What this node announces, and which services are told. */
 function announced(
   me: BgpNode,
-  { originated, confirmed }: OwnBlocks,
+  own: { readonly node: Node; readonly blocks: OwnBlocks; readonly pools: readonly BgpPool[] },
   { resources, configuration, problems }: Inputs,
   env: SpeakerEnv,
 ) {
+  const { originated, confirmed } = own.blocks;
   const ranges = serviceRangesOf(configuration, env.CALICO_ADVERTISE_CLUSTER_IPS);
   const services = serviceRoutes(
     {
@@ -170,24 +177,34 @@ function announced(
   );
   const reflected = me.clusterId === undefined ? [] : [...ranges.loadBalancer, ...ranges.external];
   return {
-    originated: [...new Set([...originated, ...services])],
+    originated: [
+      ...new Set([
+        ...originated,
+        ...borrowedTunnels(own.node, { blocks: originated, pools: own.pools }),
+        ...services,
+      ]),
+    ],
     confirmedBlocks: confirmed,
     serviceRanges: [...ranges.cluster, ...ranges.loadBalancer, ...ranges.external],
     reflectedServices: widest([...reflected, ...services]),
   };
 }
 
-function routingOf(me: BgpNode, { resources, configuration, problems }: Inputs, env: SpeakerEnv) {
+function routingOf(
+  me: BgpNode,
+  pools: readonly BgpPool[],
+  { resources, configuration, problems }: Inputs,
+  env: SpeakerEnv,
+) {
   return {
-    pools: poolsOf(resources, problems),
+    pools,
     advertisements: readableAdvertisements(configuration, problems),
     normalPriority: {
       4: configuration.ipv4NormalRoutePriority ?? normalRoutePriority,
       6: configuration.ipv6NormalRoutePriority ?? normalRoutePriority,
     },
-    programsNoEncap:
-      programsNoEncap(configuration.programClusterRoutes ?? "EnabledNoEncapOnly") &&
-      !programsNoEncap(felixSetting(resources, me.name, env)),
+    programs: routeOwner(me, { resources, configuration, pools, env }, problems),
+    ownNetworks: me.networks,
     ...(me.clusterId === undefined ? {} : { clusterId: me.clusterId }),
     ...(configuration.logSeverityScreen === undefined
       ? {}
@@ -291,17 +308,4 @@ function routerIdOf(me: BgpNode, env: SpeakerEnv): number {
   const first = digest[0] ?? 0;
   digest[0] = first > 223 ? first - 32 : first;
   return digest.readUInt32BE(0);
-}
-
-/** Facts 0.1: what felix programs. The environment comes first, then the node's, then the cluster's. */
-function felixSetting(
-  { felixConfigurations }: BgpResources,
-  nodeName: string,
-  env: SpeakerEnv,
-): ProgramClusterRoutes {
-  const setting =
-    env.FELIX_PROGRAMCLUSTERROUTES ??
-    felixConfigurations.get(`node.${nodeName}`)?.spec["programClusterRoutes"] ??
-    felixConfigurations.get("default")?.spec["programClusterRoutes"];
-  return typeof setting === "string" ? (setting as ProgramClusterRoutes) : "EnabledIPIPOnly";
 }

@@ -1,8 +1,8 @@
 import type { KernelRoute } from "../../kernel/kernel.ts";
 import { mainTable, routeProtocol } from "../../kernel/ownership.ts";
-import type { IpFamily } from "../../lib/ip-addr.ts";
-import { isHostPrefix, type Prefix, prefixFamily } from "../../lib/prefix.ts";
-import type { PoolClass } from "../config/pool-classes.ts";
+import { type IpAddr, type IpFamily, ipFamily } from "../../lib/ip-addr.ts";
+import { isHostPrefix, type Prefix, prefixHasAddress } from "../../lib/prefix.ts";
+import type { BgpPool } from "../config/pool-classes.ts";
 import type { SpeakerConfig } from "../config/speaker-config.ts";
 import type { ResolvedNextHop } from "../rib/next-hop.ts";
 import { PrefixList, packPrefixes } from "../rib/packed-prefix.ts";
@@ -12,7 +12,17 @@ import type { PackedPrefixes } from "../wire/message.ts";
 export type Choice =
   | { readonly kind: "local" }
   /** More than one next hop: spread packets over them. */
-  | { readonly kind: "learned"; readonly nextHops: readonly ResolvedNextHop[] };
+  | {
+      readonly kind: "learned";
+      readonly nextHops: readonly LearnedNextHop[];
+      /** The IPIP device, while it is up. */
+      readonly tunnelIfindex?: number | undefined;
+    };
+
+export interface LearnedNextHop extends ResolvedNextHop {
+  /** As told by the peer. */
+  readonly nextHop: IpAddr;
+}
 
 /** Which component has the kernel's route to a prefix, and why. */
 export type FibVerdict =
@@ -20,6 +30,8 @@ export type FibVerdict =
   | "service-range"
   | "tunneled-pool"
   | "felix-owns-pool"
+  /** The IPIP device is not there, or leads to no next hop: it takes IPv4 alone. */
+  | "no-tunnel"
   | "host-block"
   /** Originated for others to hear: nothing of it is here. */
   | "announced-only"
@@ -31,14 +43,23 @@ export function installs({ install = true }: Pick<SpeakerConfig, "install">): bo
   return install;
 }
 
+type Hop = Pick<KernelRoute, "onlink"> & Pick<ResolvedNextHop, "gateway" | "ifindex">;
+
+/** True when felix programs the route from now on: it may take a while until it is there. */
+export function isFelixs(verdict: string): boolean {
+  return verdict === "felix-owns-pool" || verdict === "tunneled-pool";
+}
+
 /**
  * Decides which routes of the Loc-RIB the kernel gets (facts 5.7). Protocol 12 is the speaker's own:
- * unencapsulated pools, and everything that lies in no pool.
+ * the pools of the classes that it programs, and everything that lies in no pool. To IPIP pools packets
+ * go through the tunnel to the next hop, with CrossSubnet only where that is in no network of ours.
  */
 export class FibPolicy {
-  readonly #pools: readonly { readonly list: PrefixList; readonly class: PoolClass }[];
+  readonly #pools: readonly { readonly list: PrefixList; readonly pool: BgpPool }[];
   readonly #services: PrefixList;
-  readonly #programsNoEncap: boolean;
+  readonly #programs: SpeakerConfig["programs"];
+  readonly #ownNetworks: readonly Prefix[];
   readonly #priority: SpeakerConfig["normalPriority"];
   readonly #announcedOnly: ReadonlySet<Prefix>;
   readonly #installs: boolean;
@@ -47,10 +68,11 @@ export class FibPolicy {
   constructor(config: SpeakerConfig) {
     this.#pools = config.pools.map((pool) => ({
       list: new PrefixList([pool.prefix]),
-      class: pool.class,
+      pool,
     }));
     this.#services = new PrefixList(config.serviceRanges);
-    this.#programsNoEncap = config.programsNoEncap;
+    this.#programs = config.programs;
+    this.#ownNetworks = config.ownNetworks ?? [];
     this.#priority = config.normalPriority;
     const { originatedRoutes = [] } = config;
     this.#announcedOnly = new Set(originatedRoutes.map(({ prefix }) => prefix));
@@ -64,10 +86,10 @@ export class FibPolicy {
     at: { readonly prefixes: PackedPrefixes; readonly index: number },
     choice: Choice,
   ): KernelRoute | Exclude<FibVerdict, "programmed"> {
-    const verdict = this.#judge(at.prefixes, at.index);
+    const pool = this.#poolOf(at.prefixes, at.index);
+    const verdict = this.#judge(pool, at.prefixes, at.index);
     if (verdict !== "programmed") return verdict;
-    if (choice.kind === "learned")
-      return this.#unicast(prefix, at.prefixes.family, choice.nextHops);
+    if (choice.kind === "learned") return this.#learned(prefix, at.prefixes.family, pool, choice);
     if (this.#announcedOnly.has(prefix)) return "announced-only";
     // A /32 blackhole would be in the way of the pod's own route (facts 4.15).
     return isHostPrefix(prefix) ? "host-block" : this.#blackhole(prefix, at.prefixes.family);
@@ -75,32 +97,50 @@ export class FibPolicy {
 
   /** True when a route of an earlier run may stay until the RIB has converged. */
   mayKeep(route: KernelRoute): boolean {
-    const packed = packPrefixes([route.destination], prefixFamily(route.destination));
-    return route.kind === "unicast" && this.#judge(packed, 0) === "programmed";
+    const family: IpFamily = route.destination.includes(":") ? 6 : 4;
+    if (route.kind !== "unicast") return false;
+    const prefixes = packPrefixes([route.destination], family);
+    return this.#judge(this.#poolOf(prefixes, 0), prefixes, 0) === "programmed";
   }
 
-  /** True when felix programs the route's destination. */
-  isHandedOver({ destination }: KernelRoute): boolean {
-    const packed = packPrefixes([destination], prefixFamily(destination));
-    const verdict = this.#judge(packed, 0);
-    return verdict === "tunneled-pool" || verdict === "felix-owns-pool";
+  #poolOf(prefixes: PackedPrefixes, index: number): BgpPool | undefined {
+    return this.#pools.find(({ list }) => list.covers(prefixes, index))?.pool;
   }
 
-  #judge(prefixes: PackedPrefixes, index: number): FibVerdict {
+  #judge(pool: BgpPool | undefined, prefixes: PackedPrefixes, index: number): FibVerdict {
     if (!this.#installs) return "not-installed";
     if (this.#services.covers(prefixes, index)) return "service-range";
-    const pool = this.#pools.find(({ list }) => list.covers(prefixes, index));
     if (pool === undefined || pool.class === "none") return "programmed";
-    if (pool.class !== "noEncap") return "tunneled-pool";
-    return this.#programsNoEncap ? "programmed" : "felix-owns-pool";
+    if (pool.class === "vxlan") return "tunneled-pool";
+    return this.#programs.includes(pool.class) ? "programmed" : "felix-owns-pool";
   }
 
-  #unicast(prefix: Prefix, family: IpFamily, nextHops: readonly ResolvedNextHop[]): KernelRoute {
-    const distinct = [
-      ...new Map(nextHops.map((hop) => [`${hop.gateway} ${hop.ifindex}`, hop])).entries(),
-    ]
+  #learned(
+    prefix: Prefix,
+    family: IpFamily,
+    pool: BgpPool | undefined,
+    { nextHops, tunnelIfindex }: Extract<Choice, { readonly kind: "learned" }>,
+  ): KernelRoute | "no-tunnel" {
+    const hops: Hop[] = [];
+    for (const { nextHop, gateway, ifindex } of nextHops) {
+      if (pool?.class !== "ipip" || this.#isDirect(pool, nextHop)) {
+        hops.push({ gateway, ifindex });
+      } else if (tunnelIfindex !== undefined && ipFamily(nextHop) === 4) {
+        hops.push({ gateway: nextHop, ifindex: tunnelIfindex, onlink: true });
+      }
+    }
+    return hops.length === 0 ? "no-tunnel" : this.#unicast(prefix, family, hops);
+  }
+
+  /** My mask decides, not the other's (facts 4.9). A node that knows no network of its own tunnels all. */
+  #isDirect({ crossSubnet }: BgpPool, nextHop: IpAddr): boolean {
+    return crossSubnet && this.#ownNetworks.some((network) => prefixHasAddress(network, nextHop));
+  }
+
+  #unicast(prefix: Prefix, family: IpFamily, hops: readonly Hop[]): KernelRoute {
+    const distinct = [...new Map(hops.map((hop) => [`${hop.gateway} ${hop.ifindex}`, hop]))]
       .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([, { gateway, ifindex }]) => ({ gateway, ifindex }));
+      .map(([, hop]) => hop);
     const route = { ...this.#route(prefix, family), kind: "unicast" as const };
     const [only, second] = distinct;
     return only !== undefined && second === undefined

@@ -1,4 +1,3 @@
-import { HandOver } from "../../kernel/hand-over.ts";
 import { routeKey, sameRoute } from "../../kernel/ip/route-identity.ts";
 import type { Kernel, KernelEvent, KernelRoute } from "../../kernel/kernel.ts";
 import { ipipDevice, mainTable, routeProtocol } from "../../kernel/ownership.ts";
@@ -8,6 +7,7 @@ import { errorMessage } from "../../lib/errors.ts";
 import type { Logger } from "../../lib/log.ts";
 import { PacedRunner } from "../../lib/paced-runner.ts";
 import type { Prefix } from "../../lib/prefix.ts";
+import { HandOver, handOverMs } from "./hand-over.ts";
 
 const pace = { minIntervalMs: 20, retryIntervalMs: 1000 };
 const defaultRefreshMs = 90_000;
@@ -18,42 +18,48 @@ export interface FibDeps {
   readonly log: Logger;
   /** True for a route of an earlier run that must stay for now, although the RIB lacks it. */
   readonly mayKeep: (route: KernelRoute) => boolean;
-  /** True when felix is to program the route's destination from now on. */
-  readonly isHandedOver: (route: KernelRoute) => boolean;
+  /** True while protocol 12 on the IPIP device is ours; else it is felix' (facts 4.8). */
+  readonly ownsTunnel: () => boolean;
   /** Kernel table that is kept. Default: main. */
   readonly table?: number;
   /** The kernel's routes are listed and compared again after this long. Default: 90 s. */
   readonly refreshMs?: number;
 }
 
+/** A route, none of ours, or one that felix is to have in its place. */
+export type FibEntry = KernelRoute | "handedOver" | undefined;
+
 /**
  * Keeps the kernel's routes of protocol 12 as the RIB wants them. Routes that an earlier run left are
  * taken over: until the RIB has converged none is removed that it may still want, so a restart loses
- * no packet. What felix is to program from now on stays until felix has done so. What somebody else
- * changes is repaired at the kernel's event.
+ * no packet. What somebody else changes is repaired at the kernel's event.
  */
 export class FibSync {
   readonly #deps: FibDeps;
   readonly #tableId: number;
   readonly #driver: TableDriver<string, KernelRoute>;
   readonly #table: SyncedTable<string, KernelRoute>;
-  readonly #handOver: HandOver;
   readonly #runner: PacedRunner;
   /** Key of the route to each destination: its metric may change. */
   readonly #keys = new Map<Prefix, string>();
   /** Routes of an earlier run that the RIB has not decided on, by key. */
   readonly #adopted = new Map<string, KernelRoute>();
+  readonly #handOver = new HandOver();
   readonly #refreshMs: number;
+  #isHandOverTimed = false;
+  #ownsTunnel = false;
+  #tunnelIfindex: number | undefined;
   #listedMs = Number.NEGATIVE_INFINITY;
   #isStarted = false;
 
   constructor(deps: FibDeps) {
     this.#deps = deps;
     this.#tableId = deps.table ?? mainTable;
-    this.#driver = driverOf(deps.kernel, this.#tableId);
-    this.#table = new SyncedTable({ ...this.#driver, list: () => this.#list() });
-    const isOwn = ({ protocol }: KernelRoute) => protocol === routeProtocol.bird;
-    this.#handOver = new HandOver(deps.clock, isOwn);
+    this.#driver = {
+      ...driverOf(deps.kernel),
+      list: () => this.#list({ withTunnel: deps.ownsTunnel() }),
+    };
+    this.#table = new SyncedTable(this.#driver);
     this.#refreshMs = deps.refreshMs ?? defaultRefreshMs;
     this.#runner = new PacedRunner({ ...pace, maxIntervalMs: this.#refreshMs }, deps.clock);
   }
@@ -65,7 +71,8 @@ export class FibSync {
 
   /** Takes over what an earlier run has left. Gives the number of routes. Nothing is written yet. */
   async adopt(): Promise<number> {
-    const left = await this.#driver.list();
+    // Whose those on the tunnel are is not known yet.
+    const left = await this.#list({ withTunnel: true });
     for (const [key, route] of left) {
       this.#adopted.set(key, route);
       this.#table.set(key, route);
@@ -73,10 +80,14 @@ export class FibSync {
     return left.size;
   }
 
-  /** States the routes to some destinations; undefined: none. The first call allows writing. */
-  setRoutes(routes: ReadonlyMap<Prefix, KernelRoute | undefined>): void {
+  /** States the routes to some destinations. The first call allows writing. */
+  setRoutes(routes: ReadonlyMap<Prefix, FibEntry>): void {
     for (const [prefix, route] of routes) this.#setRoute(prefix, route);
     this.#releaseAdopted();
+    const ownsTunnel = this.#deps.ownsTunnel();
+    // What was not ours to list is ours now.
+    if (ownsTunnel && !this.#ownsTunnel) this.#table.resync();
+    this.#ownsTunnel = ownsTunnel;
     this.#isStarted = true;
     this.#runner.request();
   }
@@ -90,9 +101,10 @@ export class FibSync {
 
   /** Repairs what others have done to our routes. */
   onKernelEvents(events: readonly KernelEvent[]): void {
-    if (!events.some((event) => this.#concerns(event))) return;
-    this.#table.resync();
-    this.#runner.request();
+    const drifted = events.filter((event) => this.#concerns(event)).length > 0;
+    const isServed = events.filter((event) => this.#handOver.onKernelEvent(event, this.#tableId));
+    if (drifted) this.#table.resync();
+    if (drifted || isServed.length > 0) this.#runner.request();
   }
 
   /** Writes to the kernel until `signal` aborts, and then leaves it as it is. */
@@ -105,10 +117,15 @@ export class FibSync {
     );
   }
 
-  #setRoute(prefix: Prefix, route: KernelRoute | undefined): void {
-    const before = this.#keys.get(prefix);
+  #setRoute(prefix: Prefix, route: FibEntry): void {
+    const own = this.#keys.get(prefix);
+    if (route === "handedOver") {
+      if (own !== undefined) this.#beginHandOver(prefix, own);
+      return;
+    }
+    const before = own ?? this.#handOver.cancel(prefix);
     const after = route === undefined ? undefined : routeKey(route);
-    if (before !== undefined && before !== after) this.#drop(before);
+    if (before !== undefined && before !== after) this.#table.delete(before);
     if (route === undefined || after === undefined) {
       this.#keys.delete(prefix);
       return;
@@ -118,31 +135,28 @@ export class FibSync {
     this.#table.set(after, route);
   }
 
+  #beginHandOver(prefix: Prefix, key: string): void {
+    this.#keys.delete(prefix);
+    this.#handOver.begin(prefix, key, this.#deps.clock.now());
+    this.#timeHandOver();
+  }
+
+  #timeHandOver(): void {
+    if (this.#isHandOverTimed || !this.#handOver.isWaiting) return;
+    this.#isHandOverTimed = true;
+    this.#deps.clock.setTimer(handOverMs, () => {
+      this.#isHandOverTimed = false;
+      this.#runner.request();
+    });
+  }
+
   #releaseAdopted(): void {
     for (const [key, route] of this.#adopted) {
-      if (this.#deps.mayKeep(route)) continue;
+      const isOurs = this.#deps.ownsTunnel() || !this.#isOnTunnel(route);
+      if (isOurs && this.#deps.mayKeep(route)) continue;
       this.#adopted.delete(key);
-      this.#drop(key);
+      this.#table.delete(key);
     }
-  }
-
-  #drop(key: string): void {
-    const route = this.#table.desired.get(key);
-    this.#table.delete(key);
-    // Whether it may go the list will tell.
-    if (route !== undefined && this.#deps.isHandedOver(route)) this.#table.resync();
-  }
-
-  /** Our routes, but for those that are to go and must stay for now. */
-  async #list(): Promise<ReadonlyMap<string, KernelRoute>> {
-    const { kernel, isHandedOver } = this.#deps;
-    const own = new Map(await this.#driver.list());
-    const leaving = [...own]
-      .filter(([key, route]) => !this.#table.desired.has(key) && isHandedOver(route))
-      .map(([, route]) => route);
-    const all = leaving.length === 0 ? [] : await kernel.routes.list({ table: this.#tableId });
-    for (const key of this.#handOver.staying(leaving, all)) own.delete(key);
-    return own;
   }
 
   async #apply(): Promise<void> {
@@ -153,6 +167,7 @@ export class FibSync {
       this.#listedMs = now;
       this.#deps.log.debug({ routes: this.#table.desired.size }, "Routes compared with the kernel");
     }
+    await this.#endHandOver(now);
     const { set, removed, failed } = await this.#table.apply();
     if (set + removed > 0) {
       this.#deps.log.debug({ set, removed, failed: failed.size }, "Routes programmed");
@@ -163,17 +178,39 @@ export class FibSync {
     }
   }
 
+  async #endHandOver(nowMs: number): Promise<void> {
+    if (this.#handOver.mustLook) {
+      this.#handOver.look(await this.#deps.kernel.routes.list({ table: this.#tableId }));
+    }
+    for (const key of this.#handOver.takeOver(nowMs)) this.#table.delete(key);
+    this.#timeHandOver();
+  }
+
+  async #list({ withTunnel }: { readonly withTunnel: boolean }) {
+    const { routes, links } = this.#deps.kernel;
+    this.#tunnelIfindex = (await links.get(ipipDevice))?.ifindex;
+    const listed = await routes.list({ table: this.#tableId, protocol: routeProtocol.bird });
+    const ours = listed.filter((route) => withTunnel || !this.#isOnTunnel(route));
+    return new Map(ours.map((route) => [routeKey(route), route]));
+  }
+
+  #isOnTunnel({ ifindex, nextHops = [] }: KernelRoute): boolean {
+    const tunnel = this.#tunnelIfindex;
+    return (
+      tunnel !== undefined && (ifindex === tunnel || nextHops.some((hop) => hop.ifindex === tunnel))
+    );
+  }
+
   #concerns(event: KernelEvent): boolean {
     if (event.kind === "lost") return true;
     // The kernel drops the routes of a link that goes down without a word.
     if (event.kind === "link") return this.#uses(event.link.ifindex);
     if (event.kind !== "route" || event.route.table !== this.#tableId) return false;
-    const { op, route } = event;
-    const wanted = this.#table.desired.get(routeKey(route));
-    if (wanted !== undefined) return op === "removed" || !sameRoute(wanted, route);
-    return (
-      op === "set" && (route.protocol === routeProtocol.bird || this.#handOver.isAwaited(route))
-    );
+    const wanted = this.#table.desired.get(routeKey(event.route));
+    if (wanted === undefined) {
+      return event.op === "set" && event.route.protocol === routeProtocol.bird;
+    }
+    return event.op === "removed" || !sameRoute(wanted, event.route);
   }
 
   #uses(ifindex: number): boolean {
@@ -185,21 +222,12 @@ export class FibSync {
   }
 }
 
-function driverOf(
-  { routes, links }: FibDeps["kernel"],
-  table: number,
-): TableDriver<string, KernelRoute> {
+function driverOf({ routes }: FibDeps["kernel"]): Omit<TableDriver<string, KernelRoute>, "list"> {
   return {
-    list: async () => {
-      // On the IPIP device protocol 12 is felix' (facts 4.8).
-      const ipip = (await links.get(ipipDevice))?.ifindex;
-      const listed = await routes.list({ table, protocol: routeProtocol.bird });
-      const ours = listed.filter(({ ifindex }) => ipip === undefined || ifindex !== ipip);
-      return new Map(ours.map((route) => [routeKey(route), route]));
-    },
     set: async (entries) => failuresOf(await routes.replace([...entries.values()])),
     remove: async (entries) => failuresOf(await routes.remove([...entries.values()])),
     equal: sameRoute,
+    setsFirst: true,
   };
 }
 

@@ -18,6 +18,8 @@ export interface NextHopSource {
   readonly ownAddresses: readonly IpAddr[];
   /** Name of each interface, for filters that ask for it. */
   readonly interfaceNames?: ReadonlyMap<number, string>;
+  /** The IPIP device, while it is up. */
+  readonly tunnelIfindex?: number;
 }
 
 /**
@@ -51,6 +53,11 @@ export class NextHops {
     this.#lengths = { 4: longestFirst(lengths[4]), 6: longestFirst(lengths[6]) };
   }
 
+  /** The device that takes packets to next hops of IPIP pools, while it is up. */
+  get tunnelIfindex(): number | undefined {
+    return this.source.tunnelIfindex;
+  }
+
   /** True for an address of this node: a route with such a next hop is never used. */
   isOwn(address: IpAddr): boolean {
     return this.#own.has(address);
@@ -66,8 +73,9 @@ export class NextHops {
     return this.#interfaceNames.get(this.resolve(nextHop)?.ifindex ?? 0);
   }
 
-  /** True when `next` resolves every next hop that was asked for here in the same way. */
+  /** True when `next` has the same tunnel, and resolves all that was asked for here in the same way. */
   agreesWith(next: NextHops): boolean {
+    if (this.tunnelIfindex !== next.tunnelIfindex) return false;
     for (const [nextHop, before] of this.#resolved) {
       const after = next.resolve(nextHop);
       if (

@@ -1,6 +1,6 @@
-import type { KernelRoute } from "../../kernel/kernel.ts";
 import type { Prefix } from "../../lib/prefix.ts";
 import type { SpeakerConfig } from "../config/speaker-config.ts";
+import type { FibEntry } from "../fib/fib-sync.ts";
 import type { PeerConfig, PeerEvent } from "../peer/peer.ts";
 import type { NextHops } from "../rib/next-hop.ts";
 import type { LimitReport } from "./prefix-limits.ts";
@@ -40,7 +40,7 @@ export type SpeakerEffect =
   /** The same buffer may be in many effects. */
   | { readonly kind: "send"; readonly name: string; readonly bytes: Uint8Array }
   /** Routes that the kernel is to have now; undefined: none of ours to this prefix. */
-  | { readonly kind: "setRoutes"; readonly routes: ReadonlyMap<Prefix, KernelRoute | undefined> }
+  | { readonly kind: "setRoutes"; readonly routes: ReadonlyMap<Prefix, FibEntry> }
   /** The RIB is complete: routes of an earlier run that are not in it may go. */
   | { readonly kind: "converged" }
   /** Ends a session by Cease with this subcode (RFC 4486). */

@@ -6,7 +6,7 @@ import type { StoredPath } from "../rib/adj-rib-in.ts";
 import type { AttributeStore } from "../rib/attribute-store.ts";
 import { type Decision, multipath } from "../rib/decision.ts";
 import type { Candidate, FamilyRib } from "../rib/family-rib.ts";
-import { NextHops } from "../rib/next-hop.ts";
+import { type NextHopSource, NextHops } from "../rib/next-hop.ts";
 import { ChangedAttributes } from "./changed-attributes.ts";
 import { type JudgeContext, judgePath } from "./judge-path.ts";
 import { isDefaultForPeersOnly } from "./local-routes.ts";
@@ -43,6 +43,11 @@ export class Forwarding {
     return !agree;
   }
 
+  /** What next hops are resolved by. */
+  get nextHopSource(): NextHopSource {
+    return this.#nextHops.source;
+  }
+
   /**
    * What a stored path is worth now. Ids of attributes that import policy has changed are valid until
    * `endBatch`.
@@ -76,11 +81,6 @@ export class Forwarding {
     return this.#current?.policy.mayKeep(route) === true;
   }
 
-  /** True for a route to what felix programs. */
-  isHandedOver(route: KernelRoute): boolean {
-    return this.#current?.policy.isHandedOver(route) === true;
-  }
-
   #prepareJudging(): void {
     if (this.#current === undefined) return;
     const { config } = this.#current;
@@ -102,9 +102,10 @@ export class Forwarding {
     const maxPaths = this.#current?.config.maxPaths ?? defaultMaxPaths;
     const nextHops = multipath(decision, maxPaths).flatMap(({ attributesId }) => {
       const { nextHop } = this.#attributes.get(attributesId);
-      const resolved = nextHop === undefined ? undefined : this.#nextHops.resolve(nextHop);
-      return resolved === undefined ? [] : [resolved];
+      if (nextHop === undefined) return [];
+      const resolved = this.#nextHops.resolve(nextHop);
+      return resolved === undefined ? [] : [{ ...resolved, nextHop }];
     });
-    return { kind: "learned", nextHops };
+    return { kind: "learned", nextHops, tunnelIfindex: this.#nextHops.tunnelIfindex };
   }
 }

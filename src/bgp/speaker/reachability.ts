@@ -1,5 +1,5 @@
 import type { Kernel, KernelEvent } from "../../kernel/kernel.ts";
-import { mainTable, routeProtocol } from "../../kernel/ownership.ts";
+import { ipipDevice, mainTable, routeProtocol } from "../../kernel/ownership.ts";
 import type { Clock } from "../../lib/clock.ts";
 import { errorMessage } from "../../lib/errors.ts";
 import type { Logger } from "../../lib/log.ts";
@@ -24,10 +24,12 @@ export class Reachability {
     const routes = await this.#kernel.routes.list({ table: mainTable });
     const addresses = await this.#kernel.addresses.list();
     const links = await this.#kernel.links.list();
+    const tunnel = links.find(({ name, up }) => name === ipipDevice && up);
     return new NextHops({
       routes,
       ownAddresses: addresses.map(({ address }) => address),
       interfaceNames: new Map(links.map(({ ifindex, name }) => [ifindex, name])),
+      ...(tunnel === undefined ? {} : { tunnelIfindex: tunnel.ifindex }),
     });
   }
 

@@ -5,11 +5,13 @@ import type { Prefix } from "../../lib/prefix.ts";
 import { TimeSlice } from "../../lib/time-slice.ts";
 import type { SpeakerPeer } from "../config/session.ts";
 import type { SpeakerConfig } from "../config/speaker-config.ts";
-import { installs } from "../fib/desired-routes.ts";
+import { installs, isFelixs } from "../fib/desired-routes.ts";
+import type { FibEntry } from "../fib/fib-sync.ts";
 import type { PeerEvent } from "../peer/peer.ts";
 import { AttributeStore } from "../rib/attribute-store.ts";
 import { FamilyRib } from "../rib/family-rib.ts";
 import type { NextHops } from "../rib/next-hop.ts";
+import { borrowedPods } from "./borrowed-pods.ts";
 import { Convergence } from "./convergence.ts";
 import { EffectQueue } from "./effect-queue.ts";
 import type { SpeakerEffect, SpeakerEvent, SpeakerTimer } from "./events.ts";
@@ -155,10 +157,8 @@ export class Speaker {
     // Another policy may allow more.
     for (const { peer } of changed) this.#sessions.release(peer.config.name);
     if (first) this.#convergence.start(expected(added));
-    for (const { rib } of this.#all()) {
-      rib.originate(localRoutes(config, rib.family));
-      rib.markAll();
-    }
+    this.#originate(config);
+    for (const { rib } of this.#all()) rib.markAll();
     // What was programmed before has to go.
     this.#programs = installs(config) || (before !== undefined && installs(before));
     this.#flush("configured");
@@ -199,9 +199,16 @@ export class Speaker {
   }
 
   #resolveAnew(nextHops: NextHops): void {
-    if (!this.forwarding.setNextHops(nextHops)) return;
-    for (const { rib } of this.#all()) rib.markAll();
+    const isAnother = this.forwarding.setNextHops(nextHops);
+    if (this.config !== undefined) this.#originate(this.config);
+    if (isAnother) for (const { rib } of this.#all()) rib.markAll();
     this.#askFlush();
+  }
+
+  #originate(config: SpeakerConfig): void {
+    const pods = borrowedPods(this.forwarding.nextHopSource, config);
+    const all = { ...config, originated: [...config.originated, ...pods] };
+    for (const { rib } of this.#all()) rib.originate(localRoutes(all, rib.family));
   }
 
   #peerEvent(event: PeerEvent): void {
@@ -256,7 +263,7 @@ export class Speaker {
    */
   #flush(event?: "configured"): void {
     this.#flushAsked = "no";
-    const routes = new Map<Prefix, KernelRoute | undefined>();
+    const routes = new Map<Prefix, FibEntry>();
     for (const state of this.#all()) {
       const decides = event === "configured" || !state.groups.isBehind;
       this.#flushFamily(state, routes, decides ? flushSlice : 0);
@@ -268,11 +275,7 @@ export class Speaker {
   }
 
   /** `limit`: prefixes to decide. */
-  #flushFamily(
-    state: FamilyState,
-    routes: Map<Prefix, KernelRoute | undefined>,
-    limit: number,
-  ): void {
+  #flushFamily(state: FamilyState, routes: Map<Prefix, FibEntry>, limit: number): void {
     const { rib, groups } = state;
     const slice = new TimeSlice(this.#now, flushMs);
     const decided: Uint32Array[] = [];
@@ -285,7 +288,7 @@ export class Speaker {
     for (const prefixIds of decided) rib.sweep(prefixIds);
   }
 
-  #decide({ rib, groups }: FamilyState, routes: Map<Prefix, KernelRoute | undefined>): Uint32Array {
+  #decide({ rib, groups }: FamilyState, routes: Map<Prefix, FibEntry>): Uint32Array {
     return rib.decideDirty(
       decideStep,
       (stored, prefixId) => this.forwarding.judge(rib, prefixId, stored),
@@ -293,7 +296,7 @@ export class Speaker {
         if (this.#programs) {
           for (const prefixId of prefixIds.subarray(at.start, at.end)) {
             const route = this.forwarding.kernelRoute(rib, prefixId, decision);
-            routes.set(rib.table.prefixAt(prefixId), typeof route === "string" ? undefined : route);
+            routes.set(rib.table.prefixAt(prefixId), fibEntry(route));
           }
         }
         groups.export(prefixIds, at, decision.best);
@@ -318,6 +321,12 @@ export class Speaker {
   #all(): readonly FamilyState[] {
     return [this.families[4], this.families[6]];
   }
+}
+
+/** By the kernel's route, or the reason why it gets none of us. */
+function fibEntry(route: KernelRoute | string): FibEntry {
+  if (typeof route !== "string") return route;
+  return isFelixs(route) ? "handedOver" : undefined;
 }
 
 /** The names of the peers that may tell something. */

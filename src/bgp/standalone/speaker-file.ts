@@ -95,7 +95,7 @@ const nothingOfCalico = {
   serviceRanges: [],
   reflectedServices: [],
   advertisements: {},
-  programsNoEncap: true,
+  programs: ["noEncap"],
   problems: [],
 } as const;
 

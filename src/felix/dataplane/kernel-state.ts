@@ -1,4 +1,3 @@
-import { HandOver } from "../../kernel/hand-over.ts";
 import { routeKey, sameRoute } from "../../kernel/ip/route-identity.ts";
 import type {
   FdbEntry,
@@ -11,6 +10,7 @@ import { mainTable } from "../../kernel/ownership.ts";
 import type { ApplyReport } from "../../kernel/synced-table.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { Prefix } from "../../lib/prefix.ts";
+import { HandOver } from "./hand-over.ts";
 import type { KernelLinks } from "./kernel-links.ts";
 import {
   fdbKey,

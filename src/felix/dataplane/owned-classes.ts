@@ -1,3 +1,4 @@
+import { programmedClasses } from "../../api/cluster-routes.ts";
 import type { PoolClass } from "../calc/updates.ts";
 import type { FelixConfig } from "../config/felix-config.ts";
 
@@ -5,9 +6,5 @@ import type { FelixConfig } from "../config/felix-config.ts";
 export function ownedClasses({
   programClusterRoutes,
 }: Pick<FelixConfig, "programClusterRoutes">): ReadonlySet<PoolClass> {
-  const classes = new Set<PoolClass>(["vxlan"]);
-  if (programClusterRoutes === "Enabled") classes.add("ipip").add("noEncap");
-  if (programClusterRoutes === "EnabledIPIPOnly") classes.add("ipip");
-  if (programClusterRoutes === "EnabledNoEncapOnly") classes.add("noEncap");
-  return classes;
+  return new Set<PoolClass>(["vxlan", ...programmedClasses(programClusterRoutes)]);
 }

@@ -102,6 +102,13 @@ export function writeIfb(writer: MessageWriter, name: string, mtu: number): void
   writer.nest(attribute.linkinfo, () => writer.text(infoKind, "ifb"));
 }
 
+export function writeWireguard(writer: MessageWriter, name: string, mtu: number): void {
+  writer.header(header(0));
+  writer.text(attribute.ifname, name);
+  writer.u32(attribute.mtu, mtu);
+  writer.nest(attribute.linkinfo, () => writer.text(infoKind, "wireguard"));
+}
+
 export function writeVxlan(
   writer: MessageWriter,
   link: VxlanLink & {

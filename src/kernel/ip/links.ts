@@ -12,6 +12,7 @@ import {
   writeLinkRequest,
   writeVeth,
   writeVxlan,
+  writeWireguard,
 } from "./link-message.ts";
 import { errnos, flag, unless } from "./requests.ts";
 
@@ -41,6 +42,7 @@ export function linksOf(socket: NetlinkSocket, slow: NetlinkSocket): Links {
         create(name, (writer) => writeIpip(writer, name)),
       ),
     addIfb: (name, mtu) => create(name, (writer) => writeIfb(writer, name, mtu)),
+    addWireguard: (name, mtu) => create(name, (writer) => writeWireguard(writer, name, mtu)),
     addBridge: (name) => create(name, (writer) => writeBridge(writer, name)),
     set: (ifindex, change) => {
       const fill = (writer: MessageWriter) => writeLinkChange(writer, ifindex, change);

@@ -5,6 +5,7 @@ import {
   type MessageWriter,
   textOf,
   u32Of,
+  u64Of,
 } from "../netlink/message.ts";
 
 /** Queueing disciplines and filters as rtnetlink messages (linux/pkt_sched.h, struct tcmsg). */
@@ -133,8 +134,8 @@ export function readQdisc(body: Buffer): ReadQdisc | undefined {
 function readBucket(options: Attributes): TokenBucket | undefined {
   const parameters = options.get(tbfAttribute.parameters);
   if (parameters === undefined || parameters.length < 36) return undefined;
-  const rate = wide(options.get(tbfAttribute.rate64)) ?? parameters.readUInt32LE(8);
-  const peakRate = wide(options.get(tbfAttribute.peakRate64)) ?? parameters.readUInt32LE(20);
+  const rate = u64Of(options.get(tbfAttribute.rate64)) ?? parameters.readUInt32LE(8);
+  const peakRate = u64Of(options.get(tbfAttribute.peakRate64)) ?? parameters.readUInt32LE(20);
   // The kernel gives the time of the peak's burst, in ticks of 64 ns.
   const minburst = Math.round((parameters.readUInt32LE(32) * 64 * peakRate) / 1e9);
   return {
@@ -160,8 +161,4 @@ function u64(value: number): Buffer {
   const bytes = Buffer.alloc(8);
   bytes.writeBigUInt64LE(BigInt(value));
   return bytes;
-}
-
-function wide(value: Buffer | undefined): number | undefined {
-  return value === undefined || value.length < 8 ? undefined : Number(value.readBigUInt64LE());
 }

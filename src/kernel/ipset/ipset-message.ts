@@ -6,6 +6,7 @@ import {
   type MessageWriter,
   textOf,
   u16beOf,
+  valuesOf,
 } from "../netlink/message.ts";
 import type { IpSetType } from "./ip-set.ts";
 
@@ -176,17 +177,8 @@ function maxElementsOf(header: Buffer | undefined): number {
   return value?.length === 4 ? value.readUInt32BE(0) : 0;
 }
 
-/** The entries are attributes of one and the same type: walked here, not put into a map. */
 function membersOf(entries: Buffer): string[] {
-  const members: string[] = [];
-  for (let at = 0; at + 4 <= entries.length; ) {
-    const length = entries.readUInt16LE(at);
-    if (length < 4 || at + length > entries.length) break;
-    const member = memberText(attributesOf(entries.subarray(at + 4, at + length)));
-    if (member !== undefined) members.push(member);
-    at += (length + 3) & ~3;
-  }
-  return members;
+  return valuesOf(entries).flatMap((entry) => memberText(attributesOf(entry)) ?? []);
 }
 
 /** Its form follows from what it has: only the first message of a long set tells the set's type. */

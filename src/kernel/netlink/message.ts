@@ -55,6 +55,12 @@ export class MessageWriter {
     return this;
   }
 
+  u16(type: number, value: number): this {
+    const at = this.#attributeHeader(type, 2);
+    this.#buffer.writeUInt16LE(value, at);
+    return this;
+  }
+
   u16be(type: number, value: number): this {
     const at = this.#attributeHeader(type, 2);
     this.#buffer.writeUInt16BE(value, at);
@@ -150,6 +156,18 @@ export function attributesOf(bytes: Buffer, offset = 0): Attributes {
   return attributes;
 }
 
+/** Values of the attributes of a list, whose types tell nothing: they are all the same. Views. */
+export function valuesOf(list: Buffer): Buffer[] {
+  const values: Buffer[] = [];
+  for (let at = 0; at + attributeHeaderBytes <= list.length; ) {
+    const length = list.readUInt16LE(at);
+    if (length < attributeHeaderBytes || at + length > list.length) break;
+    values.push(list.subarray(at + attributeHeaderBytes, at + length));
+    at += align(length);
+  }
+  return values;
+}
+
 export function textOf(value: Buffer | undefined): string | undefined {
   if (value === undefined) return undefined;
   const end = value.indexOf(0);
@@ -158,6 +176,15 @@ export function textOf(value: Buffer | undefined): string | undefined {
 
 export function u32Of(value: Buffer | undefined): number | undefined {
   return value !== undefined && value.length >= 4 ? value.readUInt32LE(0) : undefined;
+}
+
+export function u16Of(value: Buffer | undefined): number | undefined {
+  return value !== undefined && value.length >= 2 ? value.readUInt16LE(0) : undefined;
+}
+
+/** Exact up to 2^53. */
+export function u64Of(value: Buffer | undefined): number | undefined {
+  return value === undefined || value.length < 8 ? undefined : Number(value.readBigUInt64LE());
 }
 
 export function u16beOf(value: Buffer | undefined): number | undefined {

@@ -201,6 +201,15 @@ export class NetlinkSocket {
 
   async #send(writer: MessageWriter): Promise<void> {
     const bytes = writer.bytes();
+    try {
+      await this.#sendBytes(bytes);
+    } finally {
+      // There may be keys among them.
+      bytes.fill(0);
+    }
+  }
+
+  async #sendBytes(bytes: Buffer): Promise<void> {
     const inThread = await new Promise<number>((resolve, reject) => {
       libc.send.async(this.#fd, bytes, bytes.length, 0, (error: Error | null, sent: number) => {
         if (error === null) resolve(Number(sent));

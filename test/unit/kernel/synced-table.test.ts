@@ -154,3 +154,17 @@ test("replaceAll() takes the table's own content too", async () => {
   table.replaceAll(new Map([["b", 2]]));
   assert.deepEqual([...table.desired], [["b", 2]]);
 });
+
+test("New entries are there before the old ones go, where the driver wants it so", async () => {
+  for (const [setsFirst, order] of [
+    [false, ["remove", "set"]],
+    [true, ["set", "remove"]],
+  ] as const) {
+    const kernel = new FakeTable();
+    kernel.entries.set("old", 1);
+    const table = new SyncedTable(Object.assign(kernel, { setsFirst }));
+    table.set("new", 2);
+    const { set, removed } = await table.apply();
+    assert.deepEqual([set, removed, kernel.calls.slice(1)], [1, 1, order]);
+  }
+});

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { hash } from "node:crypto";
 import { test } from "node:test";
+import { calicoApiVersion } from "../../../../src/api/meta.ts";
 import type { BGPPeerSpec } from "../../../../src/api/resources/bgp.ts";
 import { type SpeakerConfig, speakerConfig } from "../../../../src/bgp/config/speaker-config.ts";
 import { type ClusterSketch, cluster } from "../speaker/cluster.ts";
@@ -224,17 +225,65 @@ test("The router ID is the IPv4 address, CALICO_ROUTER_ID, or a hash", () => {
   assert.equal(idOf("a", { CALICO_ROUTER_ID: "hash" }), digest.readUInt32BE(0));
 });
 
-test("Who programs unencapsulated pools follows both programClusterRoutes", () => {
-  const owns = (bgp: string | undefined, felix: string | undefined) =>
-    configOf("a", {
+test("Who programs which pools follows both programClusterRoutes; what is nobody's or both's is said", () => {
+  const pools = [{ cidr: "10.1.0.0/16" }, { cidr: "10.2.0.0/16", ipipMode: "Always" as const }];
+  const owns = (bgp: string | undefined, felix: string | undefined, env = {}) => {
+    const given = cluster({
+      nodes,
+      pools,
       configurations: bgp === undefined ? {} : { default: { programClusterRoutes: bgp as never } },
       ...(felix === undefined ? {} : { felix: { programClusterRoutes: felix } }),
-    }).programsNoEncap;
-  assert.equal(owns(undefined, undefined), true);
-  assert.equal(owns("Enabled", "EnabledIPIPOnly"), true);
-  assert.equal(owns("EnabledIPIPOnly", undefined), false);
-  assert.equal(owns("Disabled", undefined), false);
-  assert.equal(owns(undefined, "Enabled"), false);
+    });
+    const { programs, problems } = speakerConfig(given, "a", env) as SpeakerConfig;
+    return [programs.join(" "), ...problems.map((text) => text.replace(/^.*: /, ""))];
+  };
+  const both = (pool: string) => `felix alone programs, not bgp, the routes of ${pool} pools`;
+  const nobody = (pool: string) => `nobody programs the routes of ${pool} pools`;
+  assert.deepEqual(owns(undefined, undefined), ["noEncap"]);
+  assert.deepEqual(owns("Enabled", "Disabled"), ["ipip noEncap"]);
+  assert.deepEqual(owns("EnabledIPIPOnly", "EnabledNoEncapOnly"), ["ipip"]);
+  assert.deepEqual(owns("Disabled", "Enabled"), [""]);
+  assert.deepEqual(owns("Enabled", "EnabledIPIPOnly"), ["noEncap", both("IPIP")]);
+  assert.deepEqual(owns(undefined, "Enabled"), ["", both("unencapsulated")]);
+  assert.deepEqual(owns(undefined, "Disabled"), ["noEncap", nobody("IPIP")]);
+  assert.deepEqual(owns("Disabled", undefined), ["", nobody("unencapsulated")]);
+  assert.deepEqual(owns("Enabled", "No such word"), ["noEncap", both("IPIP")]);
+  const env = { FELIX_PROGRAMCLUSTERROUTES: "disabled" };
+  assert.deepEqual(owns("Enabled", "Enabled", env), ["ipip noEncap"]);
+});
+
+test("A FelixConfiguration that selects this node says what felix programs here", () => {
+  const given = cluster({
+    nodes,
+    labels: { a: { zone: "x" } },
+    configurations: { default: { programClusterRoutes: "Enabled" } },
+  });
+  const felixConfigurations = new Map([
+    [
+      "x",
+      {
+        apiVersion: calicoApiVersion,
+        kind: "FelixConfiguration" as const,
+        metadata: { name: "x" },
+        spec: { nodeSelector: "zone == 'x'", programClusterRoutes: "Disabled" },
+      },
+    ],
+  ]);
+  const programs = (name: string) =>
+    speakerConfig({ ...given, felixConfigurations }, name)?.programs;
+  assert.deepEqual(programs("a"), ["ipip", "noEncap"]);
+  assert.deepEqual(programs("b"), ["noEncap"]);
+});
+
+test("A tunnel address that lies in another's block is announced for itself, one of an own block not", () => {
+  const originated = (address: string) =>
+    configOf("a", {
+      nodes: { ...nodes, a: { ipv4Address: "10.0.0.9/24", ipv4IPIPTunnelAddr: address } },
+      blocks: { "10.244.1.0/26": "a", "10.244.2.0/26": "b" },
+    }).originated;
+  assert.deepEqual(originated("10.244.1.9"), ["10.244.1.0/26"]);
+  assert.deepEqual(originated("10.244.2.9"), ["10.244.1.0/26", "10.244.2.9/32"]);
+  assert.deepEqual(originated("172.16.0.1"), ["10.244.1.0/26"]);
 });
 
 test("A node without BGP identity has no speaker", () => {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { afterEach, test } from "node:test";
-import { type FibDeps, FibSync } from "../../../../src/bgp/fib/fib-sync.ts";
+import { FibSync } from "../../../../src/bgp/fib/fib-sync.ts";
 import type { KernelRoute } from "../../../../src/kernel/kernel.ts";
 import { parseIpAddr } from "../../../../src/lib/ip-addr.ts";
 import { createLogger } from "../../../../src/lib/log.ts";
@@ -43,7 +43,8 @@ function fakeRoutes(...present: KernelRoute[]) {
         list: async (filter: { readonly table: number; readonly protocol?: number }) =>
           [...table.values()].filter(
             (each) =>
-              each.protocol === (filter.protocol ?? each.protocol) && each.table === filter.table,
+              each.table === filter.table &&
+              (filter.protocol === undefined || each.protocol === filter.protocol),
           ),
         replace: async (routes: readonly KernelRoute[]) => {
           if (failures > 0) {
@@ -71,7 +72,7 @@ function fakeRoutes(...present: KernelRoute[]) {
 async function setUp(
   kernel: ReturnType<typeof fakeRoutes>["kernel"],
   mayKeep = () => true,
-  more: Partial<Pick<FibDeps, "table" | "isHandedOver">> = {},
+  more: { readonly table?: number; readonly ownsTunnel?: () => boolean } = {},
 ) {
   const clock = new FakeClock();
   let keep = mayKeep;
@@ -81,7 +82,7 @@ async function setUp(
     clock,
     log,
     mayKeep: () => keep(),
-    isHandedOver: () => false,
+    ownsTunnel: () => false,
     ...more,
   });
   const adopted = await fib.adopt();
@@ -92,6 +93,9 @@ async function setUp(
   };
   return { fib, adopted, converge, pass: (ms: number) => clock.advanceSlowly(ms, 10) };
 }
+
+const handOver = (fib: FibSync, ...destinations: string[]) =>
+  fib.setRoutes(new Map(destinations.map((each) => [parsePrefix(each), "handedOver"])));
 
 const set = (fib: FibSync, routes: Readonly<Record<string, KernelRoute | undefined>>) =>
   fib.setRoutes(new Map(Object.entries(routes) as [Prefix, KernelRoute | undefined][]));
@@ -227,47 +231,84 @@ test("Drift without an event is found after 90 seconds", async () => {
   assert.equal(table.size, 1);
 });
 
+const onTunnel = (destination: string) => ({ ...route(destination), ifindex: 9, onlink: true });
+
 test("Protocol 12 on tunl0 belongs to felix", async () => {
-  const { kernel, written } = fakeRoutes({ ...route("10.3.1.0/26"), ifindex: 9 });
-  const { fib, adopted, converge, pass } = await setUp(kernel);
+  const { kernel, written } = fakeRoutes(onTunnel("10.3.1.0/26"));
+  const { fib, converge, pass } = await setUp(kernel);
   set(fib, {});
   converge();
   await pass(100);
-  assert.deepEqual([adopted, written], [0, []]);
+  assert.deepEqual(written, []);
 });
 
-/** felix' route to the same block, and its event. */
-function felixRoute(destination: string) {
-  const { gateway: _gateway, ...rest } = route(destination);
-  const tunneled: KernelRoute = { ...rest, protocol: 3, priority: 0, ifindex: 9 };
-  return { tunneled, event: { kind: "route", op: "set", route: tunneled } as const };
-}
-
-test("A route that felix is to program from now on stays until felix has done so", async () => {
-  const { kernel, written, table } = fakeRoutes();
-  const handedOver = new Set<string>();
-  const { fib, pass } = await setUp(kernel, () => false, {
-    isHandedOver: ({ destination }) => handedOver.has(destination),
+test("Protocol 12 on tunl0 is ours while bgp programs IPIP: taken over, and removed when not wanted", async () => {
+  const two = [onTunnel("10.3.1.0/26"), onTunnel("10.3.2.0/26")];
+  const { kernel, written } = fakeRoutes(...two);
+  const { fib, adopted, converge, pass } = await setUp(kernel, () => true, {
+    ownsTunnel: () => true,
   });
+  assert.equal(adopted, 2);
+  set(fib, { "10.3.1.0/26": onTunnel("10.3.1.0/26") });
+  await pass(100);
+  assert.deepEqual(written, []);
+  converge();
+  await pass(100);
+  assert.deepEqual(written, ["-10.3.2.0/26"]);
+});
+
+test("What others left on tunl0 is found when bgp begins to program IPIP", async () => {
+  let owns = false;
+  const { kernel, written, table } = fakeRoutes();
+  const { fib, converge, pass } = await setUp(kernel, () => true, { ownsTunnel: () => owns });
+  set(fib, {});
+  converge();
+  await pass(100);
+  table.set(parsePrefix("10.3.2.0/26"), onTunnel("10.3.2.0/26"));
+  owns = true;
+  set(fib, { "10.3.1.0/26": onTunnel("10.3.1.0/26") });
+  await pass(100);
+  assert.deepEqual(written, ["+10.3.1.0/26", "-10.3.2.0/26"]);
+});
+
+const felixs = (destination: string) => ({ ...route(destination), protocol: 80, priority: 0 });
+
+test("A route that felix is to have stays until felix's is there", async () => {
+  const { kernel, written } = fakeRoutes();
+  const { fib, pass } = await setUp(kernel);
   set(fib, { "10.1.1.0/26": route("10.1.1.0/26"), "10.1.2.0/26": route("10.1.2.0/26") });
   await pass(100);
-  handedOver.add("10.1.1.0/26");
-  set(fib, { "10.1.1.0/26": undefined, "10.1.2.0/26": undefined });
+  handOver(fib, "10.1.1.0/26", "10.1.2.0/26");
+  await pass(5000);
+  assert.equal(written.length, 2, "nothing is removed yet");
+  fib.onKernelEvents([{ kind: "route", op: "set", route: felixs("10.1.2.0/26") }]);
   await pass(100);
-  assert.deepEqual(written, ["+10.1.1.0/26", "+10.1.2.0/26", "-10.1.2.0/26"]);
-  const { tunneled, event } = felixRoute("10.1.1.0/26");
-  table.set("felix" as Prefix, tunneled);
-  fib.onKernelEvents([event]);
-  await pass(100);
-  assert.deepEqual(written.slice(3), ["-10.1.1.0/26"]);
+  assert.deepEqual(written.slice(2), ["-10.1.2.0/26"]);
+  await pass(30_000);
+  assert.deepEqual(written.slice(3), ["-10.1.1.0/26"], "felix has not programmed it in time");
 });
 
-test("A route of an earlier run that felix is to program stays until felix has done so", async () => {
-  const { kernel, written } = fakeRoutes(route("10.1.1.0/26"));
-  const { fib, pass } = await setUp(kernel, () => false, { isHandedOver: () => true });
-  set(fib, {});
-  await pass(1000);
-  assert.deepEqual(written, []);
-  await pass(160_000);
-  assert.deepEqual(written, ["-10.1.1.0/26"], "felix never came");
+test("A route that felix has already goes at once; a route in felix's place is left alone", async () => {
+  const { kernel, written, table } = fakeRoutes();
+  const { fib, pass } = await setUp(kernel);
+  set(fib, { "10.1.1.0/26": route("10.1.1.0/26") });
+  await pass(100);
+  // Of the same metric, as with IPv6: felix's replaces ours, and is not ours to repair.
+  table.set(parsePrefix("10.1.1.0/26"), { ...felixs("10.1.1.0/26"), priority: 1024 });
+  handOver(fib, "10.1.1.0/26");
+  await pass(100);
+  assert.deepEqual(written, ["+10.1.1.0/26", "-10.1.1.0/26"]);
+});
+
+test("A pool that comes back to us keeps its route, one that is gone loses it", async () => {
+  const { kernel, written } = fakeRoutes();
+  const { fib, pass } = await setUp(kernel);
+  const both = { "10.1.1.0/26": route("10.1.1.0/26"), "10.1.2.0/26": route("10.1.2.0/26") };
+  set(fib, both);
+  await pass(100);
+  handOver(fib, "10.1.1.0/26", "10.1.2.0/26");
+  fib.onKernelEvents([{ kind: "route", op: "set", route: felixs("10.1.1.0/26") }]);
+  set(fib, { "10.1.1.0/26": route("10.1.1.0/26"), "10.1.2.0/26": undefined });
+  await pass(40_000);
+  assert.deepEqual(written.slice(2), ["-10.1.2.0/26"]);
 });

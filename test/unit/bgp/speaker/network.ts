@@ -97,7 +97,7 @@ export class Host {
         break;
       case "setRoutes":
         for (const [prefix, route] of effect.routes) {
-          if (route === undefined) this.routes.delete(prefix);
+          if (route === undefined || route === "handedOver") this.routes.delete(prefix);
           else this.routes.set(prefix, route);
         }
         break;

@@ -43,7 +43,7 @@ export function plainSpeaker(
     reflectedServices: [],
     advertisements: {},
     normalPriority: { 4: 1024, 6: 1024 },
-    programsNoEncap: true,
+    programs: ["noEncap"],
     problems: [],
     ...more,
   };

@@ -1,7 +1,7 @@
-import type { Clock, Millis } from "../lib/clock.ts";
-import type { Prefix } from "../lib/prefix.ts";
-import { routeKey } from "./ip/route-identity.ts";
-import type { KernelRoute } from "./kernel.ts";
+import { routeKey } from "../../kernel/ip/route-identity.ts";
+import type { KernelRoute } from "../../kernel/kernel.ts";
+import type { Clock, Millis } from "../../lib/clock.ts";
+import type { Prefix } from "../../lib/prefix.ts";
 
 /** After this nobody is waited for. */
 const patienceMs = 60_000;
