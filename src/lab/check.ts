@@ -5,7 +5,7 @@ import { PolicyModel } from "../policy/model.ts";
 import { type Packet, pingPacket } from "../policy/packet.ts";
 import { protocolNumber } from "../policy/protocols.ts";
 import { decisionText } from "../policy/verdict.ts";
-import { type ClusterView, nodeSourceAddress, readCluster } from "./cluster-view.ts";
+import { type ClusterView, nodeAddress, nodeSourceAddress, readCluster } from "./cluster-view.ts";
 import type { LabPlan } from "./lab-plan.ts";
 import type { LabPod } from "./lab-state.ts";
 import { ProbeAgent, type ProbeProtocol } from "./probe.ts";
@@ -62,8 +62,8 @@ export async function checkLab(
   lab: { readonly plan: LabPlan; readonly pods: readonly LabPod[] },
   datastore: Datastore,
 ): Promise<CheckReport> {
-  const probers = probersOf(lab);
   const view = await readCluster(datastore);
+  const probers = probersOf(lab, view);
   const model = new PolicyModel(view);
   const agents = new Map(probers.map(({ netns }) => [netns, new ProbeAgent(netns)]));
   try {
@@ -84,9 +84,19 @@ export function podLabel(pod: LabPod): string {
     : `${pod.node}/${pod.namespace}/${pod.name}`;
 }
 
-function probersOf(lab: { readonly plan: LabPlan; readonly pods: readonly LabPod[] }): Prober[] {
+function probersOf(
+  lab: { readonly plan: LabPlan; readonly pods: readonly LabPod[] },
+  view: ClusterView,
+): Prober[] {
+  const addressesOf = (node: string) =>
+    lab.plan.families.flatMap((family) => nodeAddress(view, node, family) ?? []);
   return [
-    ...lab.plan.nodes.map(({ name, netns, addresses }) => ({ name, netns, node: name, addresses })),
+    ...lab.plan.nodes.map(({ name, netns }) => ({
+      name,
+      netns,
+      node: name,
+      addresses: addressesOf(name),
+    })),
     ...lab.pods.map((pod) => ({
       name: podLabel(pod),
       netns: pod.netns,
@@ -189,6 +199,15 @@ function expectedVerdict(
   }
   if (from.pod === undefined && from.node === to.node) {
     return { allowed: true, because: decisionText({ kind: "own node" }) };
+  }
+  if (from.node !== to.node) {
+    const family = ipFamily(destination);
+    const without = [from.node, to.node].find(
+      (node) => nodeAddress(view, node, family) === undefined,
+    );
+    if (without !== undefined) {
+      return { allowed: false, because: `${without} has no IPv${family} address` };
+    }
   }
   const source = sourceOf(from, view, { node: to.node, address: destination });
   if (source === undefined) return { allowed: false, because: "the source has no address" };

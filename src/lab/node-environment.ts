@@ -48,6 +48,7 @@ export function nodeEnvironment(
     FELIX_ENDPOINTSTATUSPATHPREFIX: paths.runFolder(node.name),
     TORTIE_RUN_DIR: paths.runFolder(node.name),
     TORTIE_CNI_SOCKET: paths.cniSocket(node.name),
+    TORTIE_CNI_SPOOL: paths.cniSpool(node.name),
     TORTIE_MTU_FILE: `${paths.nodeFolder(node.name)}/mtu`,
     TORTIE_FELIX_CFG: `${paths.nodeFolder(node.name)}/felix.cfg`,
     ...felixParameters(),

@@ -1,13 +1,27 @@
 import { mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import type { IPPool } from "../api/resources/ip-pool.ts";
+import type { ParameterValues } from "../felix/config/values.ts";
 import { errorMessage } from "../lib/errors.ts";
 import type { Logger } from "../lib/log.ts";
 import type { HostInterface } from "./host-interfaces.ts";
 
 type Env = Readonly<Record<string, string | undefined>>;
 
-const overhead = { none: 0, ipip: 20, vxlan: 50, vxlanV6: 70 } as const;
+const overhead = {
+  none: 0,
+  ipip: 20,
+  vxlan: 50,
+  vxlanV6: 70,
+  wireguard: 60,
+  wireguardV6: 80,
+} as const;
+
+/** What of Felix's parameters says how WireGuard shortens packets. */
+export type WireguardMtus = Pick<
+  ParameterValues,
+  "wireguardEnabled" | "wireguardEnabledV6" | "wireguardMTU" | "wireguardMTUV6"
+>;
 
 /** Where the CNI agent finds the MTU of pods. */
 export function mtuFile(env: Env): string {
@@ -20,8 +34,11 @@ export function hostMtu(pattern: RegExp, interfaces: readonly HostInterface[]): 
   return mtus.length === 0 ? 0 : Math.min(...mtus);
 }
 
-/** MTU of pods: the host's, less the headers of the encapsulations that pools use (facts 4.9). */
-export function podMtu(host: number, pools: readonly IPPool[]): number {
+/**
+ * MTU of pods: the host's, less the headers of the encapsulations that pools use, or of WireGuard, or what
+ * its devices have (facts 4.9).
+ */
+export function podMtu(host: number, pools: readonly IPPool[], wireguard: WireguardMtus): number {
   if (host === 0) return 0;
   const uses = (mode: string | undefined) => mode !== undefined && mode !== "Never";
   const headers = pools.map(({ spec }) => {
@@ -29,7 +46,11 @@ export function podMtu(host: number, pools: readonly IPPool[]): number {
     if (uses(spec.vxlanMode)) return spec.cidr.includes(":") ? overhead.vxlanV6 : overhead.vxlan;
     return overhead.none;
   });
-  return host - Math.max(0, ...headers);
+  const mtus = headers.map((header) => host - header);
+  const { wireguardMTU, wireguardMTUV6 } = wireguard;
+  if (wireguard.wireguardEnabled) mtus.push(wireguardMTU || host - overhead.wireguard);
+  if (wireguard.wireguardEnabledV6) mtus.push(wireguardMTUV6 || host - overhead.wireguardV6);
+  return Math.min(host, ...mtus);
 }
 
 /** There is no MTU file where requireMTUFile asks for one. */

@@ -181,7 +181,7 @@ function reconciler(
     answering = config;
     const { items: pools } = await datastore.list("IPPool");
     const uplinks = values.mtuIfacePattern;
-    const mtu = podMtu(hostMtu(uplinks, await hostInterfaces(ports.kernel)), pools);
+    const mtu = podMtu(hostMtu(uplinks, await hostInterfaces(ports.kernel)), pools, values);
     mtus.update(mtu, values.requireMTUFile);
     await reconcileTunnelAddresses(name, { datastore, ipam, log, env, linger });
   };

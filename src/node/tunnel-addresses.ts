@@ -60,10 +60,10 @@ async function reconcileTunnel(
 ): Promise<void> {
   const { datastore, ipam, log, wireguard, linger } = ports;
   const node = await datastore.get({ kind: "Node", name });
-  const enabled = tunnelPools(row, ports.pools, { node, wireguard });
+  const pools = tunnelPools(row, ports.pools, { node, wireguard });
   const present = parsedAddress(row.read(node.spec) ?? "");
   const holder = present === undefined ? undefined : await ipam.holderOf(present);
-  const step = tunnelStep(row, node, { pools: enabled, holder });
+  const step = tunnelStep(row, node, { ...pools, holder });
   if (step.kind === "clear" && linger?.isOver(row.kind) === false) return;
   linger?.forget(row.kind);
   if (step.kind === "keep") return;

@@ -81,24 +81,30 @@ function withPart<Name extends "bgp" | "wireguard">(
 
 export type TunnelStep =
   | { readonly kind: "keep" }
-  /** No pool calls for the tunnel: free what the handle has and clear the field. */
+  /** No pool calls for the tunnel any more: free what the handle has and clear the field. */
   | { readonly kind: "clear" }
   /** Free what the handle has, then take an address from one of these pools. */
   | { readonly kind: "assign"; readonly pools: readonly Pool[] };
 
-/** Pools that give a node addresses for one kind of tunnel. */
+/** Pools whose pods need one kind of tunnel, and those of them that give a node its address. */
+export interface TunnelPools {
+  readonly calling: readonly Pool[];
+  readonly giving: readonly Pool[];
+}
+
 export function tunnelPools(
   row: TunnelRow,
   pools: readonly Pool[],
   { node, wireguard }: { readonly node: Node; readonly wireguard: WireguardFamilies },
-): Pool[] {
-  return pools.filter(
-    (pool) =>
-      pool.family === row.family &&
-      row.calls(pool.resource.spec, node, wireguard) &&
-      refusal(pool, "Tunnel") === undefined &&
-      selectsNode(pool, node.metadata.labels ?? {}),
+): TunnelPools {
+  const calling = pools.filter(
+    (pool) => pool.family === row.family && row.calls(pool.resource.spec, node, wireguard),
   );
+  const giving = calling.filter(
+    (pool) =>
+      refusal(pool, "Tunnel") === undefined && selectsNode(pool, node.metadata.labels ?? {}),
+  );
+  return { calling, giving };
 }
 
 /**
@@ -119,19 +125,28 @@ export function wireguardFamilies(
   return { 4: isOn("wireguardEnabled"), 6: isOn("wireguardEnabledV6") };
 }
 
-/** What to do about one tunnel address of a node (facts 3.9). Pure. */
+/**
+ * What to do about one tunnel address of a node (facts 3.9). Pure.
+ *
+ * Differs from upstream where all pools that call for the tunnel are disabled, being deleted, or for
+ * other nodes by now: the pods that still have addresses of them keep the tunnel.
+ */
 export function tunnelStep(
   row: TunnelRow,
   node: Node,
-  context: { readonly pools: readonly Pool[]; readonly holder: AddressHolder | undefined },
+  context: TunnelPools & { readonly holder: AddressHolder | undefined },
 ): TunnelStep {
-  const { pools, holder } = context;
+  const { calling, giving, holder } = context;
   const present = row.read(node.spec);
-  if (pools.length === 0) return present === undefined ? { kind: "keep" } : { kind: "clear" };
-  const address = present === undefined ? undefined : parsedAddress(present);
-  const inPool = address !== undefined && pools.some(({ cidr }) => prefixHasAddress(cidr, address));
+  if (present === undefined) {
+    return giving.length === 0 ? { kind: "keep" } : { kind: "assign", pools: giving };
+  }
+  const address = parsedAddress(present);
+  const from = giving.length === 0 ? calling : giving;
+  const inPool = address !== undefined && from.some(({ cidr }) => prefixHasAddress(cidr, address));
   const ours = holder !== undefined && isOurs(row.kind, node.metadata.name, holder);
-  return inPool && ours ? { kind: "keep" } : { kind: "assign", pools };
+  if (inPool && ours) return { kind: "keep" };
+  return giving.length === 0 ? { kind: "clear" } : { kind: "assign", pools: giving };
 }
 
 function isOurs(kind: TunnelKind, node: string, holder: AddressHolder): boolean {

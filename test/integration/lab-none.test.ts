@@ -3,6 +3,7 @@ import { after, before, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import type { LabStatus } from "../../src/lab/lab-status.ts";
 import { Background, TestLab } from "../support/lab.ts";
+import { SteadyPing } from "../support/steady-ping.ts";
 import { guard, switchMode, underTraffic } from "../support/switch-modes.ts";
 import { waitFor } from "../support/wait-for.ts";
 
@@ -90,6 +91,42 @@ test("a route of the speaker that somebody removes comes back", async () => {
   await waitFor(async () => (await birdRoutes()).includes(`${block(1)} via`), {
     what: "the route",
   });
+});
+
+/** Both fields at once, as whoever changes them would: felix and bgp hear of it when they do. */
+async function programClusterRoutes(felix: string, bgp: string): Promise<void> {
+  await lab.apply(`
+apiVersion: projectcalico.org/v3
+kind: FelixConfiguration
+metadata: {name: default}
+spec: {programClusterRoutes: ${felix}}
+---
+apiVersion: projectcalico.org/v3
+kind: BGPConfiguration
+metadata: {name: default}
+spec: {programClusterRoutes: ${bgp}}
+`);
+}
+
+test("routes change from bgp to felix and back without a packet lost", async () => {
+  const ping = new SteadyPing("the other pod", status.pods[0]?.netns ?? "", podAddress(1));
+  const routes = (protocol: string) =>
+    lab.inside(netns(0), "ip", "route", "show", "proto", protocol);
+  const owned = async (by: string, other: string) => {
+    const [theirs, others] = [await routes(by), await routes(other)];
+    const all = [`${block(1)} via 192.168.1.12`, `blackhole ${block(0)}`];
+    return all.every((text) => theirs.includes(text) && !others.includes(text));
+  };
+  const timeoutMs = 60_000;
+  try {
+    await programClusterRoutes("Enabled", "Disabled");
+    await waitFor(() => owned("80", "bird"), { timeoutMs, what: "felix's routes alone" });
+    await programClusterRoutes("EnabledIPIPOnly", "EnabledNoEncapOnly");
+    await waitFor(() => owned("bird", "80"), { timeoutMs, what: "bgp's routes alone" });
+    assert.deepEqual(await ping.lost(), []);
+  } finally {
+    await ping.stop();
+  }
 });
 
 test("the pool's mode changes while pods talk: gaps below 1 s, and nothing forbidden passes", async (t) => {

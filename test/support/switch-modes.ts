@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import type { Encapsulation } from "../../src/lab/lab-plan.ts";
 import type { LabStatus } from "../../src/lab/lab-status.ts";
 import { poolModes } from "../../src/lab/node-environment.ts";
+import type { IpFamily } from "../../src/lib/ip-addr.ts";
 import type { TestLab } from "./lab.ts";
 import { SteadyPing } from "./steady-ping.ts";
 import { waitFor } from "./wait-for.ts";
@@ -16,17 +17,26 @@ metadata: {name: guard, namespace: default}
 spec: {podSelector: {matchLabels: {app: server}}, policyTypes: [Ingress, Egress]}
 `;
 
-/** How node `from` must send to a block of node `to`, as \`ip route\` tells it. */
-export function routePattern(mode: Encapsulation, from: LabNode, to: LabNode): RegExp {
-  const [block = ""] = to.blocks;
-  const direct = from.segment === to.segment;
-  if (mode === "None") return new RegExp(`^${block} via \\S+ dev eth0 proto bird`, "m");
-  if (mode.endsWith("CrossSubnet") && direct) {
-    return new RegExp(`^${block} via ${to.address} dev eth0 proto 80 onlink`, "m");
+/** How node `from` must send to the block of node `to`, as `ip route` tells it. */
+export function routePattern(
+  mode: Encapsulation,
+  from: LabNode,
+  to: LabNode,
+  family: IpFamily = 4,
+): RegExp {
+  const ofFamily = (texts: readonly string[]) =>
+    texts.find((text) => text.includes(":") === (family === 6)) ?? "";
+  const [block, address] = [ofFamily(to.blocks), ofFamily(to.addresses)];
+  const route = (rest: string) => new RegExp(`^${block} ${rest}`, "m");
+  if (mode === "None" || (mode.startsWith("IPIP") && family === 6)) {
+    return route("via \\S+ dev eth0 proto bird");
+  }
+  if (mode.endsWith("CrossSubnet") && from.segment === to.segment) {
+    return route(`via ${address} dev eth0 proto 80 (metric \\d+ )?onlink`);
   }
   return mode.startsWith("VXLAN")
-    ? new RegExp(`^${block} via \\S+ dev vxlan\\.calico onlink`, "m")
-    : new RegExp(`^${block} via ${to.address} dev tunl0 proto 80 onlink`, "m");
+    ? route(`via \\S+ dev vxlan${family === 6 ? "-v6" : ""}\\.calico (metric \\d+ )?onlink`)
+    : route(`via ${address} dev tunl0 proto 80 onlink`);
 }
 
 /** Changes how the packets of the lab's pool are carried, and waits until every node does so. */

@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
+import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { calicoApiVersion } from "../../src/api/meta.ts";
 import { openEmbeddedDatastore } from "../../src/datastore/embedded/embedded-datastore.ts";
 import { inside } from "../integration/felix-node.ts";
 import { block, node, pod, pool, profile } from "../states/resources.ts";
@@ -15,6 +18,7 @@ import { waitFor } from "../support/wait-for.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "tortie-ipip-"));
 const store = join(folder, "store");
+const tortie = fileURLToPath(new URL("../../bin/tortie", import.meta.url));
 const datastore = openEmbeddedDatastore(store);
 const router = new TestNetns("router");
 const [a, b] = [segment("a", 1), segment("b", 2)];
@@ -90,6 +94,7 @@ before(async () => {
   await Promise.all([a.felix.start(), b.felix.start()]);
 });
 after(async () => {
+  for (const child of speakers) child.kill("SIGKILL");
   await Promise.all([a.felix.stop("SIGKILL"), b.felix.stop("SIGKILL")]);
   await datastore.close();
   for (const each of [a.podNetns, b.podNetns, a.netns, b.netns, router]) each.remove();
@@ -150,6 +155,70 @@ test("the device's address and state are made again when somebody takes them awa
   await waitFor(() => address().includes(a.tunnelAddress), { timeoutMs, what: "the address" });
   a.netns.ip("link set tunl0 down");
   await waitFor(() => reaches(a.podNetns, b.podAddress), { timeoutMs, what: "the other pod" });
+});
+
+const speakers: ChildProcess[] = [];
+
+function startSpeaker({ name, netns }: Segment): ChildProcess {
+  const child = spawn("ip", ["netns", "exec", netns.name, tortie, "bgp"], {
+    env: {
+      PATH: process.env["PATH"] ?? "",
+      NODENAME: `node-${name}`,
+      DATASTORE_TYPE: "embedded",
+      TORTIE_DATASTORE_PATH: store,
+      TORTIE_RUN_DIR: join(folder, name),
+    },
+    stdio: ["ignore", "ignore", "inherit"],
+  });
+  speakers.push(child);
+  return child;
+}
+
+async function programRoutes(felix: string, bgp: string): Promise<void> {
+  const given = { FelixConfiguration: felix, BGPConfiguration: bgp } as const;
+  for (const [kind, programClusterRoutes] of Object.entries(given)) {
+    const key = { kind: kind as keyof typeof given, name: "default" };
+    const resource = { apiVersion: calicoApiVersion, kind, metadata: { name: "default" } };
+    const stored = await datastore.get(key).catch(() => undefined);
+    const next = { ...(stored ?? resource), spec: { programClusterRoutes } } as never;
+    await (stored === undefined ? datastore.create(next) : datastore.update(next));
+  }
+}
+
+const hasRoutes = (protocol: string) => {
+  const lines = a.netns.ip("route").split("\n");
+  const of = (start: string) => lines.filter((line) => line.startsWith(start));
+  const both = [...of(`${b.block} via ${b.nodeAddress} dev tunl0`), ...of(`blackhole ${a.block}`)];
+  return both.length === 2 && both.every((line) => line.includes(`proto ${protocol} `));
+};
+
+test("bgp takes the routes over, keeps them when it is killed, and gives them back: no packet is lost", async () => {
+  for (const { name, block: cidr } of [a, b]) {
+    const spec = { cidr, node: `node-${name}`, state: "confirmed" };
+    const metadata = { name: `node-${name}-block` };
+    const affinity = { apiVersion: calicoApiVersion, kind: "BlockAffinity", metadata, spec };
+    await datastore.create(affinity as never);
+  }
+  const ping = new Background(a.podNetns.name, "ping", "-n", "-i", "0.1", b.podAddress);
+  await programRoutes("Disabled", "Enabled");
+  const [first] = [a, b].map(startSpeaker);
+  await waitFor(() => hasRoutes("bird"), { timeoutMs, what: "bgp's routes alone" });
+  const events = new Background(a.netns.name, "ip", "-4", "monitor", "route");
+  first?.kill("SIGKILL");
+  startSpeaker(a);
+  const session = () =>
+    a.netns.run("ss", ["-Htn", "state", "established", "( dport = 179 or sport = 179 )"]);
+  await waitFor(() => session() === "", { timeoutMs, what: "the end of the old session" });
+  await waitFor(() => session() !== "", { timeoutMs, what: "the session" });
+  await events.stop();
+  assert.equal(events.printed, "", "the routes of the speaker that was killed are kept");
+  await programRoutes("EnabledIPIPOnly", "EnabledNoEncapOnly");
+  await waitFor(() => hasRoutes("80"), { timeoutMs, what: "felix's routes alone" });
+  await ping.stop();
+  const answered = [...ping.output.matchAll(/ icmp_seq=(\d+) ttl=/g)].map(([, seq]) => Number(seq));
+  assert.ok(answered.length > 20);
+  assert.equal(answered.length, answered.at(-1), "every request up to the last answer has one");
+  for (const child of speakers) child.kill("SIGKILL");
 });
 
 test("a pool that changes to no encapsulation leaves no tunnel behind", async () => {

@@ -14,7 +14,8 @@ export interface ParameterValues
     CommonValues,
     IptablesValues,
     VxlanValues,
-    IpipValues {}
+    IpipValues,
+    WireguardValues {}
 
 export interface FeatureValues {
   readonly featureDetectOverride: Partial<IptablesFeatures>;
@@ -92,6 +93,8 @@ export interface CommonValues {
   readonly routeRefreshInterval: number;
   readonly routeSource: "CalicoIPAM" | "WorkloadIPs";
   readonly routeSyncDisabled: boolean;
+  readonly routeTableRange: readonly TableRange[];
+  readonly routeTableRanges: readonly TableRange[];
   readonly serviceLoopPrevention: "Drop" | "Reject" | "Disabled";
   readonly workloadSourceSpoofing: "Disabled" | "Any";
 }
@@ -121,4 +124,27 @@ export interface VxlanValues {
 export interface IpipValues {
   readonly ipipEnabled: boolean | undefined;
   readonly ipipMTU: number;
+}
+
+export interface WireguardValues {
+  readonly wireguardEnabled: boolean;
+  readonly wireguardEnabledV6: boolean;
+  readonly wireguardHostEncryptionEnabled: boolean;
+  readonly wireguardInterfaceName: string;
+  readonly wireguardInterfaceNameV6: string;
+  readonly wireguardListeningPort: number;
+  readonly wireguardListeningPortV6: number;
+  readonly wireguardMTU: number;
+  readonly wireguardMTUV6: number;
+  readonly wireguardKeepAlive: number;
+  readonly wireguardRoutingRulePriority: number;
+  readonly wireguardThreadingEnabled: boolean;
+  /** "": none. */
+  readonly wireguardPresharedKeyFile: string;
+}
+
+/** Numbers of routing tables, both ends included. */
+export interface TableRange {
+  readonly min: number;
+  readonly max: number;
 }

@@ -6,11 +6,10 @@ import type {
   KernelNeighbor,
   KernelRoute,
 } from "../../kernel/kernel.ts";
-import { mainTable } from "../../kernel/ownership.ts";
 import type { ApplyReport } from "../../kernel/synced-table.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { Prefix } from "../../lib/prefix.ts";
-import { HandOver } from "./hand-over.ts";
+import { AwaitedRoutes } from "./awaited-routes.ts";
 import type { KernelLinks } from "./kernel-links.ts";
 import {
   fdbKey,
@@ -25,10 +24,10 @@ import {
 /** What the netlink tables must hold. */
 export interface DesiredState {
   readonly routes: readonly KernelRoute[];
-  /** Destinations of the cluster without one: another's to program, or something is missing yet. */
-  readonly pending: ReadonlySet<Prefix>;
   readonly neighbors: readonly KernelNeighbor[];
   readonly fdbEntries: readonly FdbEntry[];
+  /** Destinations whose routes are bgp's, or lack something yet. */
+  readonly awaited?: ReadonlySet<Prefix>;
 }
 
 export interface StateReport {
@@ -46,24 +45,20 @@ export interface StateConfig extends OwnershipConfig {
 export class KernelState {
   readonly #links: KernelLinks;
   readonly #config: StateConfig;
+  readonly #awaited: AwaitedRoutes;
   readonly #routes: ReturnType<typeof routeTable>;
   readonly #neighbors: ReturnType<typeof neighborTable>;
   readonly #fdb: ReturnType<typeof fdbTable>;
-  readonly #handOver: HandOver;
-  #pending: ReadonlySet<Prefix> = new Set();
 
-  constructor(kernel: Kernel, links: KernelLinks, config: StateConfig, clock: Clock) {
+  constructor(
+    { kernel, clock }: { readonly kernel: Kernel; readonly clock: Clock },
+    links: KernelLinks,
+    config: StateConfig,
+  ) {
     this.#links = links;
     this.#config = config;
-    this.#handOver = new HandOver(clock, (route) => isOwnRoute(route, links, config));
-    this.#routes = routeTable(kernel, links, {
-      ...config,
-      staying: (leaving, listed) =>
-        this.#handOver.staying(
-          leaving.filter(({ destination }) => this.#pending.has(destination)),
-          listed,
-        ),
-    });
+    this.#awaited = new AwaitedRoutes(clock);
+    this.#routes = routeTable(kernel, links, config, this.#awaited);
     this.#neighbors = neighborTable(kernel, links, config);
     this.#fdb = fdbTable(kernel, links);
   }
@@ -84,7 +79,7 @@ export class KernelState {
   drifts(event: KernelEvent): boolean {
     if (event.kind === "route") {
       if (this.#config.routeSyncDisabled) return false;
-      const drifted = this.#routeDrifts(event.op, event.route);
+      const drifted = this.#routeDrifts(event.op, event.route) || this.#awaited.ends(event);
       if (drifted) this.#routes.resync();
       return drifted;
     }
@@ -97,7 +92,6 @@ export class KernelState {
   }
 
   #routeDrifts(op: "set" | "removed", route: KernelRoute): boolean {
-    if (op === "set" && route.table === mainTable && this.#handOver.isAwaited(route)) return true;
     const desired = this.#routes.desired.get(routeKey(route));
     const same = desired !== undefined && sameRoute(desired, route);
     if (op === "removed") return same;
@@ -105,7 +99,9 @@ export class KernelState {
   }
 
   /** Neighbors before the routes that lead to them. A table that fails does not stop the others. */
-  async apply({ routes, pending, neighbors, fdbEntries }: DesiredState): Promise<StateReport> {
+  async apply(desired: DesiredState): Promise<StateReport> {
+    const { routes, neighbors, fdbEntries, awaited = new Set() } = desired;
+    this.#awaited.destinations = awaited;
     const fdb = new Map(fdbEntries.map((entry) => [fdbKey(entry), entry]));
     const failedRoutes = new Set<string>();
     const errors: Error[] = [];
@@ -127,19 +123,12 @@ export class KernelState {
     await run("neighbor", () => this.#neighbors.apply());
     if (this.#config.routeSyncDisabled) return { errors, failedRoutes };
     const wanted = new Map(routes.map((route) => [routeKey(route), route]));
-    this.#pending = pending;
-    if (this.#losesPending(wanted)) this.#routes.resync();
+    // What is awaited is to be looked at, not removed.
+    const had = this.#routes.desired.values();
+    if (had.some(({ destination }) => awaited.has(destination))) this.#routes.resync();
     this.#routes.replaceAll(wanted);
     const failed = await run("route", () => this.#routes.apply());
     for (const key of failed?.keys() ?? wanted.keys()) failedRoutes.add(key);
     return { errors, failedRoutes };
-  }
-
-  /** A route is no longer wanted, but its destination is: whether it may go the list will tell. */
-  #losesPending(wanted: ReadonlyMap<string, KernelRoute>): boolean {
-    for (const [key, { destination }] of this.#routes.desired) {
-      if (!wanted.has(key) && this.#pending.has(destination)) return true;
-    }
-    return false;
   }
 }

@@ -15,8 +15,10 @@ import {
 } from "../../kernel/ownership.ts";
 import { SyncedTable, type TableDriver } from "../../kernel/synced-table.ts";
 import type { FelixConfig } from "../config/felix-config.ts";
+import type { AwaitedRoutes } from "./awaited-routes.ts";
 import type { KernelLinks } from "./kernel-links.ts";
 import { ownedClasses } from "./owned-classes.ts";
+import { replaceRoutes } from "./tunnel-routes.ts";
 
 /** felix's drivers: which entries of the kernel's tables are ours, and how they are changed. */
 
@@ -53,53 +55,44 @@ export function isOwnRoute(
   if (route.protocol === routeProtocol.bird) {
     return device === ipipDevice && ownedClasses(config).has("ipip");
   }
-  const ofWorkload = isWorkloadDevice(device, config);
+  const ofWorkload = config.interfacePrefixes.some((prefix) => device.startsWith(prefix));
   const known =
     route.protocol === routeProtocol.boot || route.protocol === config.deviceRouteProtocol;
   if (ofWorkload) return known || config.removeExternalRoutes;
   return tunnelDevices.has(device) && known;
 }
 
-function isWorkloadDevice(name: string, { interfacePrefixes }: OwnershipConfig): boolean {
-  return interfacePrefixes.some((prefix) => name.startsWith(prefix));
-}
-
-/** Keys of own routes that are to go, to these destinations, and must stay for now. */
-export type Staying = (
-  leaving: readonly KernelRoute[],
-  listed: readonly KernelRoute[],
-) => ReadonlySet<string>;
-
 /**
- * felix's routes. What others put on a pod's new interface stays for a while: a CNI plugin of
- * upstream's makes the pod's route before its endpoint reaches us (facts 4.16). So does what `staying`
- * says.
+ * felix's routes. What others put on a pod's new interface stays for a while: a CNI plugin of upstream's
+ * makes the pod's route before its endpoint reaches us (facts 4.16). What is awaited from
+ * bgp, or lacks something, stays until it is there.
  */
 export function routeTable(
   kernel: Kernel,
   links: KernelLinks,
-  { staying, ...config }: OwnershipConfig & { readonly staying: Staying },
+  config: OwnershipConfig,
+  awaited: AwaitedRoutes,
 ): SyncedTable<string, KernelRoute> {
+  const isWorkload = (device = "") =>
+    config.interfacePrefixes.some((prefix) => device.startsWith(prefix));
   const table: SyncedTable<string, KernelRoute> = new SyncedTable({
     list: async () => {
       const routes = await kernel.routes.list({ table: mainTable });
       const known = new Set(table.desired.values().map(({ ifindex }) => ifindex));
-      const isEarly = ({ ifindex }: KernelRoute) =>
-        ifindex !== undefined &&
-        !known.has(ifindex) &&
-        links.isNew(ifindex) &&
-        isWorkloadDevice(links.nameOf(ifindex) ?? "", config);
-      const own = routes.filter((route) => isOwnRoute(route, links, config) && !isEarly(route));
-      const all = new Map(own.map((route) => [routeKey(route), route]));
-      const leaving = own.filter((route) => !table.desired.has(routeKey(route)));
-      for (const key of staying(leaving, routes)) all.delete(key);
-      return all;
+      const isOurs = (route: KernelRoute) => isOwnRoute(route, links, config);
+      const kept = awaited.kept(routes, isOurs);
+      const mayGo = ({ destination, ifindex }: KernelRoute) =>
+        !kept.has(destination) &&
+        (known.has(ifindex) || !isWorkload(links.nameOf(ifindex)) || !links.isNew(ifindex ?? 0));
+      const own = routes.filter((route) => isOurs(route) && mayGo(route));
+      return new Map(own.map((route) => [routeKey(route), route]));
     },
     set: async (entries) =>
-      failuresOf(await kernel.routes.replace([...entries.values()]), routeKey),
+      failuresOf(await replaceRoutes([...entries.values()], kernel.routes), routeKey),
     remove: async (entries) =>
       failuresOf(await kernel.routes.remove([...entries.values()]), routeKey),
     equal: sameRoute,
+    setsFirst: true,
   } satisfies TableDriver<string, KernelRoute>);
   return table;
 }
@@ -116,7 +109,7 @@ export function neighborTable(
 ): SyncedTable<string, KernelNeighbor> {
   const isOurs = ({ ifindex, state }: KernelNeighbor) => {
     const device = links.nameOf(ifindex) ?? "";
-    const ofWorkload = isWorkloadDevice(device, config);
+    const ofWorkload = config.interfacePrefixes.some((prefix) => device.startsWith(prefix));
     return state === "permanent" && (ofWorkload || tunnelDevices.has(device));
   };
   return new SyncedTable({
@@ -150,7 +143,7 @@ export function fdbTable(kernel: Kernel, links: KernelLinks): SyncedTable<string
   } satisfies TableDriver<string, FdbEntry>);
 }
 
-function failuresOf<Entry>(
+export function failuresOf<Entry>(
   failures: readonly KernelFailure<Entry>[],
   key: (entry: Entry) => string,
 ): Map<string, string> {

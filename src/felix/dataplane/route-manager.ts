@@ -1,7 +1,7 @@
 import type { KernelRoute } from "../../kernel/kernel.ts";
 import { mainTable } from "../../kernel/ownership.ts";
 import type { IpFamily } from "../../lib/ip-addr.ts";
-import { isHostPrefix, type Prefix, prefixFamily } from "../../lib/prefix.ts";
+import { hostPrefix, isHostPrefix, type Prefix, prefixFamily } from "../../lib/prefix.ts";
 import type { ClusterRoute, DataplaneUpdate, PoolClass, Vtep } from "../calc/updates.ts";
 import { clusterRouteProtocol } from "./kernel-tables.ts";
 
@@ -17,16 +17,10 @@ export interface RouteContext {
   readonly deviceRouteProtocol: number;
 }
 
-export interface ClusterRoutes {
-  readonly routes: readonly KernelRoute[];
-  /** Destinations that another owner programs, or whose route lacks something yet. */
-  readonly pending: ReadonlySet<Prefix>;
-}
-
 /**
  * Routes to the rest of the cluster, for the pool classes that felix owns (facts 4.9, 4.15): same-subnet
  * and unencapsulated routes by the node's address, the others through the tunnel device; blackholes
- * for local blocks. A route that lacks something yet is pending until it is there.
+ * for local blocks. A route that lacks something yet is left out until it is there.
  */
 export class RouteManager {
   readonly #owned: ReadonlySet<PoolClass>;
@@ -42,23 +36,38 @@ export class RouteManager {
     else this.#routes.delete(update.id);
   }
 
-  routes(context: RouteContext): ClusterRoutes {
-    const routes: KernelRoute[] = [];
-    const pending = new Set<Prefix>();
-    for (const route of this.#routes.values()) {
-      if (route.poolClass === "none" || !(isLocalBlock(route) || isRemote(route))) continue;
-      const programmed = this.#owned.has(route.poolClass) ? kernelRoute(route, context) : undefined;
-      if (programmed !== undefined) routes.push(programmed);
-      // A node that is gone is waited for by nobody.
-      else if (route.nodeAddress !== undefined) pending.add(route.destination);
-    }
-    return { routes, pending };
+  /** Destinations whose routes are bgp's, of both classes that may be. */
+  given(): Set<Prefix> {
+    return new Set(
+      [...this.#routes.values()].flatMap((route) => {
+        const { poolClass, destination } = route;
+        if (poolClass === "none" || this.#owned.has(poolClass)) return [];
+        return isLocalBlock(route) || isRemote(route) ? destination : [];
+      }),
+    );
   }
-}
 
-function kernelRoute(route: ClusterRoute, context: RouteContext): KernelRoute | undefined {
-  if (!isLocalBlock(route)) return remoteRoute(route, context);
-  return blackhole(route, clusterRouteProtocol(context.deviceRouteProtocol));
+  /** Destinations of ours without a route yet: a tunnel's end is not known, or its device not there. */
+  lacking(routes: readonly KernelRoute[]): Set<Prefix> {
+    const made = new Set(routes.map(({ destination }) => destination));
+    return new Set(
+      [...this.#routes.values()].flatMap((route) => {
+        const { poolClass, destination, nodeAddress } = route;
+        // A node that is gone is waited for by nobody.
+        if (!this.#owned.has(poolClass) || nodeAddress === undefined) return [];
+        return isRemote(route) && !made.has(destination) ? destination : [];
+      }),
+    );
+  }
+
+  routes(context: RouteContext): KernelRoute[] {
+    return [...this.#routes.values()].flatMap((route) => {
+      if (!this.#owned.has(route.poolClass)) return [];
+      if (isLocalBlock(route))
+        return [blackhole(route, clusterRouteProtocol(context.deviceRouteProtocol))];
+      return isRemote(route) ? (remoteRoute(route, context) ?? []) : [];
+    });
+  }
 }
 
 /** A /32 blackhole would stop the pod's own route (facts D 42). */
@@ -113,7 +122,7 @@ function remoteRoute(route: ClusterRoute, context: RouteContext): KernelRoute | 
   const end = family === 4 ? vtep?.v4 : vtep?.v6;
   if (ifindex === undefined || end === undefined) return undefined;
   const protocol = context.deviceRouteProtocol;
-  if (route.types.has("remoteTunnel")) {
+  if (route.destination === hostPrefix(end.tunnelAddress)) {
     // The tunnel's own address: reached on the link, by its permanent neighbor.
     const { onlink: _onlink, ...link } = common;
     return { ...link, scope: family === 4 ? "link" : "universe", ifindex, protocol };

@@ -127,6 +127,8 @@ function tunnelMasquerade(config: RulesConfig, family: IpFamily): Rule[] {
   if (family === 4 && config.ipipEnabled && config.ipipDevice) devices.push(config.ipipDevice);
   const vxlanDevice = config.vxlanDevice[family];
   if (config.vxlanEnabled[family] && vxlanDevice) devices.push(vxlanDevice);
+  const wireguard = config.wireguard[family];
+  if (wireguard?.isUp === true) devices.push(wireguard.device);
   return devices.flatMap((device) => {
     const match: Match[] = [
       interfaceIs("out", device),

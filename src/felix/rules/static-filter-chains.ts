@@ -63,6 +63,7 @@ function inputChain(config: RulesConfig, family: IpFamily): Chain {
     rules: [
       ...(family === 4 && config.ipipEnabled ? ipipInput(config) : []),
       ...(config.vxlanEnabled[family] ? vxlanInput(config, family) : []),
+      ...wireguardInput(config, family),
       ...config.workloadInterfacePrefixes.map((prefix) => ({
         match: [interfacePrefix("in", prefix)],
         action: goto(chains.workloadToHost),
@@ -110,6 +111,23 @@ function vxlanInput(config: RulesConfig, family: IpFamily): Rule[] {
       match: [...vxlan, localAddress("destination")],
       action: deny,
       comments: [`${word} IPv${family} VXLAN packets from non-allowed hosts`],
+    },
+  ];
+}
+
+/** Nothing is dropped: WireGuard itself takes packets from its peers only. */
+function wireguardInput(config: RulesConfig, family: IpFamily): Rule[] {
+  const wireguard = config.wireguard[family];
+  if (wireguard === undefined) return [];
+  return [
+    {
+      match: [
+        protocol(protocolNumber.udp),
+        port("destination", wireguard.port),
+        localAddress("destination"),
+      ],
+      action: filterAllow(config),
+      comments: [`Allow incoming IPv${family} Wireguard packets`],
     },
   ];
 }
@@ -177,6 +195,18 @@ function tunnelOutput(config: RulesConfig, family: IpFamily): Rule[] {
       ],
       action: filterAllow(config),
       comments: [`Allow IPv${family} VXLAN packets to other allowed hosts`],
+    });
+  }
+  const wireguard = config.wireguard[family];
+  if (wireguard !== undefined) {
+    rules.push({
+      match: [
+        protocol(protocolNumber.udp),
+        port("destination", wireguard.port),
+        localAddress("source"),
+      ],
+      action: filterAllow(config),
+      comments: [`Allow outgoing IPv${family} Wireguard packets`],
     });
   }
   return rules;

@@ -50,15 +50,9 @@ async function setUp() {
   );
   const links = new KernelLinks(fake.kernel.links, clock);
   await links.refresh();
-  const state = new KernelState(fake.kernel, links, config, clock);
-  const apply = (
-    routes: readonly KernelRoute[],
-    neighbors: readonly KernelNeighbor[] = [],
-    pending: readonly string[] = [],
-  ) => {
-    const awaited = new Set(pending.map(parsePrefix));
-    return state.apply({ routes, neighbors, pending: awaited, fdbEntries: [] });
-  };
+  const state = new KernelState({ kernel: fake.kernel, clock }, links, config);
+  const apply = (routes: readonly KernelRoute[], neighbors: readonly KernelNeighbor[] = []) =>
+    state.apply({ routes, neighbors, fdbEntries: [] });
   return { fake, clock, links, state, apply };
 }
 
@@ -190,46 +184,52 @@ test("drifts() tells others' changes from our own", async () => {
   assert.equal(event("set", route("10.5.0.0/16", { protocol: 12 })), false, "bgp's");
 });
 
-/** A block's route through the tunnel, and the speaker's to the same block. */
-const tunneled = route("10.0.1.0/26", { ifindex: vxlan });
-const direct = route("10.0.1.0/26", { ifindex: eth0, protocol: 12, priority: 1024 });
+const bgps = (destination: string) =>
+  route(destination, { protocol: 12, priority: 1024, ifindex: eth0 });
 
-test("a route that bgp is to program from now on stays until bgp has done so", async () => {
-  const { fake, state, apply } = await setUp();
-  await apply([podRoute, tunneled]);
-  await apply([podRoute], [], [tunneled.destination]);
-  assert.equal(fake.text().length, 2, "bgp has none yet");
-  assert.equal(state.drifts({ kind: "route", op: "set", route: { ...direct, table: 100 } }), false);
-  fake.add(direct);
-  assert.equal(state.drifts({ kind: "route", op: "set", route: direct }), true);
-  await apply([podRoute], [], [tunneled.destination]);
-  assert.deepEqual(fake.text(), [
-    "10.0.0.1/32 dev 5 proto 3 scope link",
-    "10.0.1.0/26 dev 2 proto 12",
-  ]);
-  assert.equal(state.drifts({ kind: "route", op: "set", route: direct }), false, "awaited no more");
+test("a route to what is awaited from bgp stays until bgp's is there, and not for ever", async () => {
+  const { fake, clock, state } = await setUp();
+  const blocks = ["10.0.1.0/26", "10.0.2.0/26", "10.0.3.0/26"];
+  const ours = blocks.map((to) => route(to, { protocol: 80, ifindex: eth0 }));
+  await state.apply({ routes: ours, neighbors: [], fdbEntries: [] });
+  await fake.kernel.routes.replace([bgps("10.0.3.0/26")]);
+  const awaited = new Set(blocks.map(parsePrefix));
+  const left = async () => {
+    await state.apply({ routes: [], neighbors: [], fdbEntries: [], awaited });
+    return [...fake.routes.values()]
+      .map(({ destination, protocol }) => `${destination} ${protocol}`)
+      .sort();
+  };
+  const waiting = ["10.0.1.0/26 80", "10.0.2.0/26 80", "10.0.3.0/26 12"];
+  assert.deepEqual(await left(), waiting);
+  await fake.kernel.routes.replace([bgps("10.0.1.0/26")]);
+  assert.deepEqual(await left(), [...waiting, "10.0.1.0/26 12"].sort());
+  const event = (to: string) => ({ kind: "route", op: "set", route: bgps(to) }) as const;
+  assert.equal(state.drifts(event("10.0.9.0/26")), false);
+  assert.equal(state.drifts(event("10.0.1.0/26")), true);
+  assert.deepEqual(await left(), ["10.0.1.0/26 12", "10.0.2.0/26 80", "10.0.3.0/26 12"]);
+  clock.advance(31_000);
+  state.resync();
+  assert.deepEqual(await left(), ["10.0.1.0/26 12", "10.0.3.0/26 12"]);
 });
 
-test("a fresh process keeps a route of an earlier run that bgp has not taken over", async () => {
-  const { fake, clock, state, apply } = await setUp();
-  clock.advance(10_000);
-  fake.add(tunneled);
-  fake.add(route("10.0.2.0/26", { ifindex: vxlan }));
-  await apply([podRoute], [], [tunneled.destination]);
-  assert.equal(fake.text().length, 2, "the one that nobody wants is gone");
-  clock.advance(60_000);
-  state.resync();
-  await apply([podRoute], [], [tunneled.destination]);
-  assert.deepEqual(fake.text(), ["10.0.0.1/32 dev 5 proto 3 scope link"], "bgp never came");
+test("a route of ours that nobody programs any more goes at once", async () => {
+  const { fake, state } = await setUp();
+  await fake.kernel.routes.replace([route("10.0.1.0/26", { protocol: 80, ifindex: eth0 })]);
+  await state.apply({ routes: [], neighbors: [], fdbEntries: [], awaited: new Set() });
+  assert.equal(fake.routes.size, 0);
 });
 
 test("a route that lacks something for a while is replaced in place", async () => {
-  const { fake, apply } = await setUp();
-  await apply([route("10.0.1.0/26", { ifindex: ipip, protocol: 80 })]);
-  await apply([], [], [tunneled.destination]);
+  const { fake, state } = await setUp();
+  const before = route("10.0.1.0/26", { ifindex: ipip, protocol: 80 });
+  const after = route("10.0.1.0/26", { ifindex: vxlan });
+  const awaited = new Set([before.destination]);
+  await state.apply({ routes: [before], neighbors: [], fdbEntries: [] });
+  await state.apply({ routes: [], neighbors: [], fdbEntries: [], awaited });
   assert.deepEqual(fake.text(), ["10.0.1.0/26 dev 8 proto 80"]);
   const { writes } = fake;
-  await apply([tunneled]);
+  await state.apply({ routes: [after], neighbors: [], fdbEntries: [] });
   assert.deepEqual(fake.text(), ["10.0.1.0/26 dev 7 proto 3"]);
   assert.equal(fake.writes, writes + 1, "nothing was removed");
 });

@@ -162,12 +162,48 @@ const rows: readonly (readonly [
     [],
   ],
   [
-    "tunnel address borrowed from another's block",
+    "the VTEP's own address, borrowed from another's block",
+    vxlanOnly,
+    route(["remoteTunnel"], "vxlan", { destination: parsePrefix("10.0.0.8/32"), borrowed: true }),
+    {},
+    ["10.0.0.8/32 dev 3 proto 3 scope link"],
+  ],
+  [
+    "a tunnel address of another kind, borrowed from another's block",
     vxlanOnly,
     route(["remoteTunnel"], "vxlan", { destination: host, borrowed: true }),
     {},
-    ["10.0.0.9/32 dev 3 proto 3 scope link"],
+    ["10.0.0.9/32 via 10.0.0.8 dev 3 proto 3 onlink"],
   ],
+  [
+    "IPIP, borrowed tunnel address",
+    withIpip,
+    route(["remoteTunnel"], "ipip", { destination: host, borrowed: true }),
+    {},
+    ["10.0.0.9/32 via 192.168.1.12 dev 4 proto 80 onlink"],
+  ],
+  [
+    "IPIP, borrowed from our block",
+    withIpip,
+    route(remote, "ipip", { destination: host, borrowed: true }),
+    {},
+    ["10.0.0.9/32 via 192.168.1.12 dev 4 proto 80 onlink"],
+  ],
+  [
+    "IPIP, same subnet, parent unknown: the tunnel",
+    withIpip,
+    route(remote, "ipip", { sameSubnet: true }),
+    { parentIfindex: {} },
+    ["10.0.0.8/29 via 192.168.1.12 dev 4 proto 80 onlink"],
+  ],
+  [
+    "IPIP, node address unknown",
+    withIpip,
+    { ...route(remote, "ipip"), nodeAddress: undefined } as unknown as ClusterRoute,
+    {},
+    [],
+  ],
+  ["local block, IPIP, bgp owns", vxlanOnly, route(["localWorkload"], "ipip", local), {}, []],
   ["a host's address", vxlanOnly, route(["remoteHost"], "vxlan", { destination: host }), {}, []],
   [
     "DeviceRouteProtocol 99",
@@ -182,37 +218,46 @@ for (const [what, owned, given, context, routes] of rows) {
   test(`RouteManager: ${what}`, () => {
     const manager = new RouteManager(new Set(owned));
     manager.onUpdate({ op: "set", kind: "route", id: given.destination, value: given });
-    assert.deepEqual(manager.routes({ ...known, ...context }).routes.map(routeText), routes);
+    assert.deepEqual(manager.routes({ ...known, ...context }).map(routeText), routes);
     manager.onUpdate({ op: "remove", kind: "route", id: given.destination });
-    assert.deepEqual(manager.routes(known), { routes: [], pending: new Set() });
+    assert.deepEqual(manager.routes(known), []);
   });
 }
 
-const pendingRows: readonly (readonly [
+test("RouteManager: what is bgp's are remote and own blocks of the classes that are not ours", () => {
+  const manager = new RouteManager(new Set(withIpip));
+  const to = (text: string, given: ClusterRoute) => {
+    const destination = parsePrefix(text);
+    const value = { ...given, destination };
+    manager.onUpdate({ op: "set", kind: "route", id: destination, value });
+  };
+  to("10.0.1.0/29", route(remote, "noEncap"));
+  to("10.0.2.0/29", route(["localWorkload"], "noEncap", local));
+  to("10.0.2.1/32", route(["localWorkload"], "noEncap", { ...local, localWorkload: true }));
+  to("10.0.3.0/29", route(remote, "ipip"));
+  to("10.0.4.0/29", route(remote, "none"));
+  to("192.168.1.12/32", route(["remoteHost"], "noEncap"));
+  assert.deepEqual([...manager.given()], ["10.0.1.0/29", "10.0.2.0/29"]);
+});
+
+const { nodeAddress: _gone, ...orphan } = route(remote, "vxlan");
+const lackingRows: readonly (readonly [
   what: string,
   given: ClusterRoute,
   context: Partial<RouteContext>,
-  pending: boolean,
+  lacking: boolean,
 ])[] = [
-  ["programmed", route(remote, "vxlan"), {}, false],
+  ["that is made", route(remote, "vxlan"), {}, false],
   ["of a node without a tunnel address yet", route(remote, "vxlan"), { vteps: new Map() }, true],
-  ["that another owner programs", route(remote, "noEncap"), {}, true],
-  ["to a local block of another owner's", route(["localWorkload"], "noEncap", local), {}, true],
-  ["in no pool", route(remote, "none"), {}, false],
-  ["to a host", route(["remoteHost"], "noEncap", { destination: host }), {}, false],
+  ["of a node that is gone", orphan, { vteps: new Map() }, false],
+  ["that another owner programs", route(remote, "noEncap"), {}, false],
+  ["to a host", route(["remoteHost"], "vxlan", { destination: host }), {}, false],
 ];
-for (const [what, given, context, pending] of pendingRows) {
-  test(`RouteManager: a route ${what} is ${pending ? "" : "not "}pending`, () => {
+for (const [what, given, context, lacking] of lackingRows) {
+  test(`RouteManager: a route ${what} ${lacking ? "lacks something" : "lacks nothing"}`, () => {
     const manager = new RouteManager(new Set(vxlanOnly));
     manager.onUpdate({ op: "set", kind: "route", id: given.destination, value: given });
-    const state = manager.routes({ ...known, ...context });
-    assert.deepEqual([...state.pending], pending ? [given.destination] : []);
+    const destinations = manager.lacking(manager.routes({ ...known, ...context }));
+    assert.deepEqual([...destinations], lacking ? [given.destination] : []);
   });
 }
-
-test("RouteManager: a route to a node that is gone is not pending", () => {
-  const manager = new RouteManager(new Set(vxlanOnly));
-  const { nodeAddress: _gone, ...given } = route(remote, "vxlan");
-  manager.onUpdate({ op: "set", kind: "route", id: block, value: given });
-  assert.equal(manager.routes({ ...known, vteps: new Map() }).pending.size, 0);
-});
