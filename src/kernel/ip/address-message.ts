@@ -1,5 +1,5 @@
 import { ipBytes, ipFamily } from "../../lib/ip-addr.ts";
-import type { KernelAddress } from "../kernel.ts";
+import type { KernelAddress, NewAddress } from "../kernel.ts";
 import { attributesOf, type MessageWriter } from "../netlink/message.ts";
 import { addressFamilies, addressOf, scopeName } from "./route-message.ts";
 
@@ -16,11 +16,6 @@ const scopeNumbers: Readonly<Record<string, number>> = {
   link: 253,
   host: 254,
 };
-
-export interface NewAddress extends Omit<KernelAddress, "scope"> {
-  readonly scope?: KernelAddress["scope"];
-  readonly noDad?: boolean;
-}
 
 export function writeAddress(writer: MessageWriter, address: NewAddress): void {
   const header = Buffer.alloc(8);
