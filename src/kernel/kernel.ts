@@ -167,6 +167,8 @@ export interface KernelAddress {
   readonly address: IpAddr;
   readonly length: number;
   readonly scope: RouteScope;
+  /** An IPv6 address for privacy, which another takes the place of in a day or so (RFC 8981). */
+  readonly temporary?: true;
 }
 
 export interface NewAddress extends Omit<KernelAddress, "scope"> {
