@@ -32,11 +32,14 @@ import {
 } from "./startup.ts";
 import { type ChildState, type SupervisedChild, superviseChild } from "./supervisor.ts";
 import { reconcileTunnelAddresses } from "./tunnel-addresses.ts";
+import { TunnelLinger } from "./tunnel-linger.ts";
 
 /** What `tortie node` is made of. */
 export interface NodePorts extends StartupPorts {
   /** How the daemons are started: the program, and what comes before the subcommand. */
   readonly command: { readonly program: string; readonly args: readonly string[] };
+  /** Runs once start-up is over, beside the daemons. */
+  readonly started?: Service;
 }
 
 const reconcilePace = { minIntervalMs: 200, retryIntervalMs: 5000, maxIntervalMs: 60_000 };
@@ -95,7 +98,8 @@ function mainService(env: Env, ports: NodePorts, state: NodeState): Service {
     const name = await runStartup(env, ports, signal);
     const ipam = new Ipam({ datastore, clock, random: Math.random });
     await ipam.upgradeHost(name);
-    const reconcile = reconciler(env, name, { ...ports, ipam, health: state.health });
+    const linger = new TunnelLinger(clock);
+    const reconcile = reconciler(env, name, { ...ports, ipam, linger, health: state.health });
     // Felix and the speaker begin with the node's tunnel addresses, if they can be had.
     await reconcile().catch((error: unknown) => {
       if (error instanceof MtuFileError) throw error;
@@ -106,7 +110,8 @@ function mainService(env: Env, ports: NodePorts, state: NodeState): Service {
     await runServices(
       [
         ...state.children.map((child) => supervised(child, ports, state)),
-        reconcileService(reconcile, name, ports),
+        ...(ports.started === undefined ? [] : [ports.started]),
+        reconcileService(reconcile, name, { ...ports, linger }),
         ...(watchesAddresses(env) ? [addressMonitor(env, name, { ports, ...state })] : []),
       ],
       signal,
@@ -139,13 +144,20 @@ export function childrenOf(
   ];
 }
 
+/** A felix that has just begun: the kernel is not as it should be. */
+const notYetReported = { live: true, ready: false, reason: "it has not reported yet" };
+
 function supervised(child: SupervisedChild, ports: NodePorts, state: NodeState): Service {
   const { runDir, reports } = state;
   let felixPid: number | undefined;
   if (child.name === "felix") {
     const file = felixHealthFile(runDir);
     const now = () => ports.clock.date().getTime();
-    reports.follow(() => (felixPid === undefined ? {} : readHealth(file, felixPid, now())));
+    reports.follow(() => {
+      if (felixPid === undefined) return {};
+      const parts = readHealth(file, felixPid, now());
+      return Object.keys(parts).length > 0 ? parts : { [child.name]: notYetReported };
+    });
   }
   const onState = (name: string, now: ChildState) => {
     felixPid = now.kind === "running" ? now.pid : undefined;
@@ -163,9 +175,13 @@ function supervised(child: SupervisedChild, ports: NodePorts, state: NodeState):
 function reconciler(
   env: Env,
   name: string,
-  ports: NodePorts & { readonly ipam: Ipam; readonly health: NodeState["health"] },
+  ports: NodePorts & {
+    readonly ipam: Ipam;
+    readonly linger: TunnelLinger;
+    readonly health: NodeState["health"];
+  },
 ): () => Promise<void> {
-  const { datastore, ipam, log, health } = ports;
+  const { datastore, ipam, log, linger, health } = ports;
   const mtus = new MtuFile(mtuFile(env), log);
   let answering = healthConfig(readParameters(localSources(env)).values);
   return async () => {
@@ -177,20 +193,32 @@ function reconciler(
     const uplinks = values.mtuIfacePattern;
     const mtu = podMtu(hostMtu(uplinks, await hostInterfaces(ports.kernel)), pools, values);
     mtus.update(mtu, values.requireMTUFile);
-    await reconcileTunnelAddresses(name, { datastore, ipam, log, env });
+    await reconcileTunnelAddresses(name, { datastore, ipam, log, env, linger });
   };
 }
 
-function reconcileService(reconcile: () => Promise<void>, name: string, ports: NodePorts): Service {
+function reconcileService(
+  reconcile: () => Promise<void>,
+  name: string,
+  { linger, ...ports }: NodePorts & { readonly linger: TunnelLinger },
+): Service {
   return async (signal) => {
-    const runner = new PacedRunner(reconcilePace, ports.clock);
+    const { clock } = ports;
+    const runner = new PacedRunner(reconcilePace, clock);
     const kinds = ["ClusterInformation", "FelixConfiguration", "IPPool", "Node"] as const;
     const changes = onDatastoreChange(kinds, ports, {
       matters: ({ key }) => key.kind !== "Node" || key.name === name,
       onChange: () => runner.request(),
     });
     const onError = (error: unknown) => logReconcileFailure(ports, error);
-    await runServices([changes, (inner) => runner.start(reconcile, onError, inner)], signal);
+    const run = async (inner: AbortSignal) => {
+      await reconcile();
+      const { remainingMs } = linger;
+      if (remainingMs === undefined) return;
+      const again = () => runner.request();
+      void clock.sleep(remainingMs, inner).then(again, () => undefined);
+    };
+    await runServices([changes, (inner) => runner.start(() => run(inner), onError, inner)], signal);
   };
 }
 

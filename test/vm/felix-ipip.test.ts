@@ -154,6 +154,12 @@ test("a pool that changes to no encapsulation leaves no tunnel behind", async ()
   const key = { kind: "IPPool", name: "default" } as const;
   const stored = await datastore.get<"IPPool">(key);
   await datastore.update<"IPPool">({ ...stored, spec: { ...stored.spec, ipipMode: "Never" } });
+  // What `tortie node` does some seconds later.
+  for (const { name, nodeAddress } of [a, b]) {
+    const spec = { bgp: { ipv4Address: `${nodeAddress}/24` } };
+    const given = await datastore.get<"Node">({ kind: "Node", name: `node-${name}` });
+    await datastore.update<"Node">({ ...given, spec });
+  }
   const left = () => inside(a.netns.name, "ip", ["route", "show", "dev", "tunl0"]);
   const device = () => a.netns.ip("-o address show dev tunl0");
   await waitFor(() => !device().includes(a.tunnelAddress), {

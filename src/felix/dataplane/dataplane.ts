@@ -198,11 +198,14 @@ export class Dataplane {
       this.#config.interfacePrefixes.some((prefix) => link.name.startsWith(prefix)) ||
       link.name.startsWith(ifbPrefix);
     if (!used) return false;
+    // A new pod's, whose endpoint is on its way: nothing is to be done for it before.
+    const wentDown = before?.up === true && !link.up;
+    if (op === "set" && !wentDown && this.#isUnknownWorkload(link.name)) return false;
     if (op === "removed") {
       this.#sysctls.forget(link);
       this.#bandwidth.resync();
     }
-    if (op === "removed" || (before?.up === true && !link.up)) {
+    if (op === "removed" || wentDown) {
       this.#state.resync();
       if (ofTunnel) this.#tunnels.resync();
     }
@@ -213,6 +216,11 @@ export class Dataplane {
       before.mtu !== link.mtu ||
       before.mac !== link.mac
     );
+  }
+
+  #isUnknownWorkload(name: string): boolean {
+    const isWorkload = this.#config.interfacePrefixes.some((prefix) => name.startsWith(prefix));
+    return isWorkload && !this.#endpoints.active().has(name);
   }
 
   /** The next apply looks at these in the kernel again; at everything, unless said. */
