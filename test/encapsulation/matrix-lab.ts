@@ -20,7 +20,7 @@ export type MatrixNode = LabStatus["nodes"][number];
 export type MatrixPod = LabStatus["pods"][number];
 
 /** A virtual machine without hardware support is some 15 times slower. */
-export const patienceMs: number = process.env["TORTIE_IN_VM"] === undefined ? 60_000 : 600_000;
+export const patienceMs: number = process.env["TORTIE_IN_VM"] === undefined ? 60_000 : 1_200_000;
 
 /** A lab of three nodes on two segments, in one mode: nodes 1 and 2 share a segment, 3 is on the other. */
 export class MatrixLab {
