@@ -13,7 +13,7 @@ import { writeInteropDocument } from "./write-interop-doc.ts";
  * Runs the tests, a group after the other, prints each group's time, and ends with the line that CI
  * reads: "N passed, N failed[, N skipped]".
  *
- * Usage: node tools/run-tests.ts [unit|netns|interop|stores|vm|long|...]...   (default: the first five)
+ * Usage: node tools/run-tests.ts [unit|netns|runtimes|interop|stores|vm|long|...]...   (default: the first six)
  *        node tools/run-tests.ts interop --write-doc   and writes docs/interop.md when all have passed
  *        node tools/run-tests.ts encapsulation encapsulation-vm --write-doc   docs/encapsulation.md, too
  */
@@ -53,6 +53,7 @@ const groups: readonly Group[] = [
   },
   { name: "stores", folders: ["test/conformance"], match: /\.test\.ts$/, concurrency: 2 },
   { name: "netns", folders: ["test/integration"], match: /\.test\.ts$/, concurrency: 2 },
+  { name: "runtimes", folders: ["test/runtimes"], match: /\.test\.ts$/, concurrency: 2 },
   { name: "interop", folders: ["test/interop"], match: /\.test\.ts$/, concurrency: 2 },
   { name: "vm", folders: ["test/vm"], match: /\.test\.ts$/, concurrency: 2, inVm: true },
   {

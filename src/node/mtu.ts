@@ -8,19 +8,19 @@ import type { HostInterface } from "./host-interfaces.ts";
 
 type Env = Readonly<Record<string, string | undefined>>;
 
-const overhead = {
-  none: 0,
-  ipip: 20,
-  vxlan: 50,
-  vxlanV6: 70,
-  wireguard: 60,
-  wireguardV6: 80,
-} as const;
+/** Octets of outer headers, where an encapsulation's MTU is not configured (facts 4.9). */
+const overhead = { ipip: 20, vxlan: 50, vxlanV6: 70, wireguard: 60, wireguardV6: 80 } as const;
 
-/** What of Felix's parameters says how WireGuard shortens packets. */
-export type WireguardMtus = Pick<
+/** What of Felix's parameters says how long packets may be. MTUs: 0 is "from the host's". */
+export type EncapsulationMtus = Pick<
   ParameterValues,
-  "wireguardEnabled" | "wireguardEnabledV6" | "wireguardMTU" | "wireguardMTUV6"
+  | "ipipMTU"
+  | "vxlanMTU"
+  | "vxlanMTUV6"
+  | "wireguardMTU"
+  | "wireguardMTUV6"
+  | "wireguardEnabled"
+  | "wireguardEnabledV6"
 >;
 
 /** Where the CNI agent finds the MTU of pods. */
@@ -35,22 +35,23 @@ export function hostMtu(pattern: RegExp, interfaces: readonly HostInterface[]): 
 }
 
 /**
- * MTU of pods: the host's, less the headers of the encapsulations that pools use, or of WireGuard, or what
- * its devices have (facts 4.9).
+ * MTU of pods: the least that the devices have of encapsulations that pools use, and of WireGuard; the
+ * host's where there are none (facts 4.9).
  */
-export function podMtu(host: number, pools: readonly IPPool[], wireguard: WireguardMtus): number {
+export function podMtu(host: number, pools: readonly IPPool[], values: EncapsulationMtus): number {
   if (host === 0) return 0;
-  const uses = (mode: string | undefined) => mode !== undefined && mode !== "Never";
-  const headers = pools.map(({ spec }) => {
-    if (uses(spec.ipipMode)) return overhead.ipip;
-    if (uses(spec.vxlanMode)) return spec.cidr.includes(":") ? overhead.vxlanV6 : overhead.vxlan;
-    return overhead.none;
-  });
-  const mtus = headers.map((header) => host - header);
-  const { wireguardMTU, wireguardMTUV6 } = wireguard;
-  if (wireguard.wireguardEnabled) mtus.push(wireguardMTU || host - overhead.wireguard);
-  if (wireguard.wireguardEnabledV6) mtus.push(wireguardMTUV6 || host - overhead.wireguardV6);
-  return Math.min(host, ...mtus);
+  const isUsed = (mode: string | undefined) => mode !== undefined && mode !== "Never";
+  const uses = (field: "ipipMode" | "vxlanMode", ipv6: boolean) =>
+    pools.some(({ spec }) => isUsed(spec[field]) && spec.cidr.includes(":") === ipv6);
+  const devices = [
+    { inUse: uses("ipipMode", false), mtu: values.ipipMTU, headers: overhead.ipip },
+    { inUse: uses("vxlanMode", false), mtu: values.vxlanMTU, headers: overhead.vxlan },
+    { inUse: uses("vxlanMode", true), mtu: values.vxlanMTUV6, headers: overhead.vxlanV6 },
+    { inUse: values.wireguardEnabled, mtu: values.wireguardMTU, headers: overhead.wireguard },
+    { inUse: values.wireguardEnabledV6, mtu: values.wireguardMTUV6, headers: overhead.wireguardV6 },
+  ].filter(({ inUse }) => inUse);
+  if (devices.length === 0) return host;
+  return Math.min(...devices.map(({ mtu, headers }) => mtu || host - headers));
 }
 
 /** There is no MTU file where requireMTUFile asks for one. */

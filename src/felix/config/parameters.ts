@@ -13,6 +13,7 @@ import {
 } from "./foreign-parameters.ts";
 import { ipipParameters, vxlanParameters, wireguardParameters } from "./overlay-parameters.ts";
 import type { ParameterTable } from "./parameter.ts";
+import { pathCheckParameters } from "./path-check-parameters.ts";
 import {
   datastoreParameters,
   debugParameters,
@@ -41,6 +42,7 @@ export const sections: Readonly<Record<string, ParameterTable>> = {
   "Overlay: VXLAN": vxlanParameters,
   "Overlay: IP-in-IP": ipipParameters,
   "Overlay: WireGuard": wireguardParameters,
+  "Path checks": pathCheckParameters,
   "Flow logs": flowLogParameters,
   AWS: awsParameters,
   "Usage reporting": usageParameters,

@@ -54,7 +54,7 @@ export const libc: Readonly<Record<LibcName, NativeFunction>> = {
   close: lib.func("int close(int)"),
   open: lib.func("int open(const char *, int)"),
   setns: lib.func("int setns(int, int)"),
-  ioctl: lib.func("int ioctl(int, ulong)"),
+  ioctl: lib.func("int ioctl(int, ulong, ulong)"),
   fstatfs: lib.func("int fstatfs(int, void *)"),
   eventfd: lib.func("int eventfd(uint, int)"),
   write: lib.func("long write(int, void *, ulong)"),

@@ -22,6 +22,9 @@ test("hostMtu() is the least of the uplinks, by name", () => {
 });
 
 const plainHost = {
+  ipipMTU: 0,
+  vxlanMTU: 0,
+  vxlanMTUV6: 0,
   wireguardEnabled: false,
   wireguardEnabledV6: false,
   wireguardMTU: 0,
@@ -47,6 +50,19 @@ test("podMtu() leaves room for the largest header that a pool uses", () => {
   assert.equal(podMtu(1500, [ipip, vxlan], plainHost), 1450);
   assert.equal(podMtu(1500, [vxlanV6, vxlan], plainHost), 1430);
   assert.equal(podMtu(0, [vxlan], plainHost), 0);
+});
+
+test("podMtu() is what the devices are configured to have, each of those in use", () => {
+  const ipip = pool("b", { cidr: "10.1.0.0/16", ipipMode: "Always" });
+  const vxlan = pool("c", { cidr: "10.2.0.0/16", vxlanMode: "CrossSubnet" });
+  const vxlanV6 = pool("d", { cidr: "fd00::/48", vxlanMode: "Always" });
+  const mtus = { ...plainHost, ipipMTU: 1300, vxlanMTU: 1350, vxlanMTUV6: 1400 };
+  assert.equal(podMtu(1500, [], mtus), 1500);
+  assert.equal(podMtu(1500, [vxlanV6], mtus), 1400);
+  assert.equal(podMtu(1500, [vxlanV6, vxlan], mtus), 1350);
+  assert.equal(podMtu(1500, [vxlanV6, vxlan, ipip], mtus), 1300);
+  // The smallest uplink need not be the one that carries the tunnel.
+  assert.equal(podMtu(1500, [vxlan], { ...plainHost, vxlanMTU: 8950 }), 8950);
 });
 
 test("requireMTUFile: what is not written is an error, and only logged without it", (t) => {
