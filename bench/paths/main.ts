@@ -29,7 +29,7 @@ ${tableText(rows)}
 A path is from a pod of one node to a pod of another, in a lab of two nodes (\`tortie lab up\`). "By hand" is a copy of
 that lab, without tortie: the same wires, addresses, MTUs, devices, routes, neighbors and forwarding entries made with
 iproute2, and what \`iptables-save\` and \`ipset save\` of the lab's nodes print, restored. iperf3 with one TCP stream for 5 s, then 2,000
-pings, 2 ms apart; lab and copy in turn, five times. All packets go by the one machine's processors: the figures say what
+pings, 2 ms apart; lab and copy in turn, five times. A ratio is the median of the five rounds' ratios. All packets go by the one machine's processors: the figures say what
 tortie's ways cost, not what a network card does.
 
 The tables are felix' of one node, whose other nodes are told by a datastore in memory. "The writer alone" is

@@ -20,6 +20,13 @@ interface Figures {
   readonly p99: number;
 }
 
+/** Medians; `ratios` those of ours to the copy's of the same round, times the other way round. */
+interface Comparison {
+  readonly ours: Figures;
+  readonly byHand: Figures;
+  readonly ratios: Figures;
+}
+
 interface Effort {
   readonly runs: number;
   readonly seconds: number;
@@ -36,7 +43,7 @@ const modes: readonly (readonly [Encapsulation, segments: number])[] = [
 export function pathRows({ quick }: { readonly quick: boolean }): (() => Promise<Row>)[] {
   const effort = quick ? { runs: 3, seconds: 1, pings: 300 } : { runs: 5, seconds: 5, pings: 2000 };
   return modes.flatMap(([mode, segments]) => {
-    let measuring: Promise<readonly [ours: Figures, byHand: Figures]> | undefined;
+    let measuring: Promise<Comparison> | undefined;
     const measure = () => {
       measuring ??= compare(mode, segments, effort);
       return measuring;
@@ -49,8 +56,8 @@ export function pathRows({ quick }: { readonly quick: boolean }): (() => Promise
   });
 }
 
-function throughputRow(mode: string, [ours, byHand]: readonly [Figures, Figures]): Row {
-  const ratio = ours.gigabits / byHand.gigabits;
+function throughputRow(mode: string, { ours, byHand, ratios }: Comparison): Row {
+  const ratio = ratios.gigabits;
   return {
     work: `${mode}: TCP from pod to pod`,
     measured: `${ours.gigabits.toFixed(1)} Gbit/s, by hand ${byHand.gigabits.toFixed(1)}: ${ratio.toFixed(2)} x`,
@@ -59,8 +66,8 @@ function throughputRow(mode: string, [ours, byHand]: readonly [Figures, Figures]
   };
 }
 
-function roundTripRow(mode: string, [ours, byHand]: readonly [Figures, Figures]): Row {
-  const ratio = byHand.p50 / ours.p50;
+function roundTripRow(mode: string, { ours, byHand, ratios }: Comparison): Row {
+  const ratio = ratios.p50;
   const text = ({ p50, p99 }: Figures) => `p50 ${micros(p50)}, p99 ${micros(p99)}`;
   return {
     work: `${mode}: round trip from pod to pod`,
@@ -78,7 +85,7 @@ async function compare(
   encapsulation: Encapsulation,
   segments: number,
   effort: Effort,
-): Promise<readonly [Figures, Figures]> {
+): Promise<Comparison> {
   const request: LabRequest = { ...defaultRequest, nodes: 2, segments, pods: 1, encapsulation };
   const lab = new TestLab(`p${encapsulation.toLowerCase()}`);
   let twin: Twin | undefined;
@@ -110,14 +117,24 @@ async function alternate(
   paths: readonly [Path, Path],
   lab: TestLab,
   effort: Effort,
-): Promise<readonly [Figures, Figures]> {
+): Promise<Comparison> {
   const all: readonly [Figures[], Figures[]] = [[], []];
   for (let round = 0; round < effort.runs; round++) {
     for (const which of round % 2 === 0 ? ([0, 1] as const) : ([1, 0] as const)) {
       all[which].push(await measure(paths[which], lab, effort));
     }
   }
-  return [medians(all[0]), medians(all[1])];
+  const [ours, byHand] = all;
+  const ratios = ours.map((mine, round) => ratiosOf(mine, byHand[round] ?? mine));
+  return { ours: medians(ours), byHand: medians(byHand), ratios: medians(ratios) };
+}
+
+function ratiosOf(ours: Figures, byHand: Figures): Figures {
+  return {
+    gigabits: ours.gigabits / byHand.gigabits,
+    p50: byHand.p50 / ours.p50,
+    p99: byHand.p99 / ours.p99,
+  };
 }
 
 function medians(figures: readonly Figures[]): Figures {
