@@ -41,10 +41,23 @@ export class MatrixLab {
   async up(): Promise<void> {
     const plain = this.families.some((family) => !this.hasTunnel(family));
     await this.lab.mustLab(
-      ...["up", "--encapsulation", this.mode, "--ip-family", this.ipFamily],
+      ...["up", "--encapsulation", this.mode, "--ip-family", this.ipFamily, "--pods", "0"],
       ...["--fabric", plain ? "bgp" : "static", "--timeout", `${patienceMs / 1000}`],
     );
     await this.refresh();
+    for (const { name } of this.status.nodes) await this.addPods(name);
+    await this.refresh();
+  }
+
+  /** Two: a client and a server. A slow machine may need more than one try. */
+  async addPods(node: string): Promise<void> {
+    for (const [name, app] of Object.entries({ pod1: "client", pod2: "server" })) {
+      const add = ["pod", "add", node, name, "--label", `app=${app}`];
+      await waitFor(() => this.lab.mustLab(...add).then(() => true), {
+        timeoutMs: patienceMs,
+        what: `${name} of ${node}`,
+      });
+    }
   }
 
   async refresh(): Promise<void> {
