@@ -8,19 +8,24 @@ import type { HostInterface } from "./host-interfaces.ts";
 
 type Env = Readonly<Record<string, string | undefined>>;
 
-const overhead = {
-  none: 0,
-  ipip: 20,
-  vxlan: 50,
-  vxlanV6: 70,
-  wireguard: 60,
-  wireguardV6: 80,
-} as const;
+/** Octets of the headers of each encapsulation (facts 4.9). */
+const overhead = { ipip: 20, vxlan: 50, vxlanV6: 70, wireguard: 60, wireguardV6: 80 } as const;
 
-/** What of Felix's parameters says how WireGuard shortens packets. */
-export type WireguardMtus = Pick<
+/** Where no uplink tells: the smallest among those of common clouds, as Calico has it. */
+export const guessedHostMtu = 1460;
+
+/** What of Felix's parameters says how tunnels shorten packets. */
+export type MtuParameters = Pick<
   ParameterValues,
-  "wireguardEnabled" | "wireguardEnabledV6" | "wireguardMTU" | "wireguardMTUV6"
+  | "ipipEnabled"
+  | "ipipMTU"
+  | "vxlanEnabled"
+  | "vxlanMTU"
+  | "vxlanMTUV6"
+  | "wireguardEnabled"
+  | "wireguardEnabledV6"
+  | "wireguardMTU"
+  | "wireguardMTUV6"
 >;
 
 /** Where the CNI agent finds the MTU of pods. */
@@ -28,29 +33,43 @@ export function mtuFile(env: Env): string {
   return env["TORTIE_MTU_FILE"] || "/var/lib/calico/mtu";
 }
 
-/** MTU of the host: the least of its uplinks, which `pattern` matches. 0 when there are none. */
-export function hostMtu(pattern: RegExp, interfaces: readonly HostInterface[]): number {
-  const mtus = interfaces.filter(({ name }) => pattern.test(name)).map(({ mtu }) => mtu);
-  return mtus.length === 0 ? 0 : Math.min(...mtus);
+/** MTU of the host: the least of its uplinks that are up, which `pattern` matches. Undefined without any. */
+export function hostMtu(pattern: RegExp, interfaces: readonly HostInterface[]): number | undefined {
+  const uplinks = interfaces.filter(({ name, up }) => up && pattern.test(name));
+  return uplinks.length === 0 ? undefined : Math.min(...uplinks.map(({ mtu }) => mtu));
 }
 
 /**
- * MTU of pods: the host's, less the headers of the encapsulations that pools use, or of WireGuard, or what
- * its devices have (facts 4.9).
+ * MTU of pods: the least of the tunnels that pools or the configuration call for, each as configured or
+ * else the host's less its headers; without tunnels the host's (facts 4.9).
  */
-export function podMtu(host: number, pools: readonly IPPool[], wireguard: WireguardMtus): number {
-  if (host === 0) return 0;
+export function podMtu(
+  host: number,
+  pools: readonly Pick<IPPool, "spec">[],
+  parameters: MtuParameters,
+): number {
   const uses = (mode: string | undefined) => mode !== undefined && mode !== "Never";
-  const headers = pools.map(({ spec }) => {
-    if (uses(spec.ipipMode)) return overhead.ipip;
-    if (uses(spec.vxlanMode)) return spec.cidr.includes(":") ? overhead.vxlanV6 : overhead.vxlan;
-    return overhead.none;
-  });
-  const mtus = headers.map((header) => host - header);
-  const { wireguardMTU, wireguardMTUV6 } = wireguard;
-  if (wireguard.wireguardEnabled) mtus.push(wireguardMTU || host - overhead.wireguard);
-  if (wireguard.wireguardEnabledV6) mtus.push(wireguardMTUV6 || host - overhead.wireguardV6);
-  return Math.min(host, ...mtus);
+  const isV6 = ({ spec }: Pick<IPPool, "spec">) => spec.cidr.includes(":");
+  const vxlan = pools.filter(({ spec }) => uses(spec.vxlanMode));
+  const calls = {
+    ipip: parameters.ipipEnabled ?? pools.some(({ spec }) => uses(spec.ipipMode)),
+    vxlan: parameters.vxlanEnabled ?? vxlan.some((pool) => !isV6(pool)),
+    vxlanV6: vxlan.some(isV6),
+    wireguard: parameters.wireguardEnabled,
+    wireguardV6: parameters.wireguardEnabledV6,
+  };
+  const configured = {
+    ipip: parameters.ipipMTU,
+    vxlan: parameters.vxlanMTU,
+    vxlanV6: parameters.vxlanMTUV6,
+    wireguard: parameters.wireguardMTU,
+    wireguardV6: parameters.wireguardMTUV6,
+  };
+  const kinds = Object.keys(overhead) as (keyof typeof overhead)[];
+  const mtus = kinds
+    .filter((kind) => calls[kind])
+    .map((kind) => configured[kind] || host - overhead[kind]);
+  return mtus.length === 0 ? host : Math.min(...mtus);
 }
 
 /** There is no MTU file where requireMTUFile asks for one. */
@@ -59,19 +78,18 @@ export class MtuFileError extends Error {
 }
 
 /**
- * Writes the file at once as a whole: readers see the old number or the new one. 0 is not written.
+ * Writes the file at once as a whole: readers see the old number or the new one.
  *
- * @throws {MtuFileError} when it cannot be written, or the MTU is not known.
+ * @throws {MtuFileError} when it cannot be written.
  */
 function writeMtu(file: string, mtu: number): void {
-  const what = `Cannot write the MTU file ${file}`;
-  if (mtu === 0) throw new MtuFileError(`${what}: no interface tells the host's MTU`);
   try {
     mkdirSync(dirname(file), { recursive: true });
     writeFileSync(`${file}.new`, `${mtu}`, { mode: 0o644 });
     renameSync(`${file}.new`, file);
   } catch (cause) {
-    throw new MtuFileError(`${what}: ${errorMessage(cause)}`, { cause });
+    const what = `Cannot write the MTU file ${file}: ${errorMessage(cause)}`;
+    throw new MtuFileError(what, { cause });
   }
 }
 
@@ -83,15 +101,27 @@ export class MtuFile {
   readonly #log: Logger;
   #written: number | undefined;
   #complaint: string | undefined;
+  #isKnown = false;
 
   constructor(file: string, log: Logger) {
     this.#file = file;
     this.#log = log;
   }
 
-  /** @throws {MtuFileError} when there is no file and it is required. */
-  update(mtu: number, required: boolean): void {
-    if (mtu === this.#written || (mtu === 0 && this.#written !== undefined)) return;
+  /**
+   * `isGuess`: no uplink told the host's MTU, so what an uplink told before is better.
+   *
+   * @throws {MtuFileError} when there is no file and it is required.
+   */
+  update(
+    mtu: number,
+    { required, isGuess }: { readonly required: boolean; readonly isGuess: boolean },
+  ): void {
+    if (mtu === this.#written || (isGuess && this.#isKnown)) return;
+    this.#isKnown = !isGuess;
+    if (isGuess) {
+      this.#log.warn({ mtu }, "no uplink matches mtuIfacePattern: pod MTU is a guess");
+    }
     try {
       writeMtu(this.#file, mtu);
       this.#written = mtu;
