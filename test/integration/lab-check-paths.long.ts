@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
 import type { Node } from "../../src/api/resources/node.ts";
 import { TestLab } from "../support/lab.ts";
@@ -7,13 +8,14 @@ import { waitFor } from "../support/wait-for.ts";
 /** Path checks that nodes make by themselves: condition of the Node, metrics. */
 
 const lab = new TestLab("cpl", {
+  FELIX_VXLANMTU: "1350",
   FELIX_PATHCHECKS: "Enabled",
   FELIX_PATHCHECKINTERVAL: "1s",
   FELIX_PROMETHEUSMETRICSENABLED: "true",
   FELIX_PROMETHEUSMETRICSHOST: "127.0.0.1",
 });
 
-before(() => lab.mustLab("up", "--encapsulation", "VXLAN", "--pods", "0"));
+before(() => lab.mustLab("up", "--encapsulation", "VXLAN", "--pods", "1"));
 after(() => lab.down());
 
 async function node1(): Promise<Node> {
@@ -46,4 +48,23 @@ test("a filtered UDP 4789 is in the Node's condition and in felix' metrics, and 
   assert.match(metrics, /^felix_path_healthy\{path="underlay"\} 1$/m);
   await lab.inside(router, "iptables", "-D", ...rule);
   await conditionIs("True");
+});
+
+test("vxlanMTU is the MTU of the device, of pods, and what a check finds to pass", async () => {
+  const { nodes, pods } = await lab.status();
+  const { netns = "" } = nodes.find(({ name }) => name === "node1") ?? {};
+  assert.match(await lab.inside(netns, "ip", "link", "show", "vxlan.calico"), / mtu 1350 /);
+  const pod = pods.find(({ node }) => node === "node1")?.netns ?? "";
+  assert.match(await lab.inside(pod, "ip", "link", "show", "eth0"), / mtu 1350 /);
+  const socket = join(lab.folder, lab.name, "nodes", "node1", "run", "paths.sock");
+  const ask = ["node", "check-paths", "node3", "--no-throughput", "--socket", socket];
+  // A check of its own may be under way.
+  const { stdout } = await waitFor(
+    async () => {
+      const ran = await lab.cli(ask);
+      return ran.code === 0 ? ran : undefined;
+    },
+    { timeoutMs: 60_000, intervalMs: 500, what: "a check" },
+  );
+  assert.match(stdout, /vxlan\.calico .* yes .* 1350\n/);
 });
