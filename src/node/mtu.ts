@@ -8,24 +8,24 @@ import type { HostInterface } from "./host-interfaces.ts";
 
 type Env = Readonly<Record<string, string | undefined>>;
 
-/** Octets of the headers of each encapsulation (facts 4.9). */
+/** Octets of outer headers, where an encapsulation's MTU is not configured (facts 4.9). */
 const overhead = { ipip: 20, vxlan: 50, vxlanV6: 70, wireguard: 60, wireguardV6: 80 } as const;
 
 /** Where no uplink tells: the smallest among those of common clouds, as Calico has it. */
 export const guessedHostMtu = 1460;
 
-/** What of Felix's parameters says how tunnels shorten packets. */
-export type MtuParameters = Pick<
+/** What of Felix's parameters says how long packets may be. MTUs: 0 is "from the host's". */
+export type EncapsulationMtus = Pick<
   ParameterValues,
   | "ipipEnabled"
   | "ipipMTU"
   | "vxlanEnabled"
   | "vxlanMTU"
   | "vxlanMTUV6"
-  | "wireguardEnabled"
-  | "wireguardEnabledV6"
   | "wireguardMTU"
   | "wireguardMTUV6"
+  | "wireguardEnabled"
+  | "wireguardEnabledV6"
 >;
 
 /** Where the CNI agent finds the MTU of pods. */
@@ -40,36 +40,30 @@ export function hostMtu(pattern: RegExp, interfaces: readonly HostInterface[]): 
 }
 
 /**
- * MTU of pods: the least of the tunnels that pools or the configuration call for, each as configured or
- * else the host's less its headers; without tunnels the host's (facts 4.9).
+ * MTU of pods: the least that the devices have of encapsulations that pools use, or that are configured
+ * to be used, and of WireGuard; the host's where there are none (facts 4.9).
  */
-export function podMtu(
-  host: number,
-  pools: readonly Pick<IPPool, "spec">[],
-  parameters: MtuParameters,
-): number {
-  const uses = (mode: string | undefined) => mode !== undefined && mode !== "Never";
-  const isV6 = ({ spec }: Pick<IPPool, "spec">) => spec.cidr.includes(":");
-  const vxlan = pools.filter(({ spec }) => uses(spec.vxlanMode));
-  const calls = {
-    ipip: parameters.ipipEnabled ?? pools.some(({ spec }) => uses(spec.ipipMode)),
-    vxlan: parameters.vxlanEnabled ?? vxlan.some((pool) => !isV6(pool)),
-    vxlanV6: vxlan.some(isV6),
-    wireguard: parameters.wireguardEnabled,
-    wireguardV6: parameters.wireguardEnabledV6,
-  };
-  const configured = {
-    ipip: parameters.ipipMTU,
-    vxlan: parameters.vxlanMTU,
-    vxlanV6: parameters.vxlanMTUV6,
-    wireguard: parameters.wireguardMTU,
-    wireguardV6: parameters.wireguardMTUV6,
-  };
-  const kinds = Object.keys(overhead) as (keyof typeof overhead)[];
-  const mtus = kinds
-    .filter((kind) => calls[kind])
-    .map((kind) => configured[kind] || host - overhead[kind]);
-  return mtus.length === 0 ? host : Math.min(...mtus);
+export function podMtu(host: number, pools: readonly IPPool[], values: EncapsulationMtus): number {
+  const isUsed = (mode: string | undefined) => mode !== undefined && mode !== "Never";
+  const uses = (field: "ipipMode" | "vxlanMode", ipv6: boolean) =>
+    pools.some(({ spec }) => isUsed(spec[field]) && spec.cidr.includes(":") === ipv6);
+  const devices = [
+    {
+      inUse: values.ipipEnabled ?? uses("ipipMode", false),
+      mtu: values.ipipMTU,
+      headers: overhead.ipip,
+    },
+    {
+      inUse: values.vxlanEnabled ?? uses("vxlanMode", false),
+      mtu: values.vxlanMTU,
+      headers: overhead.vxlan,
+    },
+    { inUse: uses("vxlanMode", true), mtu: values.vxlanMTUV6, headers: overhead.vxlanV6 },
+    { inUse: values.wireguardEnabled, mtu: values.wireguardMTU, headers: overhead.wireguard },
+    { inUse: values.wireguardEnabledV6, mtu: values.wireguardMTUV6, headers: overhead.wireguardV6 },
+  ].filter(({ inUse }) => inUse);
+  if (devices.length === 0) return host;
+  return Math.min(...devices.map(({ mtu, headers }) => mtu || host - headers));
 }
 
 /** There is no MTU file where requireMTUFile asks for one. */

@@ -44,6 +44,8 @@ const rows: readonly Row[] = [
   [[ipip, vxlan], {}, 1450],
   [[vxlanV6, vxlan], {}, 1430],
   [[vxlan], { vxlanMTU: 1350 }, 1350],
+  // The smallest uplink need not be the one that carries the tunnel.
+  [[vxlan], { vxlanMTU: 8950 }, 8950],
   [[vxlan], { vxlanMTUV6: 1300 }, 1450],
   [[vxlanV6], { vxlanMTUV6: 1300 }, 1300],
   [[ipip, vxlan], { ipipMTU: 1400 }, 1400],
