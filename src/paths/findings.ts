@@ -31,14 +31,17 @@ interface Case {
   readonly peer: PeerObservation;
   readonly path: Path;
   readonly seen: PathObservation;
+  /** Of the same family. */
   readonly underlay: PathObservation | undefined;
+  /** Of the probes. */
+  readonly port: number;
 }
 
 type Words = Pick<Finding, "text" | "advice"> & Partial<Pick<Finding, "severity" | "from" | "to">>;
 
 /** A tunnel this many times slower than its underlay, and slower than this, is a hint (#11435). */
-const slowRatio = 5;
-const slowMegabits = 500;
+const slowRatio = 10;
+export const slowMegabits = 300;
 
 /** Octets that a tunnel adds to a packet (facts 4.9). */
 const overhead: Readonly<Record<Carrier, number>> = {
@@ -66,15 +69,17 @@ const rows: readonly (readonly [code: FindingCode, words: (of: Case) => Words | 
   ["slow", slow],
 ];
 
-/** From what was seen of a peer to what is said of it. Pure. */
-export function findingsOf(self: string, peer: PeerObservation): Finding[] {
-  const underlay = peer.paths.find(({ path }) => path.carrier === "underlay");
-  const whole = ofPeer(self, peer);
+/** From what was seen of a peer, by probes of this port, to what is said of it. Pure. */
+export function findingsOf(self: string, peer: PeerObservation, port: number): Finding[] {
+  const whole = ofPeer(self, peer, port);
   const paths = peer.paths.flatMap((seen) => {
     const { path } = seen;
     // The underlay says nothing where the node does not answer: that is said already.
     if (whole !== undefined && path.carrier === "underlay") return [];
-    const one = { self, peer, path, seen, underlay };
+    const underlay = peer.paths.find(
+      (other) => other.path.carrier === "underlay" && other.path.family === path.family,
+    );
+    const one = { self, peer, path, seen, underlay, port };
     for (const [code, wordsOf] of rows) {
       const words = wordsOf(one);
       if (words === undefined) continue;
@@ -86,7 +91,11 @@ export function findingsOf(self: string, peer: PeerObservation): Finding[] {
   return [...(whole === undefined ? [] : [whole]), ...paths];
 }
 
-function ofPeer(self: string, { node, asked, paths }: PeerObservation): Finding | undefined {
+function ofPeer(
+  self: string,
+  { node, asked, paths }: PeerObservation,
+  port: number,
+): Finding | undefined {
   const ends = { severity: "problem" as const, from: self, to: node };
   if (asked === "answered") return undefined;
   if (asked === "refused") {
@@ -94,7 +103,7 @@ function ofPeer(self: string, { node, asked, paths }: PeerObservation): Finding 
       ...ends,
       code: "refused",
       text: `${node} is up, but nobody answers path checks there`,
-      advice: `start tortie felix on ${node}, with pathChecks Enabled and the same pathCheckPort`,
+      advice: `start tortie felix on ${node}, with pathChecks Enabled and pathCheckPort ${port}`,
     };
   }
   const others = paths.filter(({ answered }) => answered > 0).map(({ path }) => path.carrier);
@@ -106,14 +115,14 @@ function ofPeer(self: string, { node, asked, paths }: PeerObservation): Finding 
       ...ends,
       code: "not-answering",
       text: `${node}${address} answers through ${others.join(", ")}, but not at its own address${error}`,
-      advice: "let UDP and TCP pathCheckPort (5474) pass between the nodes' own addresses",
+      advice: `let UDP and TCP ${port} (pathCheckPort) pass between the nodes' own addresses`,
     };
   }
   return {
     ...ends,
     code: "not-answering",
     text: `${node}${address} does not answer from ${self}${error}`,
-    advice: `see whether ${node} is up and can be pinged; if so, let UDP pathCheckPort (5474) pass between the nodes`,
+    advice: `see whether ${node} is up and can be pinged; if so, let UDP ${port} (pathCheckPort) pass between the nodes`,
   };
 }
 
@@ -180,10 +189,10 @@ function wrongDevice({ self, peer, path, seen }: Case): Words | undefined {
   };
 }
 
-function filtered({ self, peer, path, seen }: Case): Words | undefined {
+function filtered({ self, peer, path, seen, port }: Case): Words | undefined {
   const { sent, answered, arrived } = seen;
   if (sent === 0 || answered > 0) return undefined;
-  const what = outerPackets(path, peer);
+  const what = outerPackets(path, peer, port);
   const outward = arrived === 0;
   const [from, to] = outward ? [self, peer.node] : [peer.node, self];
   const detail =
@@ -215,20 +224,25 @@ function filterAdvice(
 }
 
 /** What carries the probes, as a firewall sees it. */
-function outerPackets({ carrier, device }: Path, peer: PeerObservation): string {
-  const port = peer.tunnels.here.find(({ name }) => name === device)?.port;
+function outerPackets(
+  { carrier, device, family }: Path,
+  { tunnels }: PeerObservation,
+  probePort: number,
+): string {
+  const port = tunnels.here.find(({ name }) => name === device)?.port;
   switch (carrier) {
     case "vxlan":
-    case "vxlan-v6":
       return `UDP ${port ?? 4789}`;
+    case "vxlan-v6":
+      return `UDP ${port ?? 4789} over IPv6`;
     case "ipip":
       return "IP protocol 4";
     case "wireguard":
       return `UDP ${port ?? 51820}`;
     case "wireguard-v6":
-      return `UDP ${port ?? 51821}`;
+      return `UDP ${port ?? 51821} over IPv6`;
     case "underlay":
-      return "UDP pathCheckPort (5474)";
+      return `UDP ${probePort} (pathCheckPort) over IPv${family}`;
     case "none":
       return "packets with pods' addresses";
   }
