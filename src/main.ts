@@ -31,6 +31,10 @@ const daemons: Readonly<Record<string, Command>> = {
 };
 
 const tools: Readonly<Record<string, Command>> = {
+  "install-cni": {
+    summary: "puts the CNI plugins and their configuration where runtimes look for them",
+    run: async (argv) => (await import("./wiring/install-cni.ts")).runInstallCni(argv, process),
+  },
   lab: {
     summary: "several nodes on this machine, to try things on",
     run: async (argv) => (await import("./lab/lab-command.ts")).runLabCommand(argv),

@@ -147,7 +147,7 @@ function checkRequest(request: LabRequest): void {
   checkRange("--segments", request.segments, 1, Math.min(request.nodes, 100));
   checkRange("--pods", request.pods, 0, 60);
   const { encapsulation, ipFamily } = request;
-  const tunnels = tunneledFamilies(encapsulation);
+  const tunnels = request.wireguard ? familiesOf(ipFamily) : tunneledFamilies(encapsulation);
   if (ipFamily === "ipv6" && encapsulation.startsWith("IPIP")) {
     throw new InputError(
       `Cannot accept --encapsulation ${encapsulation} with --ip-family ipv6: IPIP carries IPv4 only`,
@@ -158,7 +158,7 @@ function checkRequest(request: LabRequest): void {
     throw new InputError(
       `Cannot accept --encapsulation ${encapsulation} for IPv${plain} with more than one segment: ` +
         "the router knows no pod route, so packets between segments would be lost. Use --segments 1, " +
-        "or --fabric bgp, which makes the router a BGP peer of every node",
+        "--wireguard, or --fabric bgp, which makes the router a BGP peer of every node",
     );
   }
 }

@@ -32,6 +32,7 @@ import {
 } from "./startup.ts";
 import { type ChildState, type SupervisedChild, superviseChild } from "./supervisor.ts";
 import { reconcileTunnelAddresses } from "./tunnel-addresses.ts";
+import { TunnelLinger } from "./tunnel-linger.ts";
 
 /** What `tortie node` is made of. */
 export interface NodePorts extends StartupPorts {
@@ -95,7 +96,8 @@ function mainService(env: Env, ports: NodePorts, state: NodeState): Service {
     const name = await runStartup(env, ports, signal);
     const ipam = new Ipam({ datastore, clock, random: Math.random });
     await ipam.upgradeHost(name);
-    const reconcile = reconciler(env, name, { ...ports, ipam, health: state.health });
+    const linger = new TunnelLinger(clock);
+    const reconcile = reconciler(env, name, { ...ports, ipam, linger, health: state.health });
     // Felix and the speaker begin with the node's tunnel addresses, if they can be had.
     await reconcile().catch((error: unknown) => {
       if (error instanceof MtuFileError) throw error;
@@ -106,7 +108,7 @@ function mainService(env: Env, ports: NodePorts, state: NodeState): Service {
     await runServices(
       [
         ...state.children.map((child) => supervised(child, ports, state)),
-        reconcileService(reconcile, name, ports),
+        reconcileService(reconcile, name, { ...ports, linger }),
         ...(watchesAddresses(env) ? [addressMonitor(env, name, { ports, ...state })] : []),
       ],
       signal,
@@ -163,9 +165,13 @@ function supervised(child: SupervisedChild, ports: NodePorts, state: NodeState):
 function reconciler(
   env: Env,
   name: string,
-  ports: NodePorts & { readonly ipam: Ipam; readonly health: NodeState["health"] },
+  ports: NodePorts & {
+    readonly ipam: Ipam;
+    readonly linger: TunnelLinger;
+    readonly health: NodeState["health"];
+  },
 ): () => Promise<void> {
-  const { datastore, ipam, log, health } = ports;
+  const { datastore, ipam, log, linger, health } = ports;
   const mtus = new MtuFile(mtuFile(env), log);
   let answering = healthConfig(readParameters(localSources(env)).values);
   return async () => {
@@ -178,20 +184,32 @@ function reconciler(
     const isGuess = host === undefined;
     const mtu = podMtu(host ?? guessedHostMtu, pools, values);
     mtus.update(mtu, { required: values.requireMTUFile, isGuess });
-    await reconcileTunnelAddresses(name, { datastore, ipam, log, env });
+    await reconcileTunnelAddresses(name, { datastore, ipam, log, env, linger });
   };
 }
 
-function reconcileService(reconcile: () => Promise<void>, name: string, ports: NodePorts): Service {
+function reconcileService(
+  reconcile: () => Promise<void>,
+  name: string,
+  { linger, ...ports }: NodePorts & { readonly linger: TunnelLinger },
+): Service {
   return async (signal) => {
-    const runner = new PacedRunner(reconcilePace, ports.clock);
+    const { clock } = ports;
+    const runner = new PacedRunner(reconcilePace, clock);
     const kinds = ["ClusterInformation", "FelixConfiguration", "IPPool", "Node"] as const;
     const changes = onDatastoreChange(kinds, ports, {
       matters: ({ key }) => key.kind !== "Node" || key.name === name,
       onChange: () => runner.request(),
     });
     const onError = (error: unknown) => logReconcileFailure(ports, error);
-    await runServices([changes, (inner) => runner.start(reconcile, onError, inner)], signal);
+    const run = async (inner: AbortSignal) => {
+      await reconcile();
+      const { remainingMs } = linger;
+      if (remainingMs === undefined) return;
+      const again = () => runner.request();
+      void clock.sleep(remainingMs, inner).then(again, () => undefined);
+    };
+    await runServices([changes, (inner) => runner.start(() => run(inner), onError, inner)], signal);
   };
 }
 

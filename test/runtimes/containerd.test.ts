@@ -16,7 +16,7 @@ import { cniPlugins } from "../support/cni.ts";
 import { run, TestLab } from "../support/lab.ts";
 import type { Containerd } from "../support/runtimes/containerd.ts";
 import type { CriPod, PodRequest } from "../support/runtimes/cri.ts";
-import { startContainerd } from "../support/runtimes/lab-containerd.ts";
+import { pluginEnvironment, startContainerd } from "../support/runtimes/lab-containerd.ts";
 import { waitFor } from "../support/wait-for.ts";
 
 /*
@@ -195,7 +195,7 @@ describe("containerd", () => {
           "ip -o -4 address show dev eth0; ping -c 1 -W 10 192.168.1.12",
         ),
       ),
-      { env: { TORTIE_CNI_SOCKET: paths.cniSocket("node1") } },
+      { env: pluginEnvironment(paths, "node1") },
     );
     assert.equal(ran.code, 0, ran.stdout + ran.stderr);
     assert.match(ran.stdout, /inet 10\.244\.\d+\.\d+\/32/);

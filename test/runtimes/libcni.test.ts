@@ -9,7 +9,7 @@ import { cniPlugins } from "../support/cni.ts";
 import { type Ran, run, TestLab } from "../support/lab.ts";
 import { findLibcni } from "../support/libcni/program.ts";
 import { TestNetns } from "../support/netns.ts";
-import { debianPlugins } from "../support/runtimes/lab-containerd.ts";
+import { debianPlugins, pluginEnvironment } from "../support/runtimes/lab-containerd.ts";
 
 /** libcni itself, the library of containerd, CRI-O and podman: what its own checks of us say. */
 
@@ -36,7 +36,7 @@ describe("libcni", { skip }, () => {
     const file = join(folder, `${cniVersion}-${chained.length}.conflist`);
     const calico = { type: "calico", ipam: { type: "calico-ipam" } };
     const plugins = [calico, ...chained];
-    await writeFile(file, JSON.stringify({ name: "k8s-pod-network", cniVersion, plugins }));
+    await writeFile(file, JSON.stringify({ name: "own-network", cniVersion, plugins }));
     return file;
   }
 
@@ -46,7 +46,7 @@ describe("libcni", { skip }, () => {
     readonly netns: string;
   }
 
-  function libcni(verb: string, list: string, container: Container): Promise<Ran> {
+  function libcni(verb: string, list: string, container: Container, env = {}): Promise<Ran> {
     const { id, pod, netns } = container;
     const args = `IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=${pod}`;
     return run(
@@ -56,7 +56,8 @@ describe("libcni", { skip }, () => {
         env: {
           CNI_PATH: `${dirname(cniPlugins.shim)}:${debianPlugins}`,
           CNI_CACHE: join(folder, "cache"),
-          TORTIE_CNI_SOCKET: paths.cniSocket("node1"),
+          ...pluginEnvironment(paths, "node1"),
+          ...env,
         },
       },
     );
@@ -75,7 +76,7 @@ describe("libcni", { skip }, () => {
     assert.equal(links.match(/: cali[0-9a-f]{11}/g)?.length, 1, links);
   }
 
-  for (const version of ["0.3.1", "0.4.0", "1.0.0"]) {
+  for (const version of ["0.3.1", "0.4.0", "1.0.0", "1.1.0"]) {
     it(`ADD, CHECK and DEL at ${version}`, async () => {
       using pod = new TestNetns("pod");
       const container = { id: `at-${version}`, pod: "first", netns: pod.path };
@@ -133,6 +134,27 @@ describe("libcni", { skip }, () => {
     await must("check", list, container);
     await must("del", list, container);
     await assertNothingLeft();
+  });
+
+  it("STATUS says whether the agent is there; GC removes what the runtime does not know", async () => {
+    using kept = new TestNetns("kept");
+    using lost = new TestNetns("lost");
+    const list = await conflist("1.1.0");
+    const valid = { id: "gc-kept", pod: "kept", netns: kept.path };
+    const leaked = { id: "gc-lost", pod: "lost", netns: lost.path };
+    await must("status", list, valid);
+    for (const container of [valid, leaked]) await must("add", list, container);
+    // The runtime forgets one, as after a crash.
+    await must("gc", list, valid);
+    assert.doesNotMatch(lost.ip("-o link show"), /eth0/);
+    await must("check", list, valid);
+    await must("del", list, valid);
+    await assertNothingLeft();
+
+    const away = { TORTIE_CNI_SOCKET: join(folder, "nobody") };
+    const { code, stderr } = await libcni("status", list, valid, away);
+    assert.equal(code, 1);
+    assert.match(stderr, /Cannot reach the tortie agent/);
   });
 
   it("an error of ours reaches the caller with its code and words", async () => {

@@ -5,13 +5,14 @@ import { labConflist } from "../../src/lab/pods.ts";
 import { labUp } from "../integration/lab-churn.ts";
 import { cniPlugins } from "../support/cni.ts";
 import { TestLab } from "../support/lab.ts";
+import { pluginEnvironment } from "../support/runtimes/lab-containerd.ts";
 import { Podman } from "../support/runtimes/podman.ts";
 
 /** podman names a pod (its container) and no namespace in CNI_ARGS, and remembers results. */
 describe("podman with the CNI backend", () => {
   const lab = new TestLab("p");
   const paths = labPaths(lab.name, { TORTIE_LAB_DIR: lab.folder });
-  const conflist = { ...labConflist(), name: "k8s-pod-network" };
+  const conflist = { ...labConflist([4]), name: "k8s-pod-network" };
   let podman: Podman | undefined;
   const running = () => podman ?? assert.fail("podman has not started");
 
@@ -21,7 +22,7 @@ describe("podman with the CNI backend", () => {
     podman = await Podman.start({
       netns: `/run/netns/${lab.name}-node1`,
       plugin: cniPlugins.shim,
-      socket: paths.cniSocket("node1"),
+      pluginEnv: pluginEnvironment(paths, "node1"),
       conflists: [conflist],
     });
   });

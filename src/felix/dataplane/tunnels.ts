@@ -12,6 +12,7 @@ import type { DataplaneUpdate } from "../calc/updates.ts";
 import type { FelixConfig } from "../config/felix-config.ts";
 import type { RulesConfig, WireguardRules } from "../rules/rules-config.ts";
 import type { FamilyPart } from "./family-part.ts";
+import type { IpSetManager } from "./ip-set-manager.ts";
 import { IpipManager } from "./ipip-manager.ts";
 import type { KernelLinks } from "./kernel-links.ts";
 import type { DesiredState } from "./kernel-state.ts";
@@ -46,7 +47,7 @@ export interface TunnelManager {
 interface Tunnel<Manager extends TunnelManager = TunnelManager> {
   readonly family: IpFamily;
   readonly manager: Manager;
-  /** Pools, or the configuration, call for it. */
+  /** Pools, or the configuration, call for it, or others may still use it. */
   wanted(): boolean;
   /** The device, once it is there with its address. */
   link?: KernelLink | undefined;
@@ -87,17 +88,16 @@ export class Tunnels {
     this.#config = config;
     this.#families = families;
     this.#routes = new RouteManager(ownedClasses(config));
-    this.#vxlan = families.map(({ family, setManager }) => ({
-      family,
-      manager: new VxlanManager(family, nodeName, config),
-      wanted: () => setManager.uses("vxlan"),
-    }));
+    this.#vxlan = families.map(({ family, setManager }) => {
+      const manager = new VxlanManager(family, nodeName, config);
+      return { family, manager, wanted: () => isWanted("vxlan", manager, setManager) };
+    });
     const v4 = families.find(({ family }) => family === 4);
-    this.#ipip = v4 && {
-      family: 4,
-      manager: new IpipManager(nodeName, config),
-      wanted: () => v4.setManager.uses("ipip"),
-    };
+    if (v4 !== undefined) {
+      const manager = new IpipManager(nodeName, config);
+      const wanted = () => isWanted("ipip", manager, v4.setManager);
+      this.#ipip = { family: 4, manager, wanted };
+    }
     this.#wireguard = families.map(({ family }) => {
       const manager = new WireguardManager(family, nodeName, {
         config: config.wireguard,
@@ -256,6 +256,16 @@ export class Tunnels {
       ipipIfindex: this.#ipip?.link?.ifindex,
       deviceRouteProtocol: this.#config.deviceRouteProtocol,
     });
-    return { routes, neighbors, fdbEntries, given: this.#routes.given() };
+    const awaited = this.#routes.given().union(this.#routes.lacking(routes));
+    return { routes, neighbors, fdbEntries, awaited };
   }
+}
+
+/** A node that has an address in the tunnel still may be sent something through it. */
+function isWanted(
+  encapsulation: "vxlan" | "ipip",
+  { address }: TunnelManager,
+  pools: IpSetManager,
+): boolean {
+  return pools.uses(encapsulation) || (address !== undefined && !pools.forbids(encapsulation));
 }

@@ -33,7 +33,7 @@ import { waitFor } from "../wait-for.ts";
 import { Containerd } from "./containerd.ts";
 import type { CriPod } from "./cri.ts";
 import { Kubelet } from "./kubelet.ts";
-import { debianPlugins } from "./lab-containerd.ts";
+import { debianPlugins, pluginEnvironment } from "./lab-containerd.ts";
 
 const CLONE_NEWNET = 0x40000000;
 
@@ -55,6 +55,11 @@ export interface PodOptions {
   readonly command?: readonly string[];
   readonly ports?: readonly { readonly name?: string; readonly containerPort: number }[];
   readonly nameserver?: string;
+}
+
+export interface NodeMarks {
+  readonly labels?: Readonly<Record<string, string | null>>;
+  readonly annotations?: Readonly<Record<string, string | null>>;
 }
 
 export interface ServicePort {
@@ -102,7 +107,7 @@ export class Cluster {
     const folder = mkdtempSync(join(tmpdir(), "tt-cluster-"));
     await createFabric(plan);
     enter(netnsPath(plan.router));
-    const address = plan.segments[0]?.routerAddress ?? "";
+    const address = plan.segments[0]?.routerAddresses[0] ?? "";
     const server = await KubeApiServer.start(program, {
       flags: ["--bind-address=0.0.0.0", `--advertise-address=${address}`],
     });
@@ -111,7 +116,11 @@ export class Cluster {
     const state = { request, phase: "up" } as const;
     const kubeconfig = join(folder, "kubeconfig");
     writeFileSync(kubeconfig, fromNodes(server, address), { mode: 0o600 });
-    const api = { DATASTORE_TYPE: "kubernetes", KUBECONFIG: kubeconfig };
+    const api = {
+      DATASTORE_TYPE: "kubernetes",
+      KUBECONFIG: kubeconfig,
+      WAIT_FOR_DATASTORE: "true",
+    };
     const nodes = plan.nodes.map(
       (node) =>
         new ClusterNode({
@@ -227,6 +236,12 @@ export class Cluster {
     });
   }
 
+  /** Labels and annotations of a node; null removes. */
+  async markNode(node: string, metadata: NodeMarks): Promise<void> {
+    const path = `/api/v1/nodes/${node}`;
+    await this.server.must("PATCH", path, { metadata }, "application/merge-patch+json");
+  }
+
   /** The CLI on the cluster. */
   cli(args: readonly string[], input?: string): Promise<Ran> {
     const env = { DATASTORE_TYPE: "kubernetes", KUBECONFIG: this.kubeconfig };
@@ -312,9 +327,9 @@ export class ClusterNode {
   #tortie: ProcessIdentity | undefined;
 
   constructor(parts: NodeParts) {
-    const { name, address, netns } = parts.node;
+    const { name, addresses, netns } = parts.node;
     this.name = name;
-    this.address = address;
+    this.address = addresses[0] ?? "";
     this.netns = netns;
     this.#parts = parts;
   }
@@ -352,7 +367,7 @@ export class ClusterNode {
     this.#containerd = await Containerd.start({
       netns: netnsPath(this.netns),
       pluginFolders: [dirname(cniPlugins.shim), debianPlugins],
-      env: { TORTIE_CNI_SOCKET: paths.cniSocket(this.name) },
+      env: pluginEnvironment(paths, this.name),
     });
     const conflist = join(this.#containerd.conflistFolder, "10-calico.conflist");
     writeFileSync(conflist, JSON.stringify(clusterConflist()));
@@ -433,6 +448,12 @@ export class ClusterNode {
     if (code !== 0) throw new Error(`bgp peers: exit ${code}\n${stderr}`);
     const lines = stdout.split("\n").filter((line) => line !== "");
     return lines.map((line) => JSON.parse(line) as BgpSession);
+  }
+
+  /** What its speaker knows of a prefix: a line for each path. */
+  async paths(prefix: string): Promise<string> {
+    const socket = this.#parts.paths.bgpSocket(this.name);
+    return (await run(tortieProgram, ["bgp", "rib", prefix, "--socket", socket])).stdout;
   }
 
   /** Runs a program in the node's namespace. */

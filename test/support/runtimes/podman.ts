@@ -8,9 +8,9 @@ import { writeBusyboxImage } from "./busybox-image.ts";
 export interface PodmanPlace {
   /** Path of the network namespace that it runs in. */
   readonly netns: string;
-  /** Path of our plugin, and of the agent's socket. */
+  /** Path of our plugin, and how it finds the agent. */
   readonly plugin: string;
-  readonly socket: string;
+  readonly pluginEnv: Readonly<Record<string, string>>;
   /** A network of its name for each. */
   readonly conflists: readonly { readonly name: string }[];
 }
@@ -56,11 +56,12 @@ export class Podman {
   }
 
   #writeFiles(): void {
-    const { plugin, socket, conflists } = this.#place;
+    const { plugin, pluginEnv, conflists } = this.#place;
     // conmon calls plugins, too, and without podman's environment.
     const bin = join(this.#folder, "bin");
     mkdirSync(bin);
-    const script = `#!/bin/sh\nTORTIE_CNI_SOCKET='${socket}' exec '${plugin}'\n`;
+    const settings = Object.entries(pluginEnv).map(([name, value]) => `${name}='${value}'`);
+    const script = `#!/bin/sh\n${settings.join(" ")} exec '${plugin}'\n`;
     writeFileSync(join(bin, "calico"), script, { mode: 0o755 });
     const networks = join(this.#folder, "net.d");
     mkdirSync(networks);
