@@ -38,6 +38,8 @@ import { TunnelLinger } from "./tunnel-linger.ts";
 export interface NodePorts extends StartupPorts {
   /** How the daemons are started: the program, and what comes before the subcommand. */
   readonly command: { readonly program: string; readonly args: readonly string[] };
+  /** Runs once start-up is over, beside the daemons. */
+  readonly started?: Service;
 }
 
 const reconcilePace = { minIntervalMs: 200, retryIntervalMs: 5000, maxIntervalMs: 60_000 };
@@ -108,6 +110,7 @@ function mainService(env: Env, ports: NodePorts, state: NodeState): Service {
     await runServices(
       [
         ...state.children.map((child) => supervised(child, ports, state)),
+        ...(ports.started === undefined ? [] : [ports.started]),
         reconcileService(reconcile, name, { ...ports, linger }),
         ...(watchesAddresses(env) ? [addressMonitor(env, name, { ports, ...state })] : []),
       ],
