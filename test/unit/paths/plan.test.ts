@@ -69,6 +69,19 @@ for (const [device, carrier, mtu] of rows) {
   });
 }
 
+test("tunnels of two kinds that share an address are one path", async () => {
+  const both = (of: typeof own) => {
+    const [first] = of.tunnels;
+    return { ...of, tunnels: [...of.tunnels, { ...first, kind: "wireguard" }] } as PathPeer;
+  };
+  const ways = kernel({ "192.0.2.3": "eth0", "10.3.0.1": "wg0" });
+  const { paths } = await planPeer(both(own), both(other), ways);
+  assert.deepEqual(
+    paths.map(({ carrier }) => carrier),
+    ["underlay", "wireguard"],
+  );
+});
+
 test("VXLAN of IPv6 is a path of its own; addresses that only one of the nodes has make none", async () => {
   const [six, theirs] = [
     peer("me", "2001:db8::1/64", "fd00::1", "vxlanV6"),
