@@ -1,3 +1,4 @@
+import { filterAdvice, isTunnel, mtuAdvice, outerPackets, overhead } from "./advice.ts";
 import type { Carrier, Path, PathObservation, PeerObservation, SizeLimit } from "./path.ts";
 
 /** What is wrong between two nodes, and what to change. */
@@ -42,17 +43,6 @@ type Words = Pick<Finding, "text" | "advice"> & Partial<Pick<Finding, "severity"
 /** A tunnel this many times slower than its underlay, and slower than this, is a hint (#11435). */
 const slowRatio = 10;
 export const slowMegabits = 300;
-
-/** Octets that a tunnel adds to a packet (facts 4.9). */
-const overhead: Readonly<Record<Carrier, number>> = {
-  underlay: 0,
-  none: 0,
-  ipip: 20,
-  vxlan: 50,
-  "vxlan-v6": 70,
-  wireguard: 60,
-  "wireguard-v6": 80,
-};
 
 /**
  * What is said of one path: the first row that fits, because what comes below follows from what is
@@ -192,7 +182,7 @@ function wrongDevice({ self, peer, path, seen }: Case): Words | undefined {
 function filtered({ self, peer, path, seen, port }: Case): Words | undefined {
   const { sent, answered, arrived } = seen;
   if (sent === 0 || answered > 0) return undefined;
-  const what = outerPackets(path, peer, port);
+  const what = outerPackets(path, peer.tunnels.here, port);
   const outward = arrived === 0;
   const [from, to] = outward ? [self, peer.node] : [peer.node, self];
   const detail =
@@ -206,46 +196,6 @@ function filtered({ self, peer, path, seen, port }: Case): Words | undefined {
     text: `${what} ${path.carrier === "none" ? "are" : "is"} filtered between ${self} and ${peer.node}: ${detail}`,
     advice: filterAdvice(path, { what, from, to }),
   };
-}
-
-function filterAdvice(
-  path: Path,
-  { what, from, to }: { readonly what: string; readonly from: string; readonly to: string },
-): string {
-  if (path.carrier === "none") {
-    return `let the network pass packets with pods' addresses from ${from} to ${to} (in a cloud: switch the source/destination check off), or use vxlanMode: Always`;
-  }
-  const firewalls = "security groups, firewalls of the nodes and of what is between";
-  const other =
-    path.carrier === "vxlan" || path.carrier === "vxlan-v6"
-      ? "; a network that uses the port itself (NSX) needs another vxlanPort"
-      : "";
-  return `let ${what} pass from ${from} to ${to}: ${firewalls}${other}`;
-}
-
-/** What carries the probes, as a firewall sees it. */
-function outerPackets(
-  { carrier, device, family }: Path,
-  { tunnels }: PeerObservation,
-  probePort: number,
-): string {
-  const port = tunnels.here.find(({ name }) => name === device)?.port;
-  switch (carrier) {
-    case "vxlan":
-      return `UDP ${port ?? 4789}`;
-    case "vxlan-v6":
-      return `UDP ${port ?? 4789} over IPv6`;
-    case "ipip":
-      return "IP protocol 4";
-    case "wireguard":
-      return `UDP ${port ?? 51820}`;
-    case "wireguard-v6":
-      return `UDP ${port ?? 51821} over IPv6`;
-    case "underlay":
-      return `UDP ${probePort} (pathCheckPort) over IPv${family}`;
-    case "none":
-      return "packets with pods' addresses";
-  }
 }
 
 function smallMtu({ self, peer, path, seen, underlay }: Case): Words | undefined {
@@ -271,24 +221,6 @@ function smallMtu({ self, peer, path, seen, underlay }: Case): Words | undefined
   };
 }
 
-function mtuAdvice({ carrier, device }: Path, largest: number): string {
-  switch (carrier) {
-    case "underlay":
-    case "none":
-      return `set the MTU of ${device} to ${largest} on all nodes (tunnels follow, and pods that start after that), or let the network between pass what its interfaces promise`;
-    case "ipip":
-      return `set ipipMTU: ${largest}, or raise the MTU of the network between to ${largest + overhead.ipip} and more`;
-    case "vxlan":
-      return `set vxlanMTU: ${largest}, or let packets that are ${overhead.vxlan} bytes longer pass between the nodes`;
-    case "vxlan-v6":
-      return `set vxlanMTUV6: ${largest}, or let packets that are ${overhead["vxlan-v6"]} bytes longer pass between the nodes`;
-    case "wireguard":
-      return `set wireguardMTU: ${largest}`;
-    case "wireguard-v6":
-      return `set wireguardMTUV6: ${largest}`;
-  }
-}
-
 function limited(limit: SizeLimit | undefined): SizeLimit | undefined {
   return limit !== undefined && limit.largest < limit.wanted ? limit : undefined;
 }
@@ -311,8 +243,4 @@ function slow({ self, peer, path, seen, underlay }: Case): Words | undefined {
     text: `${path.device} carries ${Math.round(tunnel)} Mbit/s from ${self} to ${peer.node}, the network below ${Math.round(below)}`,
     advice: `try featureDetectOverride: ChecksumOffloadBroken=true (kernels from 6.12 on are slow with some network cards until tx-checksum-ip-generic of ${path.device} is off)`,
   };
-}
-
-function isTunnel(carrier: Carrier): boolean {
-  return carrier !== "underlay" && carrier !== "none";
 }
