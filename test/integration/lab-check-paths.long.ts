@@ -11,20 +11,28 @@ const lab = new TestLab("cpl", {
   FELIX_VXLANMTU: "1350",
   // veths compute no checksum unless somebody below them asks for it: then there is none to be wrong.
   FELIX_FEATUREDETECTOVERRIDE: "ChecksumOffloadBroken=true",
-  FELIX_PATHCHECKS: "Enabled",
-  FELIX_PATHCHECKINTERVAL: "1s",
   FELIX_PROMETHEUSMETRICSENABLED: "true",
   FELIX_PROMETHEUSMETRICSHOST: "127.0.0.1",
 });
 
-before(() => lab.mustLab("up", "--encapsulation", "VXLAN", "--pods", "1", "--ip-family", "dual"));
+const configuration = (spec: string) => `
+apiVersion: projectcalico.org/v3
+kind: FelixConfiguration
+metadata: {name: default}
+spec: ${spec}
+`;
+
+before(async () => {
+  await lab.mustLab("up", "--encapsulation", "VXLAN", "--pods", "1", "--ip-family", "dual");
+  await lab.apply(configuration("{pathChecks: Enabled, pathCheckInterval: 1s}"));
+});
 after(() => lab.down());
 
 async function node1(): Promise<Node> {
   return JSON.parse((await lab.cli(["get", "node", "node1", "-o", "json"])).stdout) as Node;
 }
 
-async function conditionIs(status: "True" | "False") {
+async function conditionIs(status: "True" | "False" | "Unknown") {
   return waitFor(
     async () => {
       const condition = (await node1()).status?.conditions?.[0];
@@ -103,3 +111,16 @@ function check(code: number) {
     { timeoutMs: 60_000, intervalMs: 500, what: `a check that ends in ${code}` },
   );
 }
+
+test("nodes that are told to stop answer nobody, take their keys away, and their condition is Unknown", async () => {
+  const { nodes } = await lab.status();
+  const { netns = "" } = nodes.find(({ name }) => name === "node1") ?? {};
+  const listens = async () => /:5474 /.test(await lab.inside(netns, "ss", "-Hlntu"));
+  const key = async () => (await node1()).metadata.annotations?.["tortie.dev/path-check-key"];
+  assert.equal(await listens(), true);
+  assert.ok(await key());
+  await lab.apply(configuration("{pathChecks: Disabled}"));
+  await conditionIs("Unknown");
+  assert.equal(await key(), undefined);
+  await waitFor(async () => !(await listens()), { timeoutMs: 60_000, what: "nobody to listen" });
+});
