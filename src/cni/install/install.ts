@@ -93,7 +93,9 @@ function installBinaries(
 
 function otherPrograms(folder: string, binFolder: string): [name: string, source: string][] {
   if (!existsSync(folder) || isSameFile(folder, binFolder)) return [];
-  return readdirSync(folder).map((name) => [name, join(folder, name)]);
+  // In an image that runs under Calico's manifests we are "install" there ourselves.
+  const names = readdirSync(folder).filter((name) => name !== "install");
+  return names.map((name) => [name, join(folder, name)]);
 }
 
 function isSameFile(a: string, b: string): boolean {
