@@ -14,7 +14,7 @@ const hostLocalFolder = "/var/lib/cni/networks/k8s-pod-network";
 
 /**
  * The command of ours that a program of Calico's images is: what its manifests execute, of this release and
- * of older ones (facts 7.10). `bin/stock` calls this under the program's name.
+ * of older ones (facts 7.10). `bin/stock` calls this under the program's name, but for start_runit.
  *
  * @throws {InputError} for what is no program of Calico's, or none that is here.
  */
@@ -30,8 +30,6 @@ export function stockCommand(name: string, argv: readonly string[]): StockComman
       break;
     case "install":
       return { command: ["install-cni", ...words] };
-    case "start_runit":
-      return { command: ["node"] };
     case "kube-controllers":
       return { command: ["controllers"] };
     case "check-status":

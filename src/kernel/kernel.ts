@@ -310,5 +310,6 @@ export type KernelEvent =
   | { readonly kind: "address"; readonly op: "set" | "removed"; readonly address: KernelAddress }
   | { readonly kind: "route"; readonly op: "set" | "removed"; readonly route: KernelRoute }
   | { readonly kind: "neighbor"; readonly op: "set" | "removed"; readonly neighbor: KernelNeighbor }
+  | { readonly kind: "fdb"; readonly op: "set" | "removed"; readonly entry: FdbEntry }
   /** Events were lost (ENOBUFS): list everything again. */
   | { readonly kind: "lost" };

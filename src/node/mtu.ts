@@ -11,10 +11,15 @@ type Env = Readonly<Record<string, string | undefined>>;
 /** Octets of outer headers, where an encapsulation's MTU is not configured (facts 4.9). */
 const overhead = { ipip: 20, vxlan: 50, vxlanV6: 70, wireguard: 60, wireguardV6: 80 } as const;
 
+/** Where no uplink tells: the smallest among those of common clouds, as Calico has it. */
+export const guessedHostMtu = 1460;
+
 /** What of Felix's parameters says how long packets may be. MTUs: 0 is "from the host's". */
 export type EncapsulationMtus = Pick<
   ParameterValues,
+  | "ipipEnabled"
   | "ipipMTU"
+  | "vxlanEnabled"
   | "vxlanMTU"
   | "vxlanMTUV6"
   | "wireguardMTU"
@@ -28,24 +33,31 @@ export function mtuFile(env: Env): string {
   return env["TORTIE_MTU_FILE"] || "/var/lib/calico/mtu";
 }
 
-/** MTU of the host: the least of its uplinks, which `pattern` matches. 0 when there are none. */
-export function hostMtu(pattern: RegExp, interfaces: readonly HostInterface[]): number {
-  const mtus = interfaces.filter(({ name }) => pattern.test(name)).map(({ mtu }) => mtu);
-  return mtus.length === 0 ? 0 : Math.min(...mtus);
+/** MTU of the host: the least of its uplinks that are up, which `pattern` matches. Undefined without any. */
+export function hostMtu(pattern: RegExp, interfaces: readonly HostInterface[]): number | undefined {
+  const uplinks = interfaces.filter(({ name, up }) => up && pattern.test(name));
+  return uplinks.length === 0 ? undefined : Math.min(...uplinks.map(({ mtu }) => mtu));
 }
 
 /**
- * MTU of pods: the least that the devices have of encapsulations that pools use, and of WireGuard; the
- * host's where there are none (facts 4.9).
+ * MTU of pods: the least that the devices have of encapsulations that pools use, or that are configured
+ * to be used, and of WireGuard; the host's where there are none (facts 4.9).
  */
 export function podMtu(host: number, pools: readonly IPPool[], values: EncapsulationMtus): number {
-  if (host === 0) return 0;
   const isUsed = (mode: string | undefined) => mode !== undefined && mode !== "Never";
   const uses = (field: "ipipMode" | "vxlanMode", ipv6: boolean) =>
     pools.some(({ spec }) => isUsed(spec[field]) && spec.cidr.includes(":") === ipv6);
   const devices = [
-    { inUse: uses("ipipMode", false), mtu: values.ipipMTU, headers: overhead.ipip },
-    { inUse: uses("vxlanMode", false), mtu: values.vxlanMTU, headers: overhead.vxlan },
+    {
+      inUse: values.ipipEnabled ?? uses("ipipMode", false),
+      mtu: values.ipipMTU,
+      headers: overhead.ipip,
+    },
+    {
+      inUse: values.vxlanEnabled ?? uses("vxlanMode", false),
+      mtu: values.vxlanMTU,
+      headers: overhead.vxlan,
+    },
     { inUse: uses("vxlanMode", true), mtu: values.vxlanMTUV6, headers: overhead.vxlanV6 },
     { inUse: values.wireguardEnabled, mtu: values.wireguardMTU, headers: overhead.wireguard },
     { inUse: values.wireguardEnabledV6, mtu: values.wireguardMTUV6, headers: overhead.wireguardV6 },
@@ -60,19 +72,18 @@ export class MtuFileError extends Error {
 }
 
 /**
- * Writes the file at once as a whole: readers see the old number or the new one. 0 is not written.
+ * Writes the file at once as a whole: readers see the old number or the new one.
  *
- * @throws {MtuFileError} when it cannot be written, or the MTU is not known.
+ * @throws {MtuFileError} when it cannot be written.
  */
 function writeMtu(file: string, mtu: number): void {
-  const what = `Cannot write the MTU file ${file}`;
-  if (mtu === 0) throw new MtuFileError(`${what}: no interface tells the host's MTU`);
   try {
     mkdirSync(dirname(file), { recursive: true });
     writeFileSync(`${file}.new`, `${mtu}`, { mode: 0o644 });
     renameSync(`${file}.new`, file);
   } catch (cause) {
-    throw new MtuFileError(`${what}: ${errorMessage(cause)}`, { cause });
+    const what = `Cannot write the MTU file ${file}: ${errorMessage(cause)}`;
+    throw new MtuFileError(what, { cause });
   }
 }
 
@@ -84,15 +95,27 @@ export class MtuFile {
   readonly #log: Logger;
   #written: number | undefined;
   #complaint: string | undefined;
+  #isKnown = false;
 
   constructor(file: string, log: Logger) {
     this.#file = file;
     this.#log = log;
   }
 
-  /** @throws {MtuFileError} when there is no file and it is required. */
-  update(mtu: number, required: boolean): void {
-    if (mtu === this.#written || (mtu === 0 && this.#written !== undefined)) return;
+  /**
+   * `isGuess`: no uplink told the host's MTU, so what an uplink told before is better.
+   *
+   * @throws {MtuFileError} when there is no file and it is required.
+   */
+  update(
+    mtu: number,
+    { required, isGuess }: { readonly required: boolean; readonly isGuess: boolean },
+  ): void {
+    if (mtu === this.#written || (isGuess && this.#isKnown)) return;
+    this.#isKnown = !isGuess;
+    if (isGuess) {
+      this.#log.warn({ mtu }, "no uplink matches mtuIfacePattern: pod MTU is a guess");
+    }
     try {
       writeMtu(this.#file, mtu);
       this.#written = mtu;

@@ -1,15 +1,19 @@
 import { existsSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import { type OptionSpecs, optionsHelp, parseArguments } from "../cli/arguments.ts";
 import type { CommandIo } from "../cli/io.ts";
+import { removeCni } from "../cni/install/install.ts";
+import { installConfig } from "../cni/install/install-config.ts";
 import { localSources } from "../felix/config/config-file.ts";
 import { readParameters } from "../felix/config/read-parameters.ts";
 import { type CleanupStep, cleanupSteps } from "../felix/dataplane/cleanup.ts";
 import { startExecHelper } from "../kernel/exec-helper.ts";
 import { openLinuxKernel } from "../kernel/linux-kernel.ts";
 import { errorMessage, InputError } from "../lib/errors.ts";
+import { createLogger } from "../lib/log.ts";
 import { runDirectory, runningProcess } from "../node/child-process-file.ts";
 import { mtuFile } from "../node/mtu.ts";
-import { nodenameFile } from "../node/node-name.ts";
+import { nodeNameOf, nodenameFile } from "../node/node-name.ts";
 
 const options: OptionSpecs = {
   "dry-run": { help: "say what would be removed, and remove nothing" },
@@ -24,7 +28,7 @@ export async function runNodeCleanup(argv: readonly string[], io: CommandIo): Pr
   const args = parseArguments(argv, options);
   if (args.has("help")) {
     io.stdout.write(
-      "removes devices, routes, rules, IP sets and state files of a node that does not run any more; its pods " +
+      "removes devices, routes, rules, IP sets, CNI and state files of a node that does not run any more; its pods " +
         `lose their network\n\nUsage:\n  tortie node cleanup [--dry-run]\n\nOptions:\n${optionsHelp(options)}`,
     );
     return 0;
@@ -36,7 +40,8 @@ export async function runNodeCleanup(argv: readonly string[], io: CommandIo): Pr
   try {
     const { values } = readParameters(localSources(io.env));
     const ports = { kernel, exec, ipv6: existsSync("/proc/sys/net/ipv6") };
-    const steps = [...(await cleanupSteps(values, ports)), ...fileSteps(io.env)];
+    const kernelSteps = await cleanupSteps(values, ports);
+    const steps = [...kernelSteps, ...cniSteps(io.env), ...fileSteps(io.env)];
     if (steps.length === 0) io.stdout.write("Nothing of a node is left here\n");
     return await carryOut(steps, { dryRun, io });
   } finally {
@@ -54,6 +59,19 @@ function refuseWhileRunning(env: CommandIo["env"]): void {
       `Cannot clean up: \`tortie ${name}\` runs here (process ${running.pid}), and would put it all back`,
     );
   }
+}
+
+/** First the runtime must not ask for a network any more; plugins of others stay. */
+function cniSteps(env: CommandIo["env"]): CleanupStep[] {
+  const config = installConfig(env, nodeNameOf(env));
+  const conflist = join(config.netFolder, config.confName);
+  if (!existsSync(conflist)) return [];
+  return [
+    {
+      what: `${conflist} and the CNI plugins in ${config.binFolder}, if they are ours`,
+      run: async () => removeCni(config, createLogger({ name: "cleanup", level: "warn" })),
+    },
+  ];
 }
 
 function fileSteps(env: CommandIo["env"]): CleanupStep[] {

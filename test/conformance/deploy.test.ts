@@ -13,6 +13,7 @@ import { CniRuntime, cniConfig, cniPlugins } from "../support/cni.ts";
 import { type ClusterNode, ManifestCluster, type Program } from "../support/deploy/cluster.ts";
 import { podTemplateOf } from "../support/deploy/manifest.ts";
 import { grantedRights, usedRights } from "../support/deploy/rights.ts";
+import { StockPrograms } from "../support/deploy/stock-programs.ts";
 import { findKubeApiServer } from "../support/kube-apiserver/program.ts";
 import { TestNetns } from "../support/netns.ts";
 import { waitFor } from "../support/wait-for.ts";
@@ -38,6 +39,7 @@ describe("deploy/*.yaml on a real API server", { skip }, () => {
   let nodes: readonly [ClusterNode, ClusterNode];
   let agents: readonly [Program, Program];
   let controllers: Program;
+  const stock = new StockPrograms();
 
   before(async () => {
     cluster = await ManifestCluster.start("path" in found ? found.path : "", files);
@@ -57,13 +59,20 @@ describe("deploy/*.yaml on a real API server", { skip }, () => {
     });
     agents = [
       await cluster.run("calico-node", nodes[0]),
-      await cluster.run("calico-node", nodes[1]),
+      // As under Calico's manifest, where a Typha is named.
+      await cluster.run("calico-node", nodes[1], {
+        program: stock.link("start_runit"),
+        env: { FELIX_TYPHAK8SSERVICENAME: "calico-typha" },
+      }),
     ];
-    controllers = await cluster.run("calico-kube-controllers", nodes[0]);
+    controllers = await cluster.run("calico-kube-controllers", nodes[0], {
+      program: stock.link("kube-controllers"),
+    });
   });
   after(async () => {
     await datastore?.close();
     await cluster?.remove();
+    stock.remove();
   });
 
   it("accepts the pods of every DaemonSet and Deployment", async () => {
@@ -90,10 +99,38 @@ describe("deploy/*.yaml on a real API server", { skip }, () => {
     // The probes of stock manifests, in the words of both releases.
     const [agent] = agents;
     await agent.succeeds(["node", "health", "--felix-live", "--felix-ready", "--bird-live"]);
-    await agent.succeeds(["as", "calico-node", "-felix-ready", "-bird-live"]);
     const stopped = cluster.hook("calico-node", "preStop");
     await agents[0].ask(stopped.slice(1));
     assert.equal(await networkCondition(cluster, nodes[0]), "True");
+  });
+
+  it("runs what Calico's manifests execute, of both columns of facts 7.10", async () => {
+    const rows = [
+      ...["calico-ipam -upgrade", "calico-node -init -best-effort"],
+      "calico component node init --best-effort",
+      ...[`install ${stock.folders}`, `calico component cni install ${stock.folders}`],
+      ...["calico-node -felix-live -bird-live", "calico-node -felix-ready -bird-live"],
+      "calico component node health --felix-live --bird-live",
+      "calico component node health --felix-ready --bird-live",
+      ...["calico-node -shutdown", "calico component node shutdown"],
+    ];
+    const ofControllers = [
+      ...["check-status -l", "check-status -r"],
+      "calico component kube-controllers-health -l",
+      "calico component kube-controllers-health -r",
+    ];
+    for (const [program, commands] of [
+      [agents[1], rows] as const,
+      [controllers, ofControllers] as const,
+    ]) {
+      for (const command of commands) {
+        const [name = "", ...args] = command.split(" ");
+        await cluster.exec(nodes[1], [stock.link(name), ...args], program.env);
+      }
+    }
+    assert.match(agents[1].log(), /Typha is not asked/);
+    assert.deepEqual(stock.installed(), ["10-calico.conflist", "calico", "calico-ipam"]);
+    assert.equal(await networkCondition(cluster, nodes[1]), "True");
   });
 
   it("gives pods addresses, and takes back blocks that are not the node's any more", async () => {
@@ -144,7 +181,7 @@ describe("deploy/*.yaml on a real API server", { skip }, () => {
   });
 
   it("reflects routes beside the mesh, then instead of it, on the host of a node's speaker", async () => {
-    const reflector = await cluster.run("route-reflector", nodes[0], "route-reflector-1");
+    const reflector = await cluster.run("route-reflector", nodes[0], { pod: "route-reflector-1" });
     await waitFor(() => cluster.probe("route-reflector", nodes[0], "readinessProbe"), {
       ...patience,
       what: "the reflector's readiness",
@@ -188,7 +225,9 @@ describe("deploy/*.yaml on a real API server", { skip }, () => {
   });
 
   it("runs controllers that give back what leaked, and keep services and host endpoints", async () => {
-    await leak(ipam, "gone", "10.99.0.130");
+    await datastore.create<"IPPool">(pool("third", { cidr: "10.98.0.0/24" }));
+    await leak(ipam, "gone", "10.98.0.1");
+    assert.equal((await blocksOf(datastore, "gone")).length, 1);
     await datastore.create<"IPPool">(
       pool("services", { cidr: "192.0.3.0/28", blockSize: 28, allowedUses: ["LoadBalancer"] }),
     );
@@ -198,12 +237,12 @@ describe("deploy/*.yaml on a real API server", { skip }, () => {
       });
     await configure("Enabled");
     await controllers.succeeds(["controllers", "status", "--ready"]);
-    await controllers.succeeds(["as", "check-status", "-l"]);
 
     await waitFor(
-      async () => (await ipam.holderOf(parseIpAddr("10.99.0.130"))) === undefined,
+      async () => (await ipam.holderOf(parseIpAddr("10.98.0.1"))) === undefined,
       patience,
     );
+    await waitFor(async () => (await blocksOf(datastore, "gone")).length === 0, patience);
     const services = "/api/v1/namespaces/default/services";
     const spec = { type: "LoadBalancer", ports: [{ port: 80 }] };
     const metadata = { name: "balanced" };
@@ -214,7 +253,9 @@ describe("deploy/*.yaml on a real API server", { skip }, () => {
       spec,
     });
     const given = async () => (await ipam.serviceAllocations()).length;
-    await waitFor(async () => (await given()) === 1, patience);
+    // Told of it, too: an update of a Service that is gone would be refused, as it would create one.
+    await waitFor(async () => (await ingressOf(cluster, "balanced")) !== undefined, patience);
+    assert.equal(await given(), 1);
     await cluster.server.must("DELETE", `${services}/balanced`);
     await waitFor(async () => (await given()) === 0, patience);
 
@@ -317,6 +358,14 @@ async function networkCondition(
     };
   };
   return status.conditions?.find(({ type }) => type === "NetworkUnavailable")?.status;
+}
+
+async function ingressOf({ server }: ManifestCluster, service: string): Promise<unknown> {
+  const path = `/api/v1/namespaces/default/services/${service}`;
+  const { status } = (await server.must("GET", path)) as {
+    readonly status: { readonly loadBalancer: { readonly ingress?: unknown } };
+  };
+  return status.loadBalancer.ingress;
 }
 
 async function writeControllers(

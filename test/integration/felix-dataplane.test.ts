@@ -192,6 +192,15 @@ const drifts: readonly (readonly [string, readonly string[], () => boolean])[] =
     () => felix.run("ip", "addr", "show", "vxlan.calico").includes("10.0.0.0/32"),
   ],
   [
+    "a forwarding entry that was deleted",
+    [
+      "sh",
+      "-c",
+      "bridge fdb show dev vxlan.calico | while read mac rest; do bridge fdb del $mac dev vxlan.calico; done",
+    ],
+    () => felix.run("bridge", "fdb", "show", "dev", "vxlan.calico").includes("dst 192.168.2.13"),
+  ],
+  [
     "a chain that was emptied",
     ["iptables-nft", "-F", "cali-FORWARD"],
     () => filter().includes("-A cali-FORWARD"),

@@ -280,4 +280,18 @@ describe("links of the kernel", { skip: cannotMakeNetns() }, () => {
       );
     }
   });
+
+  test("checksum offload of a link is read, and switched off and on", async () => {
+    await kernel.links.addVeth({ name: "csum0", peer: { name: "csum1" } });
+    assert.equal(await kernel.links.offloadsChecksum("csum0"), true);
+    await kernel.links.setChecksumOffload("csum0", false);
+    assert.equal(await kernel.links.offloadsChecksum("csum0"), false);
+    assert.equal(await kernel.links.offloadsChecksum("csum1"), true);
+    await kernel.links.setChecksumOffload("csum0", true);
+    assert.equal(await kernel.links.offloadsChecksum("csum0"), true);
+    await assert.rejects(
+      kernel.links.setChecksumOffload("none0", false),
+      /checksum offload of none0/,
+    );
+  });
 });

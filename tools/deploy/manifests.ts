@@ -1,5 +1,6 @@
 import { stringify } from "yaml";
 import { crdDocuments, crdGroups } from "../crds.ts";
+import { dashboardText } from "./dashboard.ts";
 import {
   type Account,
   accountObjects,
@@ -32,6 +33,7 @@ export function deployManifests(): Readonly<Record<string, string>> {
         kubeControllersDeployment,
       ]),
     ].join("---\n"),
+    "monitoring/dashboard.json": dashboardText(),
     "route-reflector.yaml": [
       header("route-reflector.yaml", "route reflectors instead of the mesh of all nodes"),
       ...documents([...accountObjects(routeReflector), routeReflectorDeployment]),

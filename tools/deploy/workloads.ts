@@ -76,7 +76,7 @@ const calicoNodePod = {
       env: [
         { name: "CNI_CONF_NAME", value: "10-calico.conflist" },
         { name: "CNI_MTU", ...fromConfig("veth_mtu") },
-        { name: "SLEEP", value: "false" },
+        { name: "KUBERNETES_NODE_NAME", ...fromField("spec.nodeName") },
       ],
       // It writes files that belong to root.
       securityContext: { runAsUser: 0, allowPrivilegeEscalation: false },

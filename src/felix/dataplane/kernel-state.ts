@@ -15,6 +15,7 @@ import {
   fdbKey,
   fdbTable,
   isOwnRoute,
+  isTunnelDevice,
   neighborKey,
   neighborTable,
   type OwnershipConfig,
@@ -83,12 +84,24 @@ export class KernelState {
       if (drifted) this.#routes.resync();
       return drifted;
     }
+    if (event.kind === "fdb") {
+      const drifted = this.#fdbDrifts(event.op, event.entry);
+      if (drifted) this.#fdb.resync();
+      return drifted;
+    }
     if (event.kind !== "neighbor") return false;
     const desired = this.#neighbors.desired.get(neighborKey(event.neighbor));
     const drifted =
       desired !== undefined && (event.op === "removed" || event.neighbor.mac !== desired.mac);
     if (drifted) this.#neighbors.resync();
     return drifted;
+  }
+
+  #fdbDrifts(op: "set" | "removed", entry: FdbEntry): boolean {
+    const desired = this.#fdb.desired.get(fdbKey(entry));
+    const same = desired?.destination === entry.destination;
+    if (op === "removed") return same;
+    return !same && isTunnelDevice(this.#links.nameOf(entry.ifindex));
   }
 
   #routeDrifts(op: "set" | "removed", route: KernelRoute): boolean {

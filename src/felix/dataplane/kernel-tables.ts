@@ -37,6 +37,10 @@ export function clusterRouteProtocol(deviceRouteProtocol: number): number {
 const tunnelDevices: ReadonlySet<string> = new Set([vxlanDevice, vxlanDeviceV6]);
 const kernelProtocol = 2;
 
+export function isTunnelDevice(name: string | undefined): boolean {
+  return name !== undefined && tunnelDevices.has(name);
+}
+
 /**
  * Facts 4.8 "Route ownership": protocol 80 is felix's; on pods' interfaces and tunnel devices so is
  * what carries its device protocol, and on pods' interfaces what others put there. On the IPIP device

@@ -18,6 +18,7 @@ import type { KernelLinks } from "./kernel-links.ts";
 import type { DesiredState } from "./kernel-state.ts";
 import { ownedClasses } from "./owned-classes.ts";
 import { RouteManager } from "./route-manager.ts";
+import { SubnetMasks } from "./subnet-masks.ts";
 import { VxlanManager } from "./vxlan-manager.ts";
 import { WireguardManager } from "./wireguard-manager.ts";
 
@@ -76,6 +77,8 @@ export class Tunnels {
   readonly #wireguard: readonly Tunnel<WireguardManager>[];
   readonly #all: readonly Tunnel[];
   readonly #routes: RouteManager;
+  readonly #masks: SubnetMasks;
+  readonly #log: Logger;
   #parents: Readonly<Partial<Record<IpFamily, KernelLink>>> = {};
 
   constructor(
@@ -88,6 +91,8 @@ export class Tunnels {
     this.#config = config;
     this.#families = families;
     this.#routes = new RouteManager(ownedClasses(config));
+    this.#masks = new SubnetMasks(nodeName);
+    this.#log = log;
     this.#vxlan = families.map(({ family, setManager }) => {
       const manager = new VxlanManager(family, nodeName, config);
       return { family, manager, wanted: () => isWanted("vxlan", manager, setManager) };
@@ -115,6 +120,7 @@ export class Tunnels {
 
   onUpdate(update: DataplaneUpdate): void {
     this.#routes.onUpdate(update);
+    this.#masks.onUpdate(update);
     for (const { manager } of this.#all) manager.onUpdate(update);
   }
 
@@ -172,6 +178,7 @@ export class Tunnels {
     ports: TunnelPorts,
   ): Promise<{ readonly changed: boolean; readonly errors: readonly unknown[] }> {
     this.#parents = this.#parentLinks(addresses, ports.links);
+    for (const masks of this.#masks.news()) this.#log.warn(masks, "subnet masks differ");
     const errors: unknown[] = [];
     let changed = false;
     for (const tunnel of this.#all) {

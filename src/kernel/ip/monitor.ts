@@ -7,7 +7,7 @@ import { openNetlink, setOption } from "../netlink/socket.ts";
 import { inNetns } from "../netns.ts";
 import { addressMessage, readAddress } from "./address-message.ts";
 import { linkMessage, readLink } from "./link-message.ts";
-import { neighborMessage, readNeighbor } from "./neighbor-message.ts";
+import { neighborMessage, readFdbEntry, readNeighbor } from "./neighbor-message.ts";
 import { readRoute, routeMessage } from "./route-message.ts";
 
 const NETLINK_ROUTE = 0;
@@ -130,7 +130,9 @@ function eventOf({ type, body }: NetlinkMessage): KernelEvent | undefined {
   }
   if (type === neighborMessage.new || type === neighborMessage.delete) {
     const neighbor = readNeighbor(body);
-    return neighbor && { kind: "neighbor", op: op(neighborMessage.delete), neighbor };
+    if (neighbor) return { kind: "neighbor", op: op(neighborMessage.delete), neighbor };
+    const entry = readFdbEntry(body);
+    return entry && { kind: "fdb", op: op(neighborMessage.delete), entry };
   }
   return undefined;
 }

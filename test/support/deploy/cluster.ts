@@ -103,11 +103,8 @@ export class ManifestCluster {
   }
 
   /** The first container of a DaemonSet's or Deployment's pod, on a node. */
-  async run(
-    workload: string,
-    node: ClusterNode,
-    pod = `${workload}-${node.name}`,
-  ): Promise<Program> {
+  async run(workload: string, node: ClusterNode, options: RunOptions = {}): Promise<Program> {
+    const { pod = `${workload}-${node.name}`, program } = options;
     const { spec } = podTemplateOf(this.#workload(workload));
     const container = this.#container(workload);
     const folder = join(node.folder, workload);
@@ -121,9 +118,11 @@ export class ManifestCluster {
       }),
       KUBECONFIG: await this.server.accountKubeconfig("kube-system", spec.serviceAccountName ?? ""),
       ...placesIn(folder),
+      ...options.env,
     };
     const [, ...args] = container.command ?? [];
-    return this.#spawn(node, args, { env, log: join(folder, "log") });
+    const words = program === undefined ? [process.execPath, main, ...args] : [program];
+    return this.#spawn(node, words, { env, log: join(folder, "log") });
   }
 
   /** What kubelet would hear from a probe of the first container: its httpGet, asked on the node. */
@@ -137,13 +136,25 @@ export class ManifestCluster {
     return (await this.#ask(netns, ["-e", ask], {})).trim() === "200";
   }
 
-  /** Not synchronous: the tunnel to the API server is in this process. */
-  async #ask(
+  #ask(
     netns: TestNetns,
     words: readonly string[],
     env: Readonly<Record<string, string>>,
   ): Promise<string> {
-    const args = ["netns", "exec", netns.name, process.execPath, ...words];
+    return this.exec({ netns }, [process.execPath, ...words], env);
+  }
+
+  /**
+   * What a program prints on a node. Not synchronous: the tunnel to the API server is in this process.
+   *
+   * @throws {Error} for any exit code but 0.
+   */
+  async exec(
+    { netns }: Pick<ClusterNode, "netns">,
+    words: readonly string[],
+    env: Readonly<Record<string, string>>,
+  ): Promise<string> {
+    const args = ["netns", "exec", netns.name, ...words];
     const { code, stdout, stderr } = await run("ip", args, { env });
     if (code === 0) return stdout;
     throw new Error(`${words.join(" ")}: exit ${code}\n${stdout}${stderr}`);
@@ -169,11 +180,13 @@ export class ManifestCluster {
 
   #spawn(
     { netns }: ClusterNode,
-    args: readonly string[],
+    command: readonly string[],
     { env, log }: { readonly env: Record<string, string>; readonly log: string },
   ): Program {
-    const words = ["netns", "exec", netns.name, process.execPath, main, ...args];
-    const child = spawn("ip", words, { env, stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn("ip", ["netns", "exec", netns.name, ...command], {
+      env,
+      stdio: ["ignore", "pipe", "pipe"],
+    });
     this.#children.add(child);
     writeFileSync(log, "");
     for (const stream of [child.stdout, child.stderr]) {
@@ -202,6 +215,15 @@ export class ManifestCluster {
     this.#audit.remove();
     rmSync(this.#folder, { recursive: true, force: true });
   }
+}
+
+export interface RunOptions {
+  /** Name of the pod. Default: of the workload and the node. */
+  readonly pod?: string;
+  /** Instead of the manifest's command. */
+  readonly program?: string;
+  /** Beside the manifest's. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** A program of a manifest that runs on a node. */

@@ -11,7 +11,6 @@ import { stockCommand, upgradeIpam } from "../../../src/cli/stock-command.ts";
 const rows: readonly (readonly [program: string, words: string, ours: string])[] = [
   ["calico", "component cni install", "install-cni"],
   ["install", "", "install-cni"],
-  ["start_runit", "", "node"],
   ["calico", "component node shutdown", "node shutdown"],
   ["calico-node", "-shutdown", "node shutdown"],
   [

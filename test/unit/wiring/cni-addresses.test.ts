@@ -115,3 +115,49 @@ test("a namespace whose annotation cannot be read gives no address, and says why
   await assert.rejects(assign(call({})), /cni\.projectcalico\.org\/ipv4pools: it must be a JSON/);
   assert.equal((await inUse(datastore)).size, 0);
 });
+
+test("shortage() says which pools are full, and nothing while one is not", async () => {
+  const tiny = [pool("tiny", { cidr: "10.0.0.0/31", blockSize: 31 })];
+  const { addresses, ipam } = await source({}, tiny);
+  const { config } = call({});
+  const assignTo = (handle: string) =>
+    ipam.autoAssign({ node: "node1", use: "Workload", handle, num4: 1, num6: 0, attributes: {} });
+  await assignTo("net.a");
+  await assignTo("net.b");
+  assert.match((await addresses.shortage(config)) ?? "", /tiny: 2 of 2 in use/);
+  assert.match(
+    (await addresses.shortage(call({ ipam: { ipv4_pools: ["none"] } }).config)) ?? "",
+    /"none"/,
+  );
+  assert.equal(
+    await addresses.shortage(call({ ipam: { assign_ipv4: "false" } }).config),
+    undefined,
+  );
+  await ipam.releaseByHandle("net.b");
+  assert.equal(await addresses.shortage(config), undefined);
+});
+
+test("holders() are the containers of a network on this node, once each", async () => {
+  const { addresses, assign, ipam } = await source();
+  await assign(call({ ipam: { assign_ipv6: "true" } }));
+  const taken = { use: "Workload", num4: 1, num6: 0 } as const;
+  await ipam.autoAssign({
+    ...taken,
+    node: "node1",
+    handle: "other.c2",
+    attributes: { node: "node1" },
+  });
+  await ipam.autoAssign({
+    ...taken,
+    node: "node2",
+    handle: "net.c3",
+    attributes: { node: "node2" },
+  });
+  assert.deepEqual(await addresses.holders("net"), [
+    { handle: "net.c1", containerId: "c1", namespace: "shop" },
+  ]);
+  assert.deepEqual(
+    [await addresses.holds("net.c1"), await addresses.holds("net.c9")],
+    [true, false],
+  );
+});

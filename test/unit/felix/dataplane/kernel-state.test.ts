@@ -3,7 +3,12 @@ import { test } from "node:test";
 import { KernelLinks } from "../../../../src/felix/dataplane/kernel-links.ts";
 import { KernelState } from "../../../../src/felix/dataplane/kernel-state.ts";
 import { isOwnRoute } from "../../../../src/felix/dataplane/kernel-tables.ts";
-import type { KernelLink, KernelNeighbor, KernelRoute } from "../../../../src/kernel/kernel.ts";
+import type {
+  FdbEntry,
+  KernelLink,
+  KernelNeighbor,
+  KernelRoute,
+} from "../../../../src/kernel/kernel.ts";
 import { parseIpAddr } from "../../../../src/lib/ip-addr.ts";
 import { parseMac } from "../../../../src/lib/mac.ts";
 import { parsePrefix } from "../../../../src/lib/prefix.ts";
@@ -182,6 +187,26 @@ test("drifts() tells others' changes from our own", async () => {
   assert.equal(event("set", route("10.5.0.0/16", { protocol: 80 })), true, "nobody wants it");
   assert.equal(event("removed", route("10.5.0.0/16", { protocol: 80 })), false);
   assert.equal(event("set", route("10.5.0.0/16", { protocol: 12 })), false, "bgp's");
+});
+
+test("drifts() tells others' changes of forwarding entries from our own", async () => {
+  const { state } = await setUp();
+  const entry: FdbEntry = {
+    ifindex: vxlan,
+    mac: parseMac("66:00:00:00:00:01"),
+    destination: parseIpAddr("192.168.1.12"),
+  };
+  await state.apply({ routes: [], neighbors: [], fdbEntries: [entry] });
+  const event = (op: "set" | "removed", given: FdbEntry) =>
+    state.drifts({ kind: "fdb", op, entry: given });
+  const elsewhere = { ...entry, destination: parseIpAddr("192.168.1.13") };
+  const stranger = { ...entry, mac: parseMac("66:00:00:00:00:02") };
+  assert.equal(event("set", entry), false, "our own");
+  assert.equal(event("removed", entry), true);
+  assert.equal(event("set", elsewhere), true, "led elsewhere");
+  assert.equal(event("removed", elsewhere), false, "what we replaced");
+  assert.equal(event("set", stranger), true, "nobody wants it");
+  assert.equal(event("set", { ...stranger, ifindex: eth0 }), false, "another device's");
 });
 
 const bgps = (destination: string) =>
