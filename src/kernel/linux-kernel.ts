@@ -10,6 +10,7 @@ import type { Kernel } from "./kernel.ts";
 import { NETLINK_GENERIC } from "./netlink/generic.ts";
 import { NetlinkSocket } from "./netlink/socket.ts";
 import { inNetns } from "./netns.ts";
+import { createTap } from "./tap/tap.ts";
 import { wireguardDevices } from "./wireguard/wireguard.ts";
 
 const NETLINK_ROUTE = 0;
@@ -22,7 +23,7 @@ export interface LinuxKernelOptions {
 
 /**
  * The kernel of this process' network namespace, or of another given by an open descriptor. The
- * descriptor may be closed afterwards, if neither `monitor` nor `wireguard` is used.
+ * descriptor may be closed afterwards, if neither `monitor` nor `wireguard` nor `addTap` is used.
  */
 export function openLinuxKernel(options: LinuxKernelOptions = {}): Kernel {
   const { netnsFd, timeoutMs } = options;
@@ -35,7 +36,7 @@ export function openLinuxKernel(options: LinuxKernelOptions = {}): Kernel {
   );
   return {
     routes: routeTable(socket),
-    links: linksOf(socket, slow),
+    links: { ...linksOf(socket, slow), addTap: async (name) => inside(() => createTap(name)) },
     addresses: addressesOf(socket),
     neighbors: neighborsOf(socket),
     fdb: forwardingDatabase(socket),

@@ -15,6 +15,7 @@ import type { KernelLinks } from "./kernel-links.ts";
 import type { DesiredState } from "./kernel-state.ts";
 import { ownedClasses } from "./owned-classes.ts";
 import { RouteManager } from "./route-manager.ts";
+import { UdpManager } from "./udp-manager.ts";
 import { VxlanManager } from "./vxlan-manager.ts";
 
 export interface TunnelPorts {
@@ -62,6 +63,8 @@ export class Tunnels {
   readonly #vxlan: readonly Tunnel<VxlanManager>[];
   /** Of IPv4 alone: there is no IPIP of IPv6. */
   readonly #ipip: Tunnel<IpipManager> | undefined;
+  /** Of IPv4 alone: a node's IPv6 address does not go into a MAC address. */
+  readonly #udp: Tunnel<UdpManager> | undefined;
   readonly #all: readonly Tunnel[];
   readonly #routes: RouteManager;
   #parents: Readonly<Partial<Record<IpFamily, KernelLink>>> = {};
