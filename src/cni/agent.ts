@@ -1,72 +1,38 @@
-import { hostVethMac } from "../api/names.ts";
-import type { ResourceKey } from "../api/resource-key.ts";
-import type { WorkloadEndpoint } from "../api/resources/workload-endpoint.ts";
-import { clusterInformationKey, isLocked } from "../datastore/cluster-lock.ts";
-import { type Datastore, DatastoreError, isDatastoreError } from "../datastore/datastore.ts";
-import type { Clock } from "../lib/clock.ts";
+import { DatastoreError } from "../datastore/datastore.ts";
 import { errorMessage } from "../lib/errors.ts";
-import type { IpAddr } from "../lib/ip-addr.ts";
 import { KeyedLock } from "../lib/keyed-lock.ts";
-import type { Logger } from "../lib/log.ts";
-import { localMac, type MacAddr } from "../lib/mac.ts";
-import { hostPrefix } from "../lib/prefix.ts";
-import { type ParsedCall, parseCall } from "./call.ts";
-import { CniError, cniCodes, errorObject } from "./cni-error.ts";
-import { type EndpointIdentity, endpointOf, handleOf, identityOf } from "./endpoint.ts";
+import { addAddresses, addPod } from "./add-pod.ts";
 import {
-  addPodInterface,
-  type PodInterface,
-  type PodNetworkPorts,
-  removeHostInterface,
-  removePodInterface,
-} from "./pod-network.ts";
+  type AddCall,
+  type DeleteCall,
+  type ParsedCall,
+  type PodCall,
+  parseCall,
+  type StatusCall,
+} from "./call.ts";
+import { checkPod } from "./check-pod.ts";
+import { CniError, cniCodes, errorObject } from "./cni-error.ts";
+import { collectGarbage } from "./collect.ts";
+import { deletePod } from "./delete-pod.ts";
+import { type EndpointIdentity, identityOf } from "./endpoint.ts";
+import { EndpointStore } from "./endpoint-store.ts";
+import type { AgentConfig, AgentPorts } from "./ports.ts";
 import type { CniAnswer, CniCall } from "./protocol.ts";
-import { renderResult } from "./result.ts";
+import { waitForGates } from "./readiness.ts";
 
-export interface AgentConfig {
-  readonly nodeName: string;
-  /** MTU of pods when the configuration names none; 0: the kernel's default. Read at each ADD. */
-  defaultMtu(): number;
-  /** How long ADD waits for routes and policy to be in the kernel. */
-  readonly programTimeoutMs: number;
-}
-
-/** What the agent asks of the parts beside it. */
-export interface AgentPorts extends PodNetworkPorts {
-  readonly datastore: Datastore;
-  readonly clock: Clock;
-  readonly addresses: AddressSource;
-  readonly felix: EndpointProgrammer;
-  readonly log: Logger;
-  random(octets: number): Uint8Array;
-}
-
-export interface AddressSource {
-  /** One address a family asked for, or exactly those of the configuration. All or none. */
-  assign(call: ParsedCall, identity: EndpointIdentity): Promise<readonly IpAddr[]>;
-  /** No address under the handle is success. */
-  release(handle: string): Promise<void>;
-}
-
-export interface EndpointProgrammer {
-  offerEndpoint(endpoint: WorkloadEndpoint): void;
-  withdrawEndpoint(key: ResourceKey<"WorkloadEndpoint">): void;
-  /** Resolves when routes and policy of the endpoint are in the kernel. */
-  endpointProgrammed(key: ResourceKey<"WorkloadEndpoint">, signal: AbortSignal): Promise<void>;
-}
-
-/**
- * Carries out CNI calls (facts 6.2, 6.3, 6.8). Calls for one pod run one after the other. ADD answers
- * only when the pod's policy is in the kernel; an ADD that fails leaves nothing behind.
- */
+/** Carries out CNI calls (facts 6). Calls for one pod run one after the other. */
 export class CniAgent {
   readonly #config: AgentConfig;
   readonly #ports: AgentPorts;
+  readonly #store: EndpointStore;
   readonly #lock = new KeyedLock();
+  /** Containers that are being added. */
+  readonly #adding = new Map<string, number>();
 
   constructor(config: AgentConfig, ports: AgentPorts) {
     this.#config = config;
     this.#ports = ports;
+    this.#store = new EndpointStore(ports.datastore, ports.felix);
   }
 
   /** Never throws: a failure is an answer too. `netnsFd` stays the caller's to close. */
@@ -75,9 +41,7 @@ export class CniAgent {
     try {
       const parsed = parseCall(call);
       cniVersion = parsed.config.cniVersion;
-      const identity = identityOf(parsed, parsed.config.nodeName ?? this.#config.nodeName);
-      const key = `${identity.namespace}/${identity.workload}`;
-      const result = await this.#lock.run(key, () => this.#run(parsed, identity, netnsFd));
+      const result = await this.#run(parsed, netnsFd);
       return { exitCode: 0, stdout: result === undefined ? "" : `${JSON.stringify(result)}\n` };
     } catch (error) {
       return {
@@ -87,226 +51,112 @@ export class CniAgent {
     }
   }
 
-  #run(
-    call: ParsedCall,
-    identity: EndpointIdentity,
-    netnsFd: number | undefined,
-  ): Promise<object | undefined> {
-    if (call.command === "DEL") return this.#delete(call, identity, netnsFd);
-    if (netnsFd === undefined) {
-      throw new CniError(cniCodes.environment, "Cannot accept CNI_NETNS: it must name a namespace");
+  #run(call: ParsedCall, netnsFd: number | undefined): Promise<object | undefined> {
+    switch (call.command) {
+      case "ADD":
+        return this.#add(call, netnsFd);
+      case "CHECK":
+        return this.#check(call, netnsFd);
+      case "DEL":
+        return this.#delete(call, netnsFd);
+      case "GC":
+        return this.#collect(call);
+      case "STATUS":
+        return this.#status(call);
     }
-    return call.command === "ADD"
-      ? this.#add(call, identity, netnsFd)
-      : this.#check(call, identity, netnsFd);
   }
 
-  async #add(call: ParsedCall, identity: EndpointIdentity, netnsFd: number): Promise<object> {
-    const { addresses: source, felix, hostKernel, log, random } = this.#ports;
-    await this.#requireReady();
-    for (const reason of call.config.qosProblems) {
-      log.warn({ pod: call.pod, reason }, "An annotation is not taken as it is written");
+  async #add(call: AddCall, netnsFd: number | undefined): Promise<object> {
+    this.#requireNode(call);
+    const context = { config: this.#config, ports: this.#ports, store: this.#store };
+    await this.#ports.deletions.forget(call.plugin, call);
+    if (call.plugin === "calico-ipam") {
+      return this.#forPod(call, (identity) => addAddresses(call, identity, context));
     }
-    const existing = await this.#endpoint(identity);
-    const { addresses: asked, hwAddr } = call.config.annotations;
-    const previous = existing?.spec.containerID;
-    // A pod that was made anew asks for the address that its earlier sandbox has.
-    if (previous === call.containerId || (previous !== undefined && asked !== undefined)) {
-      await source.release(handleOf(call, previous));
-    }
-    // Routes must not lead to an interface of earlier times.
-    const isNew =
-      existing === undefined && (await hostKernel.links.get(identity.hostInterface)) === undefined;
-    const addresses = await source.assign(call, identity);
+    requireNetns(netnsFd);
+    await waitForGates(call.config.readinessGates, this.#ports);
+    const { containerId } = call;
+    this.#adding.set(containerId, (this.#adding.get(containerId) ?? 0) + 1);
     try {
-      const mac = (hwAddr as MacAddr | undefined) ?? localMac(random(6));
-      await this.#connect(call, identity, netnsFd, { addresses, mac, isNew });
-      return renderResult({
-        cniVersion: call.config.cniVersion,
-        addresses,
-        hostInterface: { name: identity.hostInterface, mac: hostVethMac },
-        podInterface: { name: call.ifName, mac, netnsPath: call.netnsPath },
-      });
-    } catch (error) {
-      // Of what was never stored nobody else will tell felix that it is no more.
-      if (isNew) felix.withdrawEndpoint(endpointKey(identity));
-      await this.#undo(call, identity).catch((cause: unknown) => {
-        throw new CniError(
-          cniCodes.internal,
-          `${errorMessage(error)}; and cannot clean up after it`,
-          errorMessage(cause),
-        );
-      });
-      throw error;
-    }
-  }
-
-  /**
-   * Makes the interface, stores the endpoint and waits until it is in the kernel. Policy of a new pod
-   * is written while its interface is made.
-   */
-  async #connect(
-    call: ParsedCall,
-    identity: EndpointIdentity,
-    netnsFd: number,
-    network: { readonly addresses: readonly IpAddr[]; readonly mac: MacAddr; isNew: boolean },
-  ): Promise<void> {
-    const { felix, clock } = this.#ports;
-    const { addresses, mac, isNew } = network;
-    const endpoint = endpointOf(call, identity, { addresses, mac });
-    if (isNew) felix.offerEndpoint(endpoint);
-    const wanted: PodInterface = {
-      hostName: identity.hostInterface,
-      podName: call.ifName,
-      netnsFd,
-      mtu: call.config.mtu === 0 ? this.#config.defaultMtu() : call.config.mtu,
-      addresses,
-      allowIpForwarding: call.config.allowIpForwarding,
-      mac,
-    };
-    await addPodInterface(wanted, this.#ports);
-    const stored = await this.#write(endpoint);
-    if (!isNew) felix.offerEndpoint(stored);
-    const patience = new AbortController();
-    const cancel = clock.setTimer(this.#config.programTimeoutMs, () => patience.abort(tooSlow()));
-    await felix.endpointProgrammed(endpointKey(identity), patience.signal).finally(cancel);
-  }
-
-  async #undo(call: ParsedCall, identity: EndpointIdentity): Promise<void> {
-    await removeHostInterface(identity.hostInterface, this.#ports.hostKernel);
-    await this.#forget(call, identity);
-    await this.#ports.addresses.release(identity.handle);
-  }
-
-  async #delete(
-    call: ParsedCall,
-    identity: EndpointIdentity,
-    netnsFd: number | undefined,
-  ): Promise<undefined> {
-    // Who reads the copy of a locked datastore would never learn of it.
-    if (await isLocked(this.#ports.datastore)) throw notReady("the datastore is locked");
-    const existing = await this.#endpoint(identity);
-    const ours = existing !== undefined && existing.spec.containerID === call.containerId;
-    if (netnsFd !== undefined) await removePodInterface(call.ifName, netnsFd, this.#ports);
-    if (ours) {
-      await removeHostInterface(existing.spec.interfaceName, this.#ports.hostKernel);
-      await this.#forget(call, identity);
-    }
-    await this.#ports.addresses.release(identity.handle);
-    if (ours) await this.#ports.addresses.release(identity.legacyHandle);
-    return undefined;
-  }
-
-  /** Facts 6.9: interface, addresses, route and endpoint are what ADD left. */
-  async #check(call: ParsedCall, identity: EndpointIdentity, netnsFd: number): Promise<undefined> {
-    const wrong = (what: string, details = "") => new CniError(cniCodes.network, what, details);
-    const endpoint = await this.#endpoint(identity);
-    if (endpoint?.spec.containerID !== call.containerId) {
-      throw wrong(`Cannot find the WorkloadEndpoint ${identity.wepName} of this container`);
-    }
-    const pod = this.#ports.openPodKernel(netnsFd);
-    try {
-      const link = await pod.links.get(call.ifName);
-      if (link === undefined || !link.up)
-        throw wrong(`Interface ${call.ifName} is missing or down`);
-      const have = await pod.addresses.list({ ifindex: link.ifindex });
-      const routes = await this.#ports.hostKernel.routes.list({ table: 254 });
-      for (const network of endpoint.spec.ipNetworks ?? []) {
-        if (!have.some(({ address }) => hostPrefix(address) === network)) {
-          throw wrong(`Interface ${call.ifName} lacks the address ${network}`);
-        }
-        if (!routes.some(({ destination }) => destination === network)) {
-          throw wrong(`The node has no route to ${network}`);
-        }
-      }
+      return await this.#forPod(call, (identity) => addPod(call, { identity, netnsFd }, context));
     } finally {
-      pod.close();
+      const others = (this.#adding.get(containerId) ?? 1) - 1;
+      if (others > 0) this.#adding.set(containerId, others);
+      else this.#adding.delete(containerId);
     }
-    return undefined;
   }
 
-  async #requireReady(): Promise<void> {
-    const { spec } = await this.#ports.datastore
-      .get(clusterInformationKey)
-      .catch((cause: unknown) => {
-        throw notReady(errorMessage(cause), { cause });
-      });
-    if (spec.datastoreReady === true) return;
-    throw notReady("ClusterInformation default: spec.datastoreReady is not true");
-  }
-
-  async #endpoint(identity: EndpointIdentity): Promise<WorkloadEndpoint | undefined> {
-    return await this.#ports.datastore.get(endpointKey(identity)).catch((error: unknown) => {
-      if (isDatastoreError(error, "not-found")) return undefined;
-      throw error;
+  #check(call: AddCall, netnsFd: number | undefined): Promise<undefined> {
+    this.#requireNode(call);
+    return this.#forPod(call, async (identity) => {
+      if (call.plugin === "calico") {
+        requireNetns(netnsFd);
+        const endpoint = await this.#store.get(identity);
+        await checkPod(call, { identity, netnsFd, endpoint }, this.#ports);
+      } else if (!(await this.#ports.addresses.holds(identity.handle))) {
+        const what = `Cannot find an address of container ${call.containerId}`;
+        throw new CniError(cniCodes.ipam, what, `IPAM does not know the handle ${identity.handle}`);
+      }
+      return undefined;
     });
   }
 
-  /** Creates the endpoint, or replaces the one of an earlier sandbox of the pod. */
-  async #write(endpoint: WorkloadEndpoint): Promise<WorkloadEndpoint> {
-    const { datastore } = this.#ports;
-    const { name, namespace = "" } = endpoint.metadata;
-    for (let attempt = 1; ; attempt++) {
-      try {
-        const present = await datastore
-          .get({ kind: "WorkloadEndpoint", name, namespace })
-          .catch((error: unknown) => {
-            if (isDatastoreError(error, "not-found")) return undefined;
-            throw error;
-          });
-        if (present === undefined) return await datastore.create<"WorkloadEndpoint">(endpoint);
-        const { resourceVersion = "" } = present.metadata;
-        return await datastore.update<"WorkloadEndpoint">({
-          ...endpoint,
-          metadata: { ...present.metadata, ...endpoint.metadata, resourceVersion },
-        });
-      } catch (error) {
-        const raced = ["conflict", "already-exists", "not-found"] as const;
-        if (attempt >= maxWriteAttempts || !raced.some((code) => isDatastoreError(error, code))) {
-          throw error;
-        }
-      }
+  #delete(call: DeleteCall, netnsFd: number | undefined): Promise<undefined> {
+    return this.#forPod(call, async (identity) => {
+      const context = { store: this.#store, ports: this.#ports };
+      const given = netnsFd === undefined ? {} : { netnsFd };
+      await deletePod(call, { identity, ...given }, context);
+      return undefined;
+    });
+  }
+
+  async #collect(call: ParsedCall & { command: "GC" }): Promise<undefined> {
+    const { nodeName } = this.#config;
+    await collectGarbage(call, (containerId) => this.#adding.has(containerId), {
+      nodeName,
+      store: this.#store,
+      ports: this.#ports,
+    });
+    return undefined;
+  }
+
+  /** Facts 6.9: whether an ADD would succeed. */
+  async #status({ config }: StatusCall): Promise<undefined> {
+    try {
+      await this.#store.requireReady();
+      const shortage = await this.#ports.addresses.shortage(config);
+      if (shortage !== undefined) throw new CniError(cniCodes.ipam, "No address is free", shortage);
+      return undefined;
+    } catch (cause) {
+      const { message, details } = asCniError(cause);
+      throw new CniError(cniCodes.unavailable, `Cannot add pods: ${message}`, details, { cause });
     }
   }
 
-  /** Deletes the endpoint if it is still this container's. */
-  async #forget(call: ParsedCall, identity: EndpointIdentity): Promise<void> {
-    const key = endpointKey(identity);
-    for (let attempt = 1; ; attempt++) {
-      const present = await this.#endpoint(identity);
-      if (present !== undefined && present.spec.containerID !== call.containerId) return;
-      try {
-        if (present !== undefined) {
-          await this.#ports.datastore.delete(key, present.metadata.resourceVersion);
-        }
-        this.#ports.felix.withdrawEndpoint(key);
-        return;
-      } catch (error) {
-        const raced = isDatastoreError(error, "conflict") || isDatastoreError(error, "not-found");
-        if (attempt >= maxWriteAttempts || !raced) throw error;
-      }
-    }
+  /** What felix of another node would have to do would never be done. */
+  #requireNode({ config }: AddCall): void {
+    const { nodeName } = this.#config;
+    if (config.nodeName === undefined) return;
+    if (config.nodeName.toLowerCase() === nodeName.toLowerCase()) return;
+    throw new CniError(
+      cniCodes.invalidConfig,
+      `Cannot accept the network configuration: nodename must be that of this node, "${nodeName}"`,
+      `got "${config.nodeName}"`,
+    );
+  }
+
+  #forPod<Result>(
+    call: PodCall,
+    work: (identity: EndpointIdentity) => Promise<Result>,
+  ): Promise<Result> {
+    const identity = identityOf(call, this.#config.nodeName);
+    return this.#lock.run(`${identity.namespace}/${identity.workload}`, () => work(identity));
   }
 }
 
-const maxWriteAttempts = 5;
-
-function endpointKey(identity: EndpointIdentity): ResourceKey<"WorkloadEndpoint"> {
-  return { kind: "WorkloadEndpoint", name: identity.wepName, namespace: identity.namespace };
-}
-
-/** Kubelet tries again. */
-function notReady(why: string, options: ErrorOptions = {}): CniError {
-  const words = "Calico is currently not ready to process requests";
-  return new CniError(cniCodes.tryAgain, words, why, options);
-}
-
-function tooSlow(): CniError {
-  return new CniError(
-    cniCodes.tryAgain,
-    "Cannot finish ADD: the pod's routes and policy are not in the kernel yet",
-    "see the log of `tortie felix`",
-  );
+function requireNetns(netnsFd: number | undefined): asserts netnsFd is number {
+  if (netnsFd !== undefined) return;
+  throw new CniError(cniCodes.environment, "Cannot accept CNI_NETNS: it must name a namespace");
 }
 
 function asCniError(error: unknown): CniError {

@@ -1,4 +1,5 @@
 import { type IpAddr, type IpFamily, ipFamily, isIpAddr, parseIpAddr } from "../lib/ip-addr.ts";
+import { type Prefix, parseInterfaceAddress, prefixOf } from "../lib/prefix.ts";
 import { CniError, cniCodes } from "./cni-error.ts";
 
 /** What annotations of a pod, or of its namespace, ask of its addresses (facts 3.8 and 6.8 point 8). */
@@ -14,6 +15,8 @@ export interface AddressAnnotations {
   /** Addresses from outside that lead to the pod's own of their family. */
   readonly floating?: readonly IpAddr[];
   readonly hwAddr?: string;
+  /** Sources beside its own addresses that the pod may send from. */
+  readonly allowedSources?: readonly Prefix[];
 }
 
 export type Annotations = Readonly<Record<string, unknown>>;
@@ -34,6 +37,7 @@ export function addressAnnotations(annotations: Annotations): AddressAnnotations
     addressesWithoutIpam,
     floating: floatingOf(annotations),
     hwAddr: hwAddrOf(annotations),
+    allowedSources: allowedSourcesOf(annotations),
   });
 }
 
@@ -111,6 +115,18 @@ function hwAddrOf(annotations: Annotations): string | undefined {
     return text.toLowerCase();
   }
   throw annotationError("hwAddr", text, "a MAC address");
+}
+
+/** CIDRs, or addresses alone. */
+function allowedSourcesOf(annotations: Annotations): readonly Prefix[] | undefined {
+  return listOf(annotations, "allowedSourcePrefixes")?.map((text) => {
+    try {
+      const { address, length } = parseInterfaceAddress(text);
+      return prefixOf(address, length);
+    } catch {
+      throw annotationError("allowedSourcePrefixes", text, "a list of CIDRs");
+    }
+  });
 }
 
 function annotationError(name: string, value: unknown, want: string): CniError {

@@ -8,6 +8,8 @@ export const cniCodes = {
   decoding: 6,
   invalidConfig: 7,
   tryAgain: 11,
+  /** Answer to STATUS: an ADD would fail. */
+  unavailable: 50,
   internal: 100,
   ipam: 101,
   network: 102,

@@ -1,8 +1,8 @@
 import { hostVethLinkLocal, hostVethMac, podGateway } from "../api/names.ts";
 import type { Kernel, KernelRoute } from "../kernel/kernel.ts";
-import { type IpAddr, ipFamily } from "../lib/ip-addr.ts";
+import { type IpAddr, type IpFamily, ipFamily } from "../lib/ip-addr.ts";
 import type { MacAddr } from "../lib/mac.ts";
-import { hostPrefix, type Prefix, parsePrefix } from "../lib/prefix.ts";
+import { hostPrefix, type Prefix, parsePrefix, prefixFamily } from "../lib/prefix.ts";
 import { CniError, cniCodes } from "./cni-error.ts";
 
 const mainTable = 254;
@@ -16,7 +16,11 @@ export interface PodInterface {
   readonly netnsFd: number;
   /** 0: the kernel's default. */
   readonly mtu: number;
+  /** In each direction. */
+  readonly queues: number;
   readonly addresses: readonly IpAddr[];
+  /** What leads out of the pod; undefined: everything. */
+  readonly routes?: readonly Prefix[];
   readonly mac: MacAddr;
   readonly allowIpForwarding: boolean;
 }
@@ -25,13 +29,16 @@ export interface PodInterface {
 export interface PodNetworkPorts {
   readonly hostKernel: Kernel;
   openPodKernel(netnsFd: number): Kernel;
+  /** Writes a sysctl in our own namespace. */
+  writeHostSysctl(path: readonly string[], value: string): void;
   /** Writes a sysctl in the pod's namespace. */
   writePodSysctl(netnsFd: number, path: readonly string[], value: string): void;
 }
 
 /**
- * Creates the veth pair, the pod's end inside its namespace, and configures that end. The host's end
- * is left to felix: its route, neighbor, sysctls and chains belong together.
+ * Creates the veth pair, the pod's end inside its namespace, and configures that end. Of the host's
+ * end only the pod's IPv6 gateway is made here. The rest is left to felix: its route, neighbor, sysctls
+ * and chains belong together.
  *
  * @throws {CniError} when the namespace has an interface of that name, or the kernel refuses.
  */
@@ -49,6 +56,7 @@ export async function addPodInterface(wanted: PodInterface, ports: PodNetworkPor
     await ports.hostKernel.links.addVeth({
       name: wanted.hostName,
       mac: hostVethMac,
+      queues: wanted.queues,
       ...mtu,
       peer: {
         name: wanted.podName,
@@ -57,10 +65,29 @@ export async function addPodInterface(wanted: PodInterface, ports: PodNetworkPor
         mac: wanted.mac,
       },
     });
+    if (wanted.addresses.some((address) => ipFamily(address) === 6)) {
+      await addIpv6Gateway(wanted.hostName, ports);
+    }
     await configurePodEnd(wanted, pod, ports);
   } finally {
     pod.close();
   }
+}
+
+/**
+ * The address that the pod's default route leads to (facts 6.8 step 11). The kernel would make it from
+ * the MAC by itself, but not on hosts where `addr_gen_mode` says otherwise, and then be silent about it
+ * for 1 to 2 s, until duplicate address detection ends.
+ */
+async function addIpv6Gateway(hostName: string, ports: PodNetworkPorts): Promise<void> {
+  const link = await ports.hostKernel.links.get(hostName);
+  if (link === undefined) {
+    throw new CniError(cniCodes.network, `Cannot find interface ${hostName} after adding it`);
+  }
+  ports.writeHostSysctl(["net", "ipv6", "conf", hostName, "disable_ipv6"], "0");
+  const { ifindex } = link;
+  const gateway = { ifindex, address: hostVethLinkLocal, length: 64, noDad: true };
+  await ports.hostKernel.addresses.add(gateway);
 }
 
 async function configurePodEnd(
@@ -78,7 +105,7 @@ async function configurePodEnd(
   if (loopback !== undefined) await pod.links.set(loopback.ifindex, { up: true });
   await pod.links.set(link.ifindex, { up: true });
 
-  const failures = await pod.routes.replace(podRoutes(link.ifindex, families));
+  const failures = await pod.routes.replace(podRoutes(link.ifindex, families, wanted.routes));
   const [failure] = failures;
   if (failure !== undefined) {
     throw new CniError(
@@ -104,37 +131,52 @@ function writeSysctls(wanted: PodInterface, ipv6: boolean, ports: PodNetworkPort
   write(["ipv6", "conf", "all", "forwarding"], forwarding);
 }
 
-/** The link-local gateway, on the link by itself, and the default through it (facts 6.8 11 and 12). */
-function podRoutes(ifindex: number, families: ReadonlySet<4 | 6>): KernelRoute[] {
+/** The link-local gateway, on the link by itself, and what leads through it (facts 6.8 11 and 12). */
+function podRoutes(
+  ifindex: number,
+  families: ReadonlySet<IpFamily>,
+  wanted: readonly Prefix[] = [parsePrefix("0.0.0.0/0"), parsePrefix("::/0")],
+): KernelRoute[] {
   const common = { table: mainTable, kind: "unicast", protocol: bootProtocol, ifindex } as const;
-  const routes: KernelRoute[] = [];
-  if (families.has(4)) {
-    const link = {
-      ...common,
-      destination: hostPrefix(podGateway),
-      priority: 0,
-      scope: "link",
-    } as const;
-    routes.push(link, defaultVia(podGateway, parsePrefix("0.0.0.0/0"), 0));
-  }
-  if (families.has(6)) routes.push(defaultVia(hostVethLinkLocal, parsePrefix("::/0"), 1024));
-  return routes;
-
-  function defaultVia(gateway: IpAddr, destination: Prefix, priority: number): KernelRoute {
-    return { ...common, destination, priority, scope: "universe", gateway };
-  }
+  const gateway: KernelRoute = {
+    ...common,
+    destination: hostPrefix(podGateway),
+    priority: 0,
+    scope: "link",
+  };
+  const through = wanted.filter((destination) => families.has(prefixFamily(destination)));
+  return [
+    ...(families.has(4) ? [gateway] : []),
+    ...through.map((destination): KernelRoute => {
+      const isIpv4 = prefixFamily(destination) === 4;
+      return {
+        ...common,
+        destination,
+        priority: isIpv4 ? 0 : 1024,
+        scope: "universe",
+        gateway: isIpv4 ? podGateway : hostVethLinkLocal,
+      };
+    }),
+  ];
 }
 
-/** Removes the pod's end, and with it the host's. No interface there is success. */
+/**
+ * Removes the pod's end, and with it the host's, if the host's has this name. Another interface of the
+ * name, or none, is let be: a path that a runtime names may be another container's by now.
+ */
 export async function removePodInterface(
-  podName: string,
-  netnsFd: number,
-  ports: Pick<PodNetworkPorts, "openPodKernel">,
+  attached: { readonly podName: string; readonly hostName: string; readonly netnsFd: number },
+  ports: Pick<PodNetworkPorts, "openPodKernel" | "hostKernel">,
 ): Promise<void> {
-  const pod = ports.openPodKernel(netnsFd);
+  const pod = ports.openPodKernel(attached.netnsFd);
   try {
-    const link = await pod.links.get(podName);
-    if (link?.type === "veth") await pod.links.remove(link.ifindex);
+    const [inPod, onHost] = await Promise.all([
+      pod.links.get(attached.podName),
+      ports.hostKernel.links.get(attached.hostName),
+    ]);
+    if (inPod === undefined || onHost === undefined) return;
+    if (inPod.linkIfindex !== onHost.ifindex || onHost.linkIfindex !== inPod.ifindex) return;
+    await pod.links.remove(inPod.ifindex);
   } finally {
     pod.close();
   }

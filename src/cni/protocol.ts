@@ -1,3 +1,4 @@
+import type { Attachment, Plugin } from "./call.ts";
 import { CniError, cniCodes } from "./cni-error.ts";
 
 /**
@@ -18,6 +19,8 @@ export const cniVariables = [
   "CNI_IFNAME",
   "CNI_ARGS",
   "CNI_PATH",
+  // Ours: the name by which the program was run, where that is calico-ipam.
+  "TORTIE_PLUGIN",
 ] as const;
 
 export type CniVariable = (typeof cniVariables)[number];
@@ -27,6 +30,16 @@ export const maxVariableBytes: number = 1 << 16;
 /** A request that has not arrived after this long is refused. */
 export const requestTimeoutMs = 30_000;
 export const defaultSocketPath = "/var/run/calico/tortie/cni.sock";
+/** Outlives a reboot, and is the same folder for the host and for the container of the agent. */
+export const defaultSpoolFolder = "/var/lib/calico/tortie/cni-deletions";
+
+/**
+ * The file of a request to delete that no agent was there for: its bytes are the request's. One file an
+ * attachment, so that a runtime that repeats itself fills no disk. Written as ".PID", then renamed.
+ */
+export function spoolFile(plugin: Plugin, { containerId, ifName }: Attachment): string {
+  return `${plugin}@${containerId}@${ifName}`;
+}
 
 /** One call of the plugin, as it arrived. */
 export interface CniCall {

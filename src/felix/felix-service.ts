@@ -22,6 +22,7 @@ import type { FelixHealth, HealthPart } from "./health/felix-health.ts";
 import { type DeniedLabels, FelixCounters } from "./metrics/felix-counters.ts";
 import type { FelixSizes } from "./metrics/felix-metrics.ts";
 import { OfferedEndpoints } from "./offered-endpoints.ts";
+import { KeyPublisher } from "./publish-keys.ts";
 import { RefreshTimers } from "./refresh-timers.ts";
 
 export interface FelixPorts extends DataplanePorts {
@@ -50,6 +51,7 @@ export class Felix {
   readonly #offered: OfferedEndpoints;
   readonly #waiters = new Set<() => void>();
   readonly #refresh: RefreshTimers;
+  readonly #keys: KeyPublisher;
   /** Number of the apply that began last, and of the one that ended last. */
   #applies = 0;
   #finished = 0;
@@ -73,6 +75,7 @@ export class Felix {
     this.#calc = new CalcGraph({ nodeName, routeSource: config.routeSource, onInvalid });
     this.#dataplane = new Dataplane(nodeName, config, ports);
     this.#refresh = new RefreshTimers(config.refreshMs);
+    this.#keys = new KeyPublisher(nodeName, ports);
     const maxIntervalMs = this.#refresh.shortest;
     this.#runner = new PacedRunner({ ...pacing, maxIntervalMs }, ports.clock);
     this.#offered = new OfferedEndpoints(ports.clock, ({ key, value }) => {
@@ -181,6 +184,7 @@ export class Felix {
           }, stop),
         (stop) => this.#watchRules(stop),
         (stop) => this.#tellDenials(stop),
+        (stop) => this.#keys.run(stop),
         (stop) =>
           this.#runner.start(
             () => this.#apply(),
@@ -266,6 +270,7 @@ export class Felix {
       this.#isApplied = true;
       this.#firstApply?.();
     } finally {
+      this.#keys.tell(this.#dataplane.wireguardKeys);
       this.#finished = number;
       const milliseconds = clock.now() - started;
       this.#counters.applied(milliseconds, failed);

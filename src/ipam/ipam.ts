@@ -41,6 +41,7 @@ import {
   type UnsettledAffinity,
 } from "./repair.ts";
 import { reservedPrefixes } from "./reservations.ts";
+import { type ShortageRequest, shortageOf } from "./shortage.ts";
 import { type PoolUtilization, utilizationOf } from "./utilization.ts";
 import type { Assigned } from "./write-assignment.ts";
 
@@ -326,12 +327,24 @@ export class Ipam {
     };
   }
 
-  /** What Services of the type LoadBalancer have, by the blocks (facts 3.11). */
-  async serviceAllocations(): Promise<Allocation[]> {
+  /** What is assigned, by the blocks: to whom, but not who uses it. */
+  async allocations(): Promise<Allocation[]> {
     const { records } = await this.#open();
     const [pools, blocks] = await Promise.all([this.#pools(), records.blocks()]);
     const given = allocationsOf({ pools, blocks, handles: [], endpoints: [], nodes: [] });
-    return given.filter((each) => isOfService(each.attributes) && each.coolingSince === undefined);
+    return given.filter(({ coolingSince }) => coolingSince === undefined);
+  }
+
+  /** What Services of the type LoadBalancer have (facts 3.11). */
+  async serviceAllocations(): Promise<Allocation[]> {
+    return (await this.allocations()).filter(({ attributes }) => isOfService(attributes));
+  }
+
+  /** Why no pod of a node would get an address of a family; undefined when one may. Reads all blocks. */
+  async shortage(wanted: ShortageRequest): Promise<string | undefined> {
+    const { datastore } = this.#ports;
+    const nodeLabels = await nodeLabelsOf(datastore, wanted.node);
+    return shortageOf({ ...wanted, nodeLabels }, await this.#pools(), await this.utilization());
   }
 
   /** Takes an empty block from its node, unless it was written since `sequenceNumber`. */

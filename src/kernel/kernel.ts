@@ -98,6 +98,8 @@ export interface VethPair {
   readonly name: string;
   readonly mac?: MacAddr;
   readonly mtu?: number;
+  /** Of each end, in each direction. Default 1. */
+  readonly queues?: number;
   readonly peer: {
     readonly name: string;
     readonly mac?: MacAddr;

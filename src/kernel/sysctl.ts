@@ -15,6 +15,11 @@ export function writeSysctl(path: readonly string[], value: string): void {
   if (readFileSync(file, "utf8").trim() !== value) writeFileSync(file, value);
 }
 
+/** NAPI threads of a link, which is visible where /sys is that of the link's network namespace. */
+export function setThreaded(link: string): void {
+  writeFileSync(join("/sys/class/net", link, "threaded"), "1");
+}
+
 function sysctlFile(path: readonly string[]): string {
   const bad = path.find(
     (part) => part === "" || part === "." || part === ".." || part.includes("/"),

@@ -5,7 +5,7 @@ import { PolicyModel } from "../policy/model.ts";
 import { type Packet, pingPacket } from "../policy/packet.ts";
 import { protocolNumber } from "../policy/protocols.ts";
 import { decisionText } from "../policy/verdict.ts";
-import { type ClusterView, nodeSourceAddress, readCluster } from "./cluster-view.ts";
+import { type ClusterView, nodeAddress, nodeSourceAddress, readCluster } from "./cluster-view.ts";
 import type { LabPlan } from "./lab-plan.ts";
 import type { LabPod } from "./lab-state.ts";
 import { ProbeAgent, type ProbeProtocol } from "./probe.ts";
@@ -189,6 +189,15 @@ function expectedVerdict(
   }
   if (from.pod === undefined && from.node === to.node) {
     return { allowed: true, because: decisionText({ kind: "own node" }) };
+  }
+  if (from.node !== to.node) {
+    const family = ipFamily(destination);
+    const without = [from.node, to.node].find(
+      (node) => nodeAddress(view, node, family) === undefined,
+    );
+    if (without !== undefined) {
+      return { allowed: false, because: `${without} has no IPv${family} address` };
+    }
   }
   const source = sourceOf(from, view, { node: to.node, address: destination });
   if (source === undefined) return { allowed: false, because: "the source has no address" };

@@ -1,5 +1,5 @@
 import type { Datastore } from "../datastore/datastore.ts";
-import { type IpAddr, ipFamily } from "../lib/ip-addr.ts";
+import { type IpAddr, type IpFamily, ipFamily } from "../lib/ip-addr.ts";
 import { parseInterfaceAddress } from "../lib/prefix.ts";
 import type { PolicyCluster } from "../policy/cluster.ts";
 import { readPolicyCluster } from "../policy/read-cluster.ts";
@@ -24,6 +24,17 @@ export async function readCluster(datastore: Datastore): Promise<ClusterView> {
   return { ...policy, blocks };
 }
 
+/** A node's own address of a family, as its Node has it. */
+export function nodeAddress(
+  { nodes }: ClusterView,
+  nodeName: string,
+  family: IpFamily,
+): IpAddr | undefined {
+  const bgp = nodes.find(({ metadata }) => metadata.name === nodeName)?.spec.bgp;
+  const text = family === 4 ? bgp?.ipv4Address : bgp?.ipv6Address;
+  return text === undefined ? undefined : parseInterfaceAddress(text).address;
+}
+
 /**
  * The source address that a node's own packets to a pod of another node carry: the tunnel's address
  * where they take a tunnel, else the node's.
@@ -33,9 +44,7 @@ export function nodeSourceAddress(
   nodeName: string,
   target: { readonly node: string; readonly address: IpAddr },
 ): IpAddr | undefined {
-  const bgp = view.nodes.find(({ metadata }) => metadata.name === nodeName)?.spec.bgp;
-  const own = ipFamily(target.address) === 4 ? bgp?.ipv4Address : bgp?.ipv6Address;
-  if (own === undefined) return undefined;
   const crossing = { from: nodeName, to: target.node, destination: target.address };
-  return new Tunnels(view).deviceAddress(nodeName, crossing) ?? parseInterfaceAddress(own).address;
+  const tunnel = new Tunnels(view).deviceAddress(nodeName, crossing);
+  return tunnel ?? nodeAddress(view, nodeName, ipFamily(target.address));
 }

@@ -27,6 +27,8 @@ export interface LabPaths {
   nodeLog(node: string): string;
   runFolder(node: string): string;
   cniSocket(node: string): string;
+  /** Deletions that no agent was there for. */
+  cniSpool(node: string): string;
   bgpSocket(node: string): string;
 }
 
@@ -48,6 +50,7 @@ export function labPaths(name: string, env: NodeJS.ProcessEnv = process.env): La
     nodeLog: (node) => join(nodeFolder(node), "node.log"),
     runFolder,
     cniSocket: (node) => join(runFolder(node), "cni.sock"),
+    cniSpool: (node) => join(nodeFolder(node), "cni-deletions"),
     bgpSocket: (node) => join(runFolder(node), "bgp.sock"),
   };
 }

@@ -20,6 +20,7 @@ export function datastoreEnvironment(
 interface PoolModes {
   readonly vxlan?: string;
   readonly ipip?: string;
+  readonly udp?: string;
 }
 
 const poolModes: Readonly<Record<LabRequest["encapsulation"], PoolModes>> = {
@@ -28,6 +29,8 @@ const poolModes: Readonly<Record<LabRequest["encapsulation"], PoolModes>> = {
   VXLANCrossSubnet: { vxlan: "CrossSubnet" },
   IPIP: { ipip: "Always" },
   IPIPCrossSubnet: { ipip: "CrossSubnet" },
+  UDP: { udp: "Always" },
+  UDPCrossSubnet: { udp: "CrossSubnet" },
 };
 
 /** Environment of one `tortie node`: the variables of the calico-node container. */
@@ -50,6 +53,7 @@ export function nodeEnvironment(
     FELIX_ENDPOINTSTATUSPATHPREFIX: paths.runFolder(node.name),
     TORTIE_RUN_DIR: paths.runFolder(node.name),
     TORTIE_CNI_SOCKET: paths.cniSocket(node.name),
+    TORTIE_CNI_SPOOL: paths.cniSpool(node.name),
     TORTIE_MTU_FILE: `${paths.nodeFolder(node.name)}/mtu`,
     TORTIE_FELIX_CFG: `${paths.nodeFolder(node.name)}/felix.cfg`,
     ...felixParameters(),
@@ -72,13 +76,14 @@ function poolEnvironment(
   { podCidrs }: LabPlan,
   { encapsulation }: LabRequest,
 ): Record<string, string> {
-  const { vxlan = "Never", ipip = "Never" } = poolModes[encapsulation];
+  const { vxlan = "Never", ipip = "Never", udp = "Never" } = poolModes[encapsulation];
   const cidrOf = (family: IpFamily) =>
     podCidrs.find((cidr) => prefixFamily(cidr) === family) ?? "none";
   return {
     CALICO_IPV4POOL_CIDR: cidrOf(4),
     CALICO_IPV4POOL_IPIP: ipip,
     CALICO_IPV4POOL_VXLAN: vxlan,
+    TORTIE_IPV4POOL_UDP: udp,
     CALICO_IPV6POOL_CIDR: cidrOf(6),
     CALICO_IPV6POOL_VXLAN: vxlan,
   };

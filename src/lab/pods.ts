@@ -108,6 +108,7 @@ async function callPlugin(command: "ADD" | "DEL", pod: LabPod, paths: LabPaths):
         `K8S_POD_INFRA_CONTAINER_ID=${pod.containerId}`,
       ].join(";"),
       TORTIE_CNI_SOCKET: paths.cniSocket(pod.node),
+      TORTIE_CNI_SPOOL: paths.cniSpool(pod.node),
     },
   });
   if (exitCode === 0) return stdout === "" ? {} : JSON.parse(stdout);

@@ -1,13 +1,36 @@
 import { mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
+import { poolEncapsulation } from "../api/pool-encapsulation.ts";
 import type { IPPool } from "../api/resources/ip-pool.ts";
+import type { ParameterValues } from "../felix/config/values.ts";
 import { errorMessage } from "../lib/errors.ts";
 import type { Logger } from "../lib/log.ts";
 import type { HostInterface } from "./host-interfaces.ts";
 
 type Env = Readonly<Record<string, string | undefined>>;
 
-const overhead = { none: 0, ipip: 20, vxlan: 50, vxlanV6: 70 } as const;
+/** Octets of the outer headers. */
+const overhead = {
+  ipip: 20,
+  udp: 28,
+  vxlan: 50,
+  vxlanV6: 70,
+  wireguard: 60,
+  wireguardV6: 80,
+} as const;
+
+/** What of Felix's parameters says how tunnels shorten packets. */
+export type TunnelMtus = Pick<
+  ParameterValues,
+  | "ipipMTU"
+  | "udpMTU"
+  | "vxlanMTU"
+  | "vxlanMTUV6"
+  | "wireguardEnabled"
+  | "wireguardEnabledV6"
+  | "wireguardMTU"
+  | "wireguardMTUV6"
+>;
 
 /** Where the CNI agent finds the MTU of pods. */
 export function mtuFile(env: Env): string {
@@ -20,16 +43,32 @@ export function hostMtu(pattern: RegExp, interfaces: readonly HostInterface[]): 
   return mtus.length === 0 ? 0 : Math.min(...mtus);
 }
 
-/** MTU of pods: the host's, less the headers of the encapsulations that pools use (facts 4.9). */
-export function podMtu(host: number, pools: readonly IPPool[]): number {
+/**
+ * MTU of pods: the least that a device has through which their packets may go. A device has the MTU that
+ * its parameter says, else the host's less its headers (facts 4.9).
+ */
+export function podMtu(host: number, pools: readonly IPPool[], given: TunnelMtus): number {
   if (host === 0) return 0;
-  const uses = (mode: string | undefined) => mode !== undefined && mode !== "Never";
-  const headers = pools.map(({ spec }) => {
-    if (uses(spec.ipipMode)) return overhead.ipip;
-    if (uses(spec.vxlanMode)) return spec.cidr.includes(":") ? overhead.vxlanV6 : overhead.vxlan;
-    return overhead.none;
-  });
-  return host - Math.max(0, ...headers);
+  const mtus = pools.map((pool) => mtuTo(pool, host, given));
+  const { wireguardMTU, wireguardMTUV6 } = given;
+  if (given.wireguardEnabled) mtus.push(wireguardMTU || host - overhead.wireguard);
+  if (given.wireguardEnabledV6) mtus.push(wireguardMTUV6 || host - overhead.wireguardV6);
+  return Math.min(host, ...mtus);
+}
+
+function mtuTo(pool: IPPool, host: number, given: TunnelMtus): number {
+  switch (poolEncapsulation(pool).class) {
+    case "ipip":
+      return given.ipipMTU || host - overhead.ipip;
+    case "udp":
+      return given.udpMTU || host - overhead.udp;
+    case "vxlan":
+      return pool.spec.cidr.includes(":")
+        ? given.vxlanMTUV6 || host - overhead.vxlanV6
+        : given.vxlanMTU || host - overhead.vxlan;
+    default:
+      return host;
+  }
 }
 
 /** There is no MTU file where requireMTUFile asks for one. */

@@ -32,6 +32,11 @@ import {
 } from "./startup.ts";
 import { type ChildState, type SupervisedChild, superviseChild } from "./supervisor.ts";
 import { reconcileTunnelAddresses } from "./tunnel-addresses.ts";
+import {
+  superviseUdpTunnel,
+  udpTunnelChild,
+  udpTunnelPort,
+} from "./udp-tunnel/udp-tunnel-child.ts";
 
 /** What `tortie node` is made of. */
 export interface NodePorts extends StartupPorts {
@@ -61,7 +66,8 @@ export function runNode(env: Env, ports: NodePorts): Service {
     try {
       const reports = new HealthReports();
       reports.report("startup", { live: true, ready: false, reason: "start-up is not finished" });
-      const state = { runDir, reports, pollMs, children, health };
+      const udpTunnel = new LatestValue<number | undefined>();
+      const state = { runDir, reports, pollMs, children, health, udpTunnel };
       const services = [mainService(env, ports, state), answerHealthChecks(health, ports, reports)];
       await runServices(services, signal);
     } finally {
@@ -87,6 +93,8 @@ interface NodeState {
   readonly pollMs: number;
   readonly children: readonly SupervisedChild[];
   readonly health: LatestValue<HealthConfig | undefined>;
+  /** Port of the userspace UDP tunnel, while a pool asks for it. */
+  readonly udpTunnel: LatestValue<number | undefined>;
 }
 
 function mainService(env: Env, ports: NodePorts, state: NodeState): Service {
@@ -95,7 +103,7 @@ function mainService(env: Env, ports: NodePorts, state: NodeState): Service {
     const name = await runStartup(env, ports, signal);
     const ipam = new Ipam({ datastore, clock, random: Math.random });
     await ipam.upgradeHost(name);
-    const reconcile = reconciler(env, name, { ...ports, ipam, health: state.health });
+    const reconcile = reconciler(env, name, { ...ports, ...state, ipam });
     // Felix and the speaker begin with the node's tunnel addresses, if they can be had.
     await reconcile().catch((error: unknown) => {
       if (error instanceof MtuFileError) throw error;
@@ -106,6 +114,11 @@ function mainService(env: Env, ports: NodePorts, state: NodeState): Service {
     await runServices(
       [
         ...state.children.map((child) => supervised(child, ports, state)),
+        superviseUdpTunnel(state.udpTunnel, (port) => udpTunnelChild(port, ports.command, env), {
+          runDir: state.runDir,
+          clock,
+          log,
+        }),
         reconcileService(reconcile, name, ports),
         ...(watchesAddresses(env) ? [addressMonitor(env, name, { ports, ...state })] : []),
       ],
@@ -163,9 +176,10 @@ function supervised(child: SupervisedChild, ports: NodePorts, state: NodeState):
 function reconciler(
   env: Env,
   name: string,
-  ports: NodePorts & { readonly ipam: Ipam; readonly health: NodeState["health"] },
+  ports: NodePorts & { readonly ipam: Ipam } & Pick<NodeState, "health" | "udpTunnel">,
 ): () => Promise<void> {
-  const { datastore, ipam, log, health } = ports;
+  const { datastore, ipam, log, health, udpTunnel } = ports;
+  let servedPort: number | undefined;
   const mtus = new MtuFile(mtuFile(env), log);
   let answering = healthConfig(readParameters(localSources(env)).values);
   return async () => {
@@ -175,8 +189,11 @@ function reconciler(
     answering = config;
     const { items: pools } = await datastore.list("IPPool");
     const uplinks = values.mtuIfacePattern;
-    const mtu = podMtu(hostMtu(uplinks, await hostInterfaces(ports.kernel)), pools);
+    const mtu = podMtu(hostMtu(uplinks, await hostInterfaces(ports.kernel)), pools, values);
     mtus.update(mtu, values.requireMTUFile);
+    const port = udpTunnelPort(pools, values);
+    if (port !== servedPort) udpTunnel.set(port);
+    servedPort = port;
     await reconcileTunnelAddresses(name, { datastore, ipam, log, env });
   };
 }

@@ -57,10 +57,10 @@ async function reconcileTunnel(
 ): Promise<void> {
   const { datastore, ipam, log, wireguard } = ports;
   const node = await datastore.get({ kind: "Node", name });
-  const enabled = tunnelPools(row, ports.pools, { node, wireguard });
+  const pools = tunnelPools(row, ports.pools, { node, wireguard });
   const present = parsedAddress(row.read(node.spec) ?? "");
   const holder = present === undefined ? undefined : await ipam.holderOf(present);
-  const step = tunnelStep(row, node, { pools: enabled, holder });
+  const step = tunnelStep(row, node, { ...pools, holder });
   if (step.kind === "keep") return;
   const handle = tunnelHandle(row.kind, name);
   if (step.kind === "clear") {

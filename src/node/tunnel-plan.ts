@@ -1,6 +1,7 @@
 import { felixLayers } from "../api/felix-layers.ts";
+import { type PoolClass, poolEncapsulation } from "../api/pool-encapsulation.ts";
 import type { FelixConfiguration } from "../api/resources/felix-configuration.ts";
-import type { EncapMode, IPPoolSpec } from "../api/resources/ip-pool.ts";
+import type { IPPool } from "../api/resources/ip-pool.ts";
 import type { Node, NodeSpec } from "../api/resources/node.ts";
 import { type TunnelKind, tunnelHandle, tunnelHandles } from "../ipam/handles.ts";
 import type { AddressHolder } from "../ipam/ipam.ts";
@@ -16,7 +17,7 @@ export interface TunnelRow {
   readonly kind: TunnelKind;
   readonly family: IpFamily;
   /** A pool of the family calls for it. */
-  calls(pool: IPPoolSpec, node: Node, wireguard: WireguardFamilies): boolean;
+  calls(pool: IPPool, node: Node, wireguard: WireguardFamilies): boolean;
   read(spec: NodeSpec): string | undefined;
   /** Absent address: the field is removed. */
   write(spec: NodeSpec, address: IpAddr | undefined): NodeSpec;
@@ -29,14 +30,15 @@ export const tunnelRows: readonly TunnelRow[] = [
   {
     kind: "ipip",
     family: 4,
-    calls: (pool) => isEncapsulated(pool.ipipMode),
+    calls: (pool) => isCarriedBy(pool, "ipip"),
     read: (spec) => spec.bgp?.ipv4IPIPTunnelAddr,
     write: (spec, address) => withPart(spec, "bgp", { ipv4IPIPTunnelAddr: address }),
   },
   {
     kind: "vxlan",
     family: 4,
-    calls: (pool) => isEncapsulated(pool.vxlanMode),
+    // Both have one address: its MAC alone is another.
+    calls: (pool) => isCarriedBy(pool, "vxlan", "udp"),
     read: (spec) => spec.ipv4VXLANTunnelAddr,
     write: ({ ipv4VXLANTunnelAddr: _old, ...spec }, address) =>
       address === undefined ? spec : { ...spec, ipv4VXLANTunnelAddr: address },
@@ -44,7 +46,7 @@ export const tunnelRows: readonly TunnelRow[] = [
   {
     kind: "vxlanV6",
     family: 6,
-    calls: (pool) => isEncapsulated(pool.vxlanMode),
+    calls: (pool) => isCarriedBy(pool, "vxlan"),
     read: (spec) => spec.ipv6VXLANTunnelAddr,
     write: ({ ipv6VXLANTunnelAddr: _old, ...spec }, address) =>
       address === undefined ? spec : { ...spec, ipv6VXLANTunnelAddr: address },
@@ -64,8 +66,8 @@ function wireguardRow(family: IpFamily): TunnelRow {
   };
 }
 
-function isEncapsulated(mode: EncapMode = "Never"): boolean {
-  return mode !== "Never";
+function isCarriedBy(pool: IPPool, ...classes: readonly PoolClass[]): boolean {
+  return classes.includes(poolEncapsulation(pool).class);
 }
 
 /** The spec with these fields of a part set, or removed; a part without fields is removed too. */
@@ -81,24 +83,30 @@ function withPart<Name extends "bgp" | "wireguard">(
 
 export type TunnelStep =
   | { readonly kind: "keep" }
-  /** No pool calls for the tunnel: free what the handle has and clear the field. */
+  /** No pool calls for the tunnel any more: free what the handle has and clear the field. */
   | { readonly kind: "clear" }
   /** Free what the handle has, then take an address from one of these pools. */
   | { readonly kind: "assign"; readonly pools: readonly Pool[] };
 
-/** Pools that give a node addresses for one kind of tunnel. */
+/** Pools whose pods need one kind of tunnel, and those of them that give a node its address. */
+export interface TunnelPools {
+  readonly calling: readonly Pool[];
+  readonly giving: readonly Pool[];
+}
+
 export function tunnelPools(
   row: TunnelRow,
   pools: readonly Pool[],
   { node, wireguard }: { readonly node: Node; readonly wireguard: WireguardFamilies },
-): Pool[] {
-  return pools.filter(
-    (pool) =>
-      pool.family === row.family &&
-      row.calls(pool.resource.spec, node, wireguard) &&
-      refusal(pool, "Tunnel") === undefined &&
-      selectsNode(pool, node.metadata.labels ?? {}),
+): TunnelPools {
+  const calling = pools.filter(
+    (pool) => pool.family === row.family && row.calls(pool.resource, node, wireguard),
   );
+  const giving = calling.filter(
+    (pool) =>
+      refusal(pool, "Tunnel") === undefined && selectsNode(pool, node.metadata.labels ?? {}),
+  );
+  return { calling, giving };
 }
 
 /**
@@ -119,19 +127,28 @@ export function wireguardFamilies(
   return { 4: isOn("wireguardEnabled"), 6: isOn("wireguardEnabledV6") };
 }
 
-/** What to do about one tunnel address of a node (facts 3.9). Pure. */
+/**
+ * What to do about one tunnel address of a node (facts 3.9). Pure.
+ *
+ * Differs from upstream where all pools that call for the tunnel are disabled, being deleted, or for
+ * other nodes by now: the pods that still have addresses of them keep the tunnel.
+ */
 export function tunnelStep(
   row: TunnelRow,
   node: Node,
-  context: { readonly pools: readonly Pool[]; readonly holder: AddressHolder | undefined },
+  context: TunnelPools & { readonly holder: AddressHolder | undefined },
 ): TunnelStep {
-  const { pools, holder } = context;
+  const { calling, giving, holder } = context;
   const present = row.read(node.spec);
-  if (pools.length === 0) return present === undefined ? { kind: "keep" } : { kind: "clear" };
-  const address = present === undefined ? undefined : parsedAddress(present);
-  const inPool = address !== undefined && pools.some(({ cidr }) => prefixHasAddress(cidr, address));
+  if (present === undefined) {
+    return giving.length === 0 ? { kind: "keep" } : { kind: "assign", pools: giving };
+  }
+  const address = parsedAddress(present);
+  const from = giving.length === 0 ? calling : giving;
+  const inPool = address !== undefined && from.some(({ cidr }) => prefixHasAddress(cidr, address));
   const ours = holder !== undefined && isOurs(row.kind, node.metadata.name, holder);
-  return inPool && ours ? { kind: "keep" } : { kind: "assign", pools };
+  if (inPool && ours) return { kind: "keep" };
+  return giving.length === 0 ? { kind: "clear" } : { kind: "assign", pools: giving };
 }
 
 function isOurs(kind: TunnelKind, node: string, holder: AddressHolder): boolean {

@@ -1,4 +1,5 @@
-import type { IPPoolSpec } from "../api/resources/ip-pool.ts";
+import { poolEncapsulation } from "../api/pool-encapsulation.ts";
+import type { IPPool } from "../api/resources/ip-pool.ts";
 import type { Node } from "../api/resources/node.ts";
 import { type IpAddr, ipFamily } from "../lib/ip-addr.ts";
 import { parseInterfaceAddress, parsePrefix, prefixHasAddress, prefixOf } from "../lib/prefix.ts";
@@ -14,23 +15,24 @@ export interface Crossing {
 /** Which packets between nodes take a tunnel: the pool of the destination tells (facts 2.3). */
 export class Tunnels {
   readonly #nodes: ReadonlyMap<string, Node>;
-  readonly #pools: readonly IPPoolSpec[];
+  readonly #pools: readonly IPPool[];
 
   constructor({ nodes, pools }: Pick<PolicyCluster, "nodes" | "pools">) {
     this.#nodes = new Map(nodes.map((node) => [node.metadata.name, node]));
-    this.#pools = pools.map(({ spec }) => spec);
+    this.#pools = pools;
   }
 
   /** Address of the tunnel device of `node` through which the packet goes; undefined: it takes none. */
   deviceAddress(node: string, crossing: Crossing): IpAddr | undefined {
-    const pool = this.#pools.find(({ cidr }) =>
-      prefixHasAddress(parsePrefix(cidr), crossing.destination),
+    const pool = this.#pools.find(({ spec }) =>
+      prefixHasAddress(parsePrefix(spec.cidr), crossing.destination),
     );
-    const vxlan = isGiven(pool?.vxlanMode);
-    const mode = vxlan ? pool?.vxlanMode : pool?.ipipMode;
-    if (!isGiven(mode) || (mode === "CrossSubnet" && this.#shareSubnet(crossing))) return undefined;
+    if (pool === undefined) return undefined;
+    const { class: poolClass, crossSubnet } = poolEncapsulation(pool);
+    if (poolClass === "none" || poolClass === "noEncap") return undefined;
+    if (crossSubnet && this.#shareSubnet(crossing)) return undefined;
     const { spec } = this.#nodes.get(node) ?? {};
-    const v4 = vxlan ? spec?.ipv4VXLANTunnelAddr : spec?.bgp?.ipv4IPIPTunnelAddr;
+    const v4 = poolClass === "ipip" ? spec?.bgp?.ipv4IPIPTunnelAddr : spec?.ipv4VXLANTunnelAddr;
     const text = ipFamily(crossing.destination) === 4 ? v4 : spec?.ipv6VXLANTunnelAddr;
     return text === undefined ? undefined : parseInterfaceAddress(text).address;
   }
@@ -44,8 +46,4 @@ export class Tunnels {
     const { address, length } = parseInterfaceAddress(own);
     return prefixHasAddress(prefixOf(address, length), parseInterfaceAddress(other).address);
   }
-}
-
-function isGiven(mode: IPPoolSpec["vxlanMode"]): boolean {
-  return mode !== undefined && mode !== "Never";
 }

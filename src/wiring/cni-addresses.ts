@@ -1,22 +1,24 @@
 import { namespaceProfilePrefix } from "../api/kubernetes/namespace.ts";
 import { namespaceLabelPrefix } from "../api/selector/scope.ts";
-import type { AddressSource } from "../cni/agent.ts";
 import { type AddressAnnotations, poolAnnotations } from "../cni/annotations.ts";
-import type { ParsedCall } from "../cni/call.ts";
+import type { AddCall } from "../cni/call.ts";
 import { CniError, cniCodes } from "../cni/cni-error.ts";
-import type { EndpointIdentity } from "../cni/endpoint.ts";
+import { type EndpointIdentity, handleOf } from "../cni/endpoint.ts";
+import type { NetworkConfig } from "../cni/network-config.ts";
+import type { AddressHolder, AddressSource } from "../cni/ports.ts";
 import { type Datastore, isDatastoreError } from "../datastore/datastore.ts";
 import type { AssignIpRequest } from "../ipam/assign-ip.ts";
 import type { Ipam } from "../ipam/ipam.ts";
 import { IpamError } from "../ipam/ipam-error.ts";
-import type { Clock } from "../lib/clock.ts";
+import type { Clock, Millis } from "../lib/clock.ts";
 import type { IpAddr } from "../lib/ip-addr.ts";
 
 /** Gives the CNI agent addresses from IPAM (facts 3.6, 6.4). */
 export function ipamAddresses(
   ipam: Ipam,
-  ports: { readonly datastore: Datastore; readonly clock: Clock },
+  ports: { readonly nodeName: string; readonly datastore: Datastore; readonly clock: Clock },
 ): AddressSource {
+  const known = new Map<string, Millis>();
   return {
     assign: async (call, identity) => {
       try {
@@ -29,11 +31,55 @@ export function ipamAddresses(
     release: async (handle) => {
       await ipam.releaseByHandle(handle);
     },
+    holds: (handle) => ipam.knowsHandle(handle),
+    holders: (network) => holdersOf(network, ports.nodeName, ipam),
+    shortage: (config) => shortageOf(config, { ...ports, ipam, known }),
   };
 }
 
+/** Containers whose handle is of this network, on this node. */
+async function holdersOf(network: string, node: string, ipam: Ipam): Promise<AddressHolder[]> {
+  const prefix = handleOf(network, "");
+  const byHandle = new Map<string, AddressHolder>();
+  for (const { handle, attributes } of await ipam.allocations()) {
+    if (!handle.startsWith(prefix) || attributes["node"] !== node) continue;
+    const { namespace = "default" } = attributes;
+    byHandle.set(handle, { handle, namespace, containerId: handle.slice(prefix.length) });
+  }
+  return [...byHandle.values()];
+}
+
+/** Runtimes ask every few seconds, and to know it all blocks are read. */
+const knownMs = 60_000;
+
+async function shortageOf(
+  config: NetworkConfig,
+  ports: {
+    readonly nodeName: string;
+    readonly ipam: Ipam;
+    readonly clock: Clock;
+    /** When it was last known that there is no shortage, by question. */
+    readonly known: Map<string, Millis>;
+  },
+): Promise<string | undefined> {
+  const { assignIpv4, assignIpv6, ipv4Pools, ipv6Pools } = config;
+  const families = { 4: assignIpv4, 6: assignIpv6 };
+  for (const family of [4, 6] as const) {
+    const requested = (family === 4 ? ipv4Pools : ipv6Pools) ?? [];
+    const question = `${family} ${requested.join(" ")}`;
+    const { known, clock, ipam, nodeName: node } = ports;
+    const since = known.get(question);
+    if (!families[family] || (since !== undefined && clock.now() - since < knownMs)) continue;
+    known.delete(question);
+    const why = await ipam.shortage({ node, family, requested });
+    if (why !== undefined) return why;
+    known.set(question, clock.now());
+  }
+  return undefined;
+}
+
 async function assign(
-  call: ParsedCall,
+  call: AddCall,
   identity: EndpointIdentity,
   ipam: Ipam,
   { datastore, clock }: { readonly datastore: Datastore; readonly clock: Clock },

@@ -2,9 +2,10 @@ import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { CniAgent } from "../cni/agent.ts";
 import { runAgentSocket } from "../cni/agent-service.ts";
-import { defaultSocketPath } from "../cni/protocol.ts";
+import { defaultSocketPath, defaultSpoolFolder } from "../cni/protocol.ts";
+import { SpooledDeletions } from "../cni/spooled-deletions.ts";
 import type { Datastore } from "../datastore/datastore.ts";
-import { openDatastore } from "../datastore/open-datastore.ts";
+import { datastoreType, openDatastore } from "../datastore/open-datastore.ts";
 import type { FelixConfig } from "../felix/config/felix-config.ts";
 import { hostSysctls } from "../felix/dataplane/host-sysctls.ts";
 import { sweepLeftovers } from "../felix/dataplane/leftovers.ts";
@@ -40,6 +41,7 @@ import { FelixLog } from "./felix-log.ts";
 import { type Environment, runDaemon } from "./process.ts";
 
 const programTimeoutMs = 30_000;
+const gateTimeoutMs = 5_000;
 
 interface Parts {
   readonly nodeName: string;
@@ -171,23 +173,49 @@ async function runAgent(felix: FelixDoor, parts: Parts, signal: AbortSignal): Pr
   await Promise.race([felix.ready, aborted(signal)]);
   if (signal.aborted) return;
   const ipam = new Ipam({ datastore, clock: systemClock, random: Math.random });
+  const spool = env["TORTIE_CNI_SPOOL"] ?? defaultSpoolFolder;
+  const deletions = new SpooledDeletions(spool, log);
   const agent = new CniAgent(
-    { nodeName, programTimeoutMs, defaultMtu: () => mtuOf(mtuFile(env)) },
+    {
+      nodeName,
+      programTimeoutMs,
+      defaultMtu: () => mtuOf(mtuFile(env)),
+      podsAreStored: datastoreType(env) === "kubernetes",
+    },
     {
       datastore,
       clock: systemClock,
       hostKernel: kernel,
       openPodKernel: (netnsFd) => openLinuxKernel({ netnsFd }),
+      writeHostSysctl: writeSysctl,
       writePodSysctl: (netnsFd, path, value) => inNetns(netnsFd, () => writeSysctl(path, value)),
       random: (octets) => randomBytes(octets),
-      addresses: ipamAddresses(ipam, { datastore, clock: systemClock }),
+      addresses: ipamAddresses(ipam, { nodeName, datastore, clock: systemClock }),
+      deletions,
+      answers,
       felix,
       log,
     },
   );
   const path = env["TORTIE_CNI_SOCKET"] ?? defaultSocketPath;
+  // Before anybody can add one of these containers again.
+  await deletions.tryOut(agent);
   log.info({ socket: path }, "CNI agent listens");
-  await runAgentSocket(path, { agent, log }, signal);
+  await runServices(
+    [
+      (stop) => runAgentSocket(path, { agent, log }, stop),
+      (stop) => deletions.keepUp({ agent, clock: systemClock }, stop),
+    ],
+    signal,
+  );
+}
+
+async function answers(url: string): Promise<boolean> {
+  const patience = AbortSignal.timeout(gateTimeoutMs);
+  return fetch(url, { signal: patience, redirect: "manual" }).then(
+    ({ status }) => status >= 200 && status < 400,
+    () => false,
+  );
 }
 
 /** 0 when nobody wrote it: the kernel's default then. */

@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
-import { chmod, mkdtemp, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, before, describe, it, test } from "node:test";
+import { decodeCall } from "../../src/cni/protocol.ts";
+import { supportedVersions } from "../../src/cni/versions.ts";
 import { labPaths } from "../../src/lab/lab-state.ts";
 import { type CniRan, CniRuntime, cniConfig, cniPlugins } from "../support/cni.ts";
 import { TestLab } from "../support/lab.ts";
@@ -17,6 +19,8 @@ const lab = new TestLab("c");
 const paths = labPaths(lab.name, { TORTIE_LAB_DIR: lab.folder });
 const socket = paths.cniSocket("node1");
 const node = `${lab.name}-node1`;
+/** What each plugin wrote down of one deletion. */
+const writtenDown: string[] = [];
 let folder: string;
 
 before(async () => {
@@ -64,7 +68,7 @@ for (const [name, program] of Object.entries(cniPlugins)) {
       const alone = new CniRuntime(program, "/nonexistent");
       const { code, answer } = await alone.call({ command: "VERSION", pod: "p" });
       assert.equal(code, 0);
-      assert.ok(answer.supportedVersions?.includes("1.0.0"));
+      assert.deepEqual(answer, { cniVersion: "1.1.0", supportedVersions });
     });
 
     it("hands over a namespace that the agent could not open: ADD, CHECK, DEL", async () => {
@@ -161,14 +165,100 @@ for (const [name, program] of Object.entries(cniPlugins)) {
       await assertNothingLeft();
     });
 
-    it("an agent that is away is an error that can be tried again", async () => {
+    it("answers in the version asked for, and the same when asked again", async () => {
+      using pod = new TestNetns("again");
+      const call = (command: string, cniVersion: string) =>
+        runtime.call({
+          command,
+          pod: "again",
+          netns: pod.path,
+          config: { ...cniConfig, cniVersion },
+        });
+      const first = await call("ADD", "1.1.0");
+      assert.equal(first.code, 0, first.stdout);
+      assert.ok((first.answer.interfaces?.[1]?.mtu ?? 0) > 1000);
+      const again = await call("ADD", "0.3.1");
+      assert.deepEqual(Object.keys(again.answer.ips?.[0] ?? {}), [
+        "version",
+        "interface",
+        "address",
+      ]);
+      const old = await call("ADD", "0.2.0");
+      assert.equal(old.answer.ip4?.ip, first.answer.ips?.[0]?.address);
+      assert.equal(old.answer.cniVersion, "0.2.0");
+      assert.equal((await call("DEL", "0.2.0")).code, 0);
+      await assertNothingLeft();
+    });
+
+    it("STATUS and GC: what the runtime no longer knows goes", async () => {
+      using kept = new TestNetns("kept");
+      using lost = new TestNetns("lost");
+      const config = { ...cniConfig, cniVersion: "1.1.0", name: "collected" };
+      const call = (command: string, pod: string, netns?: string, more: object = {}) =>
+        runtime.call({
+          command,
+          pod,
+          config: { ...config, ...more },
+          ...(netns === undefined ? {} : { netns }),
+        });
+      assert.equal((await call("STATUS", "none")).stdout, "");
+      for (const [name, { path }] of Object.entries({ kept, lost })) {
+        assert.equal((await call("ADD", name, path)).code, 0);
+      }
+      const valid = { "cni.dev/valid-attachments": [{ containerID: "id-kept", ifname: "eth0" }] };
+      const collected = await call("GC", "none", undefined, valid);
+      assert.deepEqual([collected.code, collected.stdout], [0, ""]);
+      assert.doesNotMatch(lost.ip("-o link show"), /eth0/);
+      assert.equal((await call("CHECK", "kept", kept.path)).code, 0);
+      assert.equal((await call("DEL", "kept", "")).code, 0);
+      await assertNothingLeft();
+    });
+
+    it("as calico-ipam gives addresses alone", async () => {
+      const link = join(await mkdtemp(join(folder, "ipam-")), "calico-ipam");
+      await symlink(program, link);
+      const ipam = new CniRuntime(link, socket);
+      const call = (command: string) => ipam.call({ command, pod: "bare" });
+      const { answer, stdout } = await call("ADD");
+      assert.match(answer.ips?.[0]?.address ?? stdout, /\/32$/);
+      assert.equal(answer.interfaces, undefined);
+      assert.equal((await call("CHECK")).code, 0);
+      for (const _ of [1, 2]) assert.equal((await call("DEL")).code, 0);
+      assertRefused(await call("CHECK"), 101, /Cannot find an address/);
+    });
+
+    it("without an agent only DEL succeeds: it is written down, for root alone", async () => {
       using pod = new TestNetns("away");
-      const alone = new CniRuntime(program, join(folder, "none.sock"));
-      const ran = await alone.call({ command: "ADD", pod: "away", netns: pod.path });
-      assertRefused(ran, 11, /Cannot reach the tortie agent/);
+      const spool = join(await mkdtemp(join(folder, "spool-")), "made", "here");
+      const alone = new CniRuntime(program, join(folder, "none.sock"), spool);
+      const call = (command: string) =>
+        alone.call({ command, pod: "away", netns: pod.path, env: { CNI_PATH: "/p" } });
+      assertRefused(await call("ADD"), 11, /Cannot reach the tortie agent/);
+      assertRefused(await call("STATUS"), 50, /Cannot reach the tortie agent/);
+      assert.equal(existsSync(spool), false);
+      for (const _ of [1, 2]) {
+        const { code, stdout } = await call("DEL");
+        assert.deepEqual([code, stdout], [0, ""]);
+      }
+      const [file = "", ...others] = await readdir(spool);
+      assert.deepEqual([file, others], ["calico@id-away@eth0", []]);
+      assert.equal((await stat(spool)).mode & 0o777, 0o700);
+      assert.equal((await stat(join(spool, file))).mode & 0o777, 0o600);
+      const written = await readFile(join(spool, file));
+      assert.equal(decodeCall(written).stdin, JSON.stringify(cniConfig));
+      writtenDown.push(written.toString().replaceAll(pod.path, "NETNS"));
+      const env = { CNI_CONTAINERID: "../../etc/cron" };
+      assertRefused(await alone.call({ command: "DEL", pod: "away", env }), 4, /CNI_CONTAINERID/);
+      const full = new CniRuntime(program, join(folder, "none.sock"), join(spool, file, "below"));
+      assertRefused(await full.call({ command: "DEL", pod: "away" }), 5, /nor write the deletion/);
     });
   });
 }
+
+test("both plugins write the same down", () => {
+  assert.equal(writtenDown.length, 2);
+  assert.equal(writtenDown[0], writtenDown[1]);
+});
 
 test("the agent's socket and its folder are for their owner alone", async () => {
   assert.equal((await stat(socket)).mode & 0o777, 0o600);

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { isDeepStrictEqual } from "node:util";
 import type { AnyResource } from "../../src/api/resource-of-kind.ts";
 import { block, node, pod, pool, profile } from "../states/resources.ts";
 import { waitFor } from "../support/wait-for.ts";
@@ -75,6 +76,19 @@ test("the IPv6 tunnel device has its MTU, address and peers", () => {
   assert.match(felix.run("ip", "-6", "addr", "show", "vxlan-v6.calico"), /inet6 fd00:10::\/128/);
   const neighbors = felix.run("ip", "-6", "neigh", "show", "dev", "vxlan-v6.calico");
   assert.match(neighbors, /^fd00:10::10 lladdr 66:\S+ PERMANENT/m);
+});
+
+test("a block of the same subnet goes through the tunnel when its pool always uses it, and back", async () => {
+  const mode = async (vxlanMode: string) => {
+    const present = await datastore.get({ kind: "IPPool", name: "v6" });
+    await datastore.update({ ...present, spec: { ...present.spec, vxlanMode } } as never);
+  };
+  await mode("Always");
+  const tunneled = "fd00:10::8/125 via fd00:10::8 dev vxlan-v6.calico metric 1024 onlink";
+  await waitFor(() => routes().includes(tunneled), { what: "the tunnel" });
+  await mode("CrossSubnet");
+  await waitFor(() => isDeepStrictEqual(routes(), wanted.toSorted()), { what: "the routes" });
+  assert.doesNotMatch(felix.log, /"level":[45]0|apply failed/);
 });
 
 test("masquerading and the pod's chains are there in IPv6", () => {

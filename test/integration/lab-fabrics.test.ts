@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { LabStatus } from "../../src/lab/lab-status.ts";
 import { ipFamily, parseIpAddr } from "../../src/lib/ip-addr.ts";
 import { TestLab } from "../support/lab.ts";
 
@@ -42,6 +43,7 @@ for (const [index, [what, families, ...args]] of ways.entries()) {
           assert.match(routes, new RegExp(`^${block} via`, "m"));
         }
       }
+      if (families.includes(6)) await assertAtOnce(lab, nodes);
       if (!families.includes(4)) {
         for (const { netns } of [...nodes, ...pods]) {
           const own = await lab.inside(
@@ -61,6 +63,20 @@ for (const [index, [what, families, ...args]] of ways.entries()) {
       await lab.down();
     }
   });
+}
+
+/** What packets need at once is not held up by duplicate address detection. */
+async function assertAtOnce(lab: TestLab, nodes: LabStatus["nodes"]): Promise<void> {
+  for (const { netns } of nodes) {
+    const links = await lab.inside(netns, "ip", "-6", "-o", "address", "show", "scope", "link");
+    const gateways = links.split("\n").filter((line) => /^\d+: cali/.test(line));
+    assert.ok(gateways.length > 0, netns);
+    for (const line of gateways) assert.match(line, /fe80::ecee:eeff:feee:eeee\/64 .*nodad/);
+    const tunnels = await lab.inside(netns, "ip", "-6", "-o", "address", "show", "scope", "global");
+    for (const line of tunnels.split("\n").filter((text) => text.includes("vxlan"))) {
+      assert.match(line, /\/128 .*nodad/);
+    }
+  }
 }
 
 test("lab up refuses what cannot work, with the reason, and builds nothing", async () => {

@@ -26,11 +26,17 @@ export interface CniRequest {
 export interface CniRan extends Ran {
   /** What the plugin printed, read as JSON; an empty object when it printed nothing. */
   readonly answer: {
+    readonly cniVersion?: string;
     readonly code?: number;
     readonly msg?: string;
     readonly details?: string;
     readonly ips?: readonly { readonly address: string }[];
-    readonly interfaces?: readonly { readonly name: string; readonly sandbox?: string }[];
+    readonly ip4?: { readonly ip: string };
+    readonly interfaces?: readonly {
+      readonly name: string;
+      readonly sandbox?: string;
+      readonly mtu?: number;
+    }[];
     readonly supportedVersions?: readonly string[];
   };
 }
@@ -39,10 +45,13 @@ export interface CniRan extends Ran {
 export class CniRuntime {
   readonly #plugin: string;
   readonly #socket: string;
+  readonly #spool: string;
 
-  constructor(plugin: string, socket: string) {
+  /** `spool`: folder for deletions that no agent is there for. */
+  constructor(plugin: string, socket: string, spool = "/nonexistent/cni-deletions") {
     this.#plugin = plugin;
     this.#socket = socket;
+    this.#spool = spool;
   }
 
   async call(request: CniRequest, wrapper: readonly string[] = []): Promise<CniRan> {
@@ -58,6 +67,7 @@ export class CniRuntime {
         CNI_ARGS: `IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=${pod}`,
         ...(netns === undefined ? {} : { CNI_NETNS: netns }),
         TORTIE_CNI_SOCKET: this.#socket,
+        TORTIE_CNI_SPOOL: this.#spool,
         ...request.env,
       },
     });

@@ -50,6 +50,7 @@ export class FelixProcess {
         DATASTORE_TYPE: "embedded",
         TORTIE_DATASTORE_PATH: store,
         TORTIE_CNI_SOCKET: socket,
+        TORTIE_CNI_SPOOL: join(folder, "cni-deletions"),
         TORTIE_RUN_DIR: folder,
         FELIX_ENDPOINTSTATUSPATHPREFIX: folder,
         FELIX_LOGSEVERITYSCREEN: "Debug",

@@ -13,7 +13,7 @@ import { FakeKernel } from "./fake-kernel.ts";
 
 /** A whole dataplane of node "node-a" on a kernel in memory. */
 export class FelixState {
-  readonly kernel: FakeKernel = new FakeKernel();
+  readonly kernel: FakeKernel;
   readonly clock: FakeClock = new FakeClock();
   /** By kernel name, what felix wants. */
   readonly sets: Map<string, DesiredSet> = new Map();
@@ -21,12 +21,20 @@ export class FelixState {
   rules = "";
   /** Programs that were run, with their arguments. */
   readonly runs: string[] = [];
+  /** What was logged, a record a line. */
+  logged = "";
   readonly dataplane: Dataplane;
+  readonly #graph: CalcGraph;
 
-  constructor(spec: Readonly<Record<string, unknown>>, resources: readonly AnyResource[]) {
+  constructor(
+    spec: Readonly<Record<string, unknown>>,
+    resources: readonly AnyResource[],
+    of: { readonly kernel?: FakeKernel; readonly env?: Readonly<Record<string, string>> } = {},
+  ) {
+    this.kernel = of.kernel ?? new FakeKernel();
     const config = felixConfig({
       global: { endpointStatusPathPrefix: "none", ...spec },
-      env: {},
+      env: of.env ?? {},
     });
     assert.deepEqual(config.problems, []);
     this.dataplane = new Dataplane("node-a", config, {
@@ -38,15 +46,27 @@ export class FelixState {
         version: "1.8.9",
         features: { snatFullyRandom: true, masqFullyRandom: true, restoreWait: true },
       },
-      log: createLogger({ name: "felix", level: "silent" }),
+      log: createLogger(
+        { name: "felix" },
+        {
+          write: (line) => {
+            this.logged += line;
+          },
+        },
+      ),
       clock: this.clock,
       openSets: () => this.#openSets(),
       hasIpv6: () => true,
     });
-    const graph = new CalcGraph({ nodeName: "node-a", routeSource: config.routeSource });
-    graph.setInSync();
-    for (const resource of resources) graph.update(keyOf(resource), resource);
-    this.dataplane.onUpdates(graph.flush());
+    this.#graph = new CalcGraph({ nodeName: "node-a", routeSource: config.routeSource });
+    this.#graph.setInSync();
+    this.update(...resources);
+  }
+
+  /** What the datastore says from now on. */
+  update(...resources: readonly AnyResource[]): void {
+    for (const resource of resources) this.#graph.update(keyOf(resource), resource);
+    this.dataplane.onUpdates(this.#graph.flush());
   }
 
   apply(): Promise<void> {

@@ -32,7 +32,7 @@ export interface AnnotatedQos {
  */
 export function qosOfAnnotations(annotations: Annotations): AnnotatedQos {
   // Most pods: 6 us each otherwise.
-  if (!Object.keys(annotations).some(mayLimit)) return { problems: [] };
+  if (!Object.keys(annotations).some(isQosAnnotation)) return { problems: [] };
   const problems: string[] = [];
   const controls: QoSControls = {
     ...Object.assign({}, ...directions.map((each) => limitsOf(each, annotations, problems))),
@@ -41,7 +41,7 @@ export function qosOfAnnotations(annotations: Annotations): AnnotatedQos {
   return { ...(Object.keys(controls).length === 0 ? {} : { controls }), problems };
 }
 
-function mayLimit(name: string): boolean {
+export function isQosAnnotation(name: string): boolean {
   return name.startsWith(prefix) || (name.startsWith(plainPrefix) && name.endsWith("-bandwidth"));
 }
 

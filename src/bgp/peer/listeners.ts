@@ -1,5 +1,6 @@
 import { Backoff } from "../../lib/backoff.ts";
 import type { Clock } from "../../lib/clock.ts";
+import { getOrCreate } from "../../lib/collections.ts";
 import { errorMessage } from "../../lib/errors.ts";
 import { type IpAddr, ipFamily } from "../../lib/ip-addr.ts";
 import type { Logger } from "../../lib/log.ts";
@@ -27,16 +28,25 @@ const listenRetry = { minMs: 1000, maxMs: 30_000 };
 /** A key that the kernel had no room for may find it later. */
 const keyRetryMs = 30_000;
 
+/** One address that is listened on. */
+interface Listening {
+  /** Once it does. */
+  readonly port: Promise<number>;
+  /** Closes the socket, or ends the tries to open it. */
+  stop(): void;
+}
+
 /**
  * The sockets that we listen on, with the TCP-MD5 keys of all who may connect. A socket that cannot be
  * opened is tried again: the address may not be there yet, the port may still be held by a process that
- * ends. Other keys never close one.
+ * ends. Other keys, and other addresses, never close one.
  */
 export class Listeners {
-  /** The ports, once all listen. */
+  /** The ports of the first addresses, once all listen. */
   readonly listening: Promise<readonly number[]>;
   readonly #port: number;
   readonly #deps: ListenersDeps;
+  readonly #addresses = new Map<IpAddr, Listening>();
   readonly #open = new Map<IpAddr, Listener>();
   #keys: ReadonlyMap<Prefix, Secret> = new Map();
   #cancelRetry: () => void = () => undefined;
@@ -44,8 +54,27 @@ export class Listeners {
   constructor({ addresses, port }: ListenersConfig, deps: ListenersDeps) {
     this.#port = port;
     this.#deps = deps;
-    this.listening = Promise.all(addresses.map((address) => this.#keepListening(address)));
-    deps.signal.addEventListener("abort", () => this.#cancelRetry(), { once: true });
+    this.setAddresses(addresses);
+    this.listening = Promise.all([...this.#addresses.values()].map((address) => address.port));
+    deps.signal.addEventListener("abort", () => this.#stop(), { once: true });
+  }
+
+  /** Listens on these and no others. */
+  setAddresses(addresses: readonly IpAddr[]): void {
+    if (this.#deps.signal.aborted) return;
+    for (const [address, { stop }] of this.#addresses) {
+      if (addresses.includes(address)) continue;
+      this.#addresses.delete(address);
+      stop();
+    }
+    for (const address of addresses) {
+      getOrCreate(this.#addresses, address, () => this.#keepListening(address));
+    }
+  }
+
+  #stop(): void {
+    for (const { stop } of this.#addresses.values()) stop();
+    this.#cancelRetry();
   }
 
   setKeys(keys: ReadonlyMap<Prefix, Secret>): void {
@@ -67,12 +96,11 @@ export class Listeners {
     this.#deps.keysFailed(failed);
   }
 
-  #keepListening(address: IpAddr): Promise<number> {
+  #keepListening(address: IpAddr): Listening {
     const { clock, log, signal } = this.#deps;
     const backoff = new Backoff(listenRetry);
     let stop: () => void = () => undefined;
-    signal.addEventListener("abort", () => stop(), { once: true });
-    return new Promise((resolve) => {
+    const port = new Promise<number>((resolve) => {
       const listen = () => {
         if (signal.aborted) return;
         const where = { address, port: this.#port };
@@ -90,6 +118,7 @@ export class Listeners {
       };
       listen();
     });
+    return { port, stop: () => stop() };
   }
 
   #listen(where: { readonly address: IpAddr; readonly port: number }): Listener {

@@ -50,6 +50,8 @@ export interface PeersDeps {
 export interface RunningPeers extends Peers {
   /** ManualStart (RFC 4271 section 8.1.2): a peer that waits in Idle connects at once, without damping. */
   start(name: string): void;
+  /** Listens on these own addresses instead; sessions go on. */
+  listenOn(addresses: readonly IpAddr[]): void;
   /** The ports of `listenAddresses`, in order, once all listen; waits for ever while one cannot. */
   readonly listening: Promise<readonly number[]>;
   /** Settles when `signal` has aborted and the last connection has ended. */
@@ -130,6 +132,10 @@ class PeersService implements RunningPeers {
     this.#refused = refused;
     this.#listeners.setKeys(keys);
     for (const shell of shells) shell.start();
+  }
+
+  listenOn(addresses: readonly IpAddr[]): void {
+    this.#listeners.setAddresses(addresses);
   }
 
   send(name: string, bytes: Uint8Array): boolean {

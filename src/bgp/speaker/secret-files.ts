@@ -1,9 +1,9 @@
-import { closeSync, constants, fstatSync, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { SecretKeyRef } from "../../api/resources/bgp.ts";
 import { dnsSubdomain } from "../../api/schemas/fields.ts";
 import { errorMessage } from "../../lib/errors.ts";
 import { Secret } from "../../lib/secret.ts";
+import { readSecretFile } from "../../lib/secret-file.ts";
 import { type SecretReading, type Secrets, secretName } from "../config/secrets.ts";
 
 /** Longest key of Linux (TCP_MD5SIG_MAXKEYLEN). */
@@ -26,33 +26,8 @@ function readSecret({ name, key }: SecretKeyRef, folder: string): SecretReading 
   if (!secretKey.test(key)) return { problem: "the key is no key of a Secret" };
   const path = join(folder, name, key);
   try {
-    return { secret: new Secret(readPassword(path)) };
+    return { secret: new Secret(readSecretFile(path, maxPasswordBytes)) };
   } catch (error) {
     return { problem: errorMessage(error) };
   }
-}
-
-/** One newline at the end does not count. */
-function readPassword(path: string): string {
-  // Without O_NONBLOCK a pipe would hold everything up.
-  const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
-  try {
-    const stat = fstatSync(file);
-    if (!stat.isFile()) throw new Error(`${path} is no file`);
-    if ((stat.mode & 0o077) !== 0) {
-      const mode = (stat.mode & 0o777).toString(8).padStart(4, "0");
-      throw new Error(`${path} may be used by others than its owner (mode ${mode})`);
-    }
-    if (stat.size > maxPasswordBytes + 2) throw new Error(tooLong(path));
-    const password = readFileSync(file, "utf8").replace(/\r?\n$/, "");
-    if (password === "") throw new Error(`${path} is empty`);
-    if (Buffer.byteLength(password) > maxPasswordBytes) throw new Error(tooLong(path));
-    return password;
-  } finally {
-    closeSync(file);
-  }
-}
-
-function tooLong(path: string): string {
-  return `${path} holds more than ${maxPasswordBytes} octets`;
 }

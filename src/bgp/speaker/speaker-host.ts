@@ -1,5 +1,6 @@
 import { assertNever } from "../../lib/brand.ts";
 import type { Clock } from "../../lib/clock.ts";
+import type { IpAddr } from "../../lib/ip-addr.ts";
 import type { Logger } from "../../lib/log.ts";
 import { inOwnRound } from "../../lib/rounds.ts";
 import type { BfdStatus } from "../bfd/bfd.ts";
@@ -44,7 +45,7 @@ export class SpeakerHost {
   #restUntilMs = 0;
   /** What the flushes since the last rest took. */
   #flushedMs = 0;
-  #peers: { readonly running: RunningPeers; readonly key: string; stop(): void } | undefined;
+  #peers: { readonly running: RunningPeers; readonly port: number; stop(): void } | undefined;
   /** Peers that have ended or are ending: their ports are free when this settles. */
   #ended: Promise<void> = Promise.resolve();
   #wanted: readonly PeerConfig[] = [];
@@ -201,17 +202,15 @@ export class SpeakerHost {
     const { config } = this.#speaker;
     if (config === undefined) return;
     const { listenAddresses, listenPort } = config;
-    const key = JSON.stringify([listenAddresses, listenPort]);
-    if (this.#peers?.key === key) {
+    if (this.#peers?.port === listenPort) {
+      this.#peers.running.listenOn(listenAddresses);
       this.#configureRunning();
-      return;
-    }
-    if (this.#peers === undefined) this.#startPeers(key, listenAddresses, listenPort);
-    else this.#restartPeers(key);
+    } else if (this.#peers === undefined) this.#startPeers(listenAddresses, listenPort);
+    else this.#restartPeers();
   }
 
-  /** Another port or address to listen on: all sessions end, and start again when it is free. */
-  #restartPeers(key: string): void {
+  /** Another port to listen on: all sessions end, and start again when it is free. */
+  #restartPeers(): void {
     const before = this.#peers;
     this.#peers = undefined;
     if (before === undefined) return;
@@ -219,15 +218,11 @@ export class SpeakerHost {
     this.#ended = before.running.ended.then(() => {
       const { config } = this.#speaker;
       if (this.#peers !== undefined || config === undefined || this.#deps.signal.aborted) return;
-      this.#startPeers(key, config.listenAddresses, config.listenPort);
+      this.#startPeers(config.listenAddresses, config.listenPort);
     });
   }
 
-  #startPeers(
-    key: string,
-    listenAddresses: RunningPeersConfig["listenAddresses"],
-    listenPort: number,
-  ): void {
+  #startPeers(listenAddresses: readonly IpAddr[], listenPort: number): void {
     const { clock, log, signal } = this.#deps;
     const own = new AbortController();
     const running = createPeers(
@@ -245,7 +240,7 @@ export class SpeakerHost {
         }),
       },
     );
-    this.#peers = { running, key, stop: () => own.abort() };
+    this.#peers = { running, port: listenPort, stop: () => own.abort() };
     this.#configureRunning();
   }
 
@@ -286,5 +281,3 @@ export class SpeakerHost {
     if (!this.#deps.signal.aborted) this.post(event);
   }
 }
-
-type RunningPeersConfig = Parameters<typeof createPeers>[0];

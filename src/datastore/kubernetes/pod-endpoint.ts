@@ -3,7 +3,7 @@ import {
   namespaceProfilePrefix,
   serviceAccountProfilePrefix,
 } from "../../api/kubernetes/namespace.ts";
-import { qosOfAnnotations } from "../../api/kubernetes/qos-annotations.ts";
+import { isQosAnnotation, qosOfAnnotations } from "../../api/kubernetes/qos-annotations.ts";
 import { calicoApiVersion } from "../../api/meta.ts";
 import { vethName, wepName } from "../../api/names.ts";
 import type { EndpointPort, WorkloadEndpoint } from "../../api/resources/workload-endpoint.ts";
@@ -25,6 +25,13 @@ const annotation = {
   awsIPs: "vpc.amazonaws.com/pod-ips",
   networkStatus: "k8s.v1.cni.cncf.io/network-status",
 } as const;
+
+/** What a pod asks of the CNI plugin: it reads them with the endpoint. */
+const wishes: ReadonlySet<string> = new Set(
+  ["ipv4pools", "ipv6pools", "ipFamilies", "ipAddrs", "ipAddrsNoIpam", "hwAddr"]
+    .map((name) => `cni.projectcalico.org/${name}`)
+    .concat(annotation.floatingIPs, annotation.allowedSources, annotation.networkStatus),
+);
 
 const finishedPhases: ReadonlySet<string> = new Set(["Failed", "Succeeded", "Completed"]);
 /** Pods of one workload have these alike: half of the memory that 10,000 of them take. */
@@ -123,7 +130,9 @@ export const releasedAnnotations: Readonly<Record<string, string>> = {
 function metadataOf({ metadata, spec }: Pod, name: string): WorkloadEndpoint["metadata"] {
   const { namespace = "default", resourceVersion, uid, creationTimestamp, generateName } = metadata;
   const account = spec?.serviceAccountName;
-  const networkStatus = metadata.annotations?.[annotation.networkStatus];
+  const annotations = Object.entries(metadata.annotations ?? {}).filter(
+    ([key]) => wishes.has(key) || isQosAnnotation(key),
+  );
   return {
     name,
     namespace,
@@ -139,10 +148,7 @@ function metadataOf({ metadata, spec }: Pod, name: string): WorkloadEndpoint["me
         ? { [serviceAccountLabel]: account }
         : {}),
     }),
-    ...unlessEmpty(
-      "annotations",
-      networkStatus === undefined ? {} : { [annotation.networkStatus]: networkStatus },
-    ),
+    ...unlessEmpty("annotations", Object.fromEntries(annotations)),
   };
 }
 

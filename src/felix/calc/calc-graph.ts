@@ -22,6 +22,7 @@ import { PolicyGraph, type PolicyGraphSizes } from "./policy-graph.ts";
 import { serviceCidrs } from "./service-cidrs.ts";
 import type { DataplaneUpdate } from "./updates.ts";
 import { vtepOf } from "./vteps.ts";
+import { wireguardEndpointOf } from "./wireguard-endpoints.ts";
 
 /** Kinds that the graph computes from. */
 export const calcKinds: readonly Kind[] = [
@@ -56,8 +57,8 @@ interface Update {
  *  EndpointSlice ────┤                                                             │
  *  profiles ─────────┘                                                             ├─► EventSequencer ─► dataplane
  *  IPPool, IPAMBlock ─┬─► L3Routes ────► route                                     │
- *  Node ──────────────┼─────────────────► vtep, host, pool, serviceCidrs ──────────┘
- *  BGPConfiguration ──┘
+ *  Node ──────────────┼─────────────────► vtep, wireguard, host, pool, ────────────┘
+ *  BGPConfiguration ──┘                   serviceCidrs
  * ```
  *
  * A value may come again, come late, or go and come back: only the last one counts. Nothing is told
@@ -212,9 +213,10 @@ export class CalcGraph {
     this.#routes.setNode(name, node);
     this.#offer("host", name, node === null ? undefined : hostAddresses(node));
     this.#offer("vtep", name, node === null ? undefined : vtepOf(node));
+    this.#offer("wireguard", name, node === null ? undefined : wireguardEndpointOf(node));
   }
 
-  #offer<K extends "route" | "vtep" | "host" | "pool" | "serviceCidrs">(
+  #offer<K extends "route" | "vtep" | "wireguard" | "host" | "pool" | "serviceCidrs">(
     kind: K,
     id: string,
     value: Extract<DataplaneUpdate, { op: "set"; kind: K }>["value"] | undefined,

@@ -12,6 +12,7 @@ export const updateOrder: readonly UpdateKind[] = [
   "pool",
   "serviceCidrs",
   "vtep",
+  "wireguard",
   "route",
 ];
 

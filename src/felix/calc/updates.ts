@@ -43,6 +43,12 @@ export type DataplaneUpdate =
   | { readonly op: "set"; readonly kind: "vtep"; readonly id: string; readonly value: Vtep }
   | {
       readonly op: "set";
+      readonly kind: "wireguard";
+      readonly id: string;
+      readonly value: WireguardEndpoint;
+    }
+  | {
+      readonly op: "set";
       readonly kind: "route";
       readonly id: string;
       readonly value: ClusterRoute;
@@ -69,6 +75,7 @@ export type UpdateKind =
   | "workloadEndpoint"
   | "hostEndpoint"
   | "vtep"
+  | "wireguard"
   | "route"
   | "host"
   | "pool"
@@ -223,6 +230,15 @@ export interface Vtep {
     readonly mac: MacAddr;
     readonly nodeAddress: IpAddr;
   };
+}
+
+/** Where a node ends WireGuard tunnels. `id` is the node name. The local node's is included. */
+export type WireguardEndpoint = Readonly<Partial<Record<IpFamily, WireguardEnd>>>;
+
+export interface WireguardEnd {
+  /** As base64. Absent: the node has no WireGuard. */
+  readonly publicKey?: string;
+  readonly interfaceAddress?: IpAddr;
 }
 
 export type { PoolClass };

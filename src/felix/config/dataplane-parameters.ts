@@ -1,4 +1,10 @@
-import { failsafePorts, interfacePatterns, interfacePrefixes, markMask } from "./forms.ts";
+import {
+  failsafePorts,
+  interfacePatterns,
+  interfacePrefixes,
+  markMask,
+  tableRanges,
+} from "./forms.ts";
 import { acts, ignored, type ParameterTable, type TableOf } from "./parameter.ts";
 import {
   address,
@@ -27,13 +33,12 @@ const noNftables = "the nftables dataplane is not built yet";
 const noLiveMigration = "live migration of KubeVirt is not built yet";
 const onlyBpf = "of the eBPF dataplane, which we do not have";
 const oneDriver = "there is one dataplane";
-const wireguardTables = "with WireGuard, which is not built yet";
+const wireguard = "unit/felix/dataplane/wireguard-manager";
 
 const onOff = choice("Disabled", "Enabled");
 const priority = integer(1, 2147483646);
 const device = matching(/^[a-zA-Z0-9:._+-]{1,15}$/, "an interface name of at most 15 characters");
 const accepting = choice("ACCEPT", "RETURN");
-const tables = { values: "ranges of table numbers like 1-250", parse: String, none: "" };
 
 export const commonParameters: TableOf<CommonValues> = {
   allowIPIPPacketsFromWorkloads: acts(flag, "false", inRules),
@@ -107,8 +112,12 @@ export const commonParameters: TableOf<CommonValues> = {
   routeRefreshInterval: acts(duration(), "90s", inState),
   routeSource: acts(choice("CalicoIPAM", "WorkloadIPs"), "CalicoIPAM", inState),
   routeSyncDisabled: acts(flag, "false", inState),
-  routeTableRange: ignored(tables, "", wireguardTables),
-  routeTableRanges: ignored(tables, "", wireguardTables),
+  routeTableRange: acts(tableRanges, "", wireguard, {
+    note: "where routeTableRanges is not set",
+  }),
+  routeTableRanges: acts(tableRanges, "", wireguard, {
+    note: "WireGuard of IPv4 takes the first, of IPv6 the second; 1-250 where none is set",
+  }),
   serviceLoopPrevention: acts(choice("Drop", "Reject", "Disabled"), "Drop", inState),
   sidecarAccelerationEnabled: ignored(flag, "false", onlyBpf),
   useInternalDataplaneDriver: ignored(flag, "true", oneDriver),

@@ -9,6 +9,7 @@ import { type LoggingConfig, loggingConfig } from "./logging-config.ts";
 import { type MetricsConfig, metricsConfig } from "./metrics-config.ts";
 import { type ConfigSources, readParameters } from "./read-parameters.ts";
 import type { ParameterValues } from "./values.ts";
+import { type WireguardConfig, wireguardConfig } from "./wireguard-config.ts";
 
 /** Felix's configuration, as its parts take it (facts appendix A). Durations are in milliseconds. */
 export interface FelixConfig {
@@ -31,6 +32,10 @@ export interface FelixConfig {
   /** 0: from the parent's MTU. */
   readonly ipipMtu: number;
   readonly ipipEnabled: boolean | undefined;
+  readonly udpPort: number;
+  /** 0: from the parent's MTU. */
+  readonly udpMtu: number;
+  readonly wireguard: WireguardConfig;
   readonly removeExternalRoutes: boolean;
   readonly normalRoutePriority: Readonly<Record<IpFamily, number>>;
   readonly deviceRouteProtocol: number;
@@ -64,6 +69,7 @@ export interface FelixConfig {
 /** @throws {InputError} for a wrong value whose place no default may take. */
 export function felixConfig(sources: ConfigSources): FelixConfig {
   const { values, ignored, problems } = readParameters(sources);
+  const impossible: string[] = [];
   const folder = values.endpointStatusPathPrefix;
   return {
     interfacePrefixes: values.interfacePrefix,
@@ -84,6 +90,9 @@ export function felixConfig(sources: ConfigSources): FelixConfig {
     vxlanEnabled: values.vxlanEnabled,
     ipipMtu: values.ipipMTU,
     ipipEnabled: values.ipipEnabled,
+    udpPort: values.udpPort,
+    udpMtu: values.udpMTU,
+    wireguard: wireguardConfig(values, impossible),
     removeExternalRoutes: values.removeExternalRoutes,
     normalRoutePriority: { 4: values.ipv4NormalRoutePriority, 6: values.ipv6NormalRoutePriority },
     deviceRouteProtocol: values.deviceRouteProtocol,
@@ -103,7 +112,7 @@ export function felixConfig(sources: ConfigSources): FelixConfig {
     metrics: metricsConfig(values),
     health: felixHealthConfig(values),
     ignored,
-    problems,
+    problems: [...problems, ...impossible],
   };
 }
 
@@ -155,6 +164,7 @@ function rulesConfig(values: ParameterValues): RulesConfig {
     marks: values.iptablesMarkMask,
     workloadInterfacePrefixes: values.interfacePrefix,
     vxlanPort: values.vxlanPort,
+    wireguardHostEncryption: values.wireguardHostEncryptionEnabled,
     defaultEndpointToHostAction: values.defaultEndpointToHostAction,
     filterAllowAction: values.iptablesFilterAllowAction,
     mangleAllowAction: values.iptablesMangleAllowAction,

@@ -4,6 +4,7 @@ import { allocateMarkBits, type MarkBits } from "../rules/mark-bits.ts";
 import type { FailsafePort } from "../rules/rules-config.ts";
 import type { ParameterType } from "./parameter.ts";
 import { duration, flag, integer, refuse } from "./types.ts";
+import type { TableRange } from "./values.ts";
 
 /** Types of parameters that have a form of their own (facts appendix A). */
 
@@ -41,6 +42,26 @@ export const failsafePorts: ParameterType<readonly FailsafePort[]> = {
   },
   none: [],
 };
+
+/** "1-250,300-310", "5"; or as a resource has it: one object, or a list of them. */
+export const tableRanges: ParameterType<readonly TableRange[]> = {
+  values: "ranges of table numbers like 1-250",
+  parse: (given) =>
+    /^[[{]/.test(given) ? [JSON.parse(given)].flat().map(tableRange) : rangesText(given),
+  none: [],
+};
+
+function rangesText(given: string): TableRange[] {
+  return given.split(/[\s,]+/).map((text) => {
+    const [, min = "", max = min] = /^(\d+)(?:-(\d+))?$/.exec(text) ?? [];
+    return tableRange({ min: Number(min || "0"), max: Number(max || "0") });
+  });
+}
+
+function tableRange({ min, max }: TableRange): TableRange {
+  const fits = Number.isInteger(min) && Number.isInteger(max) && min >= 1 && max <= 0xffffffff;
+  return fits && min <= max ? { min, max } : refuse();
+}
 
 function failsafeText(text: string): FailsafePort {
   const [, protocol = "tcp", net = "", port] =

@@ -1,12 +1,13 @@
-import { acts, ignored, type ParameterTable, type TableOf } from "./parameter.ts";
-import { duration, flag, integer, matching, maybe, port, text } from "./types.ts";
-import type { IpipValues, VxlanValues } from "./values.ts";
+import { acts, ignored, type TableOf } from "./parameter.ts";
+import { duration, flag, integer, matching, maybe, text } from "./types.ts";
+import type { IpipValues, UdpValues, VxlanValues, WireguardValues } from "./values.ts";
 
 /** Facts appendix A, "Overlay". */
 
 const vxlan = "unit/felix/config/state-parameters";
+const udp = "unit/felix/dataplane/udp-manager";
 const ipip = "unit/felix/dataplane/ipip-manager";
-const noWireguard = "WireGuard is not built yet";
+const wireguard = "unit/felix/dataplane/wireguard-manager";
 const mtu = integer(0, 65535);
 const device = matching(/^[a-zA-Z0-9:._+-]{1,15}$/, "an interface name of at most 15 characters");
 
@@ -20,6 +21,12 @@ export const vxlanParameters: TableOf<VxlanValues> = {
   vxlanVNI: acts(integer(1, 0xffffff), "4096", vxlan),
 };
 
+/** Our own (docs/udp-tunnel.md). */
+export const udpParameters: TableOf<UdpValues> = {
+  udpMTU: acts(mtu, "0", udp),
+  udpPort: acts(integer(1, 65535), "8285", udp),
+};
+
 export const ipipParameters: TableOf<IpipValues> = {
   ipipEnabled: acts(maybe(flag), "", ipip, {
     variable: "IpInIpEnabled",
@@ -28,20 +35,24 @@ export const ipipParameters: TableOf<IpipValues> = {
   ipipMTU: acts(mtu, "0", ipip, { variable: "IpInIpMtu" }),
 };
 
-export const wireguardParameters: ParameterTable = {
-  wireguardEnabled: ignored(flag, "false", noWireguard),
-  wireguardEnabledV6: ignored(flag, "false", noWireguard),
-  wireguardHostEncryption: ignored(text, "", noWireguard),
-  wireguardHostEncryptionEnabled: ignored(flag, "false", noWireguard),
-  wireguardInterfaceName: ignored(device, "wireguard.cali", noWireguard),
-  wireguardInterfaceNameV6: ignored(device, "wg-v6.cali", noWireguard),
-  wireguardListeningPort: ignored(port, "51820", noWireguard),
-  wireguardListeningPortV6: ignored(port, "51821", noWireguard),
-  wireguardMTU: ignored(mtu, "0", noWireguard),
-  wireguardMTUV6: ignored(mtu, "0", noWireguard),
-  wireguardKeepAlive: ignored(duration(), "0", noWireguard, {
+export const wireguardParameters: TableOf<WireguardValues> = {
+  wireguardEnabled: acts(flag, "false", wireguard),
+  wireguardEnabledV6: acts(flag, "false", wireguard),
+  wireguardHostEncryption: ignored(text, "", "wireguardHostEncryptionEnabled is the one that acts"),
+  wireguardHostEncryptionEnabled: acts(flag, "false", wireguard),
+  wireguardInterfaceName: acts(device, "wireguard.cali", wireguard),
+  wireguardInterfaceNameV6: acts(device, "wg-v6.cali", wireguard),
+  wireguardListeningPort: acts(integer(1, 65535), "51820", wireguard),
+  wireguardListeningPortV6: acts(integer(1, 65535), "51821", wireguard),
+  wireguardMTU: acts(mtu, "0", wireguard),
+  wireguardMTUV6: acts(mtu, "0", wireguard),
+  wireguardKeepAlive: acts(duration(), "0", wireguard, {
     variable: "WireguardPersistentKeepAlive",
   }),
-  wireguardRoutingRulePriority: ignored(integer(0, 0xffffffff), "99", noWireguard),
-  wireguardThreadingEnabled: ignored(flag, "false", noWireguard),
+  wireguardRoutingRulePriority: acts(integer(1, 32765), "99", wireguard),
+  wireguardThreadingEnabled: acts(flag, "false", wireguard),
+  wireguardPresharedKeyFile: acts(text, "", wireguard, {
+    local: true,
+    note: "ours, docs/wireguard.md",
+  }),
 };

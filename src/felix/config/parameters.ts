@@ -11,7 +11,12 @@ import {
   windowsParameters,
   xdpParameters,
 } from "./foreign-parameters.ts";
-import { ipipParameters, vxlanParameters, wireguardParameters } from "./overlay-parameters.ts";
+import {
+  ipipParameters,
+  udpParameters,
+  vxlanParameters,
+  wireguardParameters,
+} from "./overlay-parameters.ts";
 import type { ParameterTable } from "./parameter.ts";
 import {
   datastoreParameters,
@@ -40,6 +45,7 @@ export const sections: Readonly<Record<string, ParameterTable>> = {
   "Dataplane: XDP": xdpParameters,
   "Overlay: VXLAN": vxlanParameters,
   "Overlay: IP-in-IP": ipipParameters,
+  "Overlay: UDP": udpParameters,
   "Overlay: WireGuard": wireguardParameters,
   "Flow logs": flowLogParameters,
   AWS: awsParameters,

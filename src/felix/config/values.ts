@@ -14,7 +14,9 @@ export interface ParameterValues
     CommonValues,
     IptablesValues,
     VxlanValues,
-    IpipValues {}
+    IpipValues,
+    UdpValues,
+    WireguardValues {}
 
 export interface FeatureValues {
   readonly featureDetectOverride: Partial<IptablesFeatures>;
@@ -92,6 +94,8 @@ export interface CommonValues {
   readonly routeRefreshInterval: number;
   readonly routeSource: "CalicoIPAM" | "WorkloadIPs";
   readonly routeSyncDisabled: boolean;
+  readonly routeTableRange: readonly TableRange[];
+  readonly routeTableRanges: readonly TableRange[];
   readonly serviceLoopPrevention: "Drop" | "Reject" | "Disabled";
   readonly workloadSourceSpoofing: "Disabled" | "Any";
 }
@@ -118,7 +122,35 @@ export interface VxlanValues {
   readonly vxlanVNI: number;
 }
 
+export interface UdpValues {
+  readonly udpMTU: number;
+  readonly udpPort: number;
+}
+
 export interface IpipValues {
   readonly ipipEnabled: boolean | undefined;
   readonly ipipMTU: number;
+}
+
+export interface WireguardValues {
+  readonly wireguardEnabled: boolean;
+  readonly wireguardEnabledV6: boolean;
+  readonly wireguardHostEncryptionEnabled: boolean;
+  readonly wireguardInterfaceName: string;
+  readonly wireguardInterfaceNameV6: string;
+  readonly wireguardListeningPort: number;
+  readonly wireguardListeningPortV6: number;
+  readonly wireguardMTU: number;
+  readonly wireguardMTUV6: number;
+  readonly wireguardKeepAlive: number;
+  readonly wireguardRoutingRulePriority: number;
+  readonly wireguardThreadingEnabled: boolean;
+  /** "": none. */
+  readonly wireguardPresharedKeyFile: string;
+}
+
+/** Numbers of routing tables, both ends included. */
+export interface TableRange {
+  readonly min: number;
+  readonly max: number;
 }

@@ -29,7 +29,7 @@ import { KernelLinks } from "./kernel-links.ts";
 import { type DesiredState, KernelState, type StateReport } from "./kernel-state.ts";
 import { PolicyManager } from "./policy-manager.ts";
 import { ifbPrefix } from "./token-bucket.ts";
-import { Tunnels } from "./tunnels.ts";
+import { Tunnels, type WireguardKeys } from "./tunnels.ts";
 
 export interface DataplanePorts {
   readonly kernel: Kernel;
@@ -100,7 +100,8 @@ export class Dataplane {
     this.#memory = new TableMemory(ports.backend.kind === "nft" ? openNftGeneration() : undefined);
     const of = { config, ports, memory: this.#memory };
     this.#parts = families.map((family) => new FamilyPart(family, of));
-    this.#tunnels = new Tunnels(nodeName, config, this.#parts);
+    const { kernel, log } = ports;
+    this.#tunnels = new Tunnels(nodeName, this.#parts, { config, kernel, log });
     this.#status =
       config.endpointStatusFolder === undefined
         ? undefined
@@ -137,6 +138,11 @@ export class Dataplane {
     return { policies, profiles, endpoints: this.#endpoints.all };
   }
 
+  /** WireGuard's public keys of this node: of its devices, and as the datastore has them. */
+  get wireguardKeys(): WireguardKeys {
+    return this.#tunnels.keys;
+  }
+
   onUpdates(updates: readonly DataplaneUpdate[]): void {
     for (const update of updates) {
       this.#endpoints.onUpdate(update);
@@ -171,7 +177,7 @@ export class Dataplane {
       case "address":
         return this.#concernsAddress(event.address, event.op);
       default:
-        return this.#state.drifts(event);
+        return this.#state.drifts(event) || this.#tunnels.drifts(event);
     }
   }
 
@@ -208,7 +214,10 @@ export class Dataplane {
   /** The next apply looks at these in the kernel again; at everything, unless said. */
   resync(what?: ReadonlySet<Refreshed>): void {
     this.#stateDirty = true;
-    if (what?.has("routes") !== false) this.#state.resync();
+    if (what?.has("routes") !== false) {
+      this.#state.resync();
+      this.#tunnels.resync();
+    }
     if (what?.has("interfaces") !== false) {
       this.#links.resync();
       this.#sysctls.resync();
@@ -282,7 +291,8 @@ export class Dataplane {
     }));
     const errors: unknown[] = [...this.#sysctls.apply(configured)];
     const state = await this.#state.apply(this.#desiredState());
-    errors.push(...state.errors, ...(await this.#bandwidth.apply(present)));
+    errors.push(...state.errors, ...(await this.#tunnels.applyPeers()));
+    errors.push(...(await this.#bandwidth.apply(present)));
     await this.#ended.apply(
       new Map(
         present.flatMap(({ link, endpoint: { addresses } }) =>

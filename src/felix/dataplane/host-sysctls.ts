@@ -4,12 +4,18 @@ import type { FelixConfig } from "../config/felix-config.ts";
 export function hostSysctls({
   ipForwarding,
   ipv6Support,
-}: Pick<FelixConfig, "ipForwarding" | "ipv6Support">): [path: readonly string[], value: string][] {
-  if (!ipForwarding) return [];
-  return [
-    [["net", "ipv4", "ip_forward"], "1"],
-    ...(ipv6Support
-      ? ([[["net", "ipv6", "conf", "all", "forwarding"], "1"]] as [readonly string[], string][])
-      : []),
-  ];
+  wireguard,
+}: Pick<FelixConfig, "ipForwarding" | "ipv6Support" | "wireguard">): Sysctl[] {
+  const sysctls: Sysctl[] = [];
+  if (ipForwarding) sysctls.push([["net", "ipv4", "ip_forward"], "1"]);
+  if (ipForwarding && ipv6Support) {
+    sysctls.push([["net", "ipv6", "conf", "all", "forwarding"], "1"]);
+  }
+  // The reverse path of a marked packet is looked up with its mark (facts 4.21).
+  if (wireguard.enabled[4] && wireguard.hostEncryption) {
+    sysctls.push([["net", "ipv4", "conf", "all", "src_valid_mark"], "1"]);
+  }
+  return sysctls;
 }
+
+type Sysctl = [path: readonly string[], value: string];

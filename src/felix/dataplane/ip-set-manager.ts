@@ -86,9 +86,9 @@ export class IpSetManager {
   }
 
   /** Some pool of this family is carried by this encapsulation, or the configuration says that one is. */
-  uses(encapsulation: "vxlan" | "ipip"): boolean {
+  uses(encapsulation: "vxlan" | "ipip" | "udp"): boolean {
     const { vxlanEnabled, ipipEnabled } = this.#config;
-    const told = encapsulation === "vxlan" ? vxlanEnabled : ipipEnabled;
+    const told = { vxlan: vxlanEnabled, ipip: ipipEnabled, udp: undefined }[encapsulation];
     if (this.#family === 4 && told !== undefined) return told;
     return this.#poolsOfFamily().some(({ poolClass }) => poolClass === encapsulation);
   }

@@ -61,7 +61,7 @@ export class IpipManager implements TunnelManager {
     this.#isOurs = true;
     const { ipipMtu } = this.#config;
     const mtu = ipipMtu > 0 ? ipipMtu : parent.mtu - overhead;
-    await repairTunnelDevice(device, { mtu, address }, kernel);
+    await repairTunnelDevice(device, { mtu, family: 4, address }, kernel);
     return device;
   }
 

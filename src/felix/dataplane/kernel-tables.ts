@@ -10,6 +10,7 @@ import {
   ipipDevice,
   mainTable,
   routeProtocol,
+  udpDevice,
   vxlanDevice,
   vxlanDeviceV6,
 } from "../../kernel/ownership.ts";
@@ -18,6 +19,7 @@ import type { FelixConfig } from "../config/felix-config.ts";
 import type { GivenRoutes } from "./given-routes.ts";
 import type { KernelLinks } from "./kernel-links.ts";
 import { ownedClasses } from "./owned-classes.ts";
+import { replaceRoutes } from "./tunnel-routes.ts";
 
 /** felix's drivers: which entries of the kernel's tables are ours, and how they are changed. */
 
@@ -33,7 +35,8 @@ export function clusterRouteProtocol(deviceRouteProtocol: number): number {
   return deviceRouteProtocol === routeProtocol.boot ? routeProtocol.felix : deviceRouteProtocol;
 }
 
-const tunnelDevices: ReadonlySet<string> = new Set([vxlanDevice, vxlanDeviceV6]);
+const vxlanDevices: readonly string[] = [vxlanDevice, vxlanDeviceV6];
+const tunnelDevices: ReadonlySet<string> = new Set([...vxlanDevices, udpDevice]);
 const kernelProtocol = 2;
 
 /**
@@ -87,7 +90,7 @@ export function routeTable(
       return new Map(own.map((route) => [routeKey(route), route]));
     },
     set: async (entries) =>
-      failuresOf(await kernel.routes.replace([...entries.values()]), routeKey),
+      failuresOf(await replaceRoutes([...entries.values()], kernel.routes), routeKey),
     remove: async (entries) =>
       failuresOf(await kernel.routes.remove([...entries.values()]), routeKey),
     equal: sameRoute,
@@ -128,11 +131,11 @@ export function fdbKey(entry: FdbEntry): string {
   return `${entry.ifindex} ${entry.mac}`;
 }
 
-/** The whole forwarding database of the tunnel devices is ours. */
+/** The whole forwarding database of the VXLAN devices is ours. */
 export function fdbTable(kernel: Kernel, links: KernelLinks): SyncedTable<string, FdbEntry> {
   return new SyncedTable({
     list: async () => {
-      const devices = [...tunnelDevices].flatMap((name) => links.byName(name)?.ifindex ?? []);
+      const devices = vxlanDevices.flatMap((name) => links.byName(name)?.ifindex ?? []);
       const lists = await Promise.all(devices.map((ifindex) => kernel.fdb.list(ifindex)));
       return new Map(lists.flat().map((entry) => [fdbKey(entry), entry]));
     },
@@ -142,7 +145,7 @@ export function fdbTable(kernel: Kernel, links: KernelLinks): SyncedTable<string
   } satisfies TableDriver<string, FdbEntry>);
 }
 
-function failuresOf<Entry>(
+export function failuresOf<Entry>(
   failures: readonly KernelFailure<Entry>[],
   key: (entry: Entry) => string,
 ): Map<string, string> {

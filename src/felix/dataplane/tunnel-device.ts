@@ -1,5 +1,5 @@
 import type { Kernel, KernelLink } from "../../kernel/kernel.ts";
-import { type IpAddr, ipFamily } from "../../lib/ip-addr.ts";
+import type { IpAddr, IpFamily } from "../../lib/ip-addr.ts";
 import type { MacAddr } from "../../lib/mac.ts";
 
 /** What a tunnel device that is there must be like. */
@@ -7,14 +7,15 @@ export interface TunnelDevice {
   /** Only of devices that have one. */
   readonly mac?: MacAddr;
   readonly mtu: number;
-  /** The node's tunnel address: the only one of its family on the device. */
-  readonly address: IpAddr;
+  readonly family: IpFamily;
+  /** The node's tunnel address: the only one of its family on the device. Undefined: it has none yet. */
+  readonly address: IpAddr | undefined;
 }
 
 /** Sets what differs, and up. */
 export async function repairTunnelDevice(
   device: KernelLink,
-  { mac, mtu, address }: TunnelDevice,
+  { mac, mtu, family, address }: TunnelDevice,
   kernel: Kernel,
 ): Promise<void> {
   const change = {
@@ -23,7 +24,6 @@ export async function repairTunnelDevice(
     ...(device.up ? {} : { up: true }),
   };
   if (Object.keys(change).length > 0) await kernel.links.set(device.ifindex, change);
-  const family = ipFamily(address);
   const length = family === 4 ? 32 : 128;
   const { ifindex } = device;
   const addresses = await kernel.addresses.list({ ifindex, family });
@@ -31,6 +31,8 @@ export async function repairTunnelDevice(
     if (scope === "link" || (present === address && has === length)) continue;
     await kernel.addresses.remove({ ifindex, address: present, length: has });
   }
+  if (address === undefined) return;
   if (addresses.some((present) => present.address === address && present.length === length)) return;
-  await kernel.addresses.add({ ifindex, address, length });
+  // Nobody else is on the device whom an IPv6 address could be looked for among.
+  await kernel.addresses.add({ ifindex, address, length, noDad: true });
 }

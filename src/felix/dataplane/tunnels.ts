@@ -2,13 +2,15 @@ import type {
   FdbEntry,
   Kernel,
   KernelAddress,
+  KernelEvent,
   KernelLink,
   KernelNeighbor,
 } from "../../kernel/kernel.ts";
 import type { IpAddr, IpFamily } from "../../lib/ip-addr.ts";
+import type { Logger } from "../../lib/log.ts";
 import type { DataplaneUpdate } from "../calc/updates.ts";
 import type { FelixConfig } from "../config/felix-config.ts";
-import type { RulesConfig } from "../rules/rules-config.ts";
+import type { RulesConfig, WireguardRules } from "../rules/rules-config.ts";
 import type { FamilyPart } from "./family-part.ts";
 import { IpipManager } from "./ipip-manager.ts";
 import type { KernelLinks } from "./kernel-links.ts";
@@ -17,6 +19,7 @@ import { ownedClasses } from "./owned-classes.ts";
 import { RouteManager } from "./route-manager.ts";
 import { UdpManager } from "./udp-manager.ts";
 import { VxlanManager } from "./vxlan-manager.ts";
+import { WireguardManager } from "./wireguard-manager.ts";
 
 export interface TunnelPorts {
   readonly kernel: Kernel;
@@ -50,6 +53,13 @@ interface Tunnel<Manager extends TunnelManager = TunnelManager> {
   link?: KernelLink | undefined;
 }
 
+type FamilyKeys = Partial<Record<IpFamily, string | undefined>>;
+
+export interface WireguardKeys {
+  readonly own: Readonly<FamilyKeys>;
+  readonly stored: Readonly<FamilyKeys>;
+}
+
 type Family = Pick<FamilyPart, "family" | "setManager">;
 
 /**
@@ -65,11 +75,17 @@ export class Tunnels {
   readonly #ipip: Tunnel<IpipManager> | undefined;
   /** Of IPv4 alone: a node's IPv6 address does not go into a MAC address. */
   readonly #udp: Tunnel<UdpManager> | undefined;
+  readonly #wireguard: readonly Tunnel<WireguardManager>[];
   readonly #all: readonly Tunnel[];
   readonly #routes: RouteManager;
   #parents: Readonly<Partial<Record<IpFamily, KernelLink>>> = {};
 
-  constructor(nodeName: string, config: FelixConfig, families: readonly Family[]) {
+  constructor(
+    nodeName: string,
+    families: readonly Family[],
+    of: { readonly config: FelixConfig; readonly kernel: Kernel; readonly log: Logger },
+  ) {
+    const { config, kernel, log } = of;
     this.#nodeName = nodeName;
     this.#config = config;
     this.#families = families;
@@ -85,12 +101,58 @@ export class Tunnels {
       manager: new IpipManager(nodeName, config),
       wanted: () => v4.setManager.uses("ipip"),
     };
-    this.#all = [...this.#vxlan, ...(this.#ipip === undefined ? [] : [this.#ipip])];
+    this.#udp = v4 && {
+      family: 4,
+      manager: new UdpManager(nodeName, config),
+      wanted: () => v4.setManager.uses("udp"),
+    };
+    this.#wireguard = families.map(({ family }) => {
+      const manager = new WireguardManager(family, nodeName, {
+        config: config.wireguard,
+        kernel,
+        log,
+      });
+      return { family, manager, wanted: () => manager.isEnabled };
+    });
+    this.#all = [
+      ...this.#vxlan,
+      ...(this.#ipip === undefined ? [] : [this.#ipip]),
+      ...(this.#udp === undefined ? [] : [this.#udp]),
+      ...this.#wireguard,
+    ];
   }
 
   onUpdate(update: DataplaneUpdate): void {
     this.#routes.onUpdate(update);
     for (const { manager } of this.#all) manager.onUpdate(update);
+  }
+
+  /** The next apply compares with the kernel what no event tells of. */
+  resync(): void {
+    for (const { manager } of this.#wireguard) manager.resync();
+  }
+
+  /** True when the event took the kernel away from what is wanted. */
+  drifts(event: KernelEvent): boolean {
+    return this.#wireguard.some(({ manager }) => manager.drifts(event));
+  }
+
+  /** This node's public keys of WireGuard, and those that the datastore has of it. */
+  get keys(): WireguardKeys {
+    const keys: { own: FamilyKeys; stored: FamilyKeys } = { own: {}, stored: {} };
+    for (const { family, manager } of this.#wireguard) {
+      keys.own[family] = manager.publicKey;
+      keys.stored[family] = manager.storedKey;
+    }
+    return keys;
+  }
+
+  /** Peers of WireGuard, and the way to them. @returns what failed. */
+  async applyPeers(): Promise<readonly unknown[]> {
+    const errors: unknown[] = [];
+    for (const { manager, link } of this.#wireguard)
+      errors.push(...(await manager.applyPeers(link)));
+    return errors;
   }
 
   /** It is a tunnel's device, or the one that tunnels' packets leave by. */
@@ -150,7 +212,10 @@ export class Tunnels {
   }
 
   /** What rules must know of the tunnels. */
-  rulesConfig(): Pick<RulesConfig, "vxlanEnabled" | "vxlanDevice" | "ipipEnabled" | "ipipDevice"> {
+  rulesConfig(): Pick<
+    RulesConfig,
+    "vxlanEnabled" | "vxlanDevice" | "ipipEnabled" | "ipipDevice" | "udpTunnel" | "wireguard"
+  > {
     const enabled: Record<IpFamily, boolean> = { 4: false, 6: false };
     const devices: Partial<Record<IpFamily, string>> = {};
     for (const { family, wanted, link } of this.#vxlan) {
@@ -163,7 +228,26 @@ export class Tunnels {
       vxlanDevice: devices,
       ipipEnabled: this.#ipip?.wanted() === true,
       ...(ipipDevice === undefined ? {} : { ipipDevice }),
+      ...(this.#udp?.wanted() === true ? { udpTunnel: this.#udpRules(this.#udp) } : {}),
+      wireguard: this.#wireguardRules(),
     };
+  }
+
+  #udpRules({ link }: Tunnel): NonNullable<RulesConfig["udpTunnel"]> {
+    return {
+      port: this.#config.udpPort,
+      ...(link === undefined ? {} : { device: link.name }),
+    };
+  }
+
+  #wireguardRules(): RulesConfig["wireguard"] {
+    const rules: Partial<Record<IpFamily, WireguardRules>> = {};
+    for (const { family, manager, wanted, link } of this.#wireguard) {
+      if (!wanted()) continue;
+      const port = this.#config.wireguard.port[family];
+      rules[family] = { device: manager.deviceName, port, isUp: link !== undefined };
+    }
+    return rules;
   }
 
   /** Routes to the rest of the cluster, and who is behind the tunnel devices. */
@@ -182,11 +266,16 @@ export class Tunnels {
       neighbors.push(...manager.neighbors(link.ifindex));
       fdbEntries.push(...manager.fdbEntries(link.ifindex));
     }
+    const udpLink = this.#udp?.link;
+    if (udpLink !== undefined) {
+      neighbors.push(...(this.#udp?.manager.neighbors(udpLink.ifindex) ?? []));
+    }
     const routes = this.#routes.routes({
       vteps: this.#vxlan[0]?.manager.vteps ?? new Map(),
       parentIfindex,
       vxlanIfindex,
       ipipIfindex: this.#ipip?.link?.ifindex,
+      udpIfindex: udpLink?.ifindex,
       deviceRouteProtocol: this.#config.deviceRouteProtocol,
     });
     return { routes, neighbors, fdbEntries, given: this.#routes.given() };

@@ -62,7 +62,11 @@ export class UdpManager implements TunnelManager {
     if (device === undefined) throw new Error(`Cannot find ${this.deviceName} after adding it`);
     const { tunnelAddress: address, nodeAddress } = local;
     const mtu = this.#config.udpMtu || parent.mtu - overhead;
-    await repairTunnelDevice(device, { mac: tunnelMac(nodeAddress), mtu, address }, kernel);
+    await repairTunnelDevice(
+      device,
+      { family: 4, mac: tunnelMac(nodeAddress), mtu, address },
+      kernel,
+    );
     return device;
   }
 }

@@ -120,7 +120,7 @@ export class VxlanManager implements TunnelManager {
     const device = await links.look(this.deviceName);
     if (device === undefined) throw new Error(`Cannot find ${this.deviceName} after adding it`);
     const { mac, tunnelAddress: address } = local;
-    await repairTunnelDevice(device, { mac, mtu, address }, kernel);
+    await repairTunnelDevice(device, { mac, mtu, family: this.#family, address }, kernel);
     return device;
   }
 

@@ -9,6 +9,8 @@ export interface MarkBits {
   readonly drop: number;
   readonly scratch0: number;
   readonly scratch1: number;
+  /** Of what WireGuard's devices send, and of what came from hosts. Absent: the mask has no bit for it. */
+  readonly wireguard?: number;
 }
 
 /** IptablesMarkMask (facts appendix A). */
@@ -32,8 +34,15 @@ export function allocateMarkBits(mask: number): MarkBits {
       `Cannot use iptablesMarkMask 0x${mask.toString(16)}: it needs ${names.length} bits of 32`,
     );
   }
-  const [accept = 0, pass = 0, drop = 0, scratch0 = 0, scratch1 = 0] = bits;
-  return { accept, pass, drop, scratch0, scratch1 };
+  const [accept = 0, pass = 0, drop = 0, scratch0 = 0, scratch1 = 0, wireguard] = bits;
+  return {
+    accept,
+    pass,
+    drop,
+    scratch0,
+    scratch1,
+    ...(wireguard === undefined ? {} : { wireguard }),
+  };
 }
 
 /** Several bits as one number. */

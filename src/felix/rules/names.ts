@@ -22,6 +22,7 @@ export const chains = {
   cidrBlock: "cali-cidr-block",
   egressDscp: "cali-egress-dscp",
   rpfSkip: "cali-rpf-skip",
+  wireguardIncomingMark: "cali-wireguard-incoming-mark",
   natOutgoing: "cali-nat-outgoing",
   floatingDnat: "cali-fip-dnat",
   floatingSnat: "cali-fip-snat",

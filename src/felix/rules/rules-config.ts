@@ -16,6 +16,12 @@ export interface RulesConfig {
   /** Names of the VXLAN devices once they have their addresses. */
   readonly vxlanDevice: Readonly<Partial<Record<IpFamily, string>>>;
   readonly vxlanPort: number;
+  /** Of families that have WireGuard. */
+  readonly wireguard: Readonly<Partial<Record<IpFamily, WireguardRules>>>;
+  /** What comes in from other hosts is marked, so that answers and reverse paths avoid the tunnel. */
+  readonly wireguardHostEncryption: boolean;
+  /** While a pool asks for the userspace UDP tunnel. `device`: once it has its address. */
+  readonly udpTunnel?: { readonly port: number; readonly device?: string };
   readonly defaultEndpointToHostAction: "ACCEPT" | "DROP" | "RETURN";
   readonly filterAllowAction: "ACCEPT" | "RETURN";
   readonly mangleAllowAction: "ACCEPT" | "RETURN";
@@ -40,6 +46,13 @@ export interface RulesConfig {
   readonly allowSourceSpoofing: boolean;
   readonly floatingIps: boolean;
   readonly serviceLoopPrevention: "Drop" | "Reject" | "Disabled";
+}
+
+export interface WireguardRules {
+  readonly device: string;
+  readonly port: number;
+  /** The device is there: what leaves through it is masqueraded. */
+  readonly isUp: boolean;
 }
 
 /** `rate` as "10/minute". */
@@ -68,6 +81,8 @@ export const defaultRulesConfig: RulesConfig = {
   vxlanEnabled: { 4: false, 6: false },
   vxlanDevice: {},
   vxlanPort: 4789,
+  wireguard: {},
+  wireguardHostEncryption: false,
   defaultEndpointToHostAction: "DROP",
   filterAllowAction: "ACCEPT",
   mangleAllowAction: "ACCEPT",

@@ -1,11 +1,13 @@
 import type { Chain, Rule, TableName } from "../../kernel/iptables/model.ts";
 import type { IpFamily } from "../../lib/ip-addr.ts";
+import { datagramTunnels } from "./datagram-tunnels.ts";
 import { failsafeChains } from "./failsafe-chains.ts";
 import { calicoBits } from "./mark-bits.ts";
 import {
   accepts,
   clearMark,
   conntrackState,
+  interfaceIs,
   interfacePrefix,
   ipSet,
   jump,
@@ -67,37 +69,61 @@ function forwardAppends(config: RulesConfig): Rule[] {
 
 export function staticRawChains(config: RulesConfig, family: IpFamily): Chain[] {
   const { accept } = config.marks;
-  const untrackVxlan: Rule[] = config.vxlanEnabled[family]
-    ? [
-        {
-          match: [protocol("udp"), { kind: "destinationPort", port: config.vxlanPort }],
-          action: { kind: "noTrack" },
-        },
-      ]
-    : [];
+  const untracked = datagramTunnels(config, family).map(
+    (tunnel): Rule => ({
+      match: [protocol("udp"), { kind: "destinationPort", port: tunnel.port }],
+      action: { kind: "noTrack" },
+    }),
+  );
+  const hostMark = wireguardHostMark(config, family);
   return [
     ...failsafeChains("raw", config, family),
-    rawPrerouting(config, untrackVxlan),
+    ...hostMark.chains,
+    rawPrerouting(config, [...hostMark.jump, ...untracked]),
     {
       name: chains.output,
       rules: [
         { match: [], action: clearMark(calicoBits(config.marks)) },
         { match: [], action: jump(chains.toHostEndpoint) },
-        ...untrackVxlan,
+        ...untracked,
         { match: [markSet(accept)], action: accepts },
       ],
     },
   ];
 }
 
+/**
+ * With host encryption the way back to a host leads into the tunnel: what came from outside of it is
+ * marked, so that the reverse path filter and the answers to it take the main table (facts 4.21).
+ */
+function wireguardHostMark(
+  config: RulesConfig,
+  family: IpFamily,
+): { readonly chains: readonly Chain[]; readonly jump: readonly Rule[] } {
+  const { wireguard, wireguardHostEncryption, marks } = config;
+  if (!wireguardHostEncryption || wireguard[family] === undefined || marks.wireguard === undefined)
+    return { chains: [], jump: [] };
+  const devices = Object.values(wireguard).map(({ device }) => device);
+  const passed = [
+    ...["lo", ...devices].map((device) => interfaceIs("in", device)),
+    ...config.workloadInterfacePrefixes.map((prefix) => interfacePrefix("in", prefix)),
+  ];
+  const rules: Rule[] = [
+    ...passed.map((match) => ({ match: [match], action: returns })),
+    { match: [], action: setMark(marks.wireguard) },
+  ];
+  const name = chains.wireguardIncomingMark;
+  return { chains: [{ name, rules }], jump: [{ match: [], action: jump(name) }] };
+}
+
 /** Drops what pods send from addresses that are not theirs. This table knows no REJECT. */
-function rawPrerouting(config: RulesConfig, untrackVxlan: readonly Rule[]): Chain {
+function rawPrerouting(config: RulesConfig, first: readonly Rule[]): Chain {
   const { accept, scratch0: fromWorkload } = config.marks;
   return {
     name: chains.prerouting,
     rules: [
       { match: [], action: clearMark(calicoBits(config.marks)) },
-      ...untrackVxlan,
+      ...first,
       ...config.workloadInterfacePrefixes.map((prefix) => ({
         match: [interfacePrefix("in", prefix)],
         action: setMark(fromWorkload),

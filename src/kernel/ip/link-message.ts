@@ -17,6 +17,8 @@ const attribute = {
   operstate: 16,
   linkinfo: 18,
   netnsFd: 28,
+  txQueues: 31,
+  rxQueues: 32,
 };
 const infoKind = 1;
 const infoData = 2;
@@ -62,24 +64,31 @@ export function writeLinkChange(writer: MessageWriter, ifindex: number, change: 
 
 /** The peer must not be born up: the kernel refuses it (ENOTCONN). */
 export function writeVeth(writer: MessageWriter, pair: VethPair): void {
+  const { queues = 1 } = pair;
   writer.header(header(0, true));
-  writeEnd(writer, pair);
+  writeEnd(writer, pair, queues);
   writer.nest(attribute.linkinfo, () => {
     writer.text(infoKind, "veth");
     writer.nest(infoData, () => {
       writer.nest(vethPeer, () => {
         writer.header(header(0));
-        writeEnd(writer, pair.peer);
+        writeEnd(writer, pair.peer, queues);
         if (pair.peer.netnsFd !== undefined) writer.u32(attribute.netnsFd, pair.peer.netnsFd);
       });
     });
   });
 }
 
-function writeEnd(writer: MessageWriter, end: Pick<VethPair, "name" | "mac" | "mtu">): void {
+function writeEnd(
+  writer: MessageWriter,
+  end: Pick<VethPair, "name" | "mac" | "mtu">,
+  queues: number,
+): void {
   writer.text(attribute.ifname, end.name);
   if (end.mtu !== undefined) writer.u32(attribute.mtu, end.mtu);
   if (end.mac !== undefined) writer.attribute(attribute.address, macBytes(end.mac));
+  if (queues === 1) return;
+  for (const direction of [attribute.txQueues, attribute.rxQueues]) writer.u32(direction, queues);
 }
 
 export function writeBridge(writer: MessageWriter, name: string): void {

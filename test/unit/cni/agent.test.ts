@@ -1,115 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { AnyResource } from "../../../src/api/resource-of-kind.ts";
-import type { WorkloadEndpoint } from "../../../src/api/resources/workload-endpoint.ts";
-import { type AgentPorts, CniAgent } from "../../../src/cni/agent.ts";
-import type { CniCall } from "../../../src/cni/protocol.ts";
 import { DatastoreError } from "../../../src/datastore/datastore.ts";
-import { parseIpAddr } from "../../../src/lib/ip-addr.ts";
-import { createLogger } from "../../../src/lib/log.ts";
-import { parseMac } from "../../../src/lib/mac.ts";
-import { FakeClock } from "../../support/fake-clock.ts";
-import { FakeKernel } from "../../support/fake-kernel.ts";
-import { MemoryDatastore } from "../../support/memory-datastore.ts";
-import { waitFor } from "../../support/wait-for.ts";
-
-const netnsFd = 7;
-
-function clusterInformation(datastoreReady: boolean): AnyResource {
-  return {
-    apiVersion: "projectcalico.org/v3",
-    kind: "ClusterInformation",
-    metadata: { name: "default" },
-    spec: { datastoreReady },
-  };
-}
-
-/** An agent among fakes. Routes and policy of a pod are programmed when `program` is called. */
-class Bench {
-  readonly datastore: MemoryDatastore;
-  readonly host: FakeKernel = new FakeKernel();
-  readonly pod: FakeKernel = new FakeKernel();
-  readonly clock: FakeClock = new FakeClock();
-  readonly released: string[] = [];
-  readonly logged: string[] = [];
-  readonly offered: WorkloadEndpoint[] = [];
-  #program: (() => void) | undefined;
-  readonly #agent: CniAgent;
-
-  constructor(resources: readonly AnyResource[] = [clusterInformation(true)]) {
-    this.datastore = new MemoryDatastore(resources);
-    const config = { nodeName: "node1", defaultMtu: () => 1450, programTimeoutMs: 5_000 };
-    this.#agent = new CniAgent(config, this.#ports());
-  }
-
-  async answer(variables: CniCall["variables"] = {}, config: object = {}) {
-    const call = {
-      variables: {
-        CNI_COMMAND: "ADD",
-        CNI_CONTAINERID: "abc",
-        CNI_IFNAME: "eth0",
-        CNI_NETNS: "/run/netns/x",
-        CNI_ARGS: "K8S_POD_NAMESPACE=default;K8S_POD_NAME=web",
-        ...variables,
-      },
-      stdin: JSON.stringify({ cniVersion: "1.0.0", name: "net", type: "calico", ...config }),
-    };
-    const { exitCode, stdout } = await this.#agent.answer(call, netnsFd);
-    return { exitCode, ...(JSON.parse(stdout || "{}") as { code?: number; msg?: string }) };
-  }
-
-  /** Until the agent asks whether the pod's routes and policy are in the kernel. */
-  async asked(): Promise<void> {
-    await waitFor(() => this.#program !== undefined);
-  }
-
-  /** Says that they are, once it asks. */
-  async program(): Promise<void> {
-    await this.asked();
-    this.#program?.();
-    this.#program = undefined;
-  }
-
-  async hostVeths(): Promise<string[]> {
-    return (await this.host.links.list()).flatMap(({ name }) => (name === "lo" ? [] : [name]));
-  }
-
-  stored(): string[] {
-    return Object.keys(this.datastore.contents()).filter((key) => key.includes("Workload"));
-  }
-
-  #ports(): AgentPorts {
-    const { host, pod } = this;
-    // The other end of a veth pair appears in the pod's namespace.
-    const addVeth = host.links.addVeth;
-    host.links.addVeth = async (pair) => {
-      await addVeth(pair);
-      pod.addLink(pair.peer.name, { mac: parseMac("02:00:00:00:00:01") });
-    };
-    return {
-      datastore: this.datastore,
-      clock: this.clock,
-      hostKernel: host,
-      openPodKernel: () => pod,
-      writePodSysctl: () => undefined,
-      random: (octets) => new Uint8Array(octets).fill(0xff),
-      addresses: {
-        assign: async () => [parseIpAddr("10.65.0.1")],
-        release: async (handle) => void this.released.push(handle),
-      },
-      felix: {
-        offerEndpoint: (endpoint) => void this.offered.push(endpoint),
-        withdrawEndpoint: () => void this.offered.pop(),
-        endpointProgrammed: (_key, signal) =>
-          new Promise((resolve, reject) => {
-            this.#program = resolve;
-            signal.addEventListener("abort", () => reject(signal.reason), { once: true });
-          }),
-      },
-      log: createLogger({ name: "cni" }, { write: (line) => void this.logged.push(line) }),
-    };
-  }
-}
+import { AgentBench as Bench, clusterInformation } from "../../support/agent-bench.ts";
 
 test("ADD answers only when routes and policy of the pod are in the kernel", async () => {
   const bench = new Bench();
@@ -161,25 +53,13 @@ test("policy of a new pod is offered before there is an interface", async () => 
 
 test("a pod whose interface is there from earlier is offered only with its new one", async () => {
   const bench = new Bench();
-  const added = bench.answer();
-  await bench.program();
-  await added;
-  const link = await bench.pod.links.get("eth0");
-  assert.ok(link !== undefined);
-  await bench.pod.links.remove(link.ifindex);
-  await bench.datastore.delete({
-    kind: "WorkloadEndpoint",
-    namespace: "default",
-    name: bench.offered.pop()?.metadata.name ?? "",
-  });
+  bench.host.addLink("cali68caf03a5f4", { type: "veth" });
   const addVeth = bench.host.links.addVeth;
   bench.host.links.addVeth = async (pair) => {
-    assert.deepEqual(bench.offered, []);
+    assert.deepEqual([bench.offered, await bench.hostVeths()], [[], []]);
     await addVeth(pair);
   };
-  const again = bench.answer();
-  await bench.program();
-  assert.equal((await again).exitCode, 0);
+  assert.equal((await bench.added()).exitCode, 0);
 });
 
 test("an ADD that cannot make its interface takes its offer back, whatever the datastore says", async () => {
@@ -232,9 +112,7 @@ for (const [why, resources] of [
 
 test("DEL of another sandbox's container leaves the pod alone", async () => {
   const bench = new Bench();
-  const added = bench.answer();
-  await bench.program();
-  await added;
+  await bench.added();
   const late = await bench.answer({ CNI_COMMAND: "DEL", CNI_CONTAINERID: "earlier" });
   assert.equal(late.exitCode, 0);
   assert.equal(bench.stored().length, 1);
@@ -243,9 +121,7 @@ test("DEL of another sandbox's container leaves the pod alone", async () => {
 
 test("DEL on a locked datastore is to be tried again, and takes nothing away", async () => {
   const bench = new Bench();
-  const added = bench.answer();
-  await bench.program();
-  await added;
+  await bench.added();
   const key = { kind: "ClusterInformation", name: "default" } as const;
   const present = await bench.datastore.get(key);
   await bench.datastore.update<"ClusterInformation">({

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { parseCall } from "../../../src/cni/call.ts";
 import { CniError } from "../../../src/cni/cni-error.ts";
 import { endpointOf, identityOf } from "../../../src/cni/endpoint.ts";
 import { parseIpAddr } from "../../../src/lib/ip-addr.ts";
+import { parseAdd } from "../../support/cni-call.ts";
 
 /** A call whose pod has these annotations, as containerd passes them on. */
 function parsed(annotations: Readonly<Record<string, string>>, config: object = {}) {
@@ -14,7 +14,7 @@ function parsed(annotations: Readonly<Record<string, string>>, config: object = 
   const runtimeConfig = { "io.kubernetes.cri.pod-annotations": Object.fromEntries(named) };
   const stdin = { cniVersion: "1.0.0", name: "net", type: "calico", runtimeConfig, ...config };
   const variables = { CNI_COMMAND: "ADD", CNI_CONTAINERID: "c", CNI_IFNAME: "eth0" };
-  return parseCall({ variables, stdin: JSON.stringify(stdin) }).config;
+  return parseAdd({ variables, stdin: JSON.stringify(stdin) }).config;
 }
 
 test("parseCall() reads pools, addresses and the MAC from the pod's annotations", () => {
@@ -96,7 +96,7 @@ test("parseCall() takes floating addresses only where the administrator lets it"
 });
 
 test("the endpoint of a pod has its floating addresses and its quality of service", () => {
-  const call = parseCall({
+  const call = parseAdd({
     variables: { CNI_COMMAND: "ADD", CNI_CONTAINERID: "c", CNI_IFNAME: "eth0" },
     stdin: JSON.stringify({
       cniVersion: "1.0.0",

@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { parseCall } from "../../../src/cni/call.ts";
 import { CniError } from "../../../src/cni/cni-error.ts";
 import { type CniCall, decodeCall, encodeCall } from "../../../src/cni/protocol.ts";
+import { parseAdd } from "../../support/cni-call.ts";
 
 const config = { cniVersion: "1.0.0", name: "k8s-pod-network", type: "calico" };
 
@@ -31,7 +32,7 @@ function refusal(bad: CniCall): CniError {
 }
 
 test("parseCall() reads the pod's identity and the configuration", () => {
-  const parsed = parseCall(call());
+  const parsed = parseAdd(call());
   assert.deepEqual(parsed.pod, { namespace: "default", name: "web-0" });
   assert.equal(parsed.containerId, "abc123");
   assert.equal(parsed.config.assignIpv4, true);
@@ -39,11 +40,11 @@ test("parseCall() reads the pod's identity and the configuration", () => {
 });
 
 test("parseCall() has no pod when a runtime names no namespace", () => {
-  assert.equal(parseCall(call({ CNI_ARGS: "K8S_POD_NAME=lonely" })).pod, undefined);
+  assert.equal(parseAdd(call({ CNI_ARGS: "K8S_POD_NAME=lonely" })).pod, undefined);
 });
 
 test("parseCall() takes upstream's text booleans, pools, labels and ports", () => {
-  const { config: parsed } = parseCall(
+  const { config: parsed } = parseAdd(
     call(
       {},
       {
@@ -94,6 +95,28 @@ const refused: readonly [what: string, bad: CniCall, code: number, words: RegExp
   ["a network without a name", call({}, { cniVersion: "1.0.0" }), 7, /name/],
   ["a foreign IPAM plugin", call({}, { ...config, ipam: { type: "dhcp" } }), 7, /ipam\.type/],
   ["an MTU that is text", call({}, { ...config, mtu: "big" }), 7, /mtu/],
+  ["a network of Windows", call({}, { ...config, mode: "vxlan" }), 2, /mode is for .*Windows/],
+  [
+    "a field of Windows",
+    call({}, { ...config, windows_use_single_network: true }),
+    2,
+    /windows_use_single_network is for .*Windows/,
+  ],
+  ["another device", call({}, { ...config, device_type: "tap" }), 7, /device_type.*"tap"/],
+  [
+    "a policy timeout below zero",
+    call({}, { ...config, policy_setup_timeout_seconds: -1 }),
+    7,
+    /policy_setup_timeout_seconds.*-1/,
+  ],
+  ["an IP that is none", call({ CNI_ARGS: "IP=10.0.0" }), 4, /IP=10\.0\.0/],
+  [
+    "a route that is none",
+    call({}, { ...config, ipam: { routes: [{ dst: "ten" }] } }),
+    7,
+    /ipam\.routes/,
+  ],
+  ["a result that is none", call({}, { ...config, prevResult: { ips: 1 } }), 7, /prevResult\.ips/],
 ];
 for (const [what, bad, code, words] of refused) {
   test(`parseCall() refuses ${what}`, () => {
@@ -102,6 +125,59 @@ for (const [what, bad, code, words] of refused) {
     assert.match(`${error.message} ${error.details}`, words);
   });
 }
+
+test("parseCall() reads what concerns interface and policy", () => {
+  const { config: parsed, previous } = parseAdd(
+    call(
+      { CNI_ARGS: "IP=10.0.0.7" },
+      {
+        ...config,
+        mode: "",
+        num_queues: 4,
+        require_mtu_file: true,
+        device_type: "netkit",
+        policy_setup_timeout_seconds: 3,
+        ipam: { routes: [{ dst: "10.0.0.0/8" }] },
+        prevResult: { interfaces: [{ name: "lo" }] },
+      },
+    ),
+  );
+  assert.equal(parsed.queues, 4);
+  assert.equal(parsed.requireMtuFile, true);
+  assert.equal(parsed.policySetupTimeoutMs, 3_000);
+  assert.deepEqual(parsed.routes, ["10.0.0.0/8"]);
+  assert.deepEqual(parsed.annotations.addresses, ["10.0.0.7"]);
+  assert.deepEqual(previous?.interfaces, [{ name: "lo" }]);
+});
+
+test("parseCall() leaves the pod the default route beside others where it is asked to", () => {
+  const ipam = { routes: [{ dst: "10.0.0.0/8" }] };
+  const parsed = parseAdd(call({}, { ...config, ipam, include_default_routes: true }));
+  assert.equal(parsed.config.routes, undefined);
+});
+
+test("parseCall() of a DEL asks no more of the configuration than the network's name", () => {
+  const parsed = parseCall(call({ CNI_COMMAND: "DEL" }, { ...config, mtu: "big", mode: "vxlan" }));
+  assert.equal(parsed.command, "DEL");
+  assert.deepEqual(parsed.config, { cniVersion: "1.0.0", name: "k8s-pod-network" });
+});
+
+test("parseCall() of GC and STATUS needs no container", () => {
+  const attachments = [{ containerID: "a", ifname: "eth0" }];
+  const of = (command: string) =>
+    parseCall({
+      variables: { CNI_COMMAND: command, CNI_PATH: "/opt/cni/bin" },
+      stdin: JSON.stringify({
+        ...config,
+        cniVersion: "1.1.0",
+        "cni.dev/valid-attachments": attachments,
+      }),
+    });
+  const collect = of("GC");
+  assert.ok(collect.command === "GC");
+  assert.deepEqual(collect.valid, [{ containerId: "a", ifName: "eth0" }]);
+  assert.equal(of("STATUS").command, "STATUS");
+});
 
 test("encodeCall() and decodeCall() are inverse", () => {
   const original = call({ CNI_PATH: "/opt/cni/bin" });

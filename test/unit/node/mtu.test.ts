@@ -21,17 +21,50 @@ test("hostMtu() is the least of the uplinks, by name", () => {
   assert.equal(hostMtu(pattern(""), [link("lo", 65536)]), 0);
 });
 
+const plainHost = {
+  ipipMTU: 0,
+  udpMTU: 0,
+  vxlanMTU: 0,
+  vxlanMTUV6: 0,
+  wireguardEnabled: false,
+  wireguardEnabledV6: false,
+  wireguardMTU: 0,
+  wireguardMTUV6: 0,
+};
+
+test("podMtu() leaves room for WireGuard, or is what its device has", () => {
+  const v4 = { ...plainHost, wireguardEnabled: true };
+  assert.equal(podMtu(1500, [], v4), 1440);
+  assert.equal(podMtu(1500, [], { ...v4, wireguardEnabledV6: true }), 1420);
+  assert.equal(podMtu(1500, [], { ...v4, wireguardMTU: 1400 }), 1400);
+  assert.equal(podMtu(1500, [], { ...plainHost, wireguardMTU: 1400 }), 1500);
+});
+
 test("podMtu() leaves room for the largest header that a pool uses", () => {
   const plain = pool("a", { cidr: "10.0.0.0/16" });
   const ipip = pool("b", { cidr: "10.1.0.0/16", ipipMode: "Always" });
   const vxlan = pool("c", { cidr: "10.2.0.0/16", vxlanMode: "CrossSubnet" });
   const vxlanV6 = pool("d", { cidr: "fd00::/48", vxlanMode: "Always" });
-  assert.equal(podMtu(1500, []), 1500);
-  assert.equal(podMtu(1500, [plain]), 1500);
-  assert.equal(podMtu(1500, [plain, ipip]), 1480);
-  assert.equal(podMtu(1500, [ipip, vxlan]), 1450);
-  assert.equal(podMtu(1500, [vxlanV6, vxlan]), 1430);
-  assert.equal(podMtu(0, [vxlan]), 0);
+  assert.equal(podMtu(1500, [], plainHost), 1500);
+  assert.equal(podMtu(1500, [plain], plainHost), 1500);
+  assert.equal(podMtu(1500, [plain, ipip], plainHost), 1480);
+  assert.equal(podMtu(1500, [ipip, vxlan], plainHost), 1450);
+  assert.equal(podMtu(1500, [vxlanV6, vxlan], plainHost), 1430);
+  assert.equal(podMtu(0, [vxlan], plainHost), 0);
+  const metadata = { name: "e", annotations: { "tortie.dev/encapsulation": "UDP" } };
+  const udp = { ...pool("e", { cidr: "10.3.0.0/16" }), metadata };
+  assert.equal(podMtu(1500, [udp], plainHost), 1472);
+});
+
+test("podMtu() is what a tunnel's device is set to, where a pool uses it", () => {
+  const ipip = pool("b", { cidr: "10.1.0.0/16", ipipMode: "Always" });
+  const vxlan = pool("c", { cidr: "10.2.0.0/16", vxlanMode: "CrossSubnet" });
+  const vxlanV6 = pool("d", { cidr: "fd00::/48", vxlanMode: "Always" });
+  const given = { ...plainHost, ipipMTU: 1400, vxlanMTU: 1300, vxlanMTUV6: 1290 };
+  assert.equal(podMtu(1500, [], given), 1500);
+  assert.equal(podMtu(1500, [ipip], given), 1400);
+  assert.equal(podMtu(1500, [ipip, vxlan], given), 1300);
+  assert.equal(podMtu(1500, [ipip, vxlan, vxlanV6], given), 1290);
 });
 
 test("requireMTUFile: what is not written is an error, and only logged without it", (t) => {

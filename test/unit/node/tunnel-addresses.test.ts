@@ -153,6 +153,27 @@ test("an address of a pool that no longer counts is replaced", async () => {
   assert.equal((await inUse(datastore)).size, 1);
 });
 
+for (const [what, change] of [
+  ["disabled", { disabled: true }],
+  ["for other nodes", { nodeSelector: "name == 'another'" }],
+] as const) {
+  test(`the pods of a pool that is ${what} keep their tunnel, until it has none`, async () => {
+    const datastore = await cluster({ cidr: "fd00::/112", vxlanMode: "Always" });
+    await reconcile(datastore);
+    const { ipv6VXLANTunnelAddr: address } = await nodeSpec(datastore);
+    assert.ok(address);
+    await changePool(datastore, "pool0", change);
+    await reconcile(datastore);
+    assert.equal((await nodeSpec(datastore)).ipv6VXLANTunnelAddr, address);
+    await reconcile(datastore, "node2");
+    assert.ok(!("ipv6VXLANTunnelAddr" in (await nodeSpec(datastore, "node2"))));
+    await changePool(datastore, "pool0", { vxlanMode: "Never" });
+    await reconcile(datastore);
+    assert.ok(!("ipv6VXLANTunnelAddr" in (await nodeSpec(datastore))));
+    assert.equal((await inUse(datastore)).size, 0);
+  });
+}
+
 test("an address that somebody else has, or nobody, is replaced", async () => {
   const datastore = await cluster({ cidr: "10.1.0.0/24", vxlanMode: "Always" });
   const ipam = ipamOn(datastore);

@@ -2,12 +2,13 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { profilesOfNamespace } from "../../../src/api/kubernetes/namespace.ts";
 import type { IPPool } from "../../../src/api/resources/ip-pool.ts";
-import { type ParsedCall, parseCall } from "../../../src/cni/call.ts";
+import type { AddCall } from "../../../src/cni/call.ts";
 import { CniError } from "../../../src/cni/cni-error.ts";
 import { identityOf } from "../../../src/cni/endpoint.ts";
 import { systemClock } from "../../../src/lib/clock.ts";
 import { parseIpAddr } from "../../../src/lib/ip-addr.ts";
 import { ipamAddresses } from "../../../src/wiring/cni-addresses.ts";
+import { parseAdd } from "../../support/cni-call.ts";
 import { checkInvariants, createCluster, inUse, ipamOn, pool } from "../ipam/cluster.ts";
 import { FakeDatastore } from "../ipam/fake-datastore.ts";
 
@@ -27,12 +28,12 @@ async function source(namespace: { annotations?: Record<string, string> } = {}, 
   const [profile] = profilesOfNamespace({ name: "shop", labels: { team: "red" }, ...namespace });
   await datastore.create<"Profile">(profile);
   const ipam = ipamOn(datastore);
-  const addresses = ipamAddresses(ipam, { datastore, clock: systemClock });
-  const assign = (call: ParsedCall) => addresses.assign(call, identityOf(call, "node1"));
+  const addresses = ipamAddresses(ipam, { nodeName: "node1", datastore, clock: systemClock });
+  const assign = (call: AddCall) => addresses.assign(call, identityOf(call, "node1"));
   return { datastore, ipam, addresses, assign };
 }
 
-function call(config: object, annotations: Readonly<Record<string, string>> = {}): ParsedCall {
+function call(config: object, annotations: Readonly<Record<string, string>> = {}): AddCall {
   const named = Object.entries(annotations).map(([name, text]) => [
     `cni.projectcalico.org/${name}`,
     text,
@@ -45,7 +46,7 @@ function call(config: object, annotations: Readonly<Record<string, string>> = {}
     CNI_ARGS: "K8S_POD_NAMESPACE=shop;K8S_POD_NAME=web-0",
   };
   const stdin = JSON.stringify({ cniVersion: "1.0.0", name: "net", runtimeConfig, ...config });
-  return parseCall({ variables, stdin });
+  return parseAdd({ variables, stdin });
 }
 
 const ofConf = { ipam: { type: "calico-ipam", ipv4_pools: ["conf"] } };

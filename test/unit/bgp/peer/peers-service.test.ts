@@ -5,6 +5,7 @@ import { encodeWithdrawals } from "../../../../src/bgp/wire/encode-updates.ts";
 import { encodeNotification } from "../../../../src/bgp/wire/notification.ts";
 import { encodeRouteRefresh } from "../../../../src/bgp/wire/route-refresh.ts";
 import type { Asn } from "../../../../src/lib/asn.ts";
+import type { IpAddr } from "../../../../src/lib/ip-addr.ts";
 import { hostPrefix } from "../../../../src/lib/prefix.ts";
 import { Secret } from "../../../../src/lib/secret.ts";
 import { withHeader } from "../../../support/hex.ts";
@@ -69,6 +70,23 @@ suite("createPeers", () => {
         notification: true,
       },
     });
+  });
+
+  test("listens on other addresses while sessions go on", () => {
+    const world = new World();
+    const [a, b] = world.pair();
+    const another = "2001:db8::1" as IpAddr;
+    b.peers.listenOn([addressB, another]);
+    assert.deepEqual(
+      [...world.network.listeners.keys()],
+      [`${addressA}:179`, `${addressB}:179`, `${another}:179`],
+    );
+    b.peers.listenOn([another]);
+    world.pass(1);
+    assert.deepEqual([...world.network.listeners.keys()], [`${addressA}:179`, `${another}:179`]);
+    assert.deepEqual([kinds(a), kinds(b)], [["established"], ["established"]]);
+    b.stop();
+    assert.deepEqual([...world.network.listeners.keys()], [`${addressA}:179`]);
   });
 
   test("keeps a session for hours by KEEPALIVEs", () => {

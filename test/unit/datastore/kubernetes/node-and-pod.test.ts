@@ -117,6 +117,8 @@ test("facts 2.6, B2, B25: a pod is a WorkloadEndpoint", () => {
         "projectcalico.org/orchestrator": "k8s",
         "projectcalico.org/serviceaccount": "default",
       },
+      // Ours, for the CNI agent: what the pod asks of the plugin.
+      annotations: { "cni.projectcalico.org/floatingIPs": '["1.2.3.4"]' },
     },
     spec: {
       orchestrator: "k8s",

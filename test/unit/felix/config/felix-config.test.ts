@@ -26,6 +26,7 @@ test("felixConfig() of nothing has Calico's defaults", () => {
     drop: 0x40000,
     scratch0: 0x80000,
     scratch1: 0x100000,
+    wireguard: 0x200000,
   });
 });
 
@@ -71,7 +72,7 @@ test("felixConfig() takes any parameter of Calico's: what does not act is named,
   }
   const all = Object.fromEntries(felixParameters);
   const { ignored } = felixConfig({ global: all, env: {} });
-  assert.ok(ignored.includes("wireguardEnabled") && !ignored.includes("vxlanPort"));
+  assert.ok(ignored.includes("xdpEnabled") && !ignored.includes("vxlanPort"));
 });
 
 const durations: readonly (readonly [unknown, number])[] = [

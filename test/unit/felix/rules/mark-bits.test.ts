@@ -10,6 +10,7 @@ test("allocateMarkBits() gives Calico's bits of the default mask (facts 4.5)", (
     drop: 0x40000,
     scratch0: 0x80000,
     scratch1: 0x100000,
+    wireguard: 0x200000,
   });
   assert.equal(calicoBits(marks), 0x1b0000);
 });
