@@ -138,7 +138,7 @@ function nodeOf(link: KernelLink | undefined): number | undefined {
 }
 
 function send({ worker, wake }: Copying, message: ToTunnelWorker): void {
-  worker.postMessage(message);
+  worker.postMessage(message, []);
   const one = Buffer.alloc(8);
   one.writeBigUInt64LE(1n);
   libc.write(wake, one, one.length);
