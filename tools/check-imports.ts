@@ -16,6 +16,7 @@ const ranks: Readonly<Record<string, number>> = {
   bgp: 3,
   ipam: 3,
   felix: 3,
+  paths: 3,
   policy: 3,
   typha: 3,
   cni: 4,

@@ -14,6 +14,8 @@ die() { say "$*"; exit 1; }
 packages="iproute2 iptables ipset iputils-ping util-linux procps etcd-server bird2 frr tcpdump conntrack"
 # The daemons that the interop tests speak with, beside bird2 and frr, what reads our MRT files, and load.
 [ "${1-}" != --test ] || packages="$packages gobgpd openbgpd exabgp bgpdump iperf3"
+# What breaks the network in tests of `node check-paths`.
+[ "${1-}" != --test ] || packages="$packages nftables"
 # The virtual machine of the tests that need another kernel, and what speaks SCTP there.
 [ "${1-}" != --test ] || packages="$packages qemu-system-x86 busybox-static kmod cpio socat"
 compiler="gcc libc6-dev"

@@ -1,14 +1,5 @@
+import type { Condition } from "./condition.ts";
 import type { IPPool } from "./resources/ip-pool.ts";
-
-/** A condition as metav1.Condition has it. */
-export interface Condition {
-  readonly type: string;
-  readonly status: "True" | "False" | "Unknown";
-  readonly reason: string;
-  readonly message: string;
-  /** RFC 3339. */
-  readonly lastTransitionTime: string;
-}
 
 /** Type of the condition that tells whether addresses may be taken from a pool (facts 2.3). */
 export const allocatableType = "Allocatable";

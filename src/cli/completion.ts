@@ -2,6 +2,8 @@ import { InputError } from "../lib/errors.ts";
 import type { OptionSpecs } from "./arguments.ts";
 import { bgpOptions } from "./bgp-command.ts";
 import { bgpQueries } from "./bgp-queries.ts";
+import { checkPathsVerb } from "./check-paths.ts";
+import { nodeDrainVerb } from "./node-drain.ts";
 import type { Verb } from "./verb.ts";
 import { viewWords } from "./views.ts";
 
@@ -35,9 +37,13 @@ function bashScript(verbs: Readonly<Record<string, Verb>>): string {
   const questions = Object.values(bgpQueries).map(({ options }) => options ?? {});
   const daemonOptions = { config: { help: "FILE" }, check: { help: "only check" } };
   const ofBgp = optionWords(Object.assign({}, ...questions, bgpOptions, daemonOptions));
+  const ofNode = optionWords({
+    ...checkPathsVerb.options,
+    ...nodeDrainVerb.options,
+  });
   cases.push(
     `    bgp) options="${ofBgp}"; kinds="${Object.keys(bgpQueries).join(" ")}" ;;`,
-    `    node) options="--socket"; kinds="status" ;;`,
+    `    node) options="${ofNode}"; kinds="status drain check-paths" ;;`,
   );
   return `_tortie() {
   local word="\${COMP_WORDS[COMP_CWORD]}" previous="\${COMP_WORDS[COMP_CWORD-1]}"

@@ -3,6 +3,7 @@ import { createInterface } from "node:readline";
 import type { ControlLine, ControlRequest } from "../bgp/control/protocol.ts";
 import type { DenialsRequest } from "../felix/denials/serve-denials.ts";
 import { InputError } from "../lib/errors.ts";
+import type { PathsRequest } from "../paths/control.ts";
 
 export interface AskOptions {
   readonly signal?: AbortSignal;
@@ -30,7 +31,7 @@ const speaker: Answerer = {
  */
 export async function* askControl(
   path: string,
-  request: ControlRequest | DenialsRequest,
+  request: ControlRequest | DenialsRequest | PathsRequest,
   { signal, onPage, answerer = speaker }: AskOptions = {},
 ): AsyncGenerator<unknown> {
   const socket = await connected(path, answerer);

@@ -1,9 +1,5 @@
-import {
-  allocatableCondition,
-  allocatableType,
-  type Condition,
-  conditionsOf,
-} from "../api/pool-condition.ts";
+import type { Condition } from "../api/condition.ts";
+import { allocatableCondition, allocatableType, conditionsOf } from "../api/pool-condition.ts";
 import type { IPPool } from "../api/resources/ip-pool.ts";
 import { compareText } from "../lib/collections.ts";
 import { type Prefix, parsePrefix, prefixesOverlap } from "../lib/prefix.ts";

@@ -138,6 +138,9 @@ export interface Links {
       readonly name?: string;
     },
   ): Promise<void>;
+  /** Whether checksums of what leaves by it are left to the link, or to who is below it. */
+  offloadsChecksum(name: string): Promise<boolean>;
+  setChecksumOffload(name: string, on: boolean): Promise<void>;
   /** A link that is gone already is no error. Does not block the event loop while the kernel waits. */
   remove(ifindex: number): Promise<void>;
 }

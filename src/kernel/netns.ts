@@ -35,7 +35,7 @@ export function isNetworkNamespace(fd: number): boolean {
   const statfs = Buffer.alloc(statfsBytes);
   if (libc.fstatfs(fd, statfs) < 0 || statfs.readBigUInt64LE(0) !== BigInt(NSFS_MAGIC))
     return false;
-  return libc.ioctl(fd, NS_GET_NSTYPE) === CLONE_NEWNET;
+  return libc.ioctl(fd, NS_GET_NSTYPE, 0) === CLONE_NEWNET;
 }
 
 /** Two descriptors of one namespace have one device and inode. */

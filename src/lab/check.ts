@@ -62,8 +62,8 @@ export async function checkLab(
   lab: { readonly plan: LabPlan; readonly pods: readonly LabPod[] },
   datastore: Datastore,
 ): Promise<CheckReport> {
-  const probers = probersOf(lab);
   const view = await readCluster(datastore);
+  const probers = probersOf(lab, view);
   const model = new PolicyModel(view);
   const agents = new Map(probers.map(({ netns }) => [netns, new ProbeAgent(netns)]));
   try {
@@ -84,9 +84,19 @@ export function podLabel(pod: LabPod): string {
     : `${pod.node}/${pod.namespace}/${pod.name}`;
 }
 
-function probersOf(lab: { readonly plan: LabPlan; readonly pods: readonly LabPod[] }): Prober[] {
+function probersOf(
+  lab: { readonly plan: LabPlan; readonly pods: readonly LabPod[] },
+  view: ClusterView,
+): Prober[] {
+  const addressesOf = (node: string) =>
+    lab.plan.families.flatMap((family) => nodeAddress(view, node, family) ?? []);
   return [
-    ...lab.plan.nodes.map(({ name, netns, addresses }) => ({ name, netns, node: name, addresses })),
+    ...lab.plan.nodes.map(({ name, netns }) => ({
+      name,
+      netns,
+      node: name,
+      addresses: addressesOf(name),
+    })),
     ...lab.pods.map((pod) => ({
       name: podLabel(pod),
       netns: pod.netns,

@@ -26,6 +26,7 @@ Several nodes on this machine, each a network namespace that runs the real \`tor
   up      [--nodes 3] [--segments 2] [--pods 2]
           [--encapsulation None|VXLAN|VXLANCrossSubnet|IPIP|IPIPCrossSubnet|UDP|UDPCrossSubnet]
                               IPIP: needs the kernel's module
+          [--wireguard]                       encrypts what goes from node to node; needs the kernel's module
           [--ip-family ipv4|ipv6|dual]        of nodes and pods; ipv6: no IPv4 address anywhere
           [--datastore embedded|etcdv3] [--fabric static|bgp] [--timeout SECONDS] [--json]
   status  [--json]            nodes, blocks, BGP sessions, pods
@@ -77,6 +78,7 @@ async function up(argv: readonly string[]): Promise<number> {
     segments: { type: "string" },
     pods: { type: "string" },
     encapsulation: { type: "string" },
+    wireguard: { type: "boolean", default: false },
     "ip-family": { type: "string" },
     datastore: { type: "string" },
     fabric: { type: "string" },
@@ -93,6 +95,7 @@ async function up(argv: readonly string[]): Promise<number> {
       encapsulations,
       "VXLANCrossSubnet",
     ),
+    wireguard: values.wireguard,
     ipFamily: oneOf("--ip-family", values["ip-family"], labIpFamilies, "ipv4"),
     datastore: oneOf("--datastore", values.datastore, labDatastores, "embedded"),
     fabric: oneOf("--fabric", values.fabric, fabrics, "static"),

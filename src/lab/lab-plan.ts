@@ -9,6 +9,8 @@ export interface LabRequest {
   readonly segments: number;
   readonly pods: number;
   readonly encapsulation: Encapsulation;
+  /** What goes from node to node is encrypted. */
+  readonly wireguard: boolean;
   readonly ipFamily: LabIpFamily;
   readonly datastore: LabDatastore;
   readonly fabric: Fabric;
@@ -39,6 +41,7 @@ export const defaultRequest: LabRequest = {
   segments: 2,
   pods: 2,
   encapsulation: "VXLANCrossSubnet",
+  wireguard: false,
   ipFamily: "ipv4",
   datastore: "embedded",
   fabric: "static",

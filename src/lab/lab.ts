@@ -1,15 +1,12 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { setTimeout as delay } from "node:timers/promises";
 import { profilesOfNamespace } from "../api/kubernetes/namespace.ts";
+import { calicoApiVersion } from "../api/meta.ts";
 import { type Datastore, isDatastoreError } from "../datastore/datastore.ts";
 import { openDatastore } from "../datastore/open-datastore.ts";
 import { InputError } from "../lib/errors.ts";
-import type { IpFamily } from "../lib/ip-addr.ts";
 import { isAlive, type ProcessIdentity } from "../lib/own-process.ts";
-import { readBgpPeers } from "./bgp-status.ts";
-import { readCluster } from "./cluster-view.ts";
-import { mustRun } from "./command-runner.ts";
 import { controllersPidFile, startControllers } from "./controllers.ts";
+import { converged } from "./converged.ts";
 import {
   nodeProcesses,
   processOfPidFile,
@@ -18,8 +15,8 @@ import {
   tortieProgram,
 } from "./daemons.ts";
 import { startEtcd } from "./etcd.ts";
-import { createFabric, netnsPath, netnsWithPrefix, removeNetns } from "./fabric.ts";
-import { type LabNode, type LabPlan, type LabRequest, planLab } from "./lab-plan.ts";
+import { createFabric, netnsWithPrefix, removeNetns } from "./fabric.ts";
+import { type LabPlan, type LabRequest, planLab } from "./lab-plan.ts";
 import {
   type LabPaths,
   type LabState,
@@ -92,6 +89,9 @@ async function build(
     state = { ...state, etcdPort: await startEtcd(paths) };
     writeState(paths, state);
   }
+  if (request.wireguard) {
+    await withDatastore(state, paths, (datastore) => enableWireguard(plan, datastore));
+  }
   progress(`nodes: ${plan.nodes.map(({ name }) => name).join(", ")}`);
   startControllers(state, paths);
   const daemons = startNodes(plan, state, paths);
@@ -110,9 +110,20 @@ async function build(
   await addInitialPods(request, plan, state, paths, progress);
   progress("waiting for BGP sessions and routes");
   await withDatastore(state, paths, (datastore) =>
-    converged(plan, paths, { datastore, timeoutMs }),
+    converged({ plan, request }, paths, { datastore, timeoutMs }),
   );
   writeState(paths, { ...state, phase: "up" });
+}
+
+/** In the datastore, where it can be changed: the nodes leave alone what they find there. */
+async function enableWireguard({ families }: LabPlan, datastore: Datastore): Promise<void> {
+  const spec = { wireguardEnabled: families.includes(4), wireguardEnabledV6: families.includes(6) };
+  await datastore.create<"FelixConfiguration">({
+    apiVersion: calicoApiVersion,
+    kind: "FelixConfiguration",
+    metadata: { name: "default" },
+    spec,
+  });
 }
 
 function startNodes(plan: LabPlan, state: LabState, paths: LabPaths): Map<string, ProcessIdentity> {
@@ -161,52 +172,6 @@ export async function ensureNamespace(name: string, datastore: Datastore): Promi
       if (!isDatastoreError(error, "already-exists")) throw error;
     });
   }
-}
-
-/** Until every BGP session is up and every node has a route to every other node's blocks. */
-async function converged(
-  plan: LabPlan,
-  paths: LabPaths,
-  { datastore, timeoutMs }: { readonly datastore: Datastore; readonly timeoutMs: number },
-): Promise<void> {
-  const deadline = Date.now() + timeoutMs;
-  for (;;) {
-    const missing = await whatIsMissing(plan, paths, datastore);
-    if (missing === undefined) return;
-    if (Date.now() > deadline) {
-      throw new Error(`Not converged after ${timeoutMs / 1000} s: ${missing}`);
-    }
-    await delay(100);
-  }
-}
-
-async function whatIsMissing(
-  plan: LabPlan,
-  paths: LabPaths,
-  datastore: Datastore,
-): Promise<string | undefined> {
-  const { blocks } = await readCluster(datastore);
-  for (const node of plan.nodes) {
-    const peers = await readBgpPeers(paths.bgpSocket(node.name));
-    const down = peers.find(({ state }) => state !== "Established");
-    if (down !== undefined)
-      return `${node.name}: BGP session with ${down.address} is ${down.state}`;
-    if (peers.length < (plan.nodes.length - 1) * plan.families.length)
-      return `${node.name}: BGP sessions are missing`;
-    const routes = await routesOf(node, plan);
-    for (const [owner, cidrs] of blocks) {
-      if (owner === node.name) continue;
-      const cidr = cidrs.find((block) => !routes.includes(`${block} via `));
-      if (cidr !== undefined) return `${node.name}: no route to ${cidr} of ${owner}`;
-    }
-  }
-  return undefined;
-}
-
-async function routesOf({ netns }: LabNode, { families }: LabPlan): Promise<string> {
-  const list = (family: IpFamily) =>
-    mustRun("nsenter", [`--net=${netnsPath(netns)}`, "ip", `-${family}`, "route"]);
-  return (await Promise.all(families.map(list))).join("");
 }
 
 /** Stops and removes everything of a lab. A lab that is not there is no error. */

@@ -1,6 +1,6 @@
 import { mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
-import { poolEncapsulation } from "../api/pool-encapsulation.ts";
+import { type PoolClass, poolEncapsulation } from "../api/pool-encapsulation.ts";
 import type { IPPool } from "../api/resources/ip-pool.ts";
 import type { ParameterValues } from "../felix/config/values.ts";
 import { errorMessage } from "../lib/errors.ts";
@@ -9,7 +9,7 @@ import type { HostInterface } from "./host-interfaces.ts";
 
 type Env = Readonly<Record<string, string | undefined>>;
 
-/** Octets of the outer headers. */
+/** Octets of outer headers, where an encapsulation's MTU is not configured (facts 4.9). */
 const overhead = {
   ipip: 20,
   udp: 28,
@@ -19,17 +19,17 @@ const overhead = {
   wireguardV6: 80,
 } as const;
 
-/** What of Felix's parameters says how tunnels shorten packets. */
-export type TunnelMtus = Pick<
+/** What of Felix's parameters says how long packets may be. MTUs: 0 is "from the host's". */
+export type EncapsulationMtus = Pick<
   ParameterValues,
   | "ipipMTU"
   | "udpMTU"
   | "vxlanMTU"
   | "vxlanMTUV6"
-  | "wireguardEnabled"
-  | "wireguardEnabledV6"
   | "wireguardMTU"
   | "wireguardMTUV6"
+  | "wireguardEnabled"
+  | "wireguardEnabledV6"
 >;
 
 /** Where the CNI agent finds the MTU of pods. */
@@ -44,31 +44,26 @@ export function hostMtu(pattern: RegExp, interfaces: readonly HostInterface[]): 
 }
 
 /**
- * MTU of pods: the least that a device has through which their packets may go. A device has the MTU that
- * its parameter says, else the host's less its headers (facts 4.9).
+ * MTU of pods: the least that the devices have of encapsulations that pools use, and of WireGuard; the
+ * host's where there are none (facts 4.9).
  */
-export function podMtu(host: number, pools: readonly IPPool[], given: TunnelMtus): number {
+export function podMtu(host: number, pools: readonly IPPool[], values: EncapsulationMtus): number {
   if (host === 0) return 0;
-  const mtus = pools.map((pool) => mtuTo(pool, host, given));
-  const { wireguardMTU, wireguardMTUV6 } = given;
-  if (given.wireguardEnabled) mtus.push(wireguardMTU || host - overhead.wireguard);
-  if (given.wireguardEnabledV6) mtus.push(wireguardMTUV6 || host - overhead.wireguardV6);
-  return Math.min(host, ...mtus);
-}
-
-function mtuTo(pool: IPPool, host: number, given: TunnelMtus): number {
-  switch (poolEncapsulation(pool).class) {
-    case "ipip":
-      return given.ipipMTU || host - overhead.ipip;
-    case "udp":
-      return given.udpMTU || host - overhead.udp;
-    case "vxlan":
-      return pool.spec.cidr.includes(":")
-        ? given.vxlanMTUV6 || host - overhead.vxlanV6
-        : given.vxlanMTU || host - overhead.vxlan;
-    default:
-      return host;
-  }
+  const uses = (poolClass: PoolClass, ipv6: boolean) =>
+    pools.some(
+      (pool) =>
+        poolEncapsulation(pool).class === poolClass && pool.spec.cidr.includes(":") === ipv6,
+    );
+  const devices = [
+    { inUse: uses("ipip", false), mtu: values.ipipMTU, headers: overhead.ipip },
+    { inUse: uses("udp", false), mtu: values.udpMTU, headers: overhead.udp },
+    { inUse: uses("vxlan", false), mtu: values.vxlanMTU, headers: overhead.vxlan },
+    { inUse: uses("vxlan", true), mtu: values.vxlanMTUV6, headers: overhead.vxlanV6 },
+    { inUse: values.wireguardEnabled, mtu: values.wireguardMTU, headers: overhead.wireguard },
+    { inUse: values.wireguardEnabledV6, mtu: values.wireguardMTUV6, headers: overhead.wireguardV6 },
+  ].filter(({ inUse }) => inUse);
+  if (devices.length === 0) return host;
+  return Math.min(...devices.map(({ mtu, headers }) => mtu || host - headers));
 }
 
 /** There is no MTU file where requireMTUFile asks for one. */

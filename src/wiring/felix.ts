@@ -34,6 +34,8 @@ import { aborted, runServices, type Service } from "../lib/service.ts";
 import { felixHealthFile, runDirectory } from "../node/child-process-file.ts";
 import { mtuFile } from "../node/mtu.ts";
 import { nodeNameOf } from "../node/node-name.ts";
+import { pathsControlPath } from "../paths/control.ts";
+import { PathChecks } from "../paths/path-checks.ts";
 import { ipamAddresses } from "./cni-addresses.ts";
 import { acceptStored } from "./decode.ts";
 import { watchConfig } from "./felix-config.ts";
@@ -54,6 +56,10 @@ interface Parts {
   readonly log: Logger;
   readonly felixLog: FelixLog;
   readonly counters: FelixCounters;
+}
+
+interface FelixParts extends Parts {
+  readonly checks: PathChecks;
 }
 
 /** `tortie felix`: felix, and the CNI agent beside it. Gives the exit code. */
@@ -87,14 +93,24 @@ export async function runFelixProcess(env: Environment): Promise<number> {
   return code;
 }
 
-/** The agent and what it knows stay through changes of the configuration; each has its own Felix. */
+/** The agent, path checks and what they know stay through changes of the configuration; each has its own Felix. */
 async function runParts(parts: Parts, signal: AbortSignal): Promise<void> {
   const door = new FelixDoor();
   const configs = new LatestValue<FelixConfig>();
+  const checks = new PathChecks({
+    ...parts,
+    clock: systemClock,
+    random: Math.random,
+    controlPath: pathsControlPath(parts.env),
+  });
   await runServices(
     [
-      watchConfig(parts, (config) => configs.set(config)),
-      (stop) => runFelixes(door, configs, { parts, stop }),
+      watchConfig(parts, (config) => {
+        configs.set(config);
+        checks.configure(config.pathChecks);
+      }),
+      (stop) => runFelixes(door, configs, { parts: { ...parts, checks }, stop }),
+      (stop) => checks.run(stop),
       (stop) => runAgent(door, parts, stop),
     ],
     signal,
@@ -115,7 +131,7 @@ function openDenials({ rules }: FelixConfig, log: Logger): NflogGroups | undefin
 async function runFelixes(
   door: FelixDoor,
   configs: LatestValue<FelixConfig>,
-  { parts, stop }: { readonly parts: Parts; readonly stop: AbortSignal },
+  { parts, stop }: { readonly parts: FelixParts; readonly stop: AbortSignal },
 ): Promise<void> {
   while (!stop.aborted) {
     const latest = await configs.next(stop);
@@ -127,10 +143,10 @@ async function runFelixes(
 /** Until there is another configuration. The kernel stays as it is. */
 async function runFelix(
   config: FelixConfig,
-  { door, parts }: { readonly door: FelixDoor; readonly parts: Parts },
+  { door, parts }: { readonly door: FelixDoor; readonly parts: FelixParts },
   signal: AbortSignal,
 ): Promise<void> {
-  const { nodeName, env, datastore, kernel, limits, exec, log, counters } = parts;
+  const { nodeName, env, datastore, kernel, limits, exec, log, counters, checks } = parts;
   for (const [path, value] of hostSysctls(config)) writeSysctl(path, value);
   limits.netlinkMs = config.netlinkTimeoutMs;
   const detected = await detectBackend(exec, config.iptablesBackend);
@@ -146,7 +162,7 @@ async function runFelix(
     { ...ports, ...(nflog === undefined ? {} : { nflog }), decode: acceptStored(log) },
   );
   door.open(felix);
-  const collect = () => felixMetrics(nodeName, counters, felix.sizes());
+  const collect = () => [...felixMetrics(nodeName, counters, felix.sizes()), ...checks.metrics()];
   const file = felixHealthFile(runDirectory(env));
   const health = () => felix.health();
   const services: Service[] = [

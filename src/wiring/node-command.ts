@@ -14,7 +14,14 @@ export async function runNodeCommand(argv: readonly string[], io: CommandIo): Pr
       const { nodeDrainVerb } = await import("../cli/node-drain.ts");
       return runVerb({ name: "node drain", verb: nodeDrainVerb }, rest, io);
     }
+    case "check-paths": {
+      const { runVerb } = await import("../cli/resource-command.ts");
+      const { checkPathsVerb } = await import("../cli/check-paths.ts");
+      return runVerb({ name: "node check-paths", verb: checkPathsVerb }, rest, io);
+    }
     default:
-      throw new InputError(`Cannot run "node ${verb}": it must be node, node status or node drain`);
+      throw new InputError(
+        `Cannot run "node ${verb}": it must be node, node status, node drain or node check-paths`,
+      );
   }
 }

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { pathHealthyType } from "../../src/api/path-checks.ts";
 import { isDatastoreError, type WatchEvent } from "../../src/datastore/datastore.ts";
 import { openKubernetesDatastore } from "../../src/datastore/kubernetes/kubernetes-datastore.ts";
 import { endpointName } from "../../src/datastore/kubernetes/pod-endpoint.ts";
@@ -38,6 +39,30 @@ export async function kubernetesObjects(server: KubeApiServer): Promise<void> {
     const ghost = { ...node, metadata: { name: "ghost", resourceVersion: "1" } };
     await assert.rejects(datastore.update<"Node">(ghost), is("not-found"));
     await assert.rejects(datastore.create<"Node">(ghost), /kubelet registers nodes/);
+  });
+
+  test("kubernetes: a node's condition of ours is written among kubelet's, which nobody here sees", async () => {
+    const path = "/api/v1/nodes/node1/status";
+    const ready = { type: "Ready", status: "True", reason: "KubeletReady", message: "" };
+    const status = { conditions: [ready] };
+    await server.must("PATCH", path, { status }, mergePatch);
+    const node = await datastore.get({ kind: "Node", name: "node1" });
+    assert.equal(node.status?.conditions, undefined);
+    const ours = {
+      type: pathHealthyType,
+      status: "False",
+      reason: "Mtu",
+      message: "packets vanish",
+      lastTransitionTime: "2026-01-01T00:00:00Z",
+    } as const;
+    const changed = { ...node, status: { ...node.status, conditions: [ours] } };
+    const written = await datastore.update<"Node">(changed);
+    assert.deepEqual(written.status?.conditions, [ours]);
+    const raw = (await server.must("GET", "/api/v1/nodes/node1")) as {
+      readonly status: { readonly conditions: readonly { readonly type: string }[] };
+    };
+    const types = raw.status.conditions.map(({ type }) => type);
+    assert.deepEqual(types.toSorted(), [pathHealthyType, "Ready"]);
   });
 
   test("kubernetes: a pod is an endpoint; its addresses are written with its status and told by a watch", async () => {

@@ -42,6 +42,7 @@ export class FakeKernel implements Kernel {
   readonly #neighbors = new Map<string, KernelNeighbor>();
   readonly #fdb = new Map<string, FdbEntry>();
   readonly #rules = new Map<string, RoutingRule>();
+  readonly #withoutOffload = new Set<string>();
   readonly #failures = new Map<FakeTableName, number[]>();
   readonly #listeners = new Set<(events: readonly KernelEvent[]) => void>();
   #nextIfindex = 1;
@@ -118,6 +119,11 @@ export class FakeKernel implements Kernel {
     },
     addBridge: async (name) => {
       this.#create(name, { type: "bridge" });
+    },
+    offloadsChecksum: async (name) => !this.#withoutOffload.has(name),
+    setChecksumOffload: async (name, on) => {
+      if (on) this.#withoutOffload.delete(name);
+      else this.#withoutOffload.add(name);
     },
     set: async (ifindex, { up, mtu, mac, name }) => {
       this.#refuse("links", "Cannot change link");

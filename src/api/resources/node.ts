@@ -1,3 +1,4 @@
+import type { Condition } from "../condition.ts";
 import type { Resource } from "../meta.ts";
 
 /** Facts 2.4. Addresses with a length keep their host bits: "192.168.1.11/24". */
@@ -25,5 +26,7 @@ export interface NodeStatus {
   readonly wireguardPublicKey?: string;
   readonly wireguardPublicKeyV6?: string;
   readonly podCIDRs?: readonly string[];
+  /** Our own alone; in Kubernetes among the Node's. */
+  readonly conditions?: readonly Condition[];
 }
 export type Node = Resource<"Node", NodeSpec, NodeStatus>;

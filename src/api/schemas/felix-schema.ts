@@ -36,7 +36,7 @@ const durations = `dataplaneWatchdogTimeout interfaceRefreshInterval
   routeRefreshInterval ipsetsRefreshInterval iptablesLockProbeInterval
   iptablesPostWriteCheckInterval iptablesRefreshInterval nftablesRefreshInterval
   endpointReportingDelay reportingInterval reportingTTL xdpRefreshInterval wireguardKeepAlive
-  flowLogsFlushInterval usageReportingInitialDelay usageReportingInterval`;
+  flowLogsFlushInterval pathCheckInterval usageReportingInitialDelay usageReportingInterval`;
 
 const texts = `featureDetectOverride featureGates logFilePath logPrefix prometheusMetricsCAFile
   prometheusMetricsCertFile prometheusMetricsKeyFile cgroupV2Path dataplaneDriver
@@ -106,6 +106,8 @@ const integers: Readonly<Record<string, readonly [min: number, max: number]>> = 
   nftablesMarkMask: [0, 0xffffffff],
   maxIpsetSize: [1, 0xffffffff],
   metadataPort: [0, 65535],
+  pathCheckPort: [1, 65535],
+  pathCheckPeers: [1, 100],
   vxlanMTU: [0, 65535],
   vxlanMTUV6: [0, 65535],
   vxlanPort: [0, 65535],
@@ -153,6 +155,7 @@ const choices: Readonly<Record<string, readonly string[]>> = {
   windowsManageFirewallRules: enabled,
   flowLogsLocalReporter: enabled,
   policyDenialLogs: enabled,
+  pathChecks: enabled,
   flowLogsPolicyEvaluationMode: ["None", "Continuous"],
   awsSrcDstCheck: ["DoNothing", "Enable", "Disable"],
   prometheusMetricsClientAuth: [

@@ -127,5 +127,10 @@ export class UdpPaths {
 }
 
 function ownEnd({ local, zone }: BfdSessionConfig): Omit<UdpSocketConfig, "port"> {
-  return { address: local, ttl: linkTtl, ...(zone === undefined ? {} : { zone }) };
+  return {
+    address: local,
+    ttl: linkTtl,
+    networkControl: true,
+    ...(zone === undefined ? {} : { zone }),
+  };
 }

@@ -130,20 +130,23 @@ export class KubeObjects {
     }
   }
 
-  /** Sets annotations together with the status, at exactly `resourceVersion` if given. */
+  /** Sets annotations and parts of the status, at exactly `resourceVersion` if given. */
   async annotate(
     mapping: Mapping,
     path: string,
     key: ResourceKey,
-    metadata: {
+    change: {
       readonly annotations: Readonly<Record<string, string | null>>;
       readonly resourceVersion?: string;
+      readonly status?: Readonly<Record<string, unknown>>;
     },
   ): Promise<KubeObject> {
     const { writes, collection } = mapping;
     const contentType = writes.kind === "annotations" ? writes.patchType : "";
     const asked: Asked = { verb: "patch", collection, key, subresource: "status" };
-    const request = { path: `${path}/status`, body: { metadata }, contentType, asked };
+    const { status, ...metadata } = change;
+    const body = status === undefined ? { metadata } : { metadata, status };
+    const request = { path: `${path}/status`, body, contentType, asked };
     return (await this.#http.call({ method: "PATCH", ...request })) as KubeObject;
   }
 

@@ -130,7 +130,12 @@ class KubernetesDatastore implements Datastore {
       const updated = await this.#objects.replace(mapping, writes, path, resource as AnyResource);
       return mustDecode<K>(mapping, updated, key);
     }
-    const change = { annotations: writes.annotationsOf(resource as AnyResource), resourceVersion };
+    const status = writes.statusOf?.(resource as AnyResource);
+    const change = {
+      annotations: writes.annotationsOf(resource as AnyResource),
+      resourceVersion,
+      ...(status === undefined ? {} : { status }),
+    };
     return mustDecode<K>(mapping, await this.#objects.annotate(mapping, path, key, change), key);
   }
 

@@ -41,6 +41,8 @@ export type Writes =
       readonly kind: "annotations";
       readonly patchType: "application/merge-patch+json" | "application/strategic-merge-patch+json";
       readonly annotationsOf: (resource: AnyResource) => Readonly<Record<string, string | null>>;
+      /** What of the object's status is ours; its lists are merged by their keys. */
+      readonly statusOf?: (resource: AnyResource) => Readonly<Record<string, unknown>> | undefined;
       /** What is left of a deleted resource; absent: it cannot be deleted here. */
       readonly deleted?: Readonly<Record<string, string | null>>;
     }

@@ -29,7 +29,7 @@ import { isDeleted, softDeletedKinds, specOfStored, specToStore } from "./custom
 import { type KubeMetadata, type KubeObject, plainMetadata, unlessEmpty } from "./kube-object.ts";
 import type { Mapping } from "./mapping.ts";
 import { namespaceOf, ownMetadata, writtenMetadata } from "./mapping-metadata.ts";
-import { annotationsOfNode, nodeOfKube } from "./node-annotations.ts";
+import { annotationsOfNode, nodeOfKube, statusOfNode } from "./node-annotations.ts";
 import { annotationsOfEndpoint, endpointOfPod, releasedAnnotations } from "./pod-endpoint.ts";
 import { clusterPolicyMapping, kubernetesPolicyMapping } from "./policy-mappings.ts";
 
@@ -117,8 +117,9 @@ const nodeMapping: Mapping = {
   decode: nodeOfKube,
   writes: {
     kind: "annotations",
-    patchType: "application/merge-patch+json",
+    patchType: "application/strategic-merge-patch+json",
     annotationsOf: (resource) => annotationsOfNode(resource as Node),
+    statusOf: (resource) => statusOfNode(resource as Node),
   },
 };
 

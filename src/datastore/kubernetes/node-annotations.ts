@@ -1,4 +1,6 @@
+import type { Condition } from "../../api/condition.ts";
 import { calicoApiVersion } from "../../api/meta.ts";
+import { pathHealthyType } from "../../api/path-checks.ts";
 import type { Node, NodeSpec } from "../../api/resources/node.ts";
 import { parseAsn } from "../../lib/asn.ts";
 import { ipFamily, parseIpAddr } from "../../lib/ip-addr.ts";
@@ -63,6 +65,7 @@ interface KubeNode extends KubeObject {
   readonly spec?: { readonly podCIDR?: string; readonly podCIDRs?: readonly string[] };
   readonly status?: {
     readonly addresses?: readonly { readonly type: string; readonly address: string }[];
+    readonly conditions?: readonly Condition[];
   };
 }
 
@@ -75,6 +78,7 @@ export function nodeOfKube(object: KubeObject): Node {
   const interfaces = interfacesOf(annotations[interfacesAnnotation]);
   const podCIDRs = spec?.podCIDRs ?? (spec?.podCIDR ? [spec.podCIDR] : []);
   const keys = fieldsOf(statusFields, annotations);
+  const conditions = (status?.conditions ?? []).flatMap(ownCondition);
   const addresses = addressesOf(bgp, status?.addresses ?? []);
   return {
     apiVersion: calicoApiVersion,
@@ -88,8 +92,21 @@ export function nodeOfKube(object: KubeObject): Node {
       ...(addresses.length === 0 ? {} : { addresses }),
       orchRefs: [{ nodeName: metadata.name, orchestrator: "k8s" }],
     } as NodeSpec,
-    status: { ...keys, ...(podCIDRs.length === 0 ? {} : { podCIDRs }) },
+    status: {
+      ...keys,
+      ...(podCIDRs.length === 0 ? {} : { podCIDRs }),
+      ...(conditions.length === 0 ? {} : { conditions }),
+    },
   };
+}
+
+/** The part of a Node's status that is ours; undefined: nothing is. */
+export function statusOfNode({ status }: Node): { readonly conditions: unknown } | undefined {
+  const conditions = (status?.conditions ?? []).map((condition) => ({
+    ...condition,
+    lastHeartbeatTime: condition.lastTransitionTime,
+  }));
+  return conditions.length === 0 ? undefined : { conditions };
 }
 
 /** The annotations that a Node has when it is this; null takes one away. */
@@ -110,6 +127,18 @@ export function annotationsOfNode(node: Node): Record<string, string | null> {
     [labelsAnnotation]: isEmpty(own) ? null : JSON.stringify(own),
     [annotationsAnnotation]: isEmpty(annotations) ? null : JSON.stringify(annotations),
   };
+}
+
+/** Kubelet's conditions change every few minutes, and nobody here looks at them. */
+function ownCondition({
+  type,
+  status,
+  reason,
+  message,
+  lastTransitionTime,
+}: Condition): Condition[] {
+  if (type !== pathHealthyType) return [];
+  return [{ type, status, reason, message, lastTransitionTime }];
 }
 
 function metadataOf({ metadata }: KubeObject): Node["metadata"] {

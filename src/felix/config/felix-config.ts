@@ -1,3 +1,4 @@
+import type { PathChecksConfig } from "../../api/path-checks.ts";
 import type { IptablesFeatures } from "../../kernel/iptables/render.ts";
 import type { TablePoll } from "../../kernel/iptables/watch-tables.ts";
 import type { IpAddr, IpFamily } from "../../lib/ip-addr.ts";
@@ -7,6 +8,7 @@ import type { Refreshed } from "../refresh-timers.ts";
 import { defaultRulesConfig, type RulesConfig } from "../rules/rules-config.ts";
 import { type LoggingConfig, loggingConfig } from "./logging-config.ts";
 import { type MetricsConfig, metricsConfig } from "./metrics-config.ts";
+import { pathChecksConfig } from "./path-checks-config.ts";
 import { type ConfigSources, readParameters } from "./read-parameters.ts";
 import type { ParameterValues } from "./values.ts";
 import { type WireguardConfig, wireguardConfig } from "./wireguard-config.ts";
@@ -19,6 +21,8 @@ export interface FelixConfig {
   readonly chainInsertMode: "insert" | "append";
   /** In place of what is detected. */
   readonly iptablesFeatures: Partial<IptablesFeatures>;
+  /** Tunnel devices compute checksums themselves; undefined: the kernel's release decides. */
+  readonly checksumOffloadBroken: boolean | undefined;
   /** How long the kernel may take for an answer; 0: as long as it wants. */
   readonly netlinkTimeoutMs: number;
   /** How often each is compared with the kernel; 0: never. */
@@ -60,6 +64,7 @@ export interface FelixConfig {
   readonly rules: RulesConfig;
   readonly metrics: MetricsConfig;
   readonly health: HealthConfig;
+  readonly pathChecks: PathChecksConfig;
   /** Parameters that somebody gave and that nothing acts on, as the source writes them. */
   readonly ignored: readonly string[];
   /** Wrong values, in whose place the default acts. */
@@ -71,12 +76,14 @@ export function felixConfig(sources: ConfigSources): FelixConfig {
   const { values, ignored, problems } = readParameters(sources);
   const impossible: string[] = [];
   const folder = values.endpointStatusPathPrefix;
+  const { checksumOffloadBroken, ...iptablesFeatures } = values.featureDetectOverride;
   return {
     interfacePrefixes: values.interfacePrefix,
     ipv6Support: values.ipv6Support,
     iptablesBackend: values.iptablesBackend,
     chainInsertMode: values.chainInsertMode,
-    iptablesFeatures: values.featureDetectOverride,
+    iptablesFeatures,
+    checksumOffloadBroken,
     netlinkTimeoutMs: values.netlinkTimeout,
     refreshMs: {
       routes: values.routeRefreshInterval,
@@ -111,6 +118,7 @@ export function felixConfig(sources: ConfigSources): FelixConfig {
     rules: rulesConfig(values),
     metrics: metricsConfig(values),
     health: felixHealthConfig(values),
+    pathChecks: pathChecksConfig(values),
     ignored,
     problems: [...problems, ...impossible],
   };

@@ -1,10 +1,9 @@
-import type { IptablesFeatures } from "../../kernel/iptables/render.ts";
 import { parseInterfaceAddress, prefixOf } from "../../lib/prefix.ts";
 import { allocateMarkBits, type MarkBits } from "../rules/mark-bits.ts";
 import type { FailsafePort } from "../rules/rules-config.ts";
 import type { ParameterType } from "./parameter.ts";
 import { duration, flag, integer, refuse } from "./types.ts";
-import type { TableRange } from "./values.ts";
+import type { FeatureOverrides, TableRange } from "./values.ts";
 
 /** Types of parameters that have a form of their own (facts appendix A). */
 
@@ -122,10 +121,11 @@ const featureNames = {
   SNATFullyRandom: "snatFullyRandom",
   MASQFullyRandom: "masqFullyRandom",
   RestoreSupportsLock: "restoreWait",
-} as const satisfies Readonly<Record<string, keyof IptablesFeatures>>;
+  ChecksumOffloadBroken: "checksumOffloadBroken",
+} as const satisfies Readonly<Record<string, keyof FeatureOverrides>>;
 
 /** Calico's names of features; those that have no meaning here are passed over. */
-export const featureOverrides: ParameterType<Partial<IptablesFeatures>> = {
+export const featureOverrides: ParameterType<FeatureOverrides> = {
   values: "Name=true or Name=false, parted by commas",
   parse(given) {
     const entries = Object.entries(keyValues.parse(given)).map(

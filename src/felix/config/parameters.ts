@@ -18,6 +18,7 @@ import {
   wireguardParameters,
 } from "./overlay-parameters.ts";
 import type { ParameterTable } from "./parameter.ts";
+import { pathCheckParameters } from "./path-check-parameters.ts";
 import {
   datastoreParameters,
   debugParameters,
@@ -47,6 +48,7 @@ export const sections: Readonly<Record<string, ParameterTable>> = {
   "Overlay: IP-in-IP": ipipParameters,
   "Overlay: UDP": udpParameters,
   "Overlay: WireGuard": wireguardParameters,
+  "Path checks": pathCheckParameters,
   "Flow logs": flowLogParameters,
   AWS: awsParameters,
   "Usage reporting": usageParameters,

@@ -53,7 +53,7 @@ export const datastoreParameters: ParameterTable = {
 
 export const featureParameters: TableOf<FeatureValues> = {
   featureDetectOverride: acts(featureOverrides, "", "unit/felix/config/feature-overrides", {
-    note: "SNATFullyRandom, MASQFullyRandom and RestoreSupportsLock; other features have no meaning here",
+    note: "SNATFullyRandom, MASQFullyRandom, RestoreSupportsLock and ChecksumOffloadBroken; other features have no meaning here",
   }),
   featureGates: ignored(keyValues, "", "nothing is gated"),
 };

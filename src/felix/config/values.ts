@@ -16,10 +16,24 @@ export interface ParameterValues
     VxlanValues,
     IpipValues,
     UdpValues,
-    WireguardValues {}
+    WireguardValues,
+    PathCheckValues {}
+
+export interface PathCheckValues {
+  readonly pathChecks: "Disabled" | "Enabled";
+  readonly pathCheckPort: number;
+  readonly pathCheckInterval: number;
+  readonly pathCheckPeers: number;
+}
 
 export interface FeatureValues {
-  readonly featureDetectOverride: Partial<IptablesFeatures>;
+  readonly featureDetectOverride: FeatureOverrides;
+}
+
+/** In place of what is detected. */
+export interface FeatureOverrides extends Partial<IptablesFeatures> {
+  /** Tunnel devices compute checksums themselves. */
+  readonly checksumOffloadBroken?: boolean;
 }
 
 export interface HealthValues {

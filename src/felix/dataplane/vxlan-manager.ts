@@ -1,9 +1,11 @@
+import { release } from "node:os";
 import type { FdbEntry, KernelLink, KernelNeighbor } from "../../kernel/kernel.ts";
 import { vxlanDevice, vxlanDeviceV6 } from "../../kernel/ownership.ts";
 import type { IpAddr, IpFamily } from "../../lib/ip-addr.ts";
 import type { MacAddr } from "../../lib/mac.ts";
 import type { DataplaneUpdate, Vtep } from "../calc/updates.ts";
 import type { FelixConfig } from "../config/felix-config.ts";
+import { isChecksumOffloadBroken } from "./checksum-offload.ts";
 import { repairTunnelDevice } from "./tunnel-device.ts";
 import type { TunnelManager, TunnelPorts } from "./tunnels.ts";
 
@@ -121,6 +123,12 @@ export class VxlanManager implements TunnelManager {
     if (device === undefined) throw new Error(`Cannot find ${this.deviceName} after adding it`);
     const { mac, tunnelAddress: address } = local;
     await repairTunnelDevice(device, { mac, mtu, family: this.#family, address }, kernel);
+    if (isChecksumOffloadBroken(this.#config.checksumOffloadBroken, release())) {
+      const { name } = device;
+      if (await kernel.links.offloadsChecksum(name)) {
+        await kernel.links.setChecksumOffload(name, false);
+      }
+    }
     return device;
   }
 

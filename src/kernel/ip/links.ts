@@ -2,6 +2,7 @@ import type { KernelLink, Links } from "../kernel.ts";
 import type { MessageWriter } from "../netlink/message.ts";
 import { isErrno } from "../netlink/netlink-error.ts";
 import type { NetlinkSocket } from "../netlink/socket.ts";
+import { offloadsChecksum, setChecksumOffload } from "./ethtool.ts";
 import {
   linkMessage,
   readLink,
@@ -51,6 +52,8 @@ export function linksOf(socket: NetlinkSocket, slow: NetlinkSocket): Omit<Links,
         `Cannot change link ${ifindex}`,
       );
     },
+    offloadsChecksum: (name) => offloadsChecksum(socket, name),
+    setChecksumOffload: (name, on) => setChecksumOffload(slow, name, on),
     remove: (ifindex) => {
       const fill = (writer: MessageWriter) => writeLinkRequest(writer, ifindex);
       const request = { type: linkMessage.delete, flags: 0, fill };

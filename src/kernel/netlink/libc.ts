@@ -30,7 +30,6 @@ export type LibcName =
   | "open"
   | "setns"
   | "ioctl"
-  | "ioctlNumber"
   | "ioctlPointer"
   | "recvmmsg"
   | "sendmmsg"
@@ -61,8 +60,7 @@ export const libc: Readonly<Record<LibcName, NativeFunction>> = {
   close: lib.func("int close(int)"),
   open: lib.func("int open(const char *, int)"),
   setns: lib.func("int setns(int, int)"),
-  ioctl: lib.func("int ioctl(int, ulong)"),
-  ioctlNumber: lib.func("int ioctl(int, ulong, ulong)"),
+  ioctl: lib.func("int ioctl(int, ulong, ulong)"),
   ioctlPointer: lib.func("int ioctl(int, ulong, void *)"),
   // Memory by its address, for what is called for each packet: a buffer would cost a look-up.
   recvmmsg: lib.func("int recvmmsg(int, ulong, uint, int, ulong)"),

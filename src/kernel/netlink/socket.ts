@@ -1,7 +1,7 @@
 import { setImmediate } from "node:timers/promises";
 import { KeyedLock } from "../../lib/keyed-lock.ts";
 import { answerType, type Refusal, refusalOf } from "./answer.ts";
-import { errno, libc } from "./libc.ts";
+import { bufferAddress, errno, libc } from "./libc.ts";
 import { MessageWriter, messagesOf, type NetlinkMessage } from "./message.ts";
 import { systemError } from "./netlink-error.ts";
 import { poller } from "./poller.ts";
@@ -80,6 +80,19 @@ export class NetlinkSocket {
     if (this.#closed) return;
     this.#closed = true;
     void this.#lock.run("", async () => libc.close(this.#fd));
+  }
+
+  /**
+   * An ioctl of the socket's network namespace: `argument` is what it points to. It returns at once.
+   *
+   * @throws {NetlinkError} when the kernel refuses.
+   */
+  ioctl(request: number, argument: Buffer, what: string): Promise<void> {
+    return this.#lock.run("", async () => {
+      if (libc.ioctl(this.#fd, request, bufferAddress(argument)) < 0) {
+        throw systemError(what, errno());
+      }
+    });
   }
 
   /** @throws {NetlinkError} when the kernel refuses. */

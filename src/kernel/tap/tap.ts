@@ -20,7 +20,7 @@ const ifreqBytes = 40;
  */
 export function createTap(name: string): void {
   const fd = attach(name);
-  const result = libc.ioctlNumber(fd, TUNSETPERSIST, 1);
+  const result = libc.ioctl(fd, TUNSETPERSIST, 1);
   const code = errno();
   libc.close(fd);
   if (result < 0) throw systemError(`Cannot keep the device ${name}`, code);

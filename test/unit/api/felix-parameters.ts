@@ -144,7 +144,11 @@ export const felixParameters: readonly (readonly [
   ["flowLogsFlushInterval", "5m", 300],
   ["flowLogsGoldmaneServer", "goldmane:7443", 1],
   ["flowLogsLocalReporter", "Enabled", "Yes"],
-  // Ours: docs/policy.md.
+  // Ours: docs/check-paths.md, docs/policy.md.
+  ["pathChecks", "Enabled", "Yes"],
+  ["pathCheckPort", 5474, 0],
+  ["pathCheckInterval", "10m", 600],
+  ["pathCheckPeers", 8, 101],
   ["policyDenialLogs", "Enabled", "Yes"],
   ["policyDenialLogRateLimit", "10/minute", "10/week"],
   ["policyDenialLogRateLimitBurst", 5, 10_000],

@@ -36,7 +36,8 @@ test("bash completes verbs, kinds and options", () => {
   ]);
   assert.deepEqual(complete("tortie", "bgp", "why"), ["why", "why-not"]);
   assert.deepEqual(complete("tortie", "bgp", "shutdown", "--mes"), ["--message"]);
-  assert.deepEqual(complete("tortie", "node", ""), ["status"]);
+  assert.deepEqual(complete("tortie", "node", "c"), ["check-paths"]);
+  assert.deepEqual(complete("tortie", "node", "check-paths", "--no"), ["--no-throughput"]);
   assert.deepEqual(complete("tortie", "ipam", "re"), ["release"]);
   assert.deepEqual(complete("tortie", "datastore", ""), ["migrate"]);
   assert.deepEqual(complete("tortie", "datastore", "migrate", "im"), ["import"]);

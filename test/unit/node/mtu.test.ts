@@ -54,17 +54,20 @@ test("podMtu() leaves room for the largest header that a pool uses", () => {
   const metadata = { name: "e", annotations: { "tortie.dev/encapsulation": "UDP" } };
   const udp = { ...pool("e", { cidr: "10.3.0.0/16" }), metadata };
   assert.equal(podMtu(1500, [udp], plainHost), 1472);
+  assert.equal(podMtu(1500, [udp], { ...plainHost, udpMTU: 1400 }), 1400);
 });
 
-test("podMtu() is what a tunnel's device is set to, where a pool uses it", () => {
+test("podMtu() is what the devices are configured to have, each of those in use", () => {
   const ipip = pool("b", { cidr: "10.1.0.0/16", ipipMode: "Always" });
   const vxlan = pool("c", { cidr: "10.2.0.0/16", vxlanMode: "CrossSubnet" });
   const vxlanV6 = pool("d", { cidr: "fd00::/48", vxlanMode: "Always" });
-  const given = { ...plainHost, ipipMTU: 1400, vxlanMTU: 1300, vxlanMTUV6: 1290 };
-  assert.equal(podMtu(1500, [], given), 1500);
-  assert.equal(podMtu(1500, [ipip], given), 1400);
-  assert.equal(podMtu(1500, [ipip, vxlan], given), 1300);
-  assert.equal(podMtu(1500, [ipip, vxlan, vxlanV6], given), 1290);
+  const mtus = { ...plainHost, ipipMTU: 1300, vxlanMTU: 1350, vxlanMTUV6: 1400 };
+  assert.equal(podMtu(1500, [], mtus), 1500);
+  assert.equal(podMtu(1500, [vxlanV6], mtus), 1400);
+  assert.equal(podMtu(1500, [vxlanV6, vxlan], mtus), 1350);
+  assert.equal(podMtu(1500, [vxlanV6, vxlan, ipip], mtus), 1300);
+  // The smallest uplink need not be the one that carries the tunnel.
+  assert.equal(podMtu(1500, [vxlan], { ...plainHost, vxlanMTU: 8950 }), 8950);
 });
 
 test("requireMTUFile: what is not written is an error, and only logged without it", (t) => {

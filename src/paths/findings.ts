@@ -1,0 +1,304 @@
+import type { Carrier, Path, PathObservation, PeerObservation, SizeLimit } from "./path.ts";
+
+/** What is wrong between two nodes, and what to change. */
+export interface Finding {
+  readonly code: FindingCode;
+  /** A hint may be nothing; all else is wrong. */
+  readonly severity: "problem" | "hint";
+  readonly from: string;
+  readonly to: string;
+  /** Absent: of the node as a whole. */
+  readonly path?: Carrier;
+  readonly text: string;
+  readonly advice: string;
+}
+
+export type FindingCode =
+  | "not-answering"
+  | "refused"
+  | "no-route"
+  | "cannot-send"
+  | "checksum"
+  | "device"
+  | "filtered"
+  | "mtu"
+  | "loss"
+  | "slow";
+
+/** What findings are made of: the two nodes, and one path between them. */
+interface Case {
+  readonly self: string;
+  readonly peer: PeerObservation;
+  readonly path: Path;
+  readonly seen: PathObservation;
+  readonly underlay: PathObservation | undefined;
+}
+
+type Words = Pick<Finding, "text" | "advice"> & Partial<Pick<Finding, "severity" | "from" | "to">>;
+
+/** A tunnel this many times slower than its underlay, and slower than this, is a hint (#11435). */
+const slowRatio = 5;
+const slowMegabits = 500;
+
+/** Octets that a tunnel adds to a packet (facts 4.9). */
+const overhead: Readonly<Record<Carrier, number>> = {
+  underlay: 0,
+  none: 0,
+  ipip: 20,
+  vxlan: 50,
+  "vxlan-v6": 70,
+  wireguard: 60,
+  "wireguard-v6": 80,
+};
+
+/**
+ * What is said of one path: the first row that fits, because what comes below follows from what is
+ * above.
+ */
+const rows: readonly (readonly [code: FindingCode, words: (of: Case) => Words | undefined])[] = [
+  ["no-route", noRoute],
+  ["cannot-send", cannotSend],
+  ["checksum", wrongChecksum],
+  ["device", wrongDevice],
+  ["filtered", filtered],
+  ["mtu", smallMtu],
+  ["loss", loss],
+  ["slow", slow],
+];
+
+/** From what was seen of a peer to what is said of it. Pure. */
+export function findingsOf(self: string, peer: PeerObservation): Finding[] {
+  const underlay = peer.paths.find(({ path }) => path.carrier === "underlay");
+  const whole = ofPeer(self, peer);
+  const paths = peer.paths.flatMap((seen) => {
+    const { path } = seen;
+    // The underlay says nothing where the node does not answer: that is said already.
+    if (whole !== undefined && path.carrier === "underlay") return [];
+    const one = { self, peer, path, seen, underlay };
+    for (const [code, wordsOf] of rows) {
+      const words = wordsOf(one);
+      if (words === undefined) continue;
+      const ends = { from: self, to: peer.node, severity: "problem" as const };
+      return [{ code, path: path.carrier, ...ends, ...words }];
+    }
+    return [];
+  });
+  return [...(whole === undefined ? [] : [whole]), ...paths];
+}
+
+function ofPeer(self: string, { node, asked, paths }: PeerObservation): Finding | undefined {
+  const ends = { severity: "problem" as const, from: self, to: node };
+  if (asked === "answered") return undefined;
+  if (asked === "refused") {
+    return {
+      ...ends,
+      code: "refused",
+      text: `${node} is up, but nobody answers path checks there`,
+      advice: `start tortie felix on ${node}, with pathChecks Enabled and the same pathCheckPort`,
+    };
+  }
+  const others = paths.filter(({ answered }) => answered > 0).map(({ path }) => path.carrier);
+  const underlay = paths.find(({ path }) => path.carrier === "underlay");
+  const address = underlay === undefined ? "" : ` (${underlay.path.destination})`;
+  const error = underlay?.error === undefined ? "" : `; this node's kernel says ${underlay.error}`;
+  if (others.length > 0) {
+    return {
+      ...ends,
+      code: "not-answering",
+      text: `${node}${address} answers through ${others.join(", ")}, but not at its own address${error}`,
+      advice: "let UDP and TCP pathCheckPort (5474) pass between the nodes' own addresses",
+    };
+  }
+  return {
+    ...ends,
+    code: "not-answering",
+    text: `${node}${address} does not answer from ${self}${error}`,
+    advice: `see whether ${node} is up and can be pinged; if so, let UDP pathCheckPort (5474) pass between the nodes`,
+  };
+}
+
+function noRoute({ path, peer }: Case): Words | undefined {
+  if (path.device !== undefined) return undefined;
+  return {
+    text: `there is no route to ${peer.node}'s tunnel address ${path.destination}`,
+    advice: "see felix's log on this node, and with `tortie node status` whether BGP is up",
+  };
+}
+
+function cannotSend({ self, seen, path }: Case): Words | undefined {
+  const { error } = seen;
+  if (error === undefined || seen.answered > 0 || error === "ECONNREFUSED") return undefined;
+  const firewall = error === "EPERM";
+  return {
+    text: `${self} cannot send to ${path.destination} by ${path.device}: ${error}`,
+    advice: firewall
+      ? `a rule of ${self}'s own firewall drops it: see iptables-save, chain OUTPUT`
+      : `see \`ip route get ${path.destination} from ${path.source}\` on ${self}`,
+  };
+}
+
+function wrongChecksum({ self, peer, path, seen }: Case): Words | undefined {
+  const { sent, answered, arrived, uncheckedArrived = 0, checksumErrors } = seen;
+  if (answered > 0 || arrived === undefined || sent === 0) return undefined;
+  const outward = arrived === 0 && (uncheckedArrived > 0 || (checksumErrors?.there ?? 0) >= sent);
+  const back = arrived > 0 && (checksumErrors?.here ?? 0) >= arrived;
+  if (!outward && !back) return undefined;
+  const [from, to] = outward ? [self, peer.node] : [peer.node, self];
+  const counted = outward ? checksumErrors?.there : checksumErrors?.here;
+  const device = path.device ?? "";
+  const evidence =
+    counted === undefined || counted === 0
+      ? "those without a checksum arrive"
+      : `${to}'s kernel counted ${counted}`;
+  const broken = path.carrier === "underlay" || path.carrier === "none";
+  return {
+    from,
+    to,
+    text: `checksums of packets from ${from} to ${to} through ${device} are wrong: ${evidence}`,
+    advice: broken
+      ? `turn checksum offload off on ${from}: ethtool -K ${device} tx off, and see the driver and what is between`
+      : `set featureDetectOverride: ChecksumOffloadBroken=true, which turns checksum offload of ${device} off; if that does not help, ethtool -K tx off on the network card of ${from}`,
+  };
+}
+
+/** Facts 4.9: what both ends of a tunnel must have. */
+function wrongDevice({ self, peer, path, seen }: Case): Words | undefined {
+  const { here, there } = peer.tunnels;
+  if (seen.answered > 0 || there === undefined || !isTunnel(path.carrier)) return undefined;
+  const own = here.find(({ name }) => name === path.device);
+  const other = there.find(({ name }) => name === path.device);
+  if (other === undefined || !other.up) {
+    return {
+      text: `${peer.node} has no ${path.device}${other === undefined ? "" : " that is up"}`,
+      advice: `see felix's log on ${peer.node}: it could not make the device`,
+    };
+  }
+  if (own === undefined || (own.port === other.port && own.vni === other.vni)) return undefined;
+  return {
+    text: `${path.device} has VNI ${own.vni} and port ${own.port} on ${self}, VNI ${other.vni} and port ${other.port} on ${peer.node}`,
+    advice: "give vxlanVNI and vxlanPort the same value for all nodes",
+  };
+}
+
+function filtered({ self, peer, path, seen }: Case): Words | undefined {
+  const { sent, answered, arrived } = seen;
+  if (sent === 0 || answered > 0) return undefined;
+  const what = outerPackets(path, peer);
+  const outward = arrived === 0;
+  const [from, to] = outward ? [self, peer.node] : [peer.node, self];
+  const detail =
+    arrived === undefined
+      ? `${sent} probes, no answer`
+      : outward
+        ? `of ${sent} probes of ${self} none arrived`
+        : `${arrived} of ${sent} probes of ${self} arrived, no answer came back`;
+  return {
+    ...(arrived === undefined ? {} : { from, to }),
+    text: `${what} ${path.carrier === "none" ? "are" : "is"} filtered between ${self} and ${peer.node}: ${detail}`,
+    advice: filterAdvice(path, { what, from, to }),
+  };
+}
+
+function filterAdvice(
+  path: Path,
+  { what, from, to }: { readonly what: string; readonly from: string; readonly to: string },
+): string {
+  if (path.carrier === "none") {
+    return `let the network pass packets with pods' addresses from ${from} to ${to} (in a cloud: switch the source/destination check off), or use vxlanMode: Always`;
+  }
+  const firewalls = "security groups, firewalls of the nodes and of what is between";
+  const other =
+    path.carrier === "vxlan" || path.carrier === "vxlan-v6"
+      ? "; a network that uses the port itself (NSX) needs another vxlanPort"
+      : "";
+  return `let ${what} pass from ${from} to ${to}: ${firewalls}${other}`;
+}
+
+/** What carries the probes, as a firewall sees it. */
+function outerPackets({ carrier, device }: Path, peer: PeerObservation): string {
+  const port = peer.tunnels.here.find(({ name }) => name === device)?.port;
+  switch (carrier) {
+    case "vxlan":
+    case "vxlan-v6":
+      return `UDP ${port ?? 4789}`;
+    case "ipip":
+      return "IP protocol 4";
+    case "wireguard":
+      return `UDP ${port ?? 51820}`;
+    case "wireguard-v6":
+      return `UDP ${port ?? 51821}`;
+    case "underlay":
+      return "UDP pathCheckPort (5474)";
+    case "none":
+      return "packets with pods' addresses";
+  }
+}
+
+function smallMtu({ self, peer, path, seen, underlay }: Case): Words | undefined {
+  const { mtu } = seen;
+  const there = limited(mtu?.there);
+  const limit = there ?? limited(mtu?.back);
+  if (limit === undefined) return undefined;
+  // A tunnel that fits as well as its underlay lets it: said once, of the underlay.
+  const below = limited(underlay?.mtu?.there) ?? limited(underlay?.mtu?.back);
+  const extra = overhead[path.carrier];
+  if (isTunnel(path.carrier) && below !== undefined && limit.largest + extra >= below.largest - 8) {
+    return undefined;
+  }
+  const [from, to] = there === undefined ? [peer.node, self] : [self, peer.node];
+  const { largest, wanted } = limit;
+  const what = limit.told ? "are refused" : "vanish";
+  return {
+    from,
+    to,
+    ...(limit.told ? { severity: "hint" as const } : {}),
+    text: `packets above ${largest} bytes ${what} from ${from} to ${to} through ${path.device}, whose MTU is ${wanted}`,
+    advice: mtuAdvice(path, largest),
+  };
+}
+
+function mtuAdvice({ carrier, device }: Path, largest: number): string {
+  switch (carrier) {
+    case "underlay":
+    case "none":
+      return `set the MTU of ${device} to ${largest} on all nodes (tunnels follow, and pods that start after that), or let the network between pass what its interfaces promise`;
+    case "ipip":
+      return `set ipipMTU: ${largest}, or raise the MTU of the network between to ${largest + overhead.ipip} and more`;
+    case "vxlan":
+      return `set vxlanMTU: ${largest}, or let packets that are ${overhead.vxlan} bytes longer pass between the nodes`;
+    case "vxlan-v6":
+      return `set vxlanMTUV6: ${largest}, or let packets that are ${overhead["vxlan-v6"]} bytes longer pass between the nodes`;
+    case "wireguard":
+      return `set wireguardMTU: ${largest}`;
+    case "wireguard-v6":
+      return `set wireguardMTUV6: ${largest}`;
+  }
+}
+
+function limited(limit: SizeLimit | undefined): SizeLimit | undefined {
+  return limit !== undefined && limit.largest < limit.wanted ? limit : undefined;
+}
+
+function loss({ self, peer, path, seen }: Case): Words | undefined {
+  if (seen.answered === 0 || seen.sent < 2) return undefined;
+  return {
+    severity: "hint",
+    text: `${seen.sent - 1} of ${seen.sent} small probes from ${self} to ${peer.node} through ${path.device} were lost`,
+    advice: "run it again; if it stays, look for errors of the interfaces: ip -s link",
+  };
+}
+
+function slow({ self, peer, path, seen, underlay }: Case): Words | undefined {
+  const [tunnel, below] = [seen.megabitsPerSecond, underlay?.megabitsPerSecond];
+  if (!isTunnel(path.carrier) || tunnel === undefined || below === undefined) return undefined;
+  if (tunnel >= slowMegabits || tunnel * slowRatio >= below) return undefined;
+  return {
+    severity: "hint",
+    text: `${path.device} carries ${Math.round(tunnel)} Mbit/s from ${self} to ${peer.node}, the network below ${Math.round(below)}`,
+    advice: `try featureDetectOverride: ChecksumOffloadBroken=true (kernels from 6.12 on are slow with some network cards until tx-checksum-ip-generic of ${path.device} is off)`,
+  };
+}
+
+function isTunnel(carrier: Carrier): boolean {
+  return carrier !== "underlay" && carrier !== "none";
+}

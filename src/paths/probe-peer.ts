@@ -1,0 +1,65 @@
+import { errorMessage } from "../lib/errors.ts";
+import { observePath, type PathDeps } from "./observe-path.ts";
+import type { Path, PeerObservation } from "./path.ts";
+import type { PathPeer } from "./peers.ts";
+import { ProbeChannel } from "./probe-channel.ts";
+import { maxAsked, type StateBody } from "./responder.ts";
+
+/** What is probed of one peer. */
+export interface PeerPlan {
+  readonly peer: PathPeer;
+  readonly paths: readonly Path[];
+}
+
+const askTries = 3;
+const askWaitMs = 1000;
+
+/** Probes all paths to one peer, one after the other. Ends early when `signal` aborts. */
+export async function probePeer(
+  { peer, paths }: PeerPlan,
+  deps: Omit<PathDeps, "askPeer">,
+  signal: AbortSignal,
+): Promise<PeerObservation> {
+  const { clock, port, conversation } = deps;
+  const here = (await deps.ownState()).tunnels;
+  const nobody = { node: peer.name, asked: "silent" as const, tunnels: { here }, paths: [] };
+  const underlay = paths.find(({ carrier }) => carrier === "underlay");
+  if (underlay === undefined) return nobody;
+  const { source, destination } = underlay;
+  let line: ProbeChannel;
+  try {
+    line = await ProbeChannel.open({ source, destination, port }, conversation, clock);
+  } catch (error) {
+    const failed = { path: underlay, sent: 0, answered: 0, error: errorMessage(error) };
+    return { ...nobody, paths: [failed] };
+  }
+  try {
+    const state = await ask(line, []);
+    const refused = line.errors.has("ECONNREFUSED");
+    if (state === undefined && refused) return { ...nobody, asked: "refused" };
+    // Who says nothing is not asked again and again.
+    const askPeer = async (numbers: readonly number[]) =>
+      state === undefined ? undefined : ask(line, numbers);
+    const observed = [];
+    for (const path of paths) {
+      if (signal.aborted) break;
+      observed.push(await observePath(path, { ...deps, askPeer }));
+    }
+    const tunnels = { here, ...(state === undefined ? {} : { there: state.tunnels }) };
+    const asked = state === undefined ? ("silent" as const) : ("answered" as const);
+    return { node: peer.name, asked, tunnels, paths: observed };
+  } finally {
+    line.close();
+  }
+}
+
+async function ask(line: ProbeChannel, numbers: readonly number[]): Promise<StateBody | undefined> {
+  const first = numbers[0] ?? 0;
+  const count = Math.min(maxAsked, numbers.length === 0 ? 0 : (numbers.at(-1) ?? 0) - first + 1);
+  for (let i = 0; i < askTries; i++) {
+    const state = await line.ask({ first, count }, askWaitMs);
+    if (state !== undefined) return state;
+    if (line.errors.has("ECONNREFUSED")) return undefined;
+  }
+  return undefined;
+}

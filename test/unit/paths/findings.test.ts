@@ -1,0 +1,237 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { parseIpAddr } from "../../../src/lib/ip-addr.ts";
+import { findingsOf } from "../../../src/paths/findings.ts";
+import type {
+  Carrier,
+  PathObservation,
+  PeerObservation,
+  TunnelState,
+} from "../../../src/paths/path.ts";
+
+const devices: Readonly<Partial<Record<Carrier, readonly [device: string, mtu: number]>>> = {
+  vxlan: ["vxlan.calico", 1450],
+  ipip: ["tunl0", 1480],
+  wireguard: ["wireguard.cali", 1440],
+};
+
+/** A path that is sound but for `what`. */
+function seen(carrier: Carrier, what: Partial<PathObservation> = {}): PathObservation {
+  const [device, mtu] = devices[carrier] ?? ["eth0", 1500];
+  const [source, destination] =
+    carrier === "underlay" ? ["192.0.2.1", "192.0.2.3"] : ["10.1.0.1", "10.3.0.1"];
+  const whole = { wanted: mtu, largest: mtu };
+  const ends = { source: parseIpAddr(source ?? ""), destination: parseIpAddr(destination ?? "") };
+  const sizes = what.answered === 0 ? {} : { mtu: { there: whole, back: whole } };
+  return {
+    path: { carrier, family: 4, ...ends, device, mtu },
+    sent: 1,
+    answered: 1,
+    ...sizes,
+    ...what,
+  };
+}
+
+const vxlan: TunnelState = { name: "vxlan.calico", up: true, mtu: 1450, vni: 4096, port: 4789 };
+
+function peer(
+  paths: readonly PathObservation[],
+  what: Partial<PeerObservation> = {},
+): PeerObservation {
+  const own = [
+    vxlan,
+    { name: "tunl0", up: true, mtu: 1480 },
+    { name: "wireguard.cali", up: true, mtu: 1440 },
+  ];
+  return { node: "node3", asked: "answered", tunnels: { here: own, there: own }, paths, ...what };
+}
+
+const lost = { sent: 3, answered: 0, checksumErrors: { here: 0, there: 0 }, uncheckedArrived: 0 };
+const sound = seen("underlay");
+const limited = (largest: number, wanted: number) => ({ wanted, largest });
+
+/** What was seen, and each finding as "code from->to: text | advice". */
+const rows: readonly (readonly [
+  what: string,
+  peer: PeerObservation,
+  expected: readonly RegExp[],
+])[] = [
+  ["nothing wrong", peer([sound, seen("vxlan")]), []],
+  [
+    "a node that refuses",
+    peer([], { asked: "refused" }),
+    [/^refused node1->node3: node3 is up, but nobody answers .*\| start tortie felix on node3/],
+  ],
+  [
+    "a node that is silent",
+    peer([seen("underlay", { sent: 3, answered: 0 })], { asked: "silent" }),
+    [
+      /^not-answering node1->node3: node3 \(192\.0\.2\.3\) does not answer from node1 \| see whether node3 is up/,
+    ],
+  ],
+  [
+    "a node that answers through a tunnel alone",
+    peer([seen("underlay", { sent: 3, answered: 0 }), seen("vxlan")], { asked: "silent" }),
+    [
+      /^not-answering .*answers through vxlan, but not at its own address \| let UDP and TCP pathCheckPort/,
+    ],
+  ],
+  [
+    "no route",
+    peer([
+      sound,
+      {
+        ...seen("vxlan"),
+        path: { ...seen("vxlan").path, device: undefined as never },
+        sent: 0,
+        answered: 0,
+      },
+    ]),
+    [/^no-route .*no route to node3's tunnel address 10\.3\.0\.1/],
+  ],
+  [
+    "an own firewall",
+    peer([sound, seen("vxlan", { ...lost, error: "EPERM" })]),
+    [
+      /^cannot-send .*node1 cannot send to 10\.3\.0\.1 by vxlan\.calico: EPERM \| a rule of node1's own firewall/,
+    ],
+  ],
+  [
+    "UDP 4789 filtered there",
+    peer([sound, seen("vxlan", { ...lost, arrived: 0 })]),
+    [
+      /^filtered node1->node3: UDP 4789 is filtered between node1 and node3: of 3 probes of node1 none arrived \| let UDP 4789 pass from node1 to node3/,
+    ],
+  ],
+  [
+    "UDP 4789 filtered back",
+    peer([sound, seen("vxlan", { ...lost, arrived: 3 })]),
+    [
+      /^filtered node3->node1: .*3 of 3 probes of node1 arrived, no answer came back \| let UDP 4789 pass from node3 to node1/,
+    ],
+  ],
+  [
+    "another port",
+    peer([sound, seen("vxlan", { ...lost, arrived: 0 })], {
+      tunnels: { here: [{ ...vxlan, port: 8472 }], there: [{ ...vxlan, port: 8472 }] },
+    }),
+    [/^filtered .*UDP 8472 is filtered/],
+  ],
+  [
+    "IPIP filtered",
+    peer([sound, seen("ipip", { ...lost, arrived: 0 })]),
+    [/^filtered .*IP protocol 4 is filtered between node1 and node3/],
+  ],
+  [
+    "WireGuard filtered",
+    peer([sound, seen("wireguard", { ...lost, arrived: 0 })]),
+    [/^filtered .*UDP 51820 is filtered between node1 and node3/],
+  ],
+  [
+    "a fabric that drops pods' addresses",
+    peer([sound, seen("none", { ...lost, arrived: 0 })]),
+    [/^filtered .*packets with pods' addresses are filtered .*source\/destination check/],
+  ],
+  [
+    "the peer has no device",
+    peer([sound, seen("vxlan", { ...lost, arrived: 0 })], {
+      tunnels: { here: [vxlan], there: [] },
+    }),
+    [/^device .*node3 has no vxlan\.calico \| see felix's log on node3/],
+  ],
+  [
+    "two VNIs",
+    peer([sound, seen("vxlan", { ...lost, arrived: 0 })], {
+      tunnels: { here: [vxlan], there: [{ ...vxlan, vni: 5 }] },
+    }),
+    [/^device .*VNI 4096 and port 4789 on node1, VNI 5 and port 4789 on node3 \| give vxlanVNI/],
+  ],
+  [
+    "wrong checksums there, which the peer's kernel counted",
+    peer([sound, seen("vxlan", { ...lost, arrived: 0, checksumErrors: { here: 0, there: 3 } })]),
+    [
+      /^checksum node1->node3: checksums of packets from node1 to node3 through vxlan\.calico are wrong: node3's kernel counted 3 \| set featureDetectOverride: ChecksumOffloadBroken=true/,
+    ],
+  ],
+  [
+    "wrong checksums there, which probes without checksum show",
+    peer([sound, seen("vxlan", { ...lost, arrived: 0, uncheckedArrived: 1 })]),
+    [/^checksum node1->node3: .*those without a checksum arrive/],
+  ],
+  [
+    "wrong checksums back",
+    peer([sound, seen("vxlan", { ...lost, arrived: 3, checksumErrors: { here: 3, there: 0 } })]),
+    [/^checksum node3->node1: .*node1's kernel counted 3/],
+  ],
+  [
+    "a few wrong checksums of others",
+    peer([sound, seen("vxlan", { ...lost, arrived: 0, checksumErrors: { here: 9, there: 2 } })]),
+    [/^filtered/],
+  ],
+  [
+    "packets that vanish in a tunnel",
+    peer([sound, seen("vxlan", { mtu: { there: limited(1350, 1450) } })]),
+    [
+      /^mtu node1->node3: packets above 1350 bytes vanish from node1 to node3 through vxlan\.calico, whose MTU is 1450 \| set vxlanMTU: 1350/,
+    ],
+  ],
+  [
+    "packets that vanish on the way back",
+    peer([sound, seen("ipip", { mtu: { there: limited(1480, 1480), back: limited(1400, 1480) } })]),
+    [
+      /^mtu node3->node1: packets above 1400 bytes vanish from node3 to node1 through tunl0.*\| set ipipMTU: 1400/,
+    ],
+  ],
+  [
+    "packets that vanish on the underlay, and so in the tunnel",
+    peer([
+      seen("underlay", { mtu: { there: limited(1400, 1500) } }),
+      seen("vxlan", { mtu: { there: limited(1350, 1450) } }),
+    ]),
+    [
+      /^mtu node1->node3: packets above 1400 bytes vanish .*through eth0.*\| set the MTU of eth0 to 1400/,
+    ],
+  ],
+  [
+    "a tunnel that loses more than its underlay",
+    peer([
+      seen("underlay", { mtu: { there: limited(1400, 1500) } }),
+      seen("vxlan", { mtu: { there: limited(1200, 1450) } }),
+    ]),
+    [/^mtu .*eth0/, /^mtu .*above 1200 bytes .*vxlan\.calico/],
+  ],
+  [
+    "packets that are refused",
+    peer([seen("underlay", { mtu: { there: { ...limited(1400, 1500), told: true } } })]),
+    [/^mtu .*hint.*packets above 1400 bytes are refused/],
+  ],
+  [
+    "lost probes",
+    peer([sound, seen("vxlan", { sent: 3 })]),
+    [/^loss .*hint.*2 of 3 small probes from node1 to node3 through vxlan\.calico were lost/],
+  ],
+  [
+    "a slow tunnel",
+    peer([
+      seen("underlay", { megabitsPerSecond: 9000 }),
+      seen("vxlan", { megabitsPerSecond: 120 }),
+    ]),
+    [/^slow .*hint.*vxlan\.calico carries 120 Mbit\/s from node1 to node3, the network below 9000/],
+  ],
+  [
+    "a tunnel as slow as its underlay",
+    peer([seen("underlay", { megabitsPerSecond: 300 }), seen("vxlan", { megabitsPerSecond: 120 })]),
+    [],
+  ],
+];
+
+for (const [what, observation, expected] of rows) {
+  test(`findingsOf() on ${what}`, () => {
+    const found = findingsOf("node1", observation).map(
+      ({ code, severity, from, to, text, advice }) =>
+        `${code} ${severity === "hint" ? "hint " : ""}${from}->${to}: ${text} | ${advice}`,
+    );
+    assert.equal(found.length, expected.length, found.join("\n"));
+    for (const [i, pattern] of expected.entries()) assert.match(found[i] ?? "", pattern);
+  });
+}
