@@ -39,7 +39,14 @@ const groups: readonly Group[] = [
   { name: "stores", folders: ["test/conformance"], match: /\.test\.ts$/, concurrency: 2 },
   { name: "netns", folders: ["test/integration"], match: /\.test\.ts$/, concurrency: 2 },
   { name: "interop", folders: ["test/interop"], match: /\.test\.ts$/, concurrency: 2 },
-  { name: "vm", folders: ["test/vm"], match: /\.test\.ts$/, concurrency: 2, inVm: true },
+  {
+    name: "vm",
+    folders: ["test/vm"],
+    match: /\.test\.ts$/,
+    concurrency: 2,
+    timeoutMs: 900_000,
+    inVm: true,
+  },
   { name: "long", folders: ["test"], match: /\.long\.ts$/, concurrency: 1, timeoutMs: 1_800_000 },
 ];
 

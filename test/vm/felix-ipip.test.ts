@@ -22,7 +22,7 @@ const tortie = fileURLToPath(new URL("../../bin/tortie", import.meta.url));
 const datastore = openEmbeddedDatastore(store);
 const router = new TestNetns("router");
 const [a, b] = [segment("a", 1), segment("b", 2)];
-const timeoutMs = 120_000;
+const timeoutMs = 240_000;
 
 /** A node of its own segment, 192.168.SEGMENT.11/24, with a pod 10.0.SEGMENT.1 in a namespace of its own. */
 function segment(name: string, number: number) {
