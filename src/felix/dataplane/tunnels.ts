@@ -17,6 +17,7 @@ import type { KernelLinks } from "./kernel-links.ts";
 import type { DesiredState } from "./kernel-state.ts";
 import { ownedClasses } from "./owned-classes.ts";
 import { RouteManager } from "./route-manager.ts";
+import { SubnetWatch } from "./subnet-watch.ts";
 import { UdpManager } from "./udp-manager.ts";
 import { VxlanManager } from "./vxlan-manager.ts";
 import { WireguardManager } from "./wireguard-manager.ts";
@@ -78,6 +79,7 @@ export class Tunnels {
   readonly #wireguard: readonly Tunnel<WireguardManager>[];
   readonly #all: readonly Tunnel[];
   readonly #routes: RouteManager;
+  readonly #subnets: SubnetWatch;
   #parents: Readonly<Partial<Record<IpFamily, KernelLink>>> = {};
 
   constructor(
@@ -90,6 +92,7 @@ export class Tunnels {
     this.#config = config;
     this.#families = families;
     this.#routes = new RouteManager(ownedClasses(config));
+    this.#subnets = new SubnetWatch(nodeName, log);
     this.#vxlan = families.map(({ family, setManager }) => ({
       family,
       manager: new VxlanManager(family, nodeName, config),
@@ -124,6 +127,7 @@ export class Tunnels {
 
   onUpdate(update: DataplaneUpdate): void {
     this.#routes.onUpdate(update);
+    this.#subnets.onUpdate(update);
     for (const { manager } of this.#all) manager.onUpdate(update);
   }
 
@@ -181,6 +185,7 @@ export class Tunnels {
     ports: TunnelPorts,
   ): Promise<{ readonly changed: boolean; readonly errors: readonly unknown[] }> {
     this.#parents = this.#parentLinks(addresses, ports.links);
+    this.#subnets.tell();
     const errors: unknown[] = [];
     let changed = false;
     for (const tunnel of this.#all) {
