@@ -7,6 +7,7 @@ const benches = {
   bgp: ["bgp/main.ts", "--quick"],
   ipam: ["ipam/main.ts", "--quick"],
   felix: ["felix/main.ts", "--quick"],
+  cni: ["cni/main.ts", "--quick"],
 } as const;
 
 for (const [name, [program, ...args]] of Object.entries(benches)) {

@@ -12,7 +12,7 @@ interface Command {
 const daemons: Readonly<Record<string, Command>> = {
   node: {
     summary:
-      "what the calico-node container runs: start-up, then felix and bgp; node status, drain, check-paths",
+      "what the calico-node container runs: start-up, then felix and bgp; node status, health, shutdown, drain, check-paths",
     run: async (argv) => (await import("./wiring/node-command.ts")).runNodeCommand(argv, process),
   },
   felix: {
@@ -30,12 +30,19 @@ const daemons: Readonly<Record<string, Command>> = {
   },
   controllers: {
     summary:
-      "one for the cluster: gives leaked addresses, empty blocks and deleted nodes' blocks back",
-    run: async () => (await import("./wiring/controllers.ts")).runControllersProcess(process.env),
+      "one for the cluster: gives leaked addresses, empty blocks and deleted nodes' blocks back; controllers status",
+    run: async (argv) => {
+      const { runControllersCommand } = await import("./wiring/controllers-command.ts");
+      return runControllersCommand(argv, process);
+    },
   },
 };
 
 const tools: Readonly<Record<string, Command>> = {
+  "install-cni": {
+    summary: "puts the CNI plugins and their configuration where runtimes look for them",
+    run: async (argv) => (await import("./wiring/install-cni.ts")).runInstallCni(argv, process),
+  },
   lab: {
     summary: "several nodes on this machine, to try things on",
     run: async (argv) => (await import("./lab/lab-command.ts")).runLabCommand(argv),
@@ -45,6 +52,17 @@ const tools: Readonly<Record<string, Command>> = {
     run: async () => {
       const { runResourceCommand } = await import("./cli/resource-command.ts");
       return (await import("./lab/demo.ts")).runDemo(runResourceCommand);
+    },
+  },
+  as: {
+    summary: "what a program of Calico's images does: as NAME [ARGUMENT]...",
+    run: async (argv) => {
+      const { stockCommand } = await import("./cli/stock-command.ts");
+      const { message, command } = stockCommand(argv[0] ?? "", argv.slice(1));
+      if (message !== undefined) process.stderr.write(`${message}\n`);
+      if (command === undefined) return 0;
+      const [name = "", ...rest] = command;
+      return runNamed(name, rest);
     },
   },
   version: {
@@ -62,14 +80,14 @@ const [name = "help", ...argv] = process.argv.slice(2);
 const verbose = argv.includes("--verbose");
 
 try {
-  process.exitCode = await runCommand();
+  process.exitCode = await runNamed(name, argv);
 } catch (error) {
   const text = verbose && error instanceof Error ? error.stack : errorMessage(error);
   process.stderr.write(`${text}\n`);
   process.exitCode = error instanceof InputError ? 2 : 1;
 }
 
-async function runCommand(): Promise<number> {
+async function runNamed(name: string, argv: readonly string[]): Promise<number> {
   const own = daemons[name] ?? tools[name];
   if (own !== undefined) return own.run(argv.filter((word) => word !== "--verbose"));
   const { resourceVerbs, runResourceCommand } = await import("./cli/resource-command.ts");

@@ -10,7 +10,7 @@ import { writeInteropDocument } from "./write-interop-doc.ts";
  * Runs the tests, a group after the other, prints each group's time, and ends with the line that CI
  * reads: "N passed, N failed[, N skipped]".
  *
- * Usage: node tools/run-tests.ts [unit|netns|interop|stores|vm|long]...   (default: all but long)
+ * Usage: node tools/run-tests.ts [unit|netns|runtimes|interop|stores|vm|long]...   (default: all but long)
  *        node tools/run-tests.ts interop --write-doc   and writes docs/interop.md when all have passed
  */
 
@@ -38,6 +38,7 @@ const groups: readonly Group[] = [
   },
   { name: "stores", folders: ["test/conformance"], match: /\.test\.ts$/, concurrency: 2 },
   { name: "netns", folders: ["test/integration"], match: /\.test\.ts$/, concurrency: 2 },
+  { name: "runtimes", folders: ["test/runtimes"], match: /\.test\.ts$/, concurrency: 2 },
   { name: "interop", folders: ["test/interop"], match: /\.test\.ts$/, concurrency: 2 },
   {
     name: "vm",

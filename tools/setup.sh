@@ -18,6 +18,14 @@ packages="iproute2 iptables ipset iputils-ping util-linux procps etcd-server bir
 [ "${1-}" != --test ] || packages="$packages nftables"
 # The virtual machine of the tests that need another kernel, and what speaks SCTP there.
 [ "${1-}" != --test ] || packages="$packages qemu-system-x86 busybox-static kmod cpio socat"
+# The container runtimes, and the CNI project's plugins that chains name beside ours. Whoever has Docker has
+# its own containerd and runc, which Debian's would remove.
+if [ "${1-}" = --test ]; then
+  packages="$packages containernetworking-plugins"
+  for runtime in containerd runc podman; do
+    command -v "$runtime" >/dev/null 2>&1 || packages="$packages $runtime"
+  done
+fi
 compiler="gcc libc6-dev"
 
 # dpkg knows a removed package too: only "install ok installed" counts.
@@ -63,7 +71,7 @@ fi
 if [ "${1-}" = --test ]; then
   node_modules/.bin/node test/support/vm/vm-image.ts ||
     say "cannot unpack a kernel for the virtual machine: its tests will fail"
-  for program in kube-apiserver etcd; do
+  for program in kube-apiserver etcd libcni coredns; do
     node_modules/.bin/node "test/support/$program/program.ts" ||
       say "cannot build $program: its tests will fail"
   done

@@ -3,6 +3,7 @@ import { durationSeconds } from "../lib/duration.ts";
 /** What Calico's BGPPeer has no field for is said by annotations (docs/bgp-annotations.md). */
 export const bgpAnnotations = {
   bfd: "tortie.dev/bfd",
+  extendedNextHop: "tortie.dev/extended-next-hop",
   longLivedStaleTime: "tortie.dev/long-lived-stale-time",
   maxPrefixes: "tortie.dev/max-prefixes",
 } as const;
@@ -24,6 +25,8 @@ export interface MaxPrefixesAnnotation {
 
 export interface BgpAnnotations {
   readonly bfd?: BfdAnnotation;
+  /** Sessions over IPv6 carry IPv4 routes, too, with IPv6 next hops (RFC 8950). */
+  readonly extendedNextHop?: boolean;
   readonly longLivedStaleSeconds?: number;
   readonly maxPrefixes?: MaxPrefixesAnnotation;
 }
@@ -36,7 +39,7 @@ type Annotations = Readonly<Record<string, string>>;
  * @throws {SyntaxError} that names the annotation and its value.
  */
 export function bgpAnnotationsOf(annotations: Annotations = {}): BgpAnnotations {
-  const { bfd, longLivedStaleTime, maxPrefixes } = bgpAnnotations;
+  const { bfd, extendedNextHop, longLivedStaleTime, maxPrefixes } = bgpAnnotations;
   const unknown = Object.keys(annotations).find(
     (name) =>
       name.startsWith(annotationPrefix) && !Object.values<string>(bgpAnnotations).includes(name),
@@ -46,6 +49,7 @@ export function bgpAnnotationsOf(annotations: Annotations = {}): BgpAnnotations 
     annotations[name] === undefined ? undefined : parse(annotations[name]);
   const values = {
     bfd: read(bfd, bfdOf),
+    extendedNextHop: read(extendedNextHop, extendedNextHopOf),
     longLivedStaleSeconds: read(longLivedStaleTime, staleSecondsOf),
     maxPrefixes: read(maxPrefixes, maxPrefixesOf),
   };
@@ -70,6 +74,11 @@ function bfdOf(text: string): BfdAnnotation {
   }
   const multihop = hops === undefined ? {} : { multihop: hops === " multihop" };
   return { intervalMs, multiplier, ...multihop };
+}
+
+function extendedNextHopOf(text: string): boolean {
+  if (text === "true" || text === "false") return text === "true";
+  throw invalid(bgpAnnotations.extendedNextHop, text, '"true" or "false"');
 }
 
 /** RFC 9494: 24 bits. */

@@ -19,6 +19,7 @@ export const bgpHelp: string = `The BGP speaker of a node, or of its own file, a
 
 Usage:
   tortie bgp                             the speaker of this node (the datastore configures it)
+  tortie bgp --reflector                 a route reflector for all nodes, as deploy/route-reflector.yaml has it
   tortie bgp --config FILE               a speaker without a datastore (docs/bgp-config.md)
   tortie bgp --config FILE --check       only says what is wrong with the file
   tortie bgp ... --record FILE           writes down all that the speaker hears

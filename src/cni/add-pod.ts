@@ -64,8 +64,7 @@ export async function addPod(
 ): Promise<object> {
   const { ports, store, config } = context;
   const { identity } = target;
-  await store.requireReady();
-  const existing = await store.get(identity);
+  const [existing] = await Promise.all([store.get(identity), store.requireReady()]);
   const call = config.podsAreStored ? asStored(written, identity, existing) : written;
   for (const reason of call.config.qosProblems) {
     ports.log.warn({ pod: call.pod, reason }, "An annotation is not taken as it is written");
@@ -79,7 +78,7 @@ export async function addPod(
   // Routes must not lead to an interface of earlier times.
   const isNew =
     existing?.spec.containerID === undefined &&
-    (await ports.hostKernel.links.get(identity.hostInterface)) === undefined;
+    ports.hostKernel.indexOf(identity.hostInterface) === undefined;
   const addresses = await ports.addresses.assign(call, identity);
   const mac = (call.config.annotations.hwAddr as MacAddr | undefined) ?? localMac(ports.random(6));
   const stored = config.podsAreStored && existing !== undefined ? { stored: existing } : {};
@@ -173,7 +172,9 @@ async function connect(
   const { addresses, mac, mtu, isNew } = network;
   const { routes, queues, allowIpForwarding } = call.config;
   const endpoint = endpointOf(call, identity, network, network.stored);
-  if (isNew) felix.offerEndpoint(endpoint);
+  // Who does not wait for policy is not to wait for felix, either, which would write it at the same time.
+  const offersEarly = isNew && call.config.policySetupTimeoutMs !== 0;
+  if (offersEarly) felix.offerEndpoint(endpoint);
   const wanted: PodInterface = {
     hostName: identity.hostInterface,
     podName: call.ifName,
@@ -187,7 +188,7 @@ async function connect(
   };
   await addPodInterface(wanted, ports);
   const written = await store.write(identity, endpoint);
-  if (!isNew) felix.offerEndpoint(written);
+  if (!offersEarly) felix.offerEndpoint(written);
   await programmed(call, identity, { ports, config });
 }
 

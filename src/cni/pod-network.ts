@@ -40,12 +40,15 @@ export interface PodNetworkPorts {
  * end only the pod's IPv6 gateway is made here. The rest is left to felix: its route, neighbor, sysctls
  * and chains belong together.
  *
+ * Each question to rtnetlink waits for everybody who changes interfaces on the machine, and for a thread:
+ * there are two, the pair and all of the pod's end.
+ *
  * @throws {CniError} when the namespace has an interface of that name, or the kernel refuses.
  */
 export async function addPodInterface(wanted: PodInterface, ports: PodNetworkPorts): Promise<void> {
   const pod = ports.openPodKernel(wanted.netnsFd);
   try {
-    if ((await pod.links.get(wanted.podName)) !== undefined) {
+    if (pod.indexOf(wanted.podName) !== undefined) {
       throw new CniError(
         cniCodes.network,
         `Cannot add interface ${wanted.podName}: the pod's namespace has one of this name`,
@@ -80,12 +83,8 @@ export async function addPodInterface(wanted: PodInterface, ports: PodNetworkPor
  * for 1 to 2 s, until duplicate address detection ends.
  */
 async function addIpv6Gateway(hostName: string, ports: PodNetworkPorts): Promise<void> {
-  const link = await ports.hostKernel.links.get(hostName);
-  if (link === undefined) {
-    throw new CniError(cniCodes.network, `Cannot find interface ${hostName} after adding it`);
-  }
+  const ifindex = indexAfterAdding(hostName, ports.hostKernel);
   ports.writeHostSysctl(["net", "ipv6", "conf", hostName, "disable_ipv6"], "0");
-  const { ifindex } = link;
   const gateway = { ifindex, address: hostVethLinkLocal, length: 64, noDad: true };
   await ports.hostKernel.addresses.add(gateway);
 }
@@ -95,29 +94,24 @@ async function configurePodEnd(
   pod: Kernel,
   ports: PodNetworkPorts,
 ): Promise<void> {
-  const link = await pod.links.get(wanted.podName);
-  if (link === undefined) {
-    throw new CniError(cniCodes.network, `Cannot find interface ${wanted.podName} after adding it`);
-  }
+  const ifindex = indexAfterAdding(wanted.podName, pod);
   const families = new Set(wanted.addresses.map(ipFamily));
   writeSysctls(wanted, families.has(6), ports);
-  const loopback = await pod.links.get("lo");
-  if (loopback !== undefined) await pod.links.set(loopback.ifindex, { up: true });
-  await pod.links.set(link.ifindex, { up: true });
+  const loopback = pod.indexOf("lo");
+  await pod.configure({
+    up: [...(loopback === undefined ? [] : [loopback]), ifindex],
+    routes: podRoutes(ifindex, families, wanted.routes),
+    addresses: wanted.addresses.map((address) => {
+      const length = ipFamily(address) === 4 ? 32 : 128;
+      return { ifindex, address, length, noDad: true };
+    }),
+  });
+}
 
-  const failures = await pod.routes.replace(podRoutes(link.ifindex, families, wanted.routes));
-  const [failure] = failures;
-  if (failure !== undefined) {
-    throw new CniError(
-      cniCodes.network,
-      `Cannot add the pod's route to ${failure.entry.destination}`,
-      failure.message,
-    );
-  }
-  for (const address of wanted.addresses) {
-    const length = ipFamily(address) === 4 ? 32 : 128;
-    await pod.addresses.add({ ifindex: link.ifindex, address, length, noDad: true });
-  }
+function indexAfterAdding(name: string, kernel: Kernel): number {
+  const ifindex = kernel.indexOf(name);
+  if (ifindex !== undefined) return ifindex;
+  throw new CniError(cniCodes.network, `Cannot find interface ${name} after adding it`);
 }
 
 function writeSysctls(wanted: PodInterface, ipv6: boolean, ports: PodNetworkPorts): void {
@@ -183,6 +177,6 @@ export async function removePodInterface(
 }
 
 export async function removeHostInterface(name: string, host: Kernel): Promise<void> {
-  const link = await host.links.get(name);
-  if (link !== undefined) await host.links.remove(link.ifindex);
+  const ifindex = host.indexOf(name);
+  if (ifindex !== undefined) await host.links.remove(ifindex);
 }

@@ -1,3 +1,4 @@
+import { rmSync } from "node:fs";
 import { readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "../lib/clock.ts";
@@ -37,7 +38,7 @@ export class SpooledDeletions {
   /** A container that is added again is not to be deleted any more. */
   forget(plugin: Plugin, attachment: Attachment): Promise<void> {
     const name = spoolFile(plugin, attachment);
-    return this.#lock.run(name, () => rm(join(this.#folder, name), { force: true }));
+    return this.#lock.run(name, async () => rmSync(join(this.#folder, name), { force: true }));
   }
 
   /** Tries each once. What fails, and may go well another time, stays. */

@@ -1,6 +1,6 @@
 import type { Node } from "../api/resources/node.ts";
 import type { WorkloadEndpoint } from "../api/resources/workload-endpoint.ts";
-import { type Datastore, isDatastoreError } from "../datastore/datastore.ts";
+import { type Datastore, unlessAbsent } from "../datastore/datastore.ts";
 import { allocationUse } from "../ipam/allocation-use.ts";
 import { usersOf } from "../ipam/audit.ts";
 import { handleName } from "../ipam/handles.ts";
@@ -59,13 +59,13 @@ export class LiveCheck {
   }
 
   async #node(name: string): Promise<Node | undefined> {
-    return await presentOrNot(this.#ports.datastore.get({ kind: "Node", name }));
+    return await unlessAbsent(this.#ports.datastore.get({ kind: "Node", name }));
   }
 
   /** How many addresses the handle counts. */
   async #countOf(handle: string): Promise<number> {
     const key = { kind: "IPAMHandle", name: handleName(handle) } as const;
-    const found = await presentOrNot(this.#ports.datastore.get(key));
+    const found = await unlessAbsent(this.#ports.datastore.get(key));
     if (found === undefined || found.spec.deleted === true) return 0;
     return Object.values(found.spec.block).reduce((sum, count) => sum + count, 0);
   }
@@ -86,14 +86,5 @@ export class LiveCheck {
     const { items } = await datastore.list("WorkloadEndpoint", { namespace });
     this.#listed.set(namespace, { at, endpoints: items });
     return items;
-  }
-}
-
-async function presentOrNot<Found>(reading: Promise<Found>): Promise<Found | undefined> {
-  try {
-    return await reading;
-  } catch (error) {
-    if (isDatastoreError(error, "not-found")) return undefined;
-    throw error;
   }
 }

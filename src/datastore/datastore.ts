@@ -110,3 +110,13 @@ export class DatastoreError extends CodedError<DatastoreFailure> {
 export function isDatastoreError(error: unknown, code: DatastoreFailure["code"]): boolean {
   return error instanceof DatastoreError && error.code === code;
 }
+
+/** What a request gives; undefined when the object is not there. */
+export async function unlessAbsent<Answer>(answer: Promise<Answer>): Promise<Answer | undefined> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (isDatastoreError(error, "not-found")) return undefined;
+    throw error;
+  }
+}

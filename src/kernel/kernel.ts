@@ -17,9 +17,28 @@ export interface Kernel {
   readonly rules: RoutingRules;
   readonly traffic: TrafficControl;
   readonly wireguard: WireguardDevices;
+  /**
+   * Index of the link of this name; undefined when there is none. Waits for nobody: to ask for a link waits
+   * for who changes any.
+   */
+  indexOf(name: string): number | undefined;
+  /**
+   * Sets links up, then adds routes and addresses (one that is there is fine), at once.
+   *
+   * @throws {NetlinkError} for the first that the kernel refuses.
+   */
+  configure(setup: InterfaceSetup): Promise<void>;
   /** Changes of links, addresses, routes and neighbors, until `signal` aborts. */
   monitor(onEvents: (events: readonly KernelEvent[]) => void, signal: AbortSignal): Promise<void>;
   close(): void;
+}
+
+/** What a namespace's interfaces are to have, in this order. */
+export interface InterfaceSetup {
+  /** Indexes of links. */
+  readonly up: readonly number[];
+  readonly routes: readonly KernelRoute[];
+  readonly addresses: readonly NewAddress[];
 }
 
 /** One failed entry of a batch. */
@@ -150,6 +169,14 @@ export interface KernelAddress {
   readonly address: IpAddr;
   readonly length: number;
   readonly scope: RouteScope;
+  /** An IPv6 address for privacy, which another takes the place of in a day or so (RFC 8981). */
+  readonly temporary?: true;
+}
+
+export interface NewAddress extends Omit<KernelAddress, "scope"> {
+  readonly scope?: RouteScope;
+  /** IPv6: without duplicate address detection. */
+  readonly noDad?: boolean;
 }
 
 export interface Addresses {
@@ -158,12 +185,7 @@ export interface Addresses {
     readonly family?: IpFamily;
   }): Promise<KernelAddress[]>;
   /** An address that is there already is no error. */
-  add(
-    address: Omit<KernelAddress, "scope"> & {
-      readonly scope?: RouteScope;
-      readonly noDad?: boolean;
-    },
-  ): Promise<void>;
+  add(address: NewAddress): Promise<void>;
   remove(address: Omit<KernelAddress, "scope">): Promise<void>;
 }
 

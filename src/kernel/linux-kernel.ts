@@ -1,4 +1,5 @@
 import { addressesOf } from "./ip/addresses.ts";
+import { configureInterfaces } from "./ip/configure.ts";
 import { forwardingDatabase } from "./ip/fdb.ts";
 import { linksOf } from "./ip/links.ts";
 import { watchKernel } from "./ip/monitor.ts";
@@ -8,6 +9,7 @@ import { routingRules } from "./ip/rules.ts";
 import { trafficControl } from "./ip/traffic.ts";
 import type { Kernel } from "./kernel.ts";
 import { NETLINK_GENERIC } from "./netlink/generic.ts";
+import { libc } from "./netlink/libc.ts";
 import { NetlinkSocket } from "./netlink/socket.ts";
 import { inNetns } from "./netns.ts";
 import { createTap } from "./tap/tap.ts";
@@ -43,6 +45,8 @@ export function openLinuxKernel(options: LinuxKernelOptions = {}): Kernel {
     rules: routingRules(socket),
     traffic: trafficControl(socket),
     wireguard,
+    indexOf: (name) => inside(() => libc.if_nametoindex(name)) || undefined,
+    configure: (setup) => configureInterfaces(socket, setup),
     monitor: (onEvents, signal) =>
       watchKernel(onEvents, netnsFd === undefined ? { signal } : { signal, netnsFd }),
     close: () => {

@@ -32,7 +32,8 @@ function routerCommands(plan: LabPlan): string[] {
   ];
 }
 
-async function plugNode(plan: LabPlan, node: LabNode): Promise<void> {
+/** Wires a node's namespace, which is there and empty. */
+export async function plugNode(plan: LabPlan, node: LabNode): Promise<void> {
   const segment = plan.segments[node.segment - 1];
   if (segment === undefined) throw new Error(`Cannot find segment ${node.segment}`);
   await batch(plan.router, [

@@ -149,7 +149,7 @@ function checkRequest(request: LabRequest): void {
   checkRange("--segments", request.segments, 1, Math.min(request.nodes, 100));
   checkRange("--pods", request.pods, 0, 60);
   const { encapsulation, ipFamily } = request;
-  const tunnels = tunneledFamilies(encapsulation);
+  const tunnels = request.wireguard ? familiesOf(ipFamily) : tunneledFamilies(encapsulation);
   if (ipFamily === "ipv6" && /^(IPIP|UDP)/.test(encapsulation)) {
     throw new InputError(
       `Cannot accept --encapsulation ${encapsulation} with --ip-family ipv6: it carries IPv4 only`,
@@ -160,7 +160,7 @@ function checkRequest(request: LabRequest): void {
     throw new InputError(
       `Cannot accept --encapsulation ${encapsulation} for IPv${plain} with more than one segment: ` +
         "the router knows no pod route, so packets between segments would be lost. Use --segments 1, " +
-        "or --fabric bgp, which makes the router a BGP peer of every node",
+        "--wireguard, or --fabric bgp, which makes the router a BGP peer of every node",
     );
   }
 }

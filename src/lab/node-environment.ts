@@ -1,6 +1,7 @@
+import type { IPPoolSpec } from "../api/resources/ip-pool.ts";
 import type { IpFamily } from "../lib/ip-addr.ts";
 import { prefixFamily } from "../lib/prefix.ts";
-import type { LabNode, LabPlan, LabRequest } from "./lab-plan.ts";
+import type { Encapsulation, LabNode, LabPlan, LabRequest } from "./lab-plan.ts";
 import type { LabPaths, LabState } from "./lab-state.ts";
 
 /** How the CLI and the nodes find the lab's datastore. */
@@ -17,21 +18,18 @@ export function datastoreEnvironment(
   return { DATASTORE_TYPE: "etcdv3", ETCD_ENDPOINTS: endpoint };
 }
 
-interface PoolModes {
-  readonly vxlan?: string;
-  readonly ipip?: string;
-  readonly udp?: string;
-}
-
-const poolModes: Readonly<Record<LabRequest["encapsulation"], PoolModes>> = {
-  None: {},
-  VXLAN: { vxlan: "Always" },
-  VXLANCrossSubnet: { vxlan: "CrossSubnet" },
-  IPIP: { ipip: "Always" },
-  IPIPCrossSubnet: { ipip: "CrossSubnet" },
-  UDP: { udp: "Always" },
-  UDPCrossSubnet: { udp: "CrossSubnet" },
+/** What a pool's spec says of each way to carry its packets. */
+export const poolModes: Readonly<Record<Encapsulation, Required<PoolModes>>> = {
+  None: { vxlanMode: "Never", ipipMode: "Never" },
+  VXLAN: { vxlanMode: "Always", ipipMode: "Never" },
+  VXLANCrossSubnet: { vxlanMode: "CrossSubnet", ipipMode: "Never" },
+  IPIP: { vxlanMode: "Never", ipipMode: "Always" },
+  IPIPCrossSubnet: { vxlanMode: "Never", ipipMode: "CrossSubnet" },
+  // An annotation says it (docs/udp-tunnel.md).
+  UDP: { vxlanMode: "Never", ipipMode: "Never" },
+  UDPCrossSubnet: { vxlanMode: "Never", ipipMode: "Never" },
 };
+type PoolModes = Pick<IPPoolSpec, "vxlanMode" | "ipipMode">;
 
 /** Environment of one `tortie node`: the variables of the calico-node container. */
 export function nodeEnvironment(
@@ -76,16 +74,17 @@ function poolEnvironment(
   { podCidrs }: LabPlan,
   { encapsulation }: LabRequest,
 ): Record<string, string> {
-  const { vxlan = "Never", ipip = "Never", udp = "Never" } = poolModes[encapsulation];
+  const { vxlanMode, ipipMode } = poolModes[encapsulation];
+  const udp = { UDP: "Always", UDPCrossSubnet: "CrossSubnet" }[encapsulation as string] ?? "Never";
   const cidrOf = (family: IpFamily) =>
     podCidrs.find((cidr) => prefixFamily(cidr) === family) ?? "none";
   return {
     CALICO_IPV4POOL_CIDR: cidrOf(4),
-    CALICO_IPV4POOL_IPIP: ipip,
-    CALICO_IPV4POOL_VXLAN: vxlan,
+    CALICO_IPV4POOL_IPIP: ipipMode,
+    CALICO_IPV4POOL_VXLAN: vxlanMode,
     TORTIE_IPV4POOL_UDP: udp,
     CALICO_IPV6POOL_CIDR: cidrOf(6),
-    CALICO_IPV6POOL_VXLAN: vxlan,
+    CALICO_IPV6POOL_VXLAN: vxlanMode,
   };
 }
 

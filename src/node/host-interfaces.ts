@@ -12,7 +12,10 @@ export interface HostInterface {
   readonly addresses: readonly InterfaceAddress[];
 }
 
-/** All interfaces of the kernel's network namespace. */
+/**
+ * All interfaces of the kernel's network namespace, without temporary addresses: a node whose address
+ * were one would be another every day.
+ */
 export async function hostInterfaces(
   kernel: Pick<Kernel, "links" | "addresses">,
 ): Promise<HostInterface[]> {
@@ -23,7 +26,9 @@ export async function hostInterfaces(
     ifindex,
     up,
     mtu,
-    addresses: (byIndex.get(ifindex) ?? []).map(({ address, length }) => ({ address, length })),
+    addresses: (byIndex.get(ifindex) ?? [])
+      .filter(({ temporary }) => temporary !== true)
+      .map(({ address, length }) => ({ address, length })),
   }));
 }
 

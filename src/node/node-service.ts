@@ -32,6 +32,7 @@ import {
 } from "./startup.ts";
 import { type ChildState, type SupervisedChild, superviseChild } from "./supervisor.ts";
 import { reconcileTunnelAddresses } from "./tunnel-addresses.ts";
+import { TunnelLinger } from "./tunnel-linger.ts";
 import {
   superviseUdpTunnel,
   udpTunnelChild,
@@ -42,6 +43,8 @@ import {
 export interface NodePorts extends StartupPorts {
   /** How the daemons are started: the program, and what comes before the subcommand. */
   readonly command: { readonly program: string; readonly args: readonly string[] };
+  /** Runs once start-up is over, beside the daemons. */
+  readonly started?: Service;
 }
 
 const reconcilePace = { minIntervalMs: 200, retryIntervalMs: 5000, maxIntervalMs: 60_000 };
@@ -103,7 +106,8 @@ function mainService(env: Env, ports: NodePorts, state: NodeState): Service {
     const name = await runStartup(env, ports, signal);
     const ipam = new Ipam({ datastore, clock, random: Math.random });
     await ipam.upgradeHost(name);
-    const reconcile = reconciler(env, name, { ...ports, ...state, ipam });
+    const linger = new TunnelLinger(clock);
+    const reconcile = reconciler(env, name, { ...ports, ...state, ipam, linger });
     // Felix and the speaker begin with the node's tunnel addresses, if they can be had.
     await reconcile().catch((error: unknown) => {
       if (error instanceof MtuFileError) throw error;
@@ -114,12 +118,13 @@ function mainService(env: Env, ports: NodePorts, state: NodeState): Service {
     await runServices(
       [
         ...state.children.map((child) => supervised(child, ports, state)),
+        ...(ports.started === undefined ? [] : [ports.started]),
         superviseUdpTunnel(state.udpTunnel, (port) => udpTunnelChild(port, ports.command, env), {
           runDir: state.runDir,
           clock,
           log,
         }),
-        reconcileService(reconcile, name, ports),
+        reconcileService(reconcile, name, { ...ports, linger }),
         ...(watchesAddresses(env) ? [addressMonitor(env, name, { ports, ...state })] : []),
       ],
       signal,
@@ -176,9 +181,12 @@ function supervised(child: SupervisedChild, ports: NodePorts, state: NodeState):
 function reconciler(
   env: Env,
   name: string,
-  ports: NodePorts & { readonly ipam: Ipam } & Pick<NodeState, "health" | "udpTunnel">,
+  ports: NodePorts & {
+    readonly ipam: Ipam;
+    readonly linger: TunnelLinger;
+  } & Pick<NodeState, "health" | "udpTunnel">,
 ): () => Promise<void> {
-  const { datastore, ipam, log, health, udpTunnel } = ports;
+  const { datastore, ipam, log, linger, health, udpTunnel } = ports;
   let servedPort: number | undefined;
   const mtus = new MtuFile(mtuFile(env), log);
   let answering = healthConfig(readParameters(localSources(env)).values);
@@ -194,20 +202,32 @@ function reconciler(
     const port = udpTunnelPort(pools, values);
     if (port !== servedPort) udpTunnel.set(port);
     servedPort = port;
-    await reconcileTunnelAddresses(name, { datastore, ipam, log, env });
+    await reconcileTunnelAddresses(name, { datastore, ipam, log, env, linger });
   };
 }
 
-function reconcileService(reconcile: () => Promise<void>, name: string, ports: NodePorts): Service {
+function reconcileService(
+  reconcile: () => Promise<void>,
+  name: string,
+  { linger, ...ports }: NodePorts & { readonly linger: TunnelLinger },
+): Service {
   return async (signal) => {
-    const runner = new PacedRunner(reconcilePace, ports.clock);
+    const { clock } = ports;
+    const runner = new PacedRunner(reconcilePace, clock);
     const kinds = ["ClusterInformation", "FelixConfiguration", "IPPool", "Node"] as const;
     const changes = onDatastoreChange(kinds, ports, {
       matters: ({ key }) => key.kind !== "Node" || key.name === name,
       onChange: () => runner.request(),
     });
     const onError = (error: unknown) => logReconcileFailure(ports, error);
-    await runServices([changes, (inner) => runner.start(reconcile, onError, inner)], signal);
+    const run = async (inner: AbortSignal) => {
+      await reconcile();
+      const { remainingMs } = linger;
+      if (remainingMs === undefined) return;
+      const again = () => runner.request();
+      void clock.sleep(remainingMs, inner).then(again, () => undefined);
+    };
+    await runServices([changes, (inner) => runner.start(() => run(inner), onError, inner)], signal);
   };
 }
 

@@ -6,6 +6,7 @@ import type { Ipam } from "../ipam/ipam.ts";
 import { type Pool, poolsOf } from "../ipam/pools.ts";
 import type { IpAddr } from "../lib/ip-addr.ts";
 import type { Logger } from "../lib/log.ts";
+import type { TunnelLinger } from "./tunnel-linger.ts";
 import {
   parsedAddress,
   type TunnelRow,
@@ -22,6 +23,8 @@ export interface TunnelPorts {
   readonly datastore: Datastore;
   readonly ipam: Ipam;
   readonly log: Logger;
+  /** How long a tunnel stays that no pool calls for. Absent: not at all. */
+  readonly linger?: TunnelLinger;
 }
 
 /**
@@ -55,12 +58,14 @@ async function reconcileTunnel(
   name: string,
   ports: TunnelPorts & { readonly pools: readonly Pool[]; readonly wireguard: WireguardFamilies },
 ): Promise<void> {
-  const { datastore, ipam, log, wireguard } = ports;
+  const { datastore, ipam, log, wireguard, linger } = ports;
   const node = await datastore.get({ kind: "Node", name });
   const pools = tunnelPools(row, ports.pools, { node, wireguard });
   const present = parsedAddress(row.read(node.spec) ?? "");
   const holder = present === undefined ? undefined : await ipam.holderOf(present);
   const step = tunnelStep(row, node, { ...pools, holder });
+  if (step.kind === "clear" && linger?.isOver(row.kind) === false) return;
+  linger?.forget(row.kind);
   if (step.kind === "keep") return;
   const handle = tunnelHandle(row.kind, name);
   if (step.kind === "clear") {

@@ -8,12 +8,13 @@ const options = {
   config: { short: "c", value: "FILE" },
   check: {},
   record: { value: "FILE" },
+  reflector: {},
   help: { short: "h" },
 } as const;
 
 /**
  * `tortie bgp`: with a verb it asks the speaker that runs; with --config it is a speaker of its own
- * file; else it is the speaker of a node. Each loads only what it needs. Gives the exit code.
+ * file; with --reflector a route reflector; else it is the speaker of a node. Each loads only what it needs. Gives the exit code.
  */
 export async function runBgpCommand(argv: readonly string[], io: CommandIo): Promise<number> {
   const [first = ""] = argv;
@@ -25,6 +26,11 @@ export async function runBgpCommand(argv: readonly string[], io: CommandIo): Pro
     return 0;
   }
   const path = args.value("config");
+  if (args.has("reflector")) {
+    const other = (["config", "check", "record"] as const).find((name) => args.has(name));
+    if (other !== undefined) throw new InputError(`Cannot accept --reflector with --${other}`);
+    return (await import("./reflector.ts")).runReflectorProcess(io.env);
+  }
   const file = args.value("record");
   const recording = file === undefined ? {} : { record: { path: file } };
   if (path === undefined) {

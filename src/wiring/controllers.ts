@@ -6,6 +6,8 @@ import { ipamController } from "../controllers/ipam-controller.ts";
 import { defaultLease, whileLeader } from "../controllers/leader.ts";
 import { loadBalancerController } from "../controllers/load-balancer-controller.ts";
 import { poolController } from "../controllers/pool-controller.ts";
+import { reflectorController } from "../controllers/reflector-controller.ts";
+import { keepStatusFile, statusFile } from "../controllers/status-file.ts";
 import { kubernetesConfigOf } from "../datastore/kubernetes/kubernetes-config.ts";
 import { datastoreType, openDatastore } from "../datastore/open-datastore.ts";
 import { Ipam } from "../ipam/ipam.ts";
@@ -28,11 +30,16 @@ export function runControllersProcess(env: Environment): Promise<number> {
         identity: `${hostname()}_${randomBytes(6).toString("hex")}`,
       };
       const ports = { datastore, ipam, clock, log };
-      const services = [ipamController(ports), hostEndpointController({ ...ports, override })];
+      const services = [
+        ipamController(ports),
+        hostEndpointController({ ...ports, override }),
+        reflectorController(ports),
+      ];
       if (datastoreType(env) === "kubernetes") services.push(loadBalancerController(ports));
       if (keepsFinalizers(env)) services.push(poolController(ports));
       const work: Service = (stop) => runServices(services, stop);
-      await whileLeader(lease, work, { datastore, clock, log })(signal);
+      const run = whileLeader(lease, work, { datastore, clock, log });
+      await runServices([run, keepStatusFile(statusFile(env), ports)], signal);
     } finally {
       await datastore.close();
     }

@@ -9,6 +9,10 @@ export async function runNodeCommand(argv: readonly string[], io: CommandIo): Pr
       return (await import("./node.ts")).runNodeProcess(io.env);
     case "status":
       return (await import("../cli/node-status.ts")).runNodeStatus(rest, io);
+    case "health":
+      return (await import("../cli/node-health.ts")).runNodeHealth(rest, io);
+    case "shutdown":
+      return (await import("./network-condition.ts")).runNodeShutdown(io.env);
     case "drain": {
       const { runVerb } = await import("../cli/resource-command.ts");
       const { nodeDrainVerb } = await import("../cli/node-drain.ts");
@@ -21,7 +25,7 @@ export async function runNodeCommand(argv: readonly string[], io: CommandIo): Pr
     }
     default:
       throw new InputError(
-        `Cannot run "node ${verb}": it must be node, node status, node drain or node check-paths`,
+        `Cannot run "node ${verb}": it must be node, or node status, health, shutdown, drain or check-paths`,
       );
   }
 }

@@ -5,7 +5,9 @@ import { fileURLToPath } from "node:url";
 import { openDatastore } from "../datastore/open-datastore.ts";
 import { openLinuxKernel } from "../kernel/linux-kernel.ts";
 import { systemClock } from "../lib/clock.ts";
+import type { Logger } from "../lib/log.ts";
 import { runNode } from "../node/node-service.ts";
+import { tellOfNetworkSurely, tellsOfNetwork } from "./network-condition.ts";
 import { type Environment, runDaemon } from "./process.ts";
 
 const main = fileURLToPath(new URL("../main.ts", import.meta.url));
@@ -13,6 +15,7 @@ const main = fileURLToPath(new URL("../main.ts", import.meta.url));
 /** `tortie node`. Gives the exit code. */
 export function runNodeProcess(env: Environment): Promise<number> {
   return runDaemon("node", env, async (log, signal) => {
+    warnOfTypha(env, log);
     const datastore = await openDatastore(env);
     const kernel = openLinuxKernel();
     try {
@@ -25,6 +28,9 @@ export function runNodeProcess(env: Environment): Promise<number> {
         version: await versionOfPackage(),
         ipv6: existsSync("/proc/sys/net/ipv6"),
         command: { program: process.execPath, args: [main] },
+        ...(tellsOfNetwork(env)
+          ? { started: (stop) => tellOfNetworkSurely(env, { log, signal: stop }) }
+          : {}),
       });
       await run(signal);
     } finally {
@@ -32,6 +38,15 @@ export function runNodeProcess(env: Environment): Promise<number> {
       await datastore.close();
     }
   });
+}
+
+/** A manifest of Calico may name one: its protocol is not ours, and the datastore is always at hand. */
+function warnOfTypha(env: Environment, log: Logger): void {
+  const named = ["FELIX_TYPHAK8SSERVICENAME", "FELIX_TYPHAADDR"].filter(
+    (variable) => !["", "none"].includes(env[variable] ?? ""),
+  );
+  if (named.length === 0) return;
+  log.warn({ variables: named }, "Typha is not asked: every node asks the datastore itself");
 }
 
 async function versionOfPackage(): Promise<string> {

@@ -278,6 +278,49 @@ describe("the reflector of docs/bgp-config.md", { skip: cannotMakeNetns() }, () 
   });
 });
 
+describe("IPv4 between hosts of IPv6 alone (RFC 8950)", { skip: cannotMakeNetns() }, () => {
+  const folder = mkdtempSync(join(tmpdir(), "tt-extended-"));
+  const hosts = [new TestNetns("a"), new TestNetns("b")];
+  const speakers: Speaker[] = [];
+
+  before(() => {
+    const [a, b] = hosts;
+    assert.ok(a !== undefined && b !== undefined);
+    a.addVeth("eth0", "eth0", b);
+    for (const [index, netns] of hosts.entries()) {
+      const [own, other] = [index + 1, 2 - index];
+      netns.ip(`addr add 2001:db8::${own}/64 dev eth0 nodad`);
+      netns.ip(`addr add 10.65.${own}.1/32 dev lo`);
+      const file = join(folder, `host${own}.yaml`);
+      writeFileSync(
+        file,
+        `asn: 64512
+routerId: 10.65.${own}.1
+listen: [{address: "2001:db8::${own}", port: 179}]
+kernel: {install: true}
+originate: [{prefix: 10.65.${own}.0/26, nextHop: self}]
+neighbors:
+  - {address: "2001:db8::${other}", asn: 64512, families: [ipv4-unicast, ipv6-unicast], extendedNextHop: true}
+`,
+      );
+      speakers.push(new Speaker(netns, file, { folder: join(folder, `run${own}`) }));
+    }
+  });
+
+  after(async () => {
+    await Promise.all(speakers.map((speaker) => speaker.stop()));
+    for (const netns of hosts) netns.remove();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  test("the kernel has the route by the neighbor's IPv6 address, and packets take it", async () => {
+    const [a, b] = hosts;
+    const route = "10.65.2.0/26 via inet6 2001:db8::2 dev eth0 metric 1024";
+    await waitFor(() => routesOf(a).includes(route) && routesOf(b).length > 0, { what: route });
+    a?.run("ping", ["-c1", "-W5", "-I", "10.65.1.1", "10.65.2.1"]);
+  });
+});
+
 describe("a speaker of a user without any privilege", { skip: cannotMakeNetns() }, () => {
   const nobody = 65534;
   const folder = mkdtempSync(join(tmpdir(), "tt-plain-"));

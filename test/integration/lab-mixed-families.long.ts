@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { after, before, suite, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { labPaths } from "../../src/lab/lab-state.ts";
 import type { LabStatus } from "../../src/lab/lab-status.ts";
 import { TestLab } from "../support/lab.ts";
 import { waitFor } from "../support/wait-for.ts";
@@ -151,6 +152,114 @@ suite("VXLANCrossSubnet of both families", () => {
     await reachesAll(lab);
   });
 });
+
+suite("a cluster that gets another family", () => {
+  const lab = new TestLab("mg");
+  let status: LabStatus;
+
+  before(async () => {
+    await lab.mustLab("up", "--nodes", "2", "--segments", "1", "--encapsulation", "None");
+    status = await lab.status();
+  });
+  after(() => lab.down());
+
+  test("its new pods have both, the others keep theirs, and no packet is lost", async () => {
+    await losesNoPacket(status, async () => {
+      for (const { name, netns, address } of status.nodes) {
+        const own = `2001:db8:1::${address.split(".").at(-1)}/64`;
+        await lab.inside(netns, "ip", "address", "add", own, "dev", "eth0", "nodad");
+        await patch(lab, "node", name, { bgp: { ipv6Address: own } });
+      }
+      await lab.apply(dualStackPool);
+      assignBoth(lab);
+      for (const node of ["node1", "node2"]) await lab.mustLab("pod", "add", node, "dual");
+      await waitFor(async () => (await lab.status()).nodes.every(({ peers }) => allUp(peers, 2)), {
+        timeoutMs: 60_000,
+        what: "the IPv6 session",
+      });
+    });
+    const { pods } = await lab.status();
+    assert.deepEqual(
+      pods.map(({ name, addresses }) => [name, addresses.length]),
+      ["node1", "node2"].flatMap(() => [
+        ["dual", 2],
+        ["pod1", 1],
+        ["pod2", 1],
+      ]),
+    );
+    const [one, two] = pods.filter(({ name }) => name === "dual");
+    const target = two?.addresses[1] ?? assert.fail("no address");
+    await waitFor(() => lab.inside(one?.netns ?? "", "ping", "-c1", "-W1", target), {
+      what: "an answer",
+    });
+  });
+});
+
+suite("IPv4 pods on nodes of IPv6 alone (RFC 8950)", () => {
+  const lab = new TestLab("me");
+
+  before(async () => {
+    const args = ["--nodes", "2", "--segments", "1", "--encapsulation", "None", "--pods", "0"];
+    await lab.mustLab("up", ...args, "--ip-family", "ipv6");
+  });
+  after(() => lab.down());
+
+  test("IPv4 goes from pod to pod by the nodes' IPv6 addresses", async () => {
+    await lab.apply(extendedNextHops);
+    assignBoth(lab);
+    for (const { netns } of (await lab.status()).nodes) {
+      // Without an IPv4 default route the host's proxy ARP does not answer pods.
+      const words = ["default", "via", "inet6", "2001:db8:1::1", "dev", "eth0"];
+      await lab.inside(netns, "ip", "-4", "route", "add", ...words);
+    }
+    for (const node of ["node1", "node2"]) await lab.mustLab("pod", "add", node, "dual");
+    const { nodes, pods } = await lab.status();
+    const block = nodes[1]?.blocks.find((cidr) => !cidr.includes(":")) ?? assert.fail("no block");
+    const route = `${block} via inet6 2001:db8:1::12 dev eth0 proto bird metric 1024`;
+    const { netns } = nodes[0] ?? assert.fail("no node");
+    await waitFor(async () => (await lab.inside(netns, "ip", "-4", "route")).includes(route), {
+      timeoutMs: 60_000,
+      what: route,
+    });
+    const [from, to] = pods;
+    const answer = await lab.inside(
+      from?.netns ?? "",
+      ...["ping", "-c3", "-i0.2", to?.addresses[0] ?? ""],
+    );
+    assert.match(answer, / 0% packet loss/);
+  });
+});
+
+/** What an administrator changes in the nodes' conflist. */
+function assignBoth(lab: TestLab): void {
+  const { conflist } = labPaths(lab.name, { TORTIE_LAB_DIR: lab.folder });
+  const text = readFileSync(conflist, "utf8");
+  writeFileSync(conflist, text.replaceAll(/("assign_ipv[46]": )"false"/g, '$1"true"'));
+}
+
+const dualStackPool = `
+apiVersion: projectcalico.org/v3
+kind: IPPool
+metadata: {name: v6}
+spec: {cidr: "fd00:10:244::/64"}
+`;
+
+const extendedNextHops = `
+apiVersion: projectcalico.org/v3
+kind: IPPool
+metadata: {name: v4}
+spec: {cidr: 10.77.0.0/16}
+---
+apiVersion: projectcalico.org/v3
+kind: BGPConfiguration
+metadata: {name: default}
+spec: {nodeToNodeMeshEnabled: false}
+---
+apiVersion: projectcalico.org/v3
+kind: BGPPeer
+metadata: {name: all, annotations: {tortie.dev/extended-next-hop: "true"}}
+spec: {nodeSelector: all(), peerSelector: all()}
+`;
 
 const tinyPools = `
 apiVersion: projectcalico.org/v3

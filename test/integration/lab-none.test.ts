@@ -4,6 +4,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { LabStatus } from "../../src/lab/lab-status.ts";
 import { Background, TestLab } from "../support/lab.ts";
 import { SteadyPing } from "../support/steady-ping.ts";
+import { guard, switchMode, underTraffic } from "../support/switch-modes.ts";
 import { waitFor } from "../support/wait-for.ts";
 
 /** No encapsulation on one segment: remote blocks are the speaker's routes, from its RIB. */
@@ -13,14 +14,15 @@ let status: LabStatus;
 
 before(async () => {
   await lab.mustLab(
-    ...["up", "--encapsulation", "None", "--segments", "1", "--nodes", "2", "--pods", "1"],
+    ...["up", "--encapsulation", "None", "--segments", "1", "--nodes", "2", "--pods", "2"],
   );
   status = await lab.status();
 });
 after(() => lab.down());
 
 const netns = (index: number) => status.nodes[index]?.netns ?? assert.fail("no node");
-const podAddress = (index: number) => status.pods[index]?.addresses[0] ?? assert.fail("no pod");
+const pods = () => status.pods.filter(({ name }) => name === "pod1");
+const podAddress = (index: number) => pods()[index]?.addresses[0] ?? assert.fail("no pod");
 const block = (index: number) => status.nodes[index]?.blocks[0] ?? assert.fail("no block");
 
 async function birdRoutes(): Promise<string> {
@@ -46,7 +48,7 @@ test("remote blocks are proto bird, own ones blackholes of the speaker, and all 
 test("killing the speaker twice within 10 s loses no packet and touches no route", async () => {
   const events = new Background(netns(0), "ip", "-4", "monitor", "route");
   const ping = new Background(
-    status.pods[0]?.netns ?? "",
+    pods()[0]?.netns ?? "",
     ...["ping", "-qi0.05", "-c200", podAddress(1)],
   );
   for (const round of [1, 2]) {
@@ -81,7 +83,7 @@ test("without the mesh the remote routes go, and come back with it", async () =>
     timeoutMs: 20_000,
     what: "the route to come back",
   });
-  await lab.inside(status.pods[0]?.netns ?? "", "ping", "-c2", "-i0.2", podAddress(1));
+  await lab.inside(pods()[0]?.netns ?? "", "ping", "-c2", "-i0.2", podAddress(1));
 });
 
 test("a route of the speaker that somebody removes comes back", async () => {
@@ -124,5 +126,27 @@ test("routes change from bgp to felix and back without a packet lost", async () 
     assert.deepEqual(await ping.lost(), []);
   } finally {
     await ping.stop();
+  }
+});
+
+test("the pool's mode changes while pods talk: gaps below 1 s, and nothing forbidden passes", async (t) => {
+  await lab.apply(guard);
+  const guarded = status.pods.find(({ name }) => name === "pod2")?.addresses[0] ?? "";
+  const blocked = () => lab.inside(pods()[1]?.netns ?? "", "ping", "-c1", "-W1", guarded);
+  await waitFor(
+    () =>
+      blocked().then(
+        () => false,
+        () => true,
+      ),
+    { what: "the policy" },
+  );
+  let before = "None";
+  for (const mode of ["VXLANCrossSubnet", "VXLAN", "None"] as const) {
+    const { gapMs, forbidden } = await underTraffic(status, () => switchMode(lab, mode));
+    t.diagnostic(`${before} to ${mode}: longest gap in ms ${JSON.stringify(gapMs)}`);
+    assert.deepEqual(forbidden, []);
+    for (const [node, gap] of Object.entries(gapMs)) assert.ok(gap <= 1000, `${node}: ${gap} ms`);
+    before = mode;
   }
 });

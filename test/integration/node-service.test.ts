@@ -26,6 +26,12 @@ writeFileSync(
 const [subcommand] = process.argv.slice(2);
 const { appendFileSync } = await import("node:fs");
 appendFileSync("${folder}/starts-" + subcommand, process.pid + " " + process.env.NODENAME + "\\n");
+if (subcommand === "felix") {
+  const { writeFileSync } = await import("node:fs");
+  const parts = { InternalDataplaneMainLoop: { ready: true, busyMs: 0, timeoutMs: 0 } };
+  const report = { pid: process.pid, at: Date.now(), parts };
+  writeFileSync(process.env.TORTIE_RUN_DIR + "/felix-health.json", JSON.stringify(report));
+}
 if (subcommand !== "node") {
   process.on("SIGTERM", () => process.exit(0));
   setInterval(() => undefined, 1000);

@@ -1,6 +1,7 @@
 import { routeKey } from "../../src/kernel/ip/route-identity.ts";
 import type {
   FdbEntry,
+  InterfaceSetup,
   Kernel,
   KernelAddress,
   KernelEvent,
@@ -219,6 +220,17 @@ export class FakeKernel implements Kernel {
   readonly wireguard: FakeWireguard = new FakeWireguard(this.#links, () =>
     this.#refuse("wireguard", "Cannot change WireGuard device"),
   );
+
+  indexOf(name: string): number | undefined {
+    return [...this.#links.values()].find((link) => link.name === name)?.ifindex;
+  }
+
+  async configure({ up, routes, addresses }: InterfaceSetup): Promise<void> {
+    for (const ifindex of up) await this.links.set(ifindex, { up: true });
+    const [refused] = await this.routes.replace(routes);
+    if (refused !== undefined) throw systemError("Cannot add the route", refused.errno);
+    for (const address of addresses) await this.addresses.add(address);
+  }
 
   monitor(onEvents: (events: readonly KernelEvent[]) => void, signal: AbortSignal): Promise<void> {
     if (signal.aborted) return Promise.resolve();

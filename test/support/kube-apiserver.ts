@@ -60,6 +60,20 @@ export class KubeApiServer {
 
   /** Path of a kubeconfig for one who may all, or for one who may nothing. */
   kubeconfig(user: "admin" | "nobody" = "admin"): string {
+    return this.#writeKubeconfig(user, this.#tokens[user]);
+  }
+
+  /** Path of a kubeconfig for a service account, with a token that the server gives. */
+  async accountKubeconfig(namespace: string, account: string): Promise<string> {
+    const path = `/api/v1/namespaces/${namespace}/serviceaccounts/${account}/token`;
+    const request = { apiVersion: "authentication.k8s.io/v1", kind: "TokenRequest", spec: {} };
+    const answer = (await this.must("POST", path, request)) as {
+      readonly status: { readonly token: string };
+    };
+    return this.#writeKubeconfig(account, answer.status.token);
+  }
+
+  #writeKubeconfig(user: string, token: string): string {
     const path = join(this.#folder, `${user}.kubeconfig`);
     const config = {
       apiVersion: "v1",
@@ -73,7 +87,7 @@ export class KubeApiServer {
           },
         },
       ],
-      users: [{ name: user, user: { token: this.#tokens[user] } }],
+      users: [{ name: user, user: { token } }],
       contexts: [{ name: "test", context: { cluster: "test", user } }],
       "current-context": "test",
     };

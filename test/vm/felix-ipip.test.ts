@@ -1,104 +1,33 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { calicoApiVersion } from "../../src/api/meta.ts";
-import { openEmbeddedDatastore } from "../../src/datastore/embedded/embedded-datastore.ts";
 import { inside } from "../integration/felix-node.ts";
-import { block, node, pod, pool, profile } from "../states/resources.ts";
-import { FelixProcess } from "../support/felix-process.ts";
+import { pool, profile } from "../states/resources.ts";
 import { Background } from "../support/lab.ts";
-import { TestNetns } from "../support/netns.ts";
 import { waitFor } from "../support/wait-for.ts";
+import { reaches, type Segment, TwoSegments } from "./segments.ts";
 
 /** Two nodes of two segments with a router between, a pod each: IPIP between segments. */
 
-const folder = mkdtempSync(join(tmpdir(), "tortie-ipip-"));
-const store = join(folder, "store");
 const tortie = fileURLToPath(new URL("../../bin/tortie", import.meta.url));
-const datastore = openEmbeddedDatastore(store);
-const router = new TestNetns("router");
-const [a, b] = [segment("a", 1), segment("b", 2)];
+const segments = new TwoSegments("ipip");
+const { a, b, router, datastore, store, folder } = segments;
 const timeoutMs = 240_000;
 
-/** A node of its own segment, 192.168.SEGMENT.11/24, with a pod 10.0.SEGMENT.1 in a namespace of its own. */
-function segment(name: string, number: number) {
-  const netns = new TestNetns(name);
-  const podNetns = new TestNetns(`pod${name}`);
-  netns.addVeth("eth0", `seg${number}`, router);
-  netns.ip(`address add 192.168.${number}.11/24 dev eth0`);
-  router.ip(`address add 192.168.${number}.1/24 dev seg${number}`);
-  netns.ip(`route add default via 192.168.${number}.1`);
-  netns.addVeth(`cali${name}`, "eth0", podNetns);
-  podNetns.ip(`address add 10.0.${number}.1/32 dev eth0`);
-  podNetns.ip("route add 169.254.1.1 dev eth0 scope link");
-  podNetns.ip("route add default via 169.254.1.1");
-  for (const each of [netns, router]) each.run("sysctl", ["-q", "-w", "net.ipv4.ip_forward=1"]);
-  const felix = new FelixProcess({
-    netns: netns.name,
-    node: `node-${name}`,
-    store,
-    folder: join(folder, name),
-    env: { FELIX_IPV6SUPPORT: "false" },
-  });
-  return {
-    name,
-    netns,
-    podNetns,
-    felix,
-    nodeAddress: `192.168.${number}.11`,
-    podAddress: `10.0.${number}.1`,
-    block: `10.0.${number}.0/29`,
-    tunnelAddress: `10.0.${number}.2`,
-  };
-}
-
-type Segment = typeof a;
-
-function resourcesOf({ name, nodeAddress, podAddress, tunnelAddress, ...rest }: Segment) {
-  const me = `node-${name}`;
-  return [
-    node(me, `${nodeAddress}/24`, {
+before(() =>
+  segments.start(
+    [pool("default", "10.0.0.0/16", { ipipMode: "CrossSubnet" }), profile("kns.prod")],
+    ({ nodeAddress, tunnelAddress }) => ({
       bgp: { ipv4Address: `${nodeAddress}/24`, ipv4IPIPTunnelAddr: tunnelAddress },
     }),
-    block(rest.block, me, { 1: me, 2: me }),
-    pod(`node--${name}-k8s-pod-eth0`, {
-      node: me,
-      ip: `${podAddress}/32`,
-      interfaceName: `cali${name}`,
-      mac: rest.podNetns.ipJson<{ address: string }>("link show eth0")[0]?.address ?? "",
-    }),
-  ];
-}
-
-function reaches(from: TestNetns, address: string): boolean {
-  try {
-    from.run("ping", ["-c1", "-W2", address]);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-before(async () => {
-  const cluster = [
-    pool("default", "10.0.0.0/16", { ipipMode: "CrossSubnet" }),
-    profile("kns.prod"),
-  ];
-  for (const resource of [...cluster, ...resourcesOf(a), ...resourcesOf(b)]) {
-    await datastore.create(resource as never);
-  }
-  await Promise.all([a.felix.start(), b.felix.start()]);
-});
+  ),
+);
 after(async () => {
   for (const child of speakers) child.kill("SIGKILL");
-  await Promise.all([a.felix.stop("SIGKILL"), b.felix.stop("SIGKILL")]);
-  await datastore.close();
-  for (const each of [a.podNetns, b.podNetns, a.netns, b.netns, router]) each.remove();
-  rmSync(folder, { recursive: true });
+  await segments.close();
 });
 
 test("the other segment's block goes by tunl0 to its node, the own one is a blackhole", async () => {
@@ -192,6 +121,22 @@ const hasRoutes = (protocol: string) => {
   return both.length === 2 && both.every((line) => line.includes(`proto ${protocol} `));
 };
 
+/** Changes the owner under a ping, until `hasRoutes` of the new one: each request must be answered. */
+async function losesNothing(felix: string, bgp: string, protocol: string): Promise<void> {
+  const ping = new Background(a.podNetns.name, "ping", "-n", "-i", "0.1", b.podAddress);
+  const answered = () =>
+    [...ping.printed.matchAll(/ icmp_seq=(\d+) ttl=/g)].map(([, seq]) => Number(seq));
+  await waitFor(() => answered().length > 10, { timeoutMs, what: "answers" });
+  await programRoutes(felix, bgp);
+  await waitFor(() => hasRoutes(protocol), { timeoutMs, what: `routes of protocol ${protocol}` });
+  const before = answered().length;
+  await waitFor(() => answered().length > before + 10, { timeoutMs, what: "more answers" });
+  await ping.stop();
+  const all = new Set(answered());
+  const lost = Array.from({ length: Math.max(...all) }, (_, i) => i + 1).filter((i) => !all.has(i));
+  assert.deepEqual(lost, []);
+}
+
 test("bgp takes the routes over, keeps them when it is killed, and gives them back: no packet is lost", async () => {
   for (const { name, block: cidr } of [a, b]) {
     const spec = { cidr, node: `node-${name}`, state: "confirmed" };
@@ -203,9 +148,7 @@ test("bgp takes the routes over, keeps them when it is killed, and gives them ba
     a.netns.run("ss", ["-Htn", "state", "established", "( dport = 179 or sport = 179 )"]);
   const [first] = [a, b].map(startSpeaker);
   await waitFor(() => session() !== "", { timeoutMs, what: "the first session" });
-  const ping = new Background(a.podNetns.name, "ping", "-n", "-i", "0.1", b.podAddress);
-  await programRoutes("Disabled", "Enabled");
-  await waitFor(() => hasRoutes("bird"), { timeoutMs, what: "bgp's routes alone" });
+  await losesNothing("Disabled", "Enabled", "bird");
   const events = new Background(a.netns.name, "ip", "-4", "monitor", "route");
   first?.kill("SIGKILL");
   await waitFor(() => session() === "", { timeoutMs, what: "the end of the old session" });
@@ -213,16 +156,7 @@ test("bgp takes the routes over, keeps them when it is killed, and gives them ba
   await waitFor(() => session() !== "", { timeoutMs, what: "the session" });
   await events.stop();
   assert.equal(events.printed, "", "the routes of the speaker that was killed are kept");
-  await programRoutes("EnabledIPIPOnly", "EnabledNoEncapOnly");
-  await waitFor(() => hasRoutes("80"), { timeoutMs, what: "felix's routes alone" });
-  await ping.stop();
-  const answered = [...ping.output.matchAll(/ icmp_seq=(\d+) ttl=/g)].map(([, seq]) => Number(seq));
-  assert.ok(answered.length > 20);
-  const last = answered.at(-1) ?? 0;
-  const lost = Array.from({ length: last }, (_, i) => i + 1).filter(
-    (seq) => !answered.includes(seq),
-  );
-  assert.deepEqual(lost, []);
+  await losesNothing("EnabledIPIPOnly", "EnabledNoEncapOnly", "80");
   for (const child of speakers) child.kill("SIGKILL");
 });
 
@@ -230,6 +164,12 @@ test("a pool that changes to no encapsulation leaves no tunnel behind", async ()
   const key = { kind: "IPPool", name: "default" } as const;
   const stored = await datastore.get<"IPPool">(key);
   await datastore.update<"IPPool">({ ...stored, spec: { ...stored.spec, ipipMode: "Never" } });
+  // What `tortie node` does some seconds later.
+  for (const { name, nodeAddress } of [a, b]) {
+    const spec = { bgp: { ipv4Address: `${nodeAddress}/24` } };
+    const given = await datastore.get<"Node">({ kind: "Node", name: `node-${name}` });
+    await datastore.update<"Node">({ ...given, spec });
+  }
   const left = () => inside(a.netns.name, "ip", ["route", "show", "dev", "tunl0"]);
   const device = () => a.netns.ip("-o address show dev tunl0");
   await waitFor(() => !device().includes(a.tunnelAddress), {

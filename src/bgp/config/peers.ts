@@ -96,7 +96,10 @@ function forward(spec: BGPPeerSpec, context: PeerContext): readonly Remote[] {
   const remotes = isGiven(spec.peerSelector)
     ? nodeRemotes(nodes.matching(spec.peerSelector), families, me)
     : [addressRemote(spec, context)];
-  return remotes.filter(({ address }) => address !== me.addresses[ipFamily(address)]);
+  // Differs from facts 5.16 step 6: at another port of our address there may be a route reflector.
+  return remotes.filter(
+    ({ address, port }) => address !== me.addresses[ipFamily(address)] || port !== me.listenPort,
+  );
 }
 
 /** The other direction: this node is what the BGPPeer points at (facts 5.16 step 5). */

@@ -136,7 +136,7 @@ function configOf(neighbor: Neighbor, { me, routerId, secrets }: SessionContext)
     localRouterId: routerId,
     ...(fromNode ? { localAddress } : {}),
     passive: isPassive(neighbor, localAddress),
-    families: [family],
+    ...familiesOf(neighbor),
     ...(zone === undefined ? {} : { zone }),
     ...(password === undefined ? {} : { password: passwordOf(password, secrets) }),
     ...timersOf(neighbor),
@@ -146,6 +146,16 @@ function configOf(neighbor: Neighbor, { me, routerId, secrets }: SessionContext)
       : { ttlSecurityHops: neighbor.ttlSecurityHops }),
     ...(neighbor.bfd === undefined ? {} : { bfd: bfdOf(neighbor.bfd, neighbor, me) }),
   };
+}
+
+/** Routes of a session's own family, and those of IPv4 where they may have an IPv6 next hop. */
+function familiesOf({
+  address,
+  extendedNextHop = false,
+}: Neighbor): Pick<PeerConfig, "families" | "extendedNextHop"> {
+  const family = ipFamily(address);
+  if (!extendedNextHop || family === 4) return { families: [family] };
+  return { families: [4, 6], extendedNextHop };
 }
 
 function timersOf(neighbor: Neighbor): Partial<PeerConfig> {

@@ -150,7 +150,7 @@ export function speakerConfig(
   };
 }
 
-interface Inputs {
+export interface Inputs {
   readonly resources: BgpResources;
   readonly configuration: BGPConfigurationSpec;
   readonly problems: string[];
@@ -190,12 +190,21 @@ function announced(
   };
 }
 
-function routingOf(
+export function routingOf(
   me: BgpNode,
   pools: readonly BgpPool[],
   { resources, configuration, problems }: Inputs,
   env: SpeakerEnv,
-) {
+): Pick<
+  SpeakerConfig,
+  | "pools"
+  | "advertisements"
+  | "normalPriority"
+  | "programs"
+  | "ownNetworks"
+  | "clusterId"
+  | "logSeverity"
+> {
   return {
     pools,
     advertisements: readableAdvertisements(configuration, problems),
@@ -237,8 +246,11 @@ function neighborsOf(me: BgpNode, nodes: readonly BgpNode[], inputs: Inputs): Ne
   ];
 }
 
-/** One session an address: what comes later (global, then node-specific) is kept down. */
-function sessions(
+/**
+ * One session an address and port: what comes later (global, then node-specific) is kept down. Of two with one
+ * address and different ports the first has what the neighbor opens; the other only connects.
+ */
+export function sessions(
   neighbors: readonly Neighbor[],
   context: SessionContext,
 ): { readonly peers: readonly SpeakerPeer[]; readonly blocked: readonly BlockedPeer[] } {
@@ -246,24 +258,30 @@ function sessions(
   const blocked: BlockedPeer[] = [];
   const taken = new Map<string, string>();
   for (const neighbor of neighbors) {
-    const { address, zone = "", type, origin } = neighbor;
+    const { address, zone = "", type, port, origin } = neighbor;
+    const [first, same] = [address + zone, `${address}${zone} ${port}`].map((key) =>
+      taken.get(key),
+    );
     const name = sessionName(neighbor);
-    const holder = taken.get(address + zone);
+    const session = sessionWith(neighbor, context);
+    const waits = "config" in session && session.config.passive;
+    const holder = same ?? (waits ? first : undefined);
     if (holder !== undefined) {
       blocked.push({ name, type, address, reason: `${holder} is with the same address`, origin });
       continue;
     }
-    taken.set(address + zone, name);
-    const session = sessionWith(neighbor, context);
-    if ("config" in session) peers.push(session);
-    else blocked.push(session);
+    if (first === undefined) taken.set(address + zone, name);
+    taken.set(`${address}${zone} ${port}`, name);
+    if (!("config" in session)) blocked.push(session);
+    else if (first === undefined) peers.push(session);
+    else peers.push({ ...session, config: { ...session.config, connectOnly: true } });
   }
   peers.sort((a, b) => compareText(a.config.name, b.config.name));
   blocked.sort((a, b) => compareText(a.name, b.name));
   return { peers, blocked };
 }
 
-function poolsOf({ pools }: BgpResources, problems: string[]): readonly BgpPool[] {
+export function poolsOf({ pools }: BgpResources, problems: string[]): readonly BgpPool[] {
   const read: BgpPool[] = [];
   for (const pool of pools.values()) {
     try {
@@ -304,7 +322,12 @@ function routerIdOf(me: BgpNode, env: SpeakerEnv): number {
   if (text !== "" && text !== "hash") return dottedId(text);
   const address = me.addresses[4];
   if (text === "" && address !== undefined) return dottedId(address);
-  const digest = hash("sha256", me.name, "buffer");
+  return hashedId(me.name);
+}
+
+/** Router ID of a name (facts 5.17). */
+export function hashedId(name: string): number {
+  const digest = hash("sha256", name, "buffer");
   const first = digest[0] ?? 0;
   digest[0] = first > 223 ? first - 32 : first;
   return digest.readUInt32BE(0);

@@ -29,11 +29,12 @@ export class PeerTable {
     else this.#byAddress.delete(address);
   }
 
-  /** By remote address and interface; of several, the one that has our end's address. */
+  /** By remote address and interface; of several that wait, the one that has our end's address. */
   peerOf({ remoteAddress, localAddress, zone }: Connection): PeerShell | undefined {
     const candidates = this.#byAddress
       .get(remoteAddress)
-      ?.filter(({ config }) => config.zone === undefined || config.zone === zone);
+      ?.filter(({ config }) => config.zone === undefined || config.zone === zone)
+      .filter(({ config }) => config.connectOnly !== true);
     return (
       candidates?.find(({ config }) => config.localAddress === localAddress) ?? candidates?.[0]
     );

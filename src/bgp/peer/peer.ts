@@ -17,6 +17,8 @@ export interface PeerConfig {
   /** Source address of our connection; absent: the kernel chooses. */
   readonly localAddress?: IpAddr;
   readonly passive: boolean;
+  /** What comes from the address is for another peer with it. Absent: false. */
+  readonly connectOnly?: boolean;
   readonly holdSeconds: number;
   readonly keepaliveSeconds?: number;
   readonly connectRetrySeconds: number;

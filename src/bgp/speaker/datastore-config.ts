@@ -35,7 +35,8 @@ interface Feed {
   readonly isWanted: (resources: BgpResources, env: Environment, nodeName: string) => boolean;
 }
 
-const feeds: readonly Feed[] = [
+/** What the speaker of a node follows. */
+const nodeFeeds: readonly Feed[] = [
   { kinds: bgpKinds, isWanted: () => true },
   {
     kinds: workloadKinds,
@@ -60,6 +61,20 @@ const feeds: readonly Feed[] = [
   },
 ];
 
+/** Another speaker than that of a node: what it follows, and what it makes of it. */
+export interface ConfigSource {
+  readonly kinds: readonly Kind[];
+  /** @throws {SyntaxError} when what it needs cannot be read. */
+  configOf(resources: BgpResources): SpeakerConfig;
+}
+
+export interface DatastoreConfigOptions {
+  readonly nodeName: string;
+  readonly env: Environment;
+  /** Absent: the speaker of the node. */
+  readonly source?: ConfigSource;
+}
+
 /** A feed, and how far it is. */
 interface FeedState extends Feed {
   readonly wanted: PromiseWithResolvers<void>;
@@ -74,6 +89,7 @@ interface FeedState extends Feed {
  */
 export class DatastoreConfig {
   readonly #nodeName: string;
+  readonly #source: ConfigSource | undefined;
   readonly #env: Environment;
   readonly #deps: DatastoreConfigDeps;
   readonly #onConfig: (config: SpeakerConfig) => void;
@@ -86,15 +102,18 @@ export class DatastoreConfig {
   #last = "";
 
   constructor(
-    { nodeName, env }: { readonly nodeName: string; readonly env: Environment },
+    { nodeName, env, source }: DatastoreConfigOptions,
     deps: DatastoreConfigDeps,
     onConfig: (config: SpeakerConfig) => void,
   ) {
     this.#nodeName = nodeName;
+    this.#source = source;
     this.#env = env;
     this.#deps = deps;
     this.#onConfig = onConfig;
     this.#cache = new ResourceCache(nodeName);
+    const feeds =
+      source === undefined ? nodeFeeds : [{ kinds: source.kinds, isWanted: () => true }];
     this.#feeds = feeds.map((feed) => ({
       ...feed,
       wanted: Promise.withResolvers<void>(),
@@ -179,6 +198,7 @@ export class DatastoreConfig {
     const { log } = this.#deps;
     const { resources } = this.#cache;
     try {
+      if (this.#source !== undefined) return this.#source.configOf(resources);
       const secrets = this.#readSecrets();
       const config = speakerConfig(resources, this.#nodeName, speakerEnv(this.#env), secrets);
       if (config === undefined) log.info("Waiting for this node's BGP address");

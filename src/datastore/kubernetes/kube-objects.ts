@@ -1,6 +1,6 @@
 import { keyOf, type ResourceKey } from "../../api/resource-key.ts";
 import type { AnyResource } from "../../api/resource-of-kind.ts";
-import { isDatastoreError } from "../datastore.ts";
+import { isDatastoreError, unlessAbsent } from "../datastore.ts";
 import { objectRefused } from "../stored-metadata.ts";
 import { collectionPath, objectPath } from "./collections.ts";
 import { isDeleted } from "./custom-spec.ts";
@@ -187,13 +187,4 @@ export class KubeObjects {
 
 function isMarked(object: KubeObject): boolean {
   return isDeleted((object["spec"] ?? {}) as Record<string, unknown>);
-}
-
-async function unlessAbsent(answer: Promise<unknown>): Promise<unknown> {
-  try {
-    return await answer;
-  } catch (error) {
-    if (isDatastoreError(error, "not-found")) return undefined;
-    throw error;
-  }
 }

@@ -87,10 +87,19 @@ export class IpSetManager {
 
   /** Some pool of this family is carried by this encapsulation, or the configuration says that one is. */
   uses(encapsulation: "vxlan" | "ipip" | "udp"): boolean {
+    const pools = this.#poolsOfFamily();
+    return this.#told(encapsulation) ?? pools.some(({ poolClass }) => poolClass === encapsulation);
+  }
+
+  /** The configuration says that there is no such encapsulation. */
+  forbids(encapsulation: "vxlan" | "ipip"): boolean {
+    return this.#told(encapsulation) === false;
+  }
+
+  #told(encapsulation: "vxlan" | "ipip" | "udp"): boolean | undefined {
     const { vxlanEnabled, ipipEnabled } = this.#config;
-    const told = { vxlan: vxlanEnabled, ipip: ipipEnabled, udp: undefined }[encapsulation];
-    if (this.#family === 4 && told !== undefined) return told;
-    return this.#poolsOfFamily().some(({ poolClass }) => poolClass === encapsulation);
+    if (this.#family === 6 || encapsulation === "udp") return undefined;
+    return encapsulation === "vxlan" ? vxlanEnabled : ipipEnabled;
   }
 
   /** Makes the static sets anew when what they follow from changed. */

@@ -9,7 +9,7 @@ import type {
 import type { ApplyReport } from "../../kernel/synced-table.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { Prefix } from "../../lib/prefix.ts";
-import { GivenRoutes } from "./given-routes.ts";
+import { AwaitedRoutes } from "./awaited-routes.ts";
 import type { KernelLinks } from "./kernel-links.ts";
 import {
   fdbKey,
@@ -26,8 +26,8 @@ export interface DesiredState {
   readonly routes: readonly KernelRoute[];
   readonly neighbors: readonly KernelNeighbor[];
   readonly fdbEntries: readonly FdbEntry[];
-  /** Destinations whose routes are bgp's. */
-  readonly given?: ReadonlySet<Prefix>;
+  /** Destinations whose routes are bgp's, or lack something yet. */
+  readonly awaited?: ReadonlySet<Prefix>;
 }
 
 export interface StateReport {
@@ -45,7 +45,7 @@ export interface StateConfig extends OwnershipConfig {
 export class KernelState {
   readonly #links: KernelLinks;
   readonly #config: StateConfig;
-  readonly #given: GivenRoutes;
+  readonly #awaited: AwaitedRoutes;
   readonly #routes: ReturnType<typeof routeTable>;
   readonly #neighbors: ReturnType<typeof neighborTable>;
   readonly #fdb: ReturnType<typeof fdbTable>;
@@ -57,8 +57,8 @@ export class KernelState {
   ) {
     this.#links = links;
     this.#config = config;
-    this.#given = new GivenRoutes(clock);
-    this.#routes = routeTable(kernel, links, config, this.#given);
+    this.#awaited = new AwaitedRoutes(clock);
+    this.#routes = routeTable(kernel, links, config, this.#awaited);
     this.#neighbors = neighborTable(kernel, links, config);
     this.#fdb = fdbTable(kernel, links);
   }
@@ -79,7 +79,7 @@ export class KernelState {
   drifts(event: KernelEvent): boolean {
     if (event.kind === "route") {
       if (this.#config.routeSyncDisabled) return false;
-      const drifted = this.#routeDrifts(event.op, event.route) || this.#given.ends(event);
+      const drifted = this.#routeDrifts(event.op, event.route) || this.#awaited.ends(event);
       if (drifted) this.#routes.resync();
       return drifted;
     }
@@ -100,8 +100,8 @@ export class KernelState {
 
   /** Neighbors before the routes that lead to them. A table that fails does not stop the others. */
   async apply(desired: DesiredState): Promise<StateReport> {
-    const { routes, neighbors, fdbEntries, given = new Set() } = desired;
-    this.#given.destinations = given;
+    const { routes, neighbors, fdbEntries, awaited = new Set() } = desired;
+    this.#awaited.destinations = awaited;
     const fdb = new Map(fdbEntries.map((entry) => [fdbKey(entry), entry]));
     const failedRoutes = new Set<string>();
     const errors: Error[] = [];
@@ -123,9 +123,9 @@ export class KernelState {
     await run("neighbor", () => this.#neighbors.apply());
     if (this.#config.routeSyncDisabled) return { errors, failedRoutes };
     const wanted = new Map(routes.map((route) => [routeKey(route), route]));
-    // What we gave away just now is to be looked at, not removed.
+    // What is awaited is to be looked at, not removed.
     const had = this.#routes.desired.values();
-    if (had.some(({ destination }) => given.has(destination))) this.#routes.resync();
+    if (had.some(({ destination }) => awaited.has(destination))) this.#routes.resync();
     this.#routes.replaceAll(wanted);
     const failed = await run("route", () => this.#routes.apply());
     for (const key of failed?.keys() ?? wanted.keys()) failedRoutes.add(key);

@@ -16,7 +16,7 @@ import {
 } from "../../kernel/ownership.ts";
 import { SyncedTable, type TableDriver } from "../../kernel/synced-table.ts";
 import type { FelixConfig } from "../config/felix-config.ts";
-import type { GivenRoutes } from "./given-routes.ts";
+import type { AwaitedRoutes } from "./awaited-routes.ts";
 import type { KernelLinks } from "./kernel-links.ts";
 import { ownedClasses } from "./owned-classes.ts";
 import { replaceRoutes } from "./tunnel-routes.ts";
@@ -66,14 +66,14 @@ export function isOwnRoute(
 
 /**
  * felix's routes. What others put on a pod's new interface stays for a while: a CNI plugin of upstream's
- * makes the pod's route before its endpoint reaches us (facts 4.16). What is given to bgp stays until bgp
- * has programmed it.
+ * makes the pod's route before its endpoint reaches us (facts 4.16). What is awaited from
+ * bgp, or lacks something, stays until it is there.
  */
 export function routeTable(
   kernel: Kernel,
   links: KernelLinks,
   config: OwnershipConfig,
-  given: GivenRoutes,
+  awaited: AwaitedRoutes,
 ): SyncedTable<string, KernelRoute> {
   const isWorkload = (device = "") =>
     config.interfacePrefixes.some((prefix) => device.startsWith(prefix));
@@ -82,7 +82,7 @@ export function routeTable(
       const routes = await kernel.routes.list({ table: mainTable });
       const known = new Set(table.desired.values().map(({ ifindex }) => ifindex));
       const isOurs = (route: KernelRoute) => isOwnRoute(route, links, config);
-      const kept = given.kept(routes, isOurs);
+      const kept = awaited.kept(routes, isOurs);
       const mayGo = ({ destination, ifindex }: KernelRoute) =>
         !kept.has(destination) &&
         (known.has(ifindex) || !isWorkload(links.nameOf(ifindex)) || !links.isNew(ifindex ?? 0));

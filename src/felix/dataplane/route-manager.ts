@@ -49,6 +49,19 @@ export class RouteManager {
     );
   }
 
+  /** Destinations of ours without a route yet: a tunnel's end is not known, or its device not there. */
+  lacking(routes: readonly KernelRoute[]): Set<Prefix> {
+    const made = new Set(routes.map(({ destination }) => destination));
+    return new Set(
+      [...this.#routes.values()].flatMap((route) => {
+        const { poolClass, destination, nodeAddress } = route;
+        // A node that is gone is waited for by nobody.
+        if (!this.#owned.has(poolClass) || nodeAddress === undefined) return [];
+        return isRemote(route) && !made.has(destination) ? destination : [];
+      }),
+    );
+  }
+
   routes(context: RouteContext): KernelRoute[] {
     return [...this.#routes.values()].flatMap((route) => {
       if (!this.#owned.has(route.poolClass)) return [];

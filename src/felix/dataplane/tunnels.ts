@@ -12,6 +12,7 @@ import type { DataplaneUpdate } from "../calc/updates.ts";
 import type { FelixConfig } from "../config/felix-config.ts";
 import type { RulesConfig, WireguardRules } from "../rules/rules-config.ts";
 import type { FamilyPart } from "./family-part.ts";
+import type { IpSetManager } from "./ip-set-manager.ts";
 import { IpipManager } from "./ipip-manager.ts";
 import type { KernelLinks } from "./kernel-links.ts";
 import type { DesiredState } from "./kernel-state.ts";
@@ -48,8 +49,8 @@ export interface TunnelManager {
 interface Tunnel<Manager extends TunnelManager = TunnelManager> {
   readonly family: IpFamily;
   readonly manager: Manager;
-  /** Pools, or the configuration, call for it. */
-  wanted(): boolean;
+  /** Pools, or the configuration, call for it, or others may still use the device, if it `isThere`. */
+  wanted(isThere: boolean): boolean;
   /** The device, once it is there with its address. */
   link?: KernelLink | undefined;
 }
@@ -93,17 +94,18 @@ export class Tunnels {
     this.#families = families;
     this.#routes = new RouteManager(ownedClasses(config));
     this.#subnets = new SubnetWatch(nodeName, log);
-    this.#vxlan = families.map(({ family, setManager }) => ({
-      family,
-      manager: new VxlanManager(family, nodeName, config),
-      wanted: () => setManager.uses("vxlan"),
-    }));
+    this.#vxlan = families.map(({ family, setManager }) => {
+      const manager = new VxlanManager(family, nodeName, config);
+      const wanted = (isThere: boolean) =>
+        setManager.uses("vxlan") || (isThere && isWanted("vxlan", manager, setManager));
+      return { family, manager, wanted };
+    });
     const v4 = families.find(({ family }) => family === 4);
-    this.#ipip = v4 && {
-      family: 4,
-      manager: new IpipManager(nodeName, config),
-      wanted: () => v4.setManager.uses("ipip"),
-    };
+    if (v4 !== undefined) {
+      const manager = new IpipManager(nodeName, config);
+      const wanted = () => isWanted("ipip", manager, v4.setManager);
+      this.#ipip = { family: 4, manager, wanted };
+    }
     this.#udp = v4 && {
       family: 4,
       manager: new UdpManager(nodeName, config),
@@ -191,8 +193,9 @@ export class Tunnels {
     for (const tunnel of this.#all) {
       const before = tunnel.link?.ifindex;
       const parent = this.#parents[tunnel.family];
+      const isThere = ports.links.byName(tunnel.manager.deviceName) !== undefined;
       try {
-        tunnel.link = await tunnel.manager.applyDevice(tunnel.wanted(), parent, ports);
+        tunnel.link = await tunnel.manager.applyDevice(tunnel.wanted(isThere), parent, ports);
       } catch (error) {
         errors.push(error);
       }
@@ -224,16 +227,16 @@ export class Tunnels {
     const enabled: Record<IpFamily, boolean> = { 4: false, 6: false };
     const devices: Partial<Record<IpFamily, string>> = {};
     for (const { family, wanted, link } of this.#vxlan) {
-      enabled[family] = wanted();
+      enabled[family] = wanted(link !== undefined);
       if (link !== undefined) devices[family] = link.name;
     }
     const ipipDevice = this.#ipip?.link?.name;
     return {
       vxlanEnabled: enabled,
       vxlanDevice: devices,
-      ipipEnabled: this.#ipip?.wanted() === true,
+      ipipEnabled: this.#ipip?.wanted(ipipDevice !== undefined) === true,
       ...(ipipDevice === undefined ? {} : { ipipDevice }),
-      ...(this.#udp?.wanted() === true ? { udpTunnel: this.#udpRules(this.#udp) } : {}),
+      ...(this.#udp?.wanted(true) === true ? { udpTunnel: this.#udpRules(this.#udp) } : {}),
       wireguard: this.#wireguardRules(),
     };
   }
@@ -248,7 +251,7 @@ export class Tunnels {
   #wireguardRules(): RulesConfig["wireguard"] {
     const rules: Partial<Record<IpFamily, WireguardRules>> = {};
     for (const { family, manager, wanted, link } of this.#wireguard) {
-      if (!wanted()) continue;
+      if (!wanted(link !== undefined)) continue;
       const port = this.#config.wireguard.port[family];
       rules[family] = { device: manager.deviceName, port, isUp: link !== undefined };
     }
@@ -283,6 +286,21 @@ export class Tunnels {
       udpIfindex: udpLink?.ifindex,
       deviceRouteProtocol: this.#config.deviceRouteProtocol,
     });
-    return { routes, neighbors, fdbEntries, given: this.#routes.given() };
+    const awaited = this.#routes.given().union(this.#routes.lacking(routes));
+    return { routes, neighbors, fdbEntries, awaited };
   }
+}
+
+/**
+ * A node that has an address in the tunnel still may be sent something through it. That of VXLAN may be
+ * the UDP tunnel's.
+ */
+function isWanted(
+  encapsulation: "vxlan" | "ipip",
+  { address }: TunnelManager,
+  pools: IpSetManager,
+): boolean {
+  if (pools.uses(encapsulation)) return true;
+  const isOthers = encapsulation === "vxlan" && pools.uses("udp");
+  return address !== undefined && !isOthers && !pools.forbids(encapsulation);
 }

@@ -6,35 +6,19 @@ import type {
   KernelRoute,
   WireguardPeer,
 } from "../../kernel/kernel.ts";
-import { isErrno } from "../../kernel/netlink/netlink-error.ts";
 import type { ApplyReport, SyncedTable } from "../../kernel/synced-table.ts";
-import { setThreaded } from "../../kernel/sysctl.ts";
-import { isWireguardKey } from "../../kernel/wireguard/wireguard-key.ts";
-import { errorMessage } from "../../lib/errors.ts";
 import type { IpAddr, IpFamily } from "../../lib/ip-addr.ts";
 import type { Logger } from "../../lib/log.ts";
 import { type Prefix, prefixFamily } from "../../lib/prefix.ts";
-import { Secret } from "../../lib/secret.ts";
-import { readSecretFile } from "../../lib/secret-file.ts";
 import type { ClusterRoute, DataplaneUpdate, WireguardEnd } from "../calc/updates.ts";
 import type { WireguardConfig } from "../config/wireguard-config.ts";
 import { repairTunnelDevice } from "./tunnel-device.ts";
 import type { TunnelManager, TunnelPorts } from "./tunnels.ts";
+import { readPresharedKey, WireguardDevice } from "./wireguard-device.ts";
 import { type WireguardPlan, wireguardPlan } from "./wireguard-plan.ts";
-import { applyRule, peerTable, type TunnelRule, tunnelRouteTable } from "./wireguard-tables.ts";
+import { applyRule, type TunnelRule, tunnelRouteTable } from "./wireguard-tables.ts";
 
 const overhead: Readonly<Record<IpFamily, number>> = { 4: 60, 6: 80 };
-/** ENOTSUP of a kernel without WireGuard: it knows no such type of device. */
-const EOPNOTSUPP = 95;
-
-const keyTextBytes = 44;
-
-interface Device {
-  readonly ifindex: number;
-  readonly publicKey: string;
-  readonly peers: SyncedTable<string, WireguardPeer>;
-}
-
 /**
  * WireGuard of one family: its device, the other nodes as peers, a routing table of its own and the
  * rule that leads to it (facts 4.21). The private key is made once a device, and only the kernel has
@@ -45,19 +29,15 @@ export class WireguardManager implements TunnelManager {
   readonly #family: IpFamily;
   readonly #nodeName: string;
   readonly #config: WireguardConfig;
-  readonly #log: Logger;
+  readonly #device: WireguardDevice;
   readonly #rule: TunnelRule;
   readonly #kernel: Kernel;
   readonly #ends = new Map<string, WireguardEnd>();
   readonly #addresses = new Map<string, IpAddr>();
   readonly #clusterRoutes = new Map<string, ClusterRoute>();
   readonly #routes: SyncedTable<string, KernelRoute>;
-  #device: Device | undefined;
   /** What was there before us, or was changed by others, wants a look. */
   #mustLook = true;
-  #isSupported = true;
-  /** The device that has threads. */
-  #threaded: number | undefined;
 
   constructor(
     family: IpFamily,
@@ -69,7 +49,7 @@ export class WireguardManager implements TunnelManager {
     this.#nodeName = nodeName;
     this.#config = config;
     this.#kernel = kernel;
-    this.#log = log;
+    this.#device = new WireguardDevice(family, { config, kernel, log });
     this.deviceName = config.device[family];
     const { rulePriority: priority, mark } = config;
     this.#rule = { family, priority, mark, table: config.table[family] };
@@ -88,7 +68,7 @@ export class WireguardManager implements TunnelManager {
 
   /** What the cluster must know of this node; absent: it has no WireGuard. */
   get publicKey(): string | undefined {
-    return this.#device?.publicKey;
+    return this.#device.publicKey;
   }
 
   /** What the datastore says that it is. */
@@ -113,14 +93,14 @@ export class WireguardManager implements TunnelManager {
   /** The next apply compares all with the kernel. */
   resync(): void {
     this.#mustLook = true;
-    this.#isSupported = true;
     this.#routes.resync();
-    this.#device?.peers.resync();
+    this.#device.resync();
   }
 
   /** True when the event took our table away from what is wanted. */
   drifts(event: KernelEvent): boolean {
-    if (event.kind !== "route" || event.route.table !== this.#rule.table) return false;
+    if (!this.isEnabled || event.kind !== "route") return false;
+    if (event.route.table !== this.#rule.table) return false;
     if (prefixFamily(event.route.destination) !== this.#family) return false;
     const desired = this.#routes.desired.get(routeKey(event.route));
     const same = desired !== undefined && sameRoute(desired, event.route);
@@ -143,61 +123,20 @@ export class WireguardManager implements TunnelManager {
       throw new Error(`Cannot use ${this.deviceName} for WireGuard: it is a ${present.type} link`);
     }
     // The node's address may be away for a moment: what is there stays as it is.
-    if (parent === undefined || !this.#isSupported) return present;
+    if (parent === undefined) return present;
     const mtu = this.#config.mtu[this.#family] || parent.mtu - overhead[this.#family];
-    if (present === undefined && !(await this.#create(mtu))) return undefined;
+    if (present === undefined && !(await this.#device.create(mtu))) return undefined;
     const link = present ?? (await links.look(this.deviceName));
     if (link === undefined) throw new Error(`Cannot find ${this.deviceName} after adding it`);
-    await this.#applyKey(link.ifindex);
+    if (await this.#device.applyKey(link.ifindex)) this.#routes.resync();
     await repairTunnelDevice(link, { mtu, address: this.address, family: this.#family }, kernel);
     return link;
   }
 
-  /** @returns false where the kernel has no WireGuard: packets then go as they would without. */
-  async #create(mtu: number): Promise<boolean> {
-    try {
-      await this.#kernel.links.addWireguard(this.deviceName, mtu);
-      return true;
-    } catch (error) {
-      if (!isErrno(error, EOPNOTSUPP)) throw error;
-      this.#isSupported = false;
-      this.#log.error(
-        { device: this.deviceName },
-        "WireGuard is enabled, but this kernel has none: nothing is encrypted",
-      );
-      return false;
-    }
-  }
-
-  /** The key, the port and the mark of the device, which is asked for them when it is new to us. */
-  async #applyKey(ifindex: number): Promise<void> {
-    if (this.#device?.ifindex === ifindex && !this.#mustLook) return;
-    const { wireguard } = this.#kernel;
-    let device = await wireguard.get(ifindex);
-    if (device?.publicKey === undefined) {
-      await wireguard.renewKey(ifindex);
-      device = await wireguard.get(ifindex);
-    }
-    const listenPort = this.#config.port[this.#family];
-    const { mark } = this.#config;
-    if (device?.listenPort !== listenPort || device.mark !== mark) {
-      await wireguard.set(ifindex, { listenPort, mark });
-    }
-    if (device?.publicKey === undefined) throw new Error(`${this.deviceName} took no private key`);
-    const { publicKey } = device;
-    const known = this.#device;
-    const peers = known?.ifindex === ifindex ? known.peers : peerTable(this.#kernel, ifindex);
-    this.#device = { ifindex, publicKey, peers };
-    if (known?.publicKey !== publicKey) {
-      this.#log.info({ device: this.deviceName, publicKey }, "WireGuard device");
-      this.#routes.resync();
-    }
-  }
-
   /** Peers, routes and the rule, in this order. @returns what failed; the next apply tries it again. */
   async applyPeers(link: KernelLink | undefined): Promise<readonly unknown[]> {
-    const device = this.#device;
-    if (!this.isEnabled || link === undefined || device?.ifindex !== link.ifindex) return [];
+    const peerTable = this.#device.peersOf(link?.ifindex);
+    if (!this.isEnabled || link === undefined || peerTable === undefined) return [];
     const plan = wireguardPlan({
       nodeName: this.#nodeName,
       ends: this.#ends,
@@ -217,9 +156,9 @@ export class WireguardManager implements TunnelManager {
     };
     await run("peer", async () => {
       const peers = this.#peers(plan);
-      device.peers.replaceAll(new Map(peers.map((peer) => [peer.publicKey, peer])));
-      const report = await device.peers.apply();
-      if (peers.length > 0) this.#applyThreading(link.ifindex);
+      peerTable.replaceAll(new Map(peers.map((peer) => [peer.publicKey, peer])));
+      const report = await peerTable.apply();
+      if (peers.length > 0) this.#device.applyThreading();
       return report;
     });
     const routes = [
@@ -236,18 +175,6 @@ export class WireguardManager implements TunnelManager {
     }
     this.#mustLook = errors.length > 0;
     return errors;
-  }
-
-  /** Once a device, as soon as there is a peer: before, the kernel has no thread to set. */
-  #applyThreading(ifindex: number): void {
-    if (!this.#config.threading || this.#threaded === ifindex) return;
-    this.#threaded = ifindex;
-    try {
-      setThreaded(this.deviceName);
-    } catch (error) {
-      const reason = errorMessage(error);
-      this.#log.warn({ reason }, "wireguardThreadingEnabled has no effect");
-    }
   }
 
   #peers({ peers }: WireguardPlan): WireguardPeer[] {
@@ -285,16 +212,9 @@ export class WireguardManager implements TunnelManager {
       this.#routes.resync();
       await this.#routes.apply();
     }
-    this.#device = undefined;
+    this.#device.forget();
     this.#mustLook = false;
   }
-}
-
-/** @throws {Error} when there is none: then no peer is changed, and no new one made. */
-function readPresharedKey(file: string): Secret {
-  const key = readSecretFile(file, keyTextBytes);
-  if (!isWireguardKey(key)) throw new Error(`${file} holds no key of WireGuard`);
-  return new Secret(key);
 }
 
 function put<Value>(map: Map<string, Value>, key: string, value: Value | undefined): void {

@@ -42,7 +42,7 @@ export function writeHealth(
 
 /**
  * How the parts of the felix with this pid are. A part is dead when it has been busy for longer than
- * it may, or when felix has not written for that long. Nothing, when that felix has written nothing.
+ * it may, or when felix has not written for that long. Not ready, when that felix has written nothing yet.
  */
 export function readHealth(
   file: string,
@@ -50,7 +50,9 @@ export function readHealth(
   now: number,
 ): Record<string, { readonly live: boolean; readonly ready: boolean; readonly reason: string }> {
   const content = readFile(file);
-  if (content?.pid !== pid) return {};
+  if (content?.pid !== pid) {
+    return { report: { live: true, ready: false, reason: "felix has not reported yet" } };
+  }
   const reports = Object.entries(content.parts).map(([name, { ready, busyMs, timeoutMs }]) => {
     const silentMs = Math.max(0, now - content.at) + busyMs;
     const live = timeoutMs === 0 || silentMs <= timeoutMs;

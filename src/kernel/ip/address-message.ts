@@ -1,5 +1,5 @@
 import { ipBytes, ipFamily } from "../../lib/ip-addr.ts";
-import type { KernelAddress } from "../kernel.ts";
+import type { KernelAddress, NewAddress } from "../kernel.ts";
 import { attributesOf, type MessageWriter } from "../netlink/message.ts";
 import { addressFamilies, addressOf, scopeName } from "./route-message.ts";
 
@@ -8,6 +8,7 @@ import { addressFamilies, addressOf, scopeName } from "./route-message.ts";
 export const addressMessage = { new: 20, delete: 21, get: 22 } as const;
 
 const attribute = { address: 1, local: 2, flags: 8 };
+const flagTemporary = 1;
 const flagNoDad = 2;
 const scopeNumbers: Readonly<Record<string, number>> = {
   universe: 0,
@@ -15,11 +16,6 @@ const scopeNumbers: Readonly<Record<string, number>> = {
   link: 253,
   host: 254,
 };
-
-export interface NewAddress extends Omit<KernelAddress, "scope"> {
-  readonly scope?: KernelAddress["scope"];
-  readonly noDad?: boolean;
-}
 
 export function writeAddress(writer: MessageWriter, address: NewAddress): void {
   const header = Buffer.alloc(8);
@@ -39,10 +35,13 @@ export function readAddress(body: Buffer): KernelAddress | undefined {
   const attributes = attributesOf(body, 8);
   const address = addressOf(attributes.get(attribute.local) ?? attributes.get(attribute.address));
   if (address === undefined) return undefined;
+  // Of IPv4 the same flag marks a second address of a network.
+  const temporary = ipFamily(address) === 6 && ((body[2] ?? 0) & flagTemporary) !== 0;
   return {
     ifindex: body.readUInt32LE(4),
     address,
     length: body[1] ?? 0,
     scope: scopeName(body[3] ?? 0),
+    ...(temporary ? { temporary } : {}),
   };
 }

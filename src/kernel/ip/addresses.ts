@@ -1,7 +1,7 @@
 import { ipFamily } from "../../lib/ip-addr.ts";
-import type { Addresses } from "../kernel.ts";
+import type { Addresses, NewAddress } from "../kernel.ts";
 import type { NetlinkSocket } from "../netlink/socket.ts";
-import { addressMessage, type NewAddress, readAddress, writeAddress } from "./address-message.ts";
+import { addressMessage, readAddress, writeAddress } from "./address-message.ts";
 import { errnos, flag, unless } from "./requests.ts";
 
 /** The addresses of a socket's network namespace. */

@@ -1,4 +1,4 @@
-import { type IpAddr, type IpFamily, ipBytes, ipFromBytes } from "../../lib/ip-addr.ts";
+import { type IpAddr, type IpFamily, ipBytes, ipFamily, ipFromBytes } from "../../lib/ip-addr.ts";
 import {
   type Prefix,
   prefixAddress,
@@ -22,6 +22,7 @@ const attribute = {
   metrics: 8,
   multipath: 9,
   table: 15,
+  via: 18,
 };
 const metricMtu = 2;
 const onlinkFlag = 4;
@@ -90,12 +91,30 @@ export function writeRoute(
   writer.u32(attribute.table, route.table);
   writer.u32(attribute.priority, kernelPriority(route));
   if (forDelete) return;
-  if (route.gateway !== undefined) writer.attribute(attribute.gateway, ipBytes(route.gateway));
+  if (route.gateway !== undefined) {
+    const { type, value } = gatewayAttribute(route.gateway, prefixFamily(route.destination));
+    writer.attribute(type, value);
+  }
   if (route.ifindex !== undefined) writer.u32(attribute.oif, route.ifindex);
   if (route.source !== undefined) writer.attribute(attribute.prefsrc, ipBytes(route.source));
   const { mtu, nextHops } = route;
   if (mtu !== undefined) writer.nest(attribute.metrics, () => writer.u32(metricMtu, mtu));
-  if (nextHops !== undefined) writer.attribute(attribute.multipath, multipath(nextHops));
+  if (nextHops !== undefined)
+    writer.attribute(attribute.multipath, multipath(nextHops, prefixFamily(route.destination)));
+}
+
+/** A gateway of another family than the route's (RFC 8950) is a struct rtvia: family(2), address. */
+function gatewayAttribute(
+  gateway: IpAddr,
+  routeFamily: IpFamily,
+): { readonly type: number; readonly value: Uint8Array } {
+  const address = ipBytes(gateway);
+  const family = ipFamily(gateway);
+  if (family === routeFamily) return { type: attribute.gateway, value: address };
+  const via = Buffer.alloc(2 + address.length);
+  via.writeUInt16LE(addressFamilies[family], 0);
+  via.set(address, 2);
+  return { type: attribute.via, value: via };
 }
 
 /** Selects what to list (since Linux 4.20: before, everything is listed). */
@@ -120,23 +139,29 @@ export function writeLookup(writer: MessageWriter, family: IpFamily, address: Ui
 }
 
 /** struct rtnexthop: length(2) flags(1) hops(1) ifindex(4), then attributes. */
-function multipath(nextHops: NonNullable<KernelRoute["nextHops"]>): Buffer {
+function multipath(nextHops: NonNullable<KernelRoute["nextHops"]>, family: IpFamily): Buffer {
   return Buffer.concat(
     nextHops.map(({ gateway, ifindex, onlink, weight = 1 }) => {
-      const address = gateway === undefined ? new Uint8Array() : ipBytes(gateway);
-      const entry = Buffer.alloc(8 + (address.length === 0 ? 0 : 4 + address.length));
+      const via = gateway === undefined ? undefined : gatewayAttribute(gateway, family);
+      const octets = via === undefined ? 0 : 4 + via.value.length;
+      const entry = Buffer.alloc(8 + aligned(octets));
       entry.writeUInt16LE(entry.length, 0);
       entry[2] = onlink === true ? onlinkFlag : 0;
       entry[3] = weight - 1;
       entry.writeInt32LE(ifindex, 4);
-      if (address.length > 0) {
-        entry.writeUInt16LE(4 + address.length, 8);
-        entry.writeUInt16LE(attribute.gateway, 10);
-        entry.set(address, 12);
+      if (via !== undefined) {
+        entry.writeUInt16LE(octets, 8);
+        entry.writeUInt16LE(via.type, 10);
+        entry.set(via.value, 12);
       }
       return entry;
     }),
   );
+}
+
+/** Netlink attributes begin at multiples of four octets. */
+function aligned(octets: number): number {
+  return (octets + 3) & ~3;
 }
 
 /**
@@ -154,7 +179,7 @@ export function readRoute(
   if ((flags & clonedFlag) !== 0 && options.cloned !== true) return undefined;
   const attributes = attributesOf(body, 12);
   const address = (type: number): IpAddr | undefined => addressOf(attributes.get(type));
-  const gateway = address(attribute.gateway);
+  const gateway = gatewayOf(attributes);
   const source = address(attribute.prefsrc);
   const ifindex = u32Of(attributes.get(attribute.oif));
   const metrics = attributes.get(attribute.metrics);
@@ -183,18 +208,20 @@ function readMultipath(bytes: Buffer): NonNullable<KernelRoute["nextHops"]> {
   for (let at = 0; at + 8 <= bytes.length; ) {
     const length = bytes.readUInt16LE(at);
     if (length < 8 || at + length > bytes.length) break;
-    const gateway = addressOf(
-      attributesOf(bytes.subarray(at + 8, at + length)).get(attribute.gateway),
-    );
+    const gateway = gatewayOf(attributesOf(bytes.subarray(at + 8, at + length)));
     nextHops.push({
       ifindex: bytes.readInt32LE(at + 4),
       weight: (bytes[at + 3] ?? 0) + 1,
       ...(gateway === undefined ? {} : { gateway }),
       ...(((bytes[at + 2] ?? 0) & onlinkFlag) !== 0 ? { onlink: true } : {}),
     });
-    at += (length + 3) & ~3;
+    at += aligned(length);
   }
   return nextHops;
+}
+
+function gatewayOf(attributes: ReadonlyMap<number, Buffer>): IpAddr | undefined {
+  return addressOf(attributes.get(attribute.gateway) ?? attributes.get(attribute.via)?.subarray(2));
 }
 
 export function addressOf(value: Buffer | undefined): IpAddr | undefined {

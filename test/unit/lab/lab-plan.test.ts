@@ -29,13 +29,21 @@ test("planLab() of an IPv6-only lab has no IPv4 address anywhere", () => {
   assert.doesNotMatch(JSON.stringify(plan), /\d+\.\d+\.\d+\.\d+/);
 });
 
+test("planLab() takes WireGuard as a tunnel, whatever the pools have", () => {
+  const plan = planLab({ ...defaultRequest, encapsulation: "None", wireguard: true });
+  assert.equal(plan.segments.length, 2);
+});
+
 test("podNetns() leaves out the Kubernetes namespace default", () => {
   assert.equal(podNetns("tortie", "node1", "default", "web"), "tortie-node1-web");
   assert.equal(podNetns("tortie", "node1", "shop", "web"), "tortie-node1-shop-web");
 });
 
 const refused: readonly [change: Partial<LabRequest>, words: RegExp][] = [
-  [{ encapsulation: "None" }, /--encapsulation None for IPv4 with more than one .*--fabric bgp/],
+  [
+    { encapsulation: "None" },
+    /--encapsulation None for IPv4 with more than one .*--wireguard.*--fabric bgp/,
+  ],
   [{ encapsulation: "IPIP", ipFamily: "dual" }, /--encapsulation IPIP for IPv6 with more than one/],
   [{ encapsulation: "IPIP", ipFamily: "ipv6", segments: 1 }, /IPIP with .* it carries IPv4 only/],
   [{ encapsulation: "UDP", ipFamily: "ipv6", segments: 1 }, /UDP with .* it carries IPv4 only/],

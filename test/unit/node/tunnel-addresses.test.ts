@@ -6,6 +6,8 @@ import type { NodeStatus } from "../../../src/api/resources/node.ts";
 import { parseIpAddr } from "../../../src/lib/ip-addr.ts";
 import { createLogger } from "../../../src/lib/log.ts";
 import { reconcileTunnelAddresses } from "../../../src/node/tunnel-addresses.ts";
+import { lingerMs, TunnelLinger } from "../../../src/node/tunnel-linger.ts";
+import { FakeClock } from "../../support/fake-clock.ts";
 import { checkInvariants, createCluster, inUse, ipamOn, pool } from "../ipam/cluster.ts";
 import { FakeDatastore } from "../ipam/fake-datastore.ts";
 
@@ -20,6 +22,15 @@ async function cluster(...specs: IPPoolSpec[]): Promise<FakeDatastore> {
 
 async function reconcile(datastore: FakeDatastore, node = "node1"): Promise<void> {
   await reconcileTunnelAddresses(node, { datastore, ipam: ipamOn(datastore), log, env: {} });
+}
+
+/** A tunnel that nobody calls for stays for a while; `pass` lets time pass. */
+function lingering(datastore: FakeDatastore) {
+  const clock = new FakeClock();
+  const linger = new TunnelLinger(clock);
+  const ports = { datastore, ipam: ipamOn(datastore), log, env: {}, linger };
+  const run = () => reconcileTunnelAddresses("node1", ports);
+  return { linger, run, pass: (ms: number) => clock.advance(ms) };
 }
 
 async function nodeSpec(datastore: FakeDatastore, name = "node1") {
@@ -247,4 +258,38 @@ test("facts 2.8: WireGuard is as the configuration says that selects the node by
   await configureFelix(datastore, selecting, "rack-a");
   await reconcile(datastore);
   assert.notEqual((await nodeSpec(datastore)).wireguard?.interfaceIPv4Address, undefined);
+});
+
+test("other nodes get time to stop using a tunnel before its address is released", async () => {
+  const datastore = await cluster({ cidr: "10.1.0.0/24", vxlanMode: "Always" });
+  const { linger, run, pass } = lingering(datastore);
+  await run();
+  const address = (await nodeSpec(datastore)).ipv4VXLANTunnelAddr;
+  assert.equal(linger.remainingMs, undefined);
+  await changePool(datastore, "pool0", { vxlanMode: "Never" });
+  await run();
+  pass(lingerMs - 1);
+  await run();
+  assert.equal((await nodeSpec(datastore)).ipv4VXLANTunnelAddr, address);
+  assert.equal(linger.remainingMs, 1);
+  pass(1);
+  await run();
+  assert.ok(!("ipv4VXLANTunnelAddr" in (await nodeSpec(datastore))));
+  assert.equal((await inUse(datastore)).size, 0);
+  assert.equal(linger.remainingMs, undefined);
+});
+
+test("a tunnel that is called for again keeps its address, and the time begins anew", async () => {
+  const datastore = await cluster({ cidr: "10.1.0.0/24", vxlanMode: "Always" });
+  const { linger, run, pass } = lingering(datastore);
+  await run();
+  const address = (await nodeSpec(datastore)).ipv4VXLANTunnelAddr;
+  for (const vxlanMode of ["Never", "CrossSubnet", "Never"] as const) {
+    await changePool(datastore, "pool0", { vxlanMode });
+    await run();
+    pass(lingerMs - 1);
+    await run();
+    assert.equal((await nodeSpec(datastore)).ipv4VXLANTunnelAddr, address, vxlanMode);
+  }
+  assert.equal(linger.remainingMs, 1);
 });

@@ -130,6 +130,19 @@ test("Annotations ask for long-lived graceful restart and a limit of prefixes", 
   });
 });
 
+test("extended-next-hop lets a session over IPv6 carry IPv4, and changes none over IPv4", () => {
+  const annotation = { "tortie.dev/extended-next-hop": "true" };
+  const { families, extendedNextHop } = peerOf({ peerIP: "fd00::99" }, annotation).config;
+  assert.deepEqual([families, extendedNextHop], [[4, 6], true]);
+  for (const made of [
+    peerOf({}, annotation),
+    peerOf({ peerIP: "fd00::99" }, { "tortie.dev/extended-next-hop": "false" }),
+  ]) {
+    assert.equal(made.config.families.length, 1);
+    assert.equal(made.config.extendedNextHop, undefined);
+  }
+});
+
 test("An annotation that cannot be read keeps its peer out, with the reason", () => {
   const peers = { p: { peerIP: "10.9.9.9" } };
   const { peers: made, problems } = configOf({

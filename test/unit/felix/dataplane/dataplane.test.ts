@@ -3,7 +3,7 @@ import { test } from "node:test";
 import type { ClusterRoute, DataplaneUpdate } from "../../../../src/felix/calc/updates.ts";
 import { parseIpAddr } from "../../../../src/lib/ip-addr.ts";
 import { parsePrefix } from "../../../../src/lib/prefix.ts";
-import { node, pool } from "../../../states/resources.ts";
+import { block, node, pool } from "../../../states/resources.ts";
 import { FelixState } from "../../../support/felix-state.ts";
 
 /** What comes after the first apply, which does everything: each must reach the kernel by the next. */
@@ -197,4 +197,72 @@ test("a policy alone makes nobody look at links and routes", async () => {
   state.dataplane.onUpdates([{ op: "remove", kind: "policy", id: "gnp/x" }]);
   await state.apply();
   assert.equal(lists, 0);
+});
+
+/** A node with an address in the VXLAN, or without. */
+function tunnelNode(name: string, number: number, tunnelAddress?: string) {
+  const address = `192.168.1.${number}/24`;
+  return node(
+    name,
+    address,
+    tunnelAddress === undefined ? {} : { ipv4VXLANTunnelAddr: tunnelAddress },
+  );
+}
+
+test("a pool that needs no tunnel any more: first the others' routes, last the device goes", async () => {
+  const { state, kernel } = await applied();
+  const vxlan = async () => (await kernel.links.get("vxlan.calico")) !== undefined;
+  const blockRoutes = () => kernel.text().filter((line) => line.startsWith("10.0.0.16/29"));
+  state.update(
+    pool("default", "10.0.0.0/16", { vxlanMode: "Always" }),
+    tunnelNode("node-a", 11, "10.0.0.1"),
+    tunnelNode("node-b", 12, "10.0.0.16"),
+    block("10.0.0.16/29", "node-b"),
+  );
+  await state.apply();
+  const tunneled = ["10.0.0.16/29 via 10.0.0.16 dev vxlan.calico onlink"];
+  assert.deepEqual([await vxlan(), blockRoutes()], [true, tunneled]);
+
+  state.update(pool("default", "10.0.0.0/16", { vxlanMode: "Never" }));
+  await state.apply();
+  assert.deepEqual([await vxlan(), blockRoutes()], [true, tunneled], "bgp has no route yet");
+  const direct = {
+    table: 254,
+    destination: parsePrefix("10.0.0.16/29"),
+    priority: 1024,
+    kind: "unicast",
+    scope: "universe",
+    protocol: 12,
+    gateway: parseIpAddr("192.168.1.12"),
+  } as const;
+  await kernel.routes.replace([direct]);
+  assert.equal(state.dataplane.onKernelEvents([{ kind: "route", op: "set", route: direct }]), true);
+  await state.apply();
+  assert.deepEqual([await vxlan(), blockRoutes().length], [true, 1], "others may still send");
+  state.update(tunnelNode("node-a", 11));
+  await state.apply();
+  assert.equal(await vxlan(), false, "the node has given its address back");
+});
+
+test("a pool's new tunnel is used as soon as the other end is known, and not before", async () => {
+  const { state, kernel } = await applied();
+  const blockRoutes = () => kernel.text().filter((line) => line.startsWith("10.0.0.16/29"));
+  state.update(
+    pool("default", "10.0.0.0/16", { ipipMode: "Always" }),
+    node("node-a", "192.168.1.11/24", {
+      bgp: { ipv4Address: "192.168.1.11/24", ipv4IPIPTunnelAddr: "10.0.0.2" },
+      ipv4VXLANTunnelAddr: "10.0.0.1",
+    }),
+    block("10.0.0.16/29", "node-b"),
+  );
+  await state.apply();
+  const before = ["10.0.0.16/29 via 192.168.1.12 dev tunl0 proto 80 onlink"];
+  assert.deepEqual(blockRoutes(), before);
+  state.update(pool("default", "10.0.0.0/16", { vxlanMode: "Always" }));
+  await state.apply();
+  assert.deepEqual(blockRoutes(), before, "the other node has no address in the VXLAN");
+  state.update(tunnelNode("node-b", 12, "10.0.0.16"));
+  await state.apply();
+  const after = ["10.0.0.16/29 via 10.0.0.16 dev vxlan.calico onlink"];
+  assert.deepEqual(blockRoutes(), after);
 });

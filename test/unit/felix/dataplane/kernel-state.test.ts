@@ -187,15 +187,15 @@ test("drifts() tells others' changes from our own", async () => {
 const bgps = (destination: string) =>
   route(destination, { protocol: 12, priority: 1024, ifindex: eth0 });
 
-test("a route to what is bgp's now stays until bgp's is there, and not for ever", async () => {
+test("a route to what is awaited from bgp stays until bgp's is there, and not for ever", async () => {
   const { fake, clock, state } = await setUp();
   const blocks = ["10.0.1.0/26", "10.0.2.0/26", "10.0.3.0/26"];
   const ours = blocks.map((to) => route(to, { protocol: 80, ifindex: eth0 }));
   await state.apply({ routes: ours, neighbors: [], fdbEntries: [] });
   await fake.kernel.routes.replace([bgps("10.0.3.0/26")]);
-  const given = new Set(blocks.map(parsePrefix));
+  const awaited = new Set(blocks.map(parsePrefix));
   const left = async () => {
-    await state.apply({ routes: [], neighbors: [], fdbEntries: [], given });
+    await state.apply({ routes: [], neighbors: [], fdbEntries: [], awaited });
     return [...fake.routes.values()]
       .map(({ destination, protocol }) => `${destination} ${protocol}`)
       .sort();
@@ -216,6 +216,20 @@ test("a route to what is bgp's now stays until bgp's is there, and not for ever"
 test("a route of ours that nobody programs any more goes at once", async () => {
   const { fake, state } = await setUp();
   await fake.kernel.routes.replace([route("10.0.1.0/26", { protocol: 80, ifindex: eth0 })]);
-  await state.apply({ routes: [], neighbors: [], fdbEntries: [], given: new Set() });
+  await state.apply({ routes: [], neighbors: [], fdbEntries: [], awaited: new Set() });
   assert.equal(fake.routes.size, 0);
+});
+
+test("a route that lacks something for a while is replaced in place", async () => {
+  const { fake, state } = await setUp();
+  const before = route("10.0.1.0/26", { ifindex: ipip, protocol: 80 });
+  const after = route("10.0.1.0/26", { ifindex: vxlan });
+  const awaited = new Set([before.destination]);
+  await state.apply({ routes: [before], neighbors: [], fdbEntries: [] });
+  await state.apply({ routes: [], neighbors: [], fdbEntries: [], awaited });
+  assert.deepEqual(fake.text(), ["10.0.1.0/26 dev 8 proto 80"]);
+  const { writes } = fake;
+  await state.apply({ routes: [after], neighbors: [], fdbEntries: [] });
+  assert.deepEqual(fake.text(), ["10.0.1.0/26 dev 7 proto 3"]);
+  assert.equal(fake.writes, writes + 1, "nothing was removed");
 });

@@ -261,3 +261,25 @@ test("RouteManager: what is bgp's are remote and own blocks of the classes that 
   to("192.168.1.12/32", route(["remoteHost"], "noEncap"));
   assert.deepEqual([...manager.given()], ["10.0.1.0/29", "10.0.2.0/29"]);
 });
+
+const { nodeAddress: _gone, ...orphan } = route(remote, "vxlan");
+const lackingRows: readonly (readonly [
+  what: string,
+  given: ClusterRoute,
+  context: Partial<RouteContext>,
+  lacking: boolean,
+])[] = [
+  ["that is made", route(remote, "vxlan"), {}, false],
+  ["of a node without a tunnel address yet", route(remote, "vxlan"), { vteps: new Map() }, true],
+  ["of a node that is gone", orphan, { vteps: new Map() }, false],
+  ["that another owner programs", route(remote, "noEncap"), {}, false],
+  ["to a host", route(["remoteHost"], "vxlan", { destination: host }), {}, false],
+];
+for (const [what, given, context, lacking] of lackingRows) {
+  test(`RouteManager: a route ${what} ${lacking ? "lacks something" : "lacks nothing"}`, () => {
+    const manager = new RouteManager(new Set(vxlanOnly));
+    manager.onUpdate({ op: "set", kind: "route", id: given.destination, value: given });
+    const destinations = manager.lacking(manager.routes({ ...known, ...context }));
+    assert.deepEqual([...destinations], lacking ? [given.destination] : []);
+  });
+}

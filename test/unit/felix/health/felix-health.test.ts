@@ -61,10 +61,12 @@ test("a felix that writes no more is dead, one that is not ready is alive", () =
   assert.deepEqual(healthOf({}, starting, 0), [true, false]);
 });
 
-test("what another process wrote, or nobody, says nothing", () => {
+test("a felix that has written nothing lives, and is not ready, whatever another process wrote", () => {
   healthOf({}, well, 0);
-  assert.deepEqual(readHealth(join(folder, "health.json"), 8, 2_000_000), {});
-  assert.deepEqual(readHealth(join(folder, "nothing"), 7, 2_000_000), {});
+  const reason = "felix has not reported yet";
+  const silent = { report: { live: true, ready: false, reason } };
+  assert.deepEqual(readHealth(join(folder, "health.json"), 8, 2_000_000), silent);
+  assert.deepEqual(readHealth(join(folder, "nothing"), 7, 2_000_000), silent);
 });
 
 test("healthService() writes again and again, unless health checks are off", async () => {

@@ -18,11 +18,16 @@ function addresses(family: IpFamily): fc.Arbitrary<IpAddr> {
   return fc.uint8Array({ minLength: length, maxLength: length }).map(ipFromBytes);
 }
 
+/** Of IPv4 routes also IPv6 ones (RFC 8950). */
+function gateways(family: IpFamily): fc.Arbitrary<IpAddr> {
+  return family === 4 ? fc.oneof(addresses(4), addresses(6)) : addresses(6);
+}
+
 function routes(family: IpFamily): fc.Arbitrary<KernelRoute> {
   const ifindex = fc.integer({ min: 1, max: 100_000 });
   const hop = fc.record(
     {
-      gateway: addresses(family),
+      gateway: gateways(family),
       ifindex,
       onlink: fc.constant(true as const),
       weight: fc.integer({ min: 1, max: 256 }),
@@ -31,7 +36,7 @@ function routes(family: IpFamily): fc.Arbitrary<KernelRoute> {
   );
   const way = fc.oneof(
     fc.record(
-      { gateway: addresses(family), ifindex, onlink: fc.constant(true as const) },
+      { gateway: gateways(family), ifindex, onlink: fc.constant(true as const) },
       { requiredKeys: ["ifindex"], noNullPrototype: true },
     ),
     fc.record({ nextHops: fc.array(hop, { minLength: 2, maxLength: 9 }) }),

@@ -3,14 +3,15 @@ import { routeProtocol } from "../../kernel/ownership.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { Prefix } from "../../lib/prefix.ts";
 
-/** So long bgp may take to have its route, from when we first found that ours is to go. */
+/** So long bgp may take to have its route, or a tunnel's end to be known, from when ours was first to go. */
 const patienceMs = 30_000;
 
 /**
- * Our routes to destinations that bgp programs now. Each stays until bgp's is in the kernel, for a while:
- * no packet is lost when a pool changes its owner (facts 5.19).
+ * Our routes to destinations that bgp programs now, or that lack something yet. Each stays until bgp's is
+ * in the kernel, or is replaced in place by ours, for a while: no packet is lost when a pool changes its
+ * owner or its tunnel (facts 5.19).
  */
-export class GivenRoutes {
+export class AwaitedRoutes {
   readonly #clock: Clock;
   #destinations: ReadonlySet<Prefix> = new Set();
   /** Since when each of ours waits for bgp's. */
@@ -20,12 +21,12 @@ export class GivenRoutes {
     this.#clock = clock;
   }
 
-  /** Remote blocks and own ones whose pools are bgp's. */
+  /** Remote blocks and own ones whose pools are bgp's, and remote ones whose routes cannot be made yet. */
   set destinations(destinations: ReadonlySet<Prefix>) {
     this.#destinations = destinations;
   }
 
-  /** Of the kernel's routes those to destinations that are bgp's, but have none of bgp's yet. */
+  /** Of the kernel's routes those to such destinations that have none of bgp's yet. */
   kept(routes: readonly KernelRoute[], isOurs: (route: KernelRoute) => boolean): Set<Prefix> {
     const served = new Set(
       routes.filter(isBgps).map(({ destination }: KernelRoute) => destination),

@@ -1,0 +1,100 @@
+import { isDeepStrictEqual } from "node:util";
+import {
+  reflectorLeaseKey,
+  reflectorLeaseSeconds,
+  reflectorPeer,
+} from "../../api/reflector-peer.ts";
+import { keyOf } from "../../api/resource-key.ts";
+import type { BGPPeer } from "../../api/resources/bgp.ts";
+import type { Lease } from "../../api/resources/kubernetes.ts";
+import { type Datastore, unlessAbsent } from "../../datastore/datastore.ts";
+import type { Clock } from "../../lib/clock.ts";
+import { errorMessage } from "../../lib/errors.ts";
+import type { Logger } from "../../lib/log.ts";
+import type { Service } from "../../lib/service.ts";
+import type { ReflectorIdentity } from "../config/reflector.ts";
+
+export interface PresencePorts {
+  readonly datastore: Datastore;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+const renewMs = 15_000;
+const retryMs = 2_000;
+
+/**
+ * Tells the cluster of a route reflector: a Lease that it renews, and a BGPPeer for each of its addresses,
+ * which it makes anew when somebody deletes or changes it. When `signal` aborts both are taken back, so that
+ * nodes forget it before its sessions end. What a reflector leaves that is killed, the controllers take away.
+ */
+export function reflectorPresence(reflector: ReflectorIdentity, ports: PresencePorts): Service {
+  const { clock, log } = ports;
+  return async (signal) => {
+    while (!signal.aborted) {
+      let waitMs = renewMs;
+      try {
+        await renewLease(reflector.name, ports);
+        for (const peer of peersOf(reflector)) await keepPeer(peer, ports);
+      } catch (error) {
+        log.warn({ reason: errorMessage(error) }, "The cluster is not told of this reflector");
+        waitMs = retryMs;
+      }
+      await clock.sleep(waitMs, signal).catch(() => undefined);
+    }
+    await takeBack(reflector, ports);
+  };
+}
+
+function peersOf({ name, addresses, port }: ReflectorIdentity): BGPPeer[] {
+  return addresses.map((address) => reflectorPeer(name, address, port));
+}
+
+async function renewLease(name: string, { datastore, clock }: PresencePorts): Promise<void> {
+  const now = clock.date().toISOString().replace(/Z$/, "000Z");
+  const spec = {
+    holderIdentity: name,
+    leaseDurationSeconds: reflectorLeaseSeconds,
+    renewTime: now,
+  };
+  const key = reflectorLeaseKey(name);
+  const present = await unlessAbsent(datastore.get<"Lease">(key));
+  if (present !== undefined) {
+    await datastore.update<"Lease">({ ...present, spec: { ...present.spec, ...spec } });
+    return;
+  }
+  const lease: Lease = {
+    apiVersion: "coordination.k8s.io/v1",
+    kind: "Lease",
+    metadata: { name: key.name, ...(key.namespace && { namespace: key.namespace }) },
+    spec: { ...spec, acquireTime: now },
+  };
+  await datastore.create<"Lease">(lease);
+}
+
+async function keepPeer(wanted: BGPPeer, { datastore, log }: PresencePorts): Promise<void> {
+  const present = await unlessAbsent(datastore.get<"BGPPeer">(keyOf(wanted)));
+  const { name, labels } = wanted.metadata;
+  if (present === undefined) {
+    await datastore.create<"BGPPeer">(wanted);
+    log.info({ bgpPeer: name, peerIP: wanted.spec.peerIP }, "The nodes are told of this reflector");
+  } else if (!isDeepStrictEqual([present.spec, present.metadata.labels], [wanted.spec, labels])) {
+    await datastore.update<"BGPPeer">({
+      ...wanted,
+      metadata: { ...present.metadata, ...(labels === undefined ? {} : { labels }) },
+    });
+    log.warn({ bgpPeer: name }, "Somebody has changed this reflector's BGPPeer: it is put right");
+  }
+}
+
+/** Nothing is left behind; what cannot be reached now is left to the controllers. */
+async function takeBack(reflector: ReflectorIdentity, ports: PresencePorts): Promise<void> {
+  const { datastore, log } = ports;
+  try {
+    for (const peer of peersOf(reflector)) await unlessAbsent(datastore.delete(keyOf(peer)));
+    await unlessAbsent(datastore.delete(reflectorLeaseKey(reflector.name)));
+    log.info({ reflector: reflector.name }, "The nodes are told that this reflector goes");
+  } catch (error) {
+    log.warn({ reason: errorMessage(error) }, "The cluster still knows of this reflector");
+  }
+}

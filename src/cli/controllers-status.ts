@@ -1,0 +1,34 @@
+import { statusFile, statusProblem } from "../controllers/status-file.ts";
+import { InputError } from "../lib/errors.ts";
+import { type OptionSpecs, optionsHelp, parseArguments } from "./arguments.ts";
+import type { CommandIo } from "./io.ts";
+
+const options: OptionSpecs = {
+  live: { short: "l", help: "whether they run" },
+  ready: { short: "r", help: "whether they reach the datastore" },
+  help: { help: "show this" },
+};
+
+/** `tortie controllers status`: what probes ask (facts 7.7). Gives the exit code: 1 when they are not. */
+export function runControllersStatus(
+  argv: readonly string[],
+  io: CommandIo,
+  now: Date = new Date(),
+): number {
+  const args = parseArguments(argv, options);
+  if (args.has("help")) {
+    io.stdout.write(
+      `how the controllers on this machine are\n\nUsage:\n  tortie controllers status --live|--ready\n\nOptions:\n${optionsHelp(options)}`,
+    );
+    return 0;
+  }
+  const questions = (["live", "ready"] as const).filter((question) => args.has(question));
+  if (questions.length === 0) throw new InputError("Cannot tell without --live or --ready");
+  for (const question of questions) {
+    const problem = statusProblem(statusFile(io.env), question, now);
+    if (problem === "") continue;
+    io.stderr.write(`The controllers are not ${question}: ${problem}\n`);
+    return 1;
+  }
+  return 0;
+}

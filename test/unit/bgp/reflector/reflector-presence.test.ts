@@ -1,0 +1,102 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { reflectorLeaseKey, reflectorPeer } from "../../../../src/api/reflector-peer.ts";
+import {
+  reflectorHealth,
+  reflectorIdentity,
+} from "../../../../src/bgp/reflector/reflector-environment.ts";
+import { reflectorPresence } from "../../../../src/bgp/reflector/reflector-presence.ts";
+import { reflectorUnready } from "../../../../src/bgp/reflector/reflector-readiness.ts";
+import { reflectorController } from "../../../../src/controllers/reflector-controller.ts";
+import { createLogger } from "../../../../src/lib/log.ts";
+import { FakeClock } from "../../../support/fake-clock.ts";
+import { FakeDatastore, failure } from "../../ipam/fake-datastore.ts";
+
+const log = createLogger({ name: "test", level: "silent" });
+const env = { POD_NAME: "rr-1", NODE_IPS: "10.0.0.1,fd00::1" };
+const identity = reflectorIdentity(env);
+
+test("a reflector's presence is a Lease and a BGPPeer a family, put right, and taken back at its end", async () => {
+  const clock = new FakeClock();
+  const datastore = new FakeDatastore();
+  const stop = new AbortController();
+  const ended = reflectorPresence(identity, { datastore, clock, log })(stop.signal);
+  await clock.advanceSlowly(1_000, 100);
+  const peers = async () => (await datastore.list("BGPPeer")).items;
+  const told = async () => (await peers()).map(({ spec }) => spec.peerIP);
+  assert.deepEqual(await told(), ["10.0.0.1:1790", "[fd00::1]:1790"]);
+  await datastore.get(reflectorLeaseKey("rr-1"));
+
+  const [first] = await peers();
+  assert.ok(first !== undefined);
+  await datastore.update<"BGPPeer">({ ...first, spec: { peerIP: "10.0.0.9" } });
+  await datastore.delete({ kind: "BGPPeer", name: "rr-1-v6" });
+  await clock.advanceSlowly(16_000, 100);
+  assert.deepEqual(await told(), ["10.0.0.1:1790", "[fd00::1]:1790"]);
+
+  stop.abort();
+  await ended;
+  assert.deepEqual(await told(), []);
+  await assert.rejects(datastore.get(reflectorLeaseKey("rr-1")), { code: "not-found" });
+});
+
+test("the controller takes away what a dead reflector left, never a living one's or a person's", async () => {
+  const clock = new FakeClock();
+  let isCut = false;
+  const shared = new FakeDatastore();
+  const datastore = new FakeDatastore({}, shared);
+  const list = datastore.list.bind(datastore);
+  datastore.list = (async (...args: Parameters<typeof list>) => {
+    if (isCut) throw failure("conflict", { kind: "BGPPeer", name: "any" });
+    return await list(...args);
+  }) as typeof datastore.list;
+  const [stop, life] = [new AbortController(), new AbortController()];
+  const living = reflectorPresence(identity, { datastore: shared, clock, log })(life.signal);
+  await shared.create<"BGPPeer">(reflectorPeer("rr-dead", "10.0.0.2", 1790));
+  const { apiVersion, kind } = reflectorPeer("any", "10.0.0.3", 179);
+  const spec = { peerIP: "10.0.0.3" };
+  await shared.create<"BGPPeer">({ apiVersion, kind, metadata: { name: "person" }, spec });
+  const ended = reflectorController({ datastore, clock, log })(stop.signal);
+  const names = async () =>
+    (await shared.list("BGPPeer")).items.map(({ metadata }) => metadata.name).sort();
+  await clock.advanceSlowly(40_000, 500);
+  // Who cannot look has seen nothing: the time begins anew.
+  isCut = true;
+  await clock.advanceSlowly(30_000, 500);
+  isCut = false;
+  await clock.advanceSlowly(30_000, 500);
+  assert.deepEqual(await names(), ["person", "rr-1-v4", "rr-1-v6", "rr-dead-v4"]);
+  await clock.advanceSlowly(60_000, 500);
+  assert.deepEqual(await names(), ["person", "rr-1-v4", "rr-1-v6"]);
+  life.abort();
+  stop.abort();
+  await Promise.all([living, ended]);
+});
+
+test("reflectorIdentity() and reflectorHealth() name what is wrong", () => {
+  assert.deepEqual(
+    { ...identity, clusterId: identity.clusterId.toString(16) },
+    { name: "rr-1", addresses: ["10.0.0.1", "fd00::1"], port: 1790, clusterId: "f4000001" },
+  );
+  assert.throws(() => reflectorIdentity({ ...env, POD_NAME: "" }), /POD_NAME ""/);
+  assert.throws(() => reflectorIdentity({ ...env, NODE_IPS: "10.0.0.1," }), /NODE_IPS "10.0.0.1,"/);
+  const port = { ...env, TORTIE_REFLECTOR_PORT: "70000" };
+  assert.throws(() => reflectorIdentity(port), /TORTIE_REFLECTOR_PORT "70000"/);
+  const cluster = { ...env, TORTIE_REFLECTOR_CLUSTER_ID: "1" };
+  assert.throws(() => reflectorIdentity(cluster), /TORTIE_REFLECTOR_CLUSTER_ID "1"/);
+  assert.equal(reflectorHealth({}), undefined);
+  assert.deepEqual(reflectorHealth({ TORTIE_REFLECTOR_HEALTH: "[::1]:9179" }), {
+    host: "::1",
+    port: 9179,
+  });
+  assert.throws(() => reflectorHealth({ TORTIE_REFLECTOR_HEALTH: "9179" }), /HEALTH "9179"/);
+});
+
+test("a reflector is ready with all clients, or after a minute with one", () => {
+  const sessions = (established: number) => ({ configured: true, clients: 3, established });
+  assert.match(reflectorUnready({ ...sessions(3), configured: false }, 0), /datastore/);
+  assert.equal(reflectorUnready(sessions(3), 0), "");
+  assert.match(reflectorUnready(sessions(2), 59_999), /2 of 3/);
+  assert.equal(reflectorUnready(sessions(1), 60_000), "");
+  assert.match(reflectorUnready(sessions(0), 60_000), /0 of 3/);
+});
