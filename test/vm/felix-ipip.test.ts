@@ -132,9 +132,13 @@ async function losesNothing(felix: string, bgp: string, protocol: string): Promi
   const before = answered().length;
   await waitFor(() => answered().length > before + 10, { timeoutMs, what: "more answers" });
   await ping.stop();
-  const all = new Set(answered());
-  const lost = Array.from({ length: Math.max(...all) }, (_, i) => i + 1).filter((i) => !all.has(i));
-  assert.deepEqual(lost, []);
+  const all = answered();
+  const [first = 0, last = 0] = [all[0], all.at(-1)];
+  const asked = Array.from({ length: last - first + 1 }, (_, i) => first + i);
+  assert.deepEqual(
+    asked.filter((seq) => !all.includes(seq)),
+    [],
+  );
 }
 
 test("bgp takes the routes over, keeps them when it is killed, and gives them back: no packet is lost", async () => {
