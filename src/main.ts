@@ -12,7 +12,7 @@ interface Command {
 const daemons: Readonly<Record<string, Command>> = {
   node: {
     summary:
-      "what the calico-node container runs: start-up, then felix and bgp; node status, health, shutdown, drain, check-paths",
+      "what the calico-node container runs: start-up, then felix and bgp; node status, health, shutdown, drain, check-paths, cleanup",
     run: async (argv) => (await import("./wiring/node-command.ts")).runNodeCommand(argv, process),
   },
   felix: {

@@ -40,7 +40,7 @@ export function addRows(sizes: Sizes = usual): (() => Promise<Row>)[] {
     row("ADD through the shim, policy in the kernel", "<= 1.3 x gate off and by hand", () =>
       withPolicy(small()),
     ),
-    row("ADD through the TypeScript plugin, policy in the kernel", "<= 4 x ptp", () =>
+    row("ADD through the TypeScript plugin, policy gate off", "<= 4 x ptp", () =>
       typescript(small()),
     ),
     row(`${sizes.together} pods at once, all policies in place`, "<= 0.5 x ptp", () =>

@@ -25,15 +25,13 @@ export function writePlugins(folder: string): Readonly<Record<PluginName, BenchP
     return { program, config };
   };
   const calico = { name: "k8s-pod-network", type: "calico", ipam: { type: "calico-ipam" } };
+  const gateOff = { ...calico, policy_setup_timeout_seconds: 0 };
   const ranges = [[{ subnet: "10.2.0.0/16" }]];
   const ipam = { type: "host-local", dataDir: join(folder, "host-local"), ranges };
   return {
     shim: plugin("shim", cniPlugins.shim, calico),
-    shimGateOff: plugin("gate-off", cniPlugins.shim, {
-      ...calico,
-      policy_setup_timeout_seconds: 0,
-    }),
-    typescript: plugin("typescript", cniPlugins.TypeScript, calico),
+    shimGateOff: plugin("gate-off", cniPlugins.shim, gateOff),
+    typescript: plugin("typescript", cniPlugins.TypeScript, gateOff),
     ptp: plugin("ptp", join(debian, "ptp"), { name: "ptp-net", type: "ptp", ipam }),
   };
 }

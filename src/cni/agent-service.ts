@@ -1,7 +1,14 @@
 import { chmodSync, mkdirSync } from "node:fs";
 import { dirname } from "node:path";
-import { closeNetns, isNetworkNamespace, isSameNamespace, ownNetns } from "../kernel/netns.ts";
+import {
+  closeNetns,
+  isNetworkNamespace,
+  isSameNamespace,
+  openNetns,
+  ownNetns,
+} from "../kernel/netns.ts";
 import { listenUnix, type UnixConnection } from "../kernel/unix-socket.ts";
+import { errorMessage } from "../lib/errors.ts";
 import type { Logger } from "../lib/log.ts";
 import type { CniAgent } from "./agent.ts";
 import { CniError, cniCodes, errorObject } from "./cni-error.ts";
@@ -62,7 +69,8 @@ async function serve(
     if (busy) throw new CniError(cniCodes.tryAgain, "Cannot take the call: too many are under way");
     const patience = AbortSignal.any([deadline, stop]);
     const call = decodeCall(await readRequest(connection, descriptors, patience));
-    const answer = await agent.answer(call, namespaceOf(descriptors));
+    openOfPeer(call, connection, descriptors);
+    const answer = await agent.answer(call, namespaceOf(descriptors, call));
     logCall(log, call, answer, performance.now() - started);
     await connection.write(encodeAnswer(answer), AbortSignal.timeout(requestTimeoutMs));
   } catch (error) {
@@ -92,11 +100,31 @@ async function readRequest(
   }
 }
 
-/** A descriptor that is no network namespace, or is our own, would let a caller misuse us. */
-function namespaceOf(descriptors: readonly number[]): number | undefined {
+/** The TypeScript plugin tells the number of a descriptor that it holds open. */
+function openOfPeer({ variables }: CniCall, { peer }: UnixConnection, descriptors: number[]): void {
+  const { TORTIE_NETNS_FD: number } = variables;
+  if (number === undefined) return;
+  if (!/^\d{1,6}$/.test(number)) throw refusal(`TORTIE_NETNS_FD is no descriptor: ${number}`);
+  if (peer.pid === 0) {
+    throw refusal("the TypeScript plugin runs in another PID namespace: install the shim");
+  }
+  try {
+    descriptors.push(openNetns(`/proc/${peer.pid}/fd/${number}`));
+  } catch (cause) {
+    throw refusal(`its descriptor ${number} cannot be opened: ${errorMessage(cause)}`);
+  }
+}
+
+/**
+ * A descriptor that is no network namespace, or is our own, would let a caller misuse us. For a deletion
+ * it says only that the pod's is gone: a path of a process may be another's by now.
+ */
+function namespaceOf(descriptors: readonly number[], { variables }: CniCall): number | undefined {
   const [descriptor, ...more] = descriptors;
   if (descriptor === undefined) return undefined;
   if (more.length > 0) throw refusal("one descriptor at most may come with it");
+  const isPods = isNetworkNamespace(descriptor) && !isSameNamespace(descriptor, ownNetns());
+  if (variables.CNI_COMMAND === "DEL") return isPods ? descriptor : undefined;
   if (!isNetworkNamespace(descriptor)) throw refusal("CNI_NETNS is no network namespace");
   if (isSameNamespace(descriptor, ownNetns()))
     throw refusal("CNI_NETNS is the node's own namespace");

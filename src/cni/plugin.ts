@@ -1,9 +1,14 @@
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { constants } from "node:os";
+import {
+  constants,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { connect } from "node:net";
 import { join } from "node:path";
-import { isErrno } from "../kernel/netlink/netlink-error.ts";
-import { closeNetns, openNetns } from "../kernel/netns.ts";
-import { connectUnix, type UnixConnection } from "../kernel/unix-socket.ts";
 import { errorMessage } from "../lib/errors.ts";
 import { CniError, cniCodes, errorObject } from "./cni-error.ts";
 import {
@@ -21,6 +26,8 @@ import { supportedVersions } from "./versions.ts";
 /**
  * The CNI plugin as a TypeScript program, where no C compiler was at hand: does what shim/shim.c does.
  * Its argument is the name by which it was run: "calico-ipam" gives addresses alone.
+ *
+ * It loads nothing but this folder's small files: what it loads is paid for at every pod.
  */
 
 const answerTimeoutMs = 120_000;
@@ -52,6 +59,7 @@ function requestOf(env: NodeJS.ProcessEnv): CniCall {
   const given: NodeJS.ProcessEnv = {
     ...env,
     TORTIE_PLUGIN: pluginName === "calico" ? undefined : pluginName,
+    TORTIE_NETNS_FD: undefined,
   };
   const variables = Object.fromEntries(
     cniVariables.flatMap((name) => (given[name] === undefined ? [] : [[name, given[name]]])),
@@ -106,27 +114,27 @@ function badName(variable: string, value: string): CniError {
   return new CniError(cniCodes.environment, `Cannot accept ${variable}`, value);
 }
 
+/** The number of our descriptor is enough: the agent opens it by our process. */
 async function call(request: CniCall, env: NodeJS.ProcessEnv): Promise<CniAnswer> {
-  const bytes = encodeCall(request);
   const netns = openPodNetns(request.variables);
-  try {
-    const connection = connectUnix(env["TORTIE_CNI_SOCKET"] ?? defaultSocketPath);
-    try {
-      const signal = AbortSignal.timeout(answerTimeoutMs);
-      await connection.write(bytes, signal, netns).catch(unlessRefused);
-      connection.endWriting();
-      return decodeAnswer(await readAll(connection, signal));
-    } finally {
-      connection.close();
-    }
-  } finally {
-    if (netns !== undefined) closeNetns(netns);
-  }
+  const described = netns === undefined ? {} : { TORTIE_NETNS_FD: `${netns}` };
+  const bytes = encodeCall({ ...request, variables: { ...request.variables, ...described } });
+  return decodeAnswer(await exchange(env["TORTIE_CNI_SOCKET"] ?? defaultSocketPath, bytes));
 }
 
-/** An agent that refuses us may have answered and closed before it read anything: its answer says why. */
-function unlessRefused(error: unknown): void {
-  if (!isErrno(error, constants.errno.EPIPE)) throw error;
+function exchange(path: string, request: Buffer): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    const socket = connect({ path });
+    socket.setTimeout(answerTimeoutMs, () => socket.destroy(new Error("it does not answer")));
+    socket.on("data", (chunk) => chunks.push(chunk));
+    // An agent that refuses us may have answered and closed before it read anything: its answer says why.
+    socket.on("error", (error) =>
+      chunks.length > 0 ? resolve(Buffer.concat(chunks)) : reject(error),
+    );
+    socket.on("end", () => resolve(Buffer.concat(chunks)));
+    socket.end(request);
+  });
 }
 
 /** We run in the host's mount namespace: we may open what the runtime named. */
@@ -134,7 +142,7 @@ function openPodNetns(variables: CniCall["variables"]): number | undefined {
   const { CNI_NETNS: path, CNI_COMMAND: command } = variables;
   if (path === undefined || path === "") return undefined;
   try {
-    return openNetns(path);
+    return openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (cause) {
     if (command === "DEL") return undefined;
     throw new CniError(
@@ -143,15 +151,6 @@ function openPodNetns(variables: CniCall["variables"]): number | undefined {
       errorMessage(cause),
       { cause },
     );
-  }
-}
-
-async function readAll(connection: UnixConnection, signal: AbortSignal): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  for (;;) {
-    const { bytes } = await connection.read(signal);
-    if (bytes.length === 0) return Buffer.concat(chunks);
-    chunks.push(bytes);
   }
 }
 

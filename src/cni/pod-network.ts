@@ -80,11 +80,13 @@ export async function addPodInterface(wanted: PodInterface, ports: PodNetworkPor
 /**
  * The address that the pod's default route leads to (facts 6.8 step 11). The kernel would make it from
  * the MAC by itself, but not on hosts where `addr_gen_mode` says otherwise, and then be silent about it
- * for 1 to 2 s, until duplicate address detection ends.
+ * for 1 to 2 s, until duplicate address detection ends: that is off for when the link comes up again.
  */
 async function addIpv6Gateway(hostName: string, ports: PodNetworkPorts): Promise<void> {
   const ifindex = indexAfterAdding(hostName, ports.hostKernel);
-  ports.writeHostSysctl(["net", "ipv6", "conf", hostName, "disable_ipv6"], "0");
+  for (const name of ["disable_ipv6", "accept_dad"]) {
+    ports.writeHostSysctl(["net", "ipv6", "conf", hostName, name], "0");
+  }
   const gateway = { ifindex, address: hostVethLinkLocal, length: 64, noDad: true };
   await ports.hostKernel.addresses.add(gateway);
 }

@@ -6,7 +6,8 @@ import { CniError, cniCodes } from "./cni-error.ts";
  *
  * ```
  * request: "TORTIE-CNI/1\n" { NAME "=" value NUL } NUL standard-input   then shutdown(SHUT_WR)
- *          with at most one descriptor, the pod's network namespace, by SCM_RIGHTS
+ *          with at most one descriptor, the pod's network namespace, by SCM_RIGHTS; plugin.ts, which
+ *          cannot pass one, tells its number in TORTIE_NETNS_FD and keeps it open
  * answer:  exit-code(1 octet) standard-output   then close
  * ```
  */
@@ -21,6 +22,7 @@ export const cniVariables = [
   "CNI_PATH",
   // Ours: the name by which the program was run, where that is calico-ipam.
   "TORTIE_PLUGIN",
+  "TORTIE_NETNS_FD",
 ] as const;
 
 export type CniVariable = (typeof cniVariables)[number];

@@ -157,13 +157,20 @@ export function childrenOf(
   ];
 }
 
+/** A felix that has just begun: the kernel is not as it should be. */
+const notYetReported = { live: true, ready: false, reason: "it has not reported yet" };
+
 function supervised(child: SupervisedChild, ports: NodePorts, state: NodeState): Service {
   const { runDir, reports } = state;
   let felixPid: number | undefined;
   if (child.name === "felix") {
     const file = felixHealthFile(runDir);
     const now = () => ports.clock.date().getTime();
-    reports.follow(() => (felixPid === undefined ? {} : readHealth(file, felixPid, now())));
+    reports.follow(() => {
+      if (felixPid === undefined) return {};
+      const parts = readHealth(file, felixPid, now());
+      return Object.keys(parts).length > 0 ? parts : { [child.name]: notYetReported };
+    });
   }
   const onState = (name: string, now: ChildState) => {
     felixPid = now.kind === "running" ? now.pid : undefined;

@@ -13,6 +13,8 @@ export async function runNodeCommand(argv: readonly string[], io: CommandIo): Pr
       return (await import("../cli/node-health.ts")).runNodeHealth(rest, io);
     case "shutdown":
       return (await import("./network-condition.ts")).runNodeShutdown(io.env);
+    case "cleanup":
+      return (await import("./node-cleanup.ts")).runNodeCleanup(rest, io);
     case "drain": {
       const { runVerb } = await import("../cli/resource-command.ts");
       const { nodeDrainVerb } = await import("../cli/node-drain.ts");
@@ -25,7 +27,7 @@ export async function runNodeCommand(argv: readonly string[], io: CommandIo): Pr
     }
     default:
       throw new InputError(
-        `Cannot run "node ${verb}": it must be node, or node status, health, shutdown, drain or check-paths`,
+        `Cannot run "node ${verb}": it must be node, or node status, health, shutdown, drain, check-paths or cleanup`,
       );
   }
 }

@@ -103,6 +103,13 @@ for (const [name, program] of Object.entries(cniPlugins)) {
       assert.deepEqual([code, stdout], [0, ""]);
     });
 
+    it("DEL of a pod whose path is no pod's any more is success", async () => {
+      for (const netns of [`/run/netns/${node}`, "/proc/self/ns/mnt"]) {
+        const { code, stdout } = await runtime.call({ command: "DEL", pod: "reused", netns });
+        assert.deepEqual([code, stdout], [0, ""]);
+      }
+    });
+
     it("refuses what is no namespace, or the node's own", async () => {
       const add = (netns?: string) =>
         runtime.call({ command: "ADD", pod: "bad", ...(netns === undefined ? {} : { netns }) });

@@ -4,6 +4,7 @@ import type { Kernel } from "../../src/kernel/kernel.ts";
 import { openLinuxKernel } from "../../src/kernel/linux-kernel.ts";
 import type { IpAddr } from "../../src/lib/ip-addr.ts";
 import type { MacAddr } from "../../src/lib/mac.ts";
+import type { Prefix } from "../../src/lib/prefix.ts";
 import { cannotMakeNetns, TestNetns } from "../support/netns.ts";
 
 const hostMac = "ee:ee:ee:ee:ee:ee" as MacAddr;
@@ -61,6 +62,47 @@ describe("links of the kernel", { skip: cannotMakeNetns() }, () => {
       mtu: 1450,
       peer: { name: "eth0", mtu: 1440, netnsFd: pod.fd },
     });
+
+  test("of pairs that are added at once each has its own outcome", async () => {
+    const names = ["cali2", "cali3", "cali3", "cali4"];
+    const added = await Promise.allSettled(
+      names.map((name, at) => kernel.links.addVeth({ name, peer: { name: `peer${at}` } })),
+    );
+    assert.deepEqual(
+      added.map(({ status }) => status),
+      ["fulfilled", "fulfilled", "rejected", "fulfilled"],
+    );
+    const [, , refused] = added;
+    assert.match(
+      String(refused?.status === "rejected" && refused.reason),
+      /add link cali3.*exists/,
+    );
+  });
+
+  test("a namespace's interfaces are configured at once, and what is refused is named", async () => {
+    await addPair();
+    const ifindex = podKernel.indexOf("eth0") ?? assert.fail("no eth0");
+    assert.equal(podKernel.indexOf("eth1"), undefined);
+    const own = { ifindex, address: address("10.65.0.1"), length: 32 };
+    const route = {
+      table: 254,
+      destination: "169.254.1.1/32" as Prefix,
+      priority: 0,
+      kind: "unicast",
+      scope: "link",
+      protocol: 3,
+      ifindex,
+    } as const;
+    const setup = { up: [1, ifindex], routes: [route], addresses: [own, own] };
+    await podKernel.configure(setup);
+    assert.match(pod.ip("-o address show"), /inet 10\.65\.0\.1\/32.*eth0/);
+    assert.match(pod.ip("route"), /169\.254\.1\.1 dev eth0/);
+    const lost = { ...own, ifindex: 999 };
+    await assert.rejects(
+      podKernel.configure({ up: [], routes: [], addresses: [lost] }),
+      /Cannot add address 10\.65\.0\.1\/32/,
+    );
+  });
 
   test("addVeth() makes the host's end up and the peer in its namespace", async () => {
     await addPair();

@@ -7,7 +7,7 @@ import { SteadyPing } from "../support/steady-ping.ts";
 import { guard, switchMode, underTraffic } from "../support/switch-modes.ts";
 import { waitFor } from "../support/wait-for.ts";
 
-/** No encapsulation on one segment: remote blocks are the speaker's routes, from its RIB. */
+/** No encapsulation on one segment, in both families: remote blocks are the speaker's routes. */
 
 const lab = new TestLab("n");
 let status: LabStatus;
@@ -15,6 +15,7 @@ let status: LabStatus;
 before(async () => {
   await lab.mustLab(
     ...["up", "--encapsulation", "None", "--segments", "1", "--nodes", "2", "--pods", "2"],
+    ...["--ip-family", "dual"],
   );
   status = await lab.status();
 });
@@ -22,11 +23,14 @@ after(() => lab.down());
 
 const netns = (index: number) => status.nodes[index]?.netns ?? assert.fail("no node");
 const pods = () => status.pods.filter(({ name }) => name === "pod1");
-const podAddress = (index: number) => pods()[index]?.addresses[0] ?? assert.fail("no pod");
-const block = (index: number) => status.nodes[index]?.blocks[0] ?? assert.fail("no block");
+const podAddresses = (index: number) => pods()[index]?.addresses ?? assert.fail("no pod");
+const podAddress = (index: number) => podAddresses(index)[0] ?? assert.fail("no address");
+const block = (index: number, family: 4 | 6 = 4) =>
+  status.nodes[index]?.blocks.find((cidr) => cidr.includes(":") === (family === 6)) ??
+  assert.fail("no block");
 
-async function birdRoutes(): Promise<string> {
-  return lab.inside(netns(0), "ip", "route", "show", "proto", "bird");
+async function birdRoutes(family: 4 | 6 = 4): Promise<string> {
+  return lab.inside(netns(0), "ip", `-${family}`, "route", "show", "proto", "bird");
 }
 
 async function mesh(enabled: boolean): Promise<void> {
@@ -42,14 +46,16 @@ test("remote blocks are proto bird, own ones blackholes of the speaker, and all 
   const routes = await birdRoutes();
   assert.match(routes, new RegExp(`^${block(1)} via 192.168.1.12 dev eth0`, "m"));
   assert.match(routes, new RegExp(`^blackhole ${block(0)}`, "m"));
+  const routes6 = await birdRoutes(6);
+  assert.match(routes6, new RegExp(`^${block(1, 6)} via 2001:db8:1::12 dev eth0`, "m"));
+  assert.match(routes6, new RegExp(`^blackhole ${block(0, 6)}`, "m"));
   assert.deepEqual((await lab.check()).mismatches, []);
 });
 
 test("killing the speaker twice within 10 s loses no packet and touches no route", async () => {
-  const events = new Background(netns(0), "ip", "-4", "monitor", "route");
-  const ping = new Background(
-    pods()[0]?.netns ?? "",
-    ...["ping", "-qi0.05", "-c200", podAddress(1)],
+  const events = new Background(netns(0), "ip", "monitor", "route");
+  const pings = podAddresses(1).map(
+    (address) => new Background(pods()[0]?.netns ?? "", "ping", "-qi0.05", "-c200", address),
   );
   for (const round of [1, 2]) {
     const pid = (await lab.status()).nodes[0]?.pids.bgp ?? assert.fail("bgp does not run");
@@ -63,13 +69,15 @@ test("killing the speaker twice within 10 s loses no packet and touches no route
       { timeoutMs: 30_000, what: "bgp to be back" },
     );
   }
-  assert.match(await ping.end(), / 0% packet loss/);
+  for (const ping of pings) assert.match(await ping.end(), / 0% packet loss/);
   await waitFor(
     async () => (await lab.status()).nodes[0]?.peers.every(({ state }) => state === "Established"),
     { timeoutMs: 20_000, what: "the session" },
   );
   await events.stop();
-  assert.equal(events.printed, "");
+  // Of IPv6 the kernel also tells of what it does by itself.
+  const own = events.printed.split("\n").filter((line) => /proto (bird|80)|\/26|\/122/.test(line));
+  assert.deepEqual(own, []);
 });
 
 test("without the mesh the remote routes go, and come back with it", async () => {
@@ -109,12 +117,20 @@ spec: {programClusterRoutes: ${bgp}}
 }
 
 test("routes change from bgp to felix and back without a packet lost", async () => {
-  const ping = new SteadyPing("the other pod", status.pods[0]?.netns ?? "", podAddress(1));
-  const routes = (protocol: string) =>
-    lab.inside(netns(0), "ip", "route", "show", "proto", protocol);
+  const pings = podAddresses(1).map(
+    (address) => new SteadyPing(`to ${address}`, status.pods[0]?.netns ?? "", address),
+  );
+  const routes = async (protocol: string) => {
+    const list = (family: 4 | 6) =>
+      lab.inside(netns(0), "ip", `-${family}`, "route", "show", "proto", protocol);
+    return (await list(4)) + (await list(6));
+  };
   const owned = async (by: string, other: string) => {
     const [theirs, others] = [await routes(by), await routes(other)];
-    const all = [`${block(1)} via 192.168.1.12`, `blackhole ${block(0)}`];
+    const all = [
+      ...[`${block(1)} via 192.168.1.12`, `blackhole ${block(0)}`],
+      ...[`${block(1, 6)} via 2001:db8:1::12`, `blackhole ${block(0, 6)}`],
+    ];
     return all.every((text) => theirs.includes(text) && !others.includes(text));
   };
   const timeoutMs = 60_000;
@@ -123,9 +139,9 @@ test("routes change from bgp to felix and back without a packet lost", async () 
     await waitFor(() => owned("80", "bird"), { timeoutMs, what: "felix's routes alone" });
     await programClusterRoutes("EnabledIPIPOnly", "EnabledNoEncapOnly");
     await waitFor(() => owned("bird", "80"), { timeoutMs, what: "bgp's routes alone" });
-    assert.deepEqual(await ping.lost(), []);
+    for (const ping of pings) assert.deepEqual(await ping.lost(), [], ping.what);
   } finally {
-    await ping.stop();
+    for (const ping of pings) await ping.stop();
   }
 });
 

@@ -5,7 +5,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, test } from "node:test";
 import { openEmbeddedDatastore } from "../../src/datastore/embedded/embedded-datastore.ts";
+import { writeHealth } from "../../src/felix/health/felix-health.ts";
 import { processIdentity } from "../../src/lib/own-process.ts";
+import { felixHealthFile } from "../../src/node/child-process-file.ts";
 import { waitFor } from "../support/wait-for.ts";
 import { ipamOn } from "../unit/ipam/cluster.ts";
 
@@ -26,12 +28,6 @@ writeFileSync(
 const [subcommand] = process.argv.slice(2);
 const { appendFileSync } = await import("node:fs");
 appendFileSync("${folder}/starts-" + subcommand, process.pid + " " + process.env.NODENAME + "\\n");
-if (subcommand === "felix") {
-  const { writeFileSync } = await import("node:fs");
-  const parts = { InternalDataplaneMainLoop: { ready: true, busyMs: 0, timeoutMs: 0 } };
-  const report = { pid: process.pid, at: Date.now(), parts };
-  writeFileSync(process.env.TORTIE_RUN_DIR + "/felix-health.json", JSON.stringify(report));
-}
 if (subcommand !== "node") {
   process.on("SIGTERM", () => process.exit(0));
   setInterval(() => undefined, 1000);
@@ -122,6 +118,15 @@ function health(question: string, port = 9099): number {
   return Number(out);
 }
 
+/** What felix writes when it has programmed everything once. */
+function felixIsReady(pid: number): void {
+  const part = { ready: true, busyMs: 0 };
+  const parts = { CalculationGraph: part, InternalDataplaneMainLoop: part };
+  const timeoutsMs = { CalculationGraph: 0, InternalDataplaneMainLoop: 0 };
+  const felix = { pid, health: parts, config: { enabled: true, timeoutsMs } };
+  writeHealth(felixHealthFile(runDir), felix, Date.now());
+}
+
 test("runNode() makes the node, starts its daemons, outlives a kill and stops clean", async () => {
   const first = startNode();
   await until("daemons", () => pids("felix").length === 1 && pids("bgp").length === 1);
@@ -130,8 +135,10 @@ test("runNode() makes the node, starts its daemons, outlives a kill and stops cl
   assert.equal(readFileSync(join(folder, "mtu"), "utf8"), "1450");
   assert.equal(readFileSync(join(folder, "nodename"), "utf8"), "node1");
   assert.equal(statSync(runDir).mode & 0o777, 0o700);
+  await until("liveness", () => health("liveness") === 200);
+  assert.equal(health("readiness"), 503, "felix runs, and has not said that it is ready");
+  felixIsReady(felix);
   await until("readiness", () => health("readiness") === 200);
-  assert.equal(health("liveness"), 200);
 
   const datastore = openEmbeddedDatastore(join(folder, "store"));
   try {

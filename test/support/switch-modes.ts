@@ -39,43 +39,55 @@ export function routePattern(
     : route(`via ${address} dev tunl0 proto 80 onlink`);
 }
 
-/** Changes how the packets of the lab's pool are carried, and waits until every node does so. */
+/** Changes how the packets of the lab's pools are carried, and waits until every node does so. */
 export async function switchMode(lab: TestLab, mode: Encapsulation): Promise<void> {
-  const patch = JSON.stringify({ spec: poolModes[mode] });
-  const pool = ["default-ipv4-ippool", "-p", patch];
-  const { code, stderr } = await lab.cli(["patch", "ippool", ...pool]);
-  assert.equal(code, 0, stderr);
   const { nodes } = await lab.status();
+  for (const family of familiesOf(nodes)) {
+    const { ipipMode: _ipip, ...ofIpv6 } = poolModes[mode];
+    const patch = JSON.stringify({ spec: family === 4 ? poolModes[mode] : ofIpv6 });
+    const pool = [`default-ipv${family}-ippool`, "-p", patch];
+    const { code, stderr } = await lab.cli(["patch", "ippool", ...pool]);
+    assert.equal(code, 0, stderr);
+  }
   for (const from of nodes) {
-    await waitFor(async () => hasSwitched(mode, from, nodes, await routesOf(lab, from)), {
-      timeoutMs: 60_000,
-      what: `${from.name} to use ${mode}`,
-    });
+    for (const family of familiesOf(nodes)) {
+      const routes = () => lab.inside(from.netns, "ip", `-${family}`, "route");
+      await waitFor(async () => hasSwitched({ mode, from, nodes, family }, await routes()), {
+        timeoutMs: 60_000,
+        what: `${from.name} to use ${mode} for IPv${family}`,
+      });
+    }
   }
 }
 
-function routesOf(lab: TestLab, { netns }: LabNode): Promise<string> {
-  return lab.inside(netns, "ip", "route");
+function familiesOf([first]: readonly LabNode[]): IpFamily[] {
+  return (first?.addresses ?? []).map((address) => (address.includes(":") ? 6 : 4));
 }
 
 /** Every block of others is reached as it must be, and in no other way. */
 function hasSwitched(
-  mode: Encapsulation,
-  from: LabNode,
-  nodes: readonly LabNode[],
+  of: {
+    readonly mode: Encapsulation;
+    readonly from: LabNode;
+    readonly nodes: readonly LabNode[];
+    readonly family: IpFamily;
+  },
   routes: string,
 ): boolean {
+  const { mode, from, nodes, family } = of;
   return nodes
     .filter((to) => to !== from)
-    .every(
-      (to) =>
-        routePattern(mode, from, to).test(routes) &&
-        routes.split("\n").filter((line) => line.startsWith(`${to.blocks[0]} `)).length === 1,
-    );
+    .every((to) => {
+      const block = to.blocks.find((cidr) => cidr.includes(":") === (family === 6));
+      return (
+        routePattern(mode, from, to, family).test(routes) &&
+        routes.split("\n").filter((line) => line.startsWith(`${block} `)).length === 1
+      );
+    });
 }
 
 export interface SwitchReport {
-  /** The longest time without an answer from a pod of the node to one of another, in ms. */
+  /** The longest time without an answer from a pod of the node to one of another, of either family, in ms. */
   readonly gapMs: Readonly<Record<string, number>>;
   /** Pings that policy forbids, and that were answered. */
   readonly forbidden: readonly string[];
@@ -117,13 +129,11 @@ function pingsBetween({ pods }: LabStatus, source: string, target: string) {
   return from.flatMap(({ node, netns }) =>
     to
       .filter((other) => other.node !== node)
-      .map((other) => ({
-        node,
-        ping: new SteadyPing(
-          `${node}/${source} to ${other.node}/${target}`,
-          netns,
-          other.addresses[0] ?? "",
-        ),
-      })),
+      .flatMap((other) =>
+        other.addresses.map((address) => ({
+          node,
+          ping: new SteadyPing(`${node}/${source} to ${other.node}/${target}`, netns, address),
+        })),
+      ),
   );
 }

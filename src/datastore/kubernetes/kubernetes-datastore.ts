@@ -61,7 +61,10 @@ class KubernetesDatastore implements Datastore {
   readonly #optional: OptionalCollections;
   readonly #deadlineMs: number;
   readonly #silenceMs: number;
-  #hasWatchList = true;
+  /** Whether the server sends lists as watches; undefined: it has not answered yet. */
+  #hasWatchList: boolean | undefined;
+  /** The first list that asks it. */
+  #asking: Promise<void> | undefined;
 
   constructor(
     config: KubernetesConfig,
@@ -170,13 +173,22 @@ class KubernetesDatastore implements Datastore {
     this.#http.close();
   }
 
-  /** Undefined where the server has no such watch; it is asked once. */
+  /** Undefined where the server has no such watch: one list finds out, and others wait for it. */
   async #listByWatch(mapping: Mapping, namespace: string | undefined): Promise<Listed | undefined> {
-    if (!this.#hasWatchList) return undefined;
+    while (this.#asking !== undefined) await this.#asking;
+    if (this.#hasWatchList === false) return undefined;
     const ports = { http: this.#http, clock: this.#clock, silenceMs: this.#deadlineMs };
-    const listed = await listByWatch(mapping, namespace, ports);
-    this.#hasWatchList = listed !== undefined;
-    return listed;
+    const listing = listByWatch(mapping, namespace, ports).then((listed) => {
+      this.#hasWatchList = listed !== undefined;
+      return listed;
+    });
+    if (this.#hasWatchList === undefined) {
+      const answered = () => {
+        this.#asking = undefined;
+      };
+      this.#asking = listing.then(answered, answered);
+    }
+    return await listing;
   }
 
   #placesOf(key: ResourceKey): readonly Place[] {

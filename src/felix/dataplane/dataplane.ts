@@ -197,11 +197,14 @@ export class Dataplane {
       link.name.startsWith(ifbPrefix) ||
       this.#tunnels.concernsLink(link);
     if (!used) return false;
+    // A new pod's, whose endpoint is on its way: nothing is to be done for it before.
+    const wentDown = before?.up === true && !link.up;
+    if (op === "set" && !wentDown && this.#isUnknownWorkload(link.name)) return false;
     if (op === "removed") {
       this.#sysctls.forget(link);
       this.#bandwidth.resync();
     }
-    if (op === "removed" || (before?.up === true && !link.up)) this.#state.resync();
+    if (op === "removed" || wentDown) this.#state.resync();
     return (
       op === "removed" ||
       before?.ifindex !== link.ifindex ||
@@ -209,6 +212,11 @@ export class Dataplane {
       before.mtu !== link.mtu ||
       before.mac !== link.mac
     );
+  }
+
+  #isUnknownWorkload(name: string): boolean {
+    const isWorkload = this.#config.interfacePrefixes.some((prefix) => name.startsWith(prefix));
+    return isWorkload && !this.#endpoints.active().has(name);
   }
 
   /** The next apply looks at these in the kernel again; at everything, unless said. */

@@ -88,7 +88,11 @@ async function sweepTables(
   }
 }
 
-async function sweepSets(family: IpFamily, { openSets }: LeftoverPorts): Promise<void> {
+/** Destroys every set of ours that no rule uses. */
+export async function sweepSets(
+  family: IpFamily,
+  { openSets }: Pick<LeftoverPorts, "openSets"> = {},
+): Promise<void> {
   const sets = openSets?.(family) ?? new IpSets(family, ipSetPrefixes[family]);
   try {
     await sets.apply();
@@ -98,7 +102,8 @@ async function sweepSets(family: IpFamily, { openSets }: LeftoverPorts): Promise
   }
 }
 
-function loadedTables(family: IpFamily): TableName[] {
+/** Tables that the legacy modules have in this namespace. */
+export function loadedTables(family: IpFamily): TableName[] {
   const file = `/proc/net/${family === 4 ? "ip" : "ip6"}_tables_names`;
   try {
     const names = readFileSync(file, "utf8").split("\n");

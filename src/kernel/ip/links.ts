@@ -1,6 +1,8 @@
-import type { KernelLink, Links } from "../kernel.ts";
+import { BatchQueue } from "../../lib/batch-queue.ts";
+import { KeyedLock } from "../../lib/keyed-lock.ts";
+import type { KernelLink, Links, VethPair } from "../kernel.ts";
 import type { MessageWriter } from "../netlink/message.ts";
-import { isErrno } from "../netlink/netlink-error.ts";
+import { isErrno, systemError } from "../netlink/netlink-error.ts";
 import type { NetlinkSocket } from "../netlink/socket.ts";
 import { offloadsChecksum, setChecksumOffload } from "./ethtool.ts";
 import {
@@ -17,6 +19,8 @@ import {
 } from "./link-message.ts";
 import { errnos, flag, unless } from "./requests.ts";
 
+const maxVeths = 64;
+
 /**
  * The links of a socket's network namespace. `slow` is another socket of the same namespace: what
  * waits there for a link's removal does not hold up the rest.
@@ -27,6 +31,10 @@ export function linksOf(socket: NetlinkSocket, slow: NetlinkSocket): Omit<Links,
       { type: linkMessage.new, flags: flag.create | flag.exclusive, fill },
       `Cannot add link ${name}`,
     );
+  const veths = new BatchQueue<VethPair, void>(
+    { limit: maxVeths, mayJoin: () => true, work: (_, pairs) => addVeths(slow, pairs) },
+    new KeyedLock(),
+  );
   return {
     list: () =>
       socket.dump(
@@ -35,7 +43,7 @@ export function linksOf(socket: NetlinkSocket, slow: NetlinkSocket): Omit<Links,
         ({ body }) => readLink(body),
       ),
     get: (target) => getLink(socket, target),
-    addVeth: (pair) => create(pair.name, (writer) => writeVeth(writer, pair)),
+    addVeth: (pair) => veths.run("", pair),
     addVxlan: (link) => create(link.name, (writer) => writeVxlan(writer, link)),
     addIpip: (name) =>
       unless(
@@ -60,6 +68,26 @@ export function linksOf(socket: NetlinkSocket, slow: NetlinkSocket): Omit<Links,
       return unless([errnos.ENODEV], slow.request(request, `Cannot remove link ${ifindex}`));
     },
   };
+}
+
+/** Pods that come at once: one send for all that wait, not a turn in the kernel's queue for each. */
+async function addVeths(
+  socket: NetlinkSocket,
+  pairs: readonly VethPair[],
+): Promise<PromiseSettledResult<void>[]> {
+  const failures = await socket.batch(
+    pairs.map((pair) => ({
+      type: linkMessage.new,
+      flags: flag.create | flag.exclusive,
+      fill: (writer) => writeVeth(writer, pair),
+    })),
+  );
+  return pairs.map(({ name }, at) => {
+    const failure = failures.find(({ index }) => index === at);
+    if (failure === undefined) return { status: "fulfilled", value: undefined };
+    const { errno, message } = failure;
+    return { status: "rejected", reason: systemError(`Cannot add link ${name}`, errno, message) };
+  });
 }
 
 async function getLink(

@@ -216,7 +216,7 @@ export class Cluster {
         if (status.phase === "Running") return node.kubelet.podOf(uid);
         throw new Error(`${status.phase}: ${node.kubelet.failureOf(`${namespace}/${name}`)}`);
       },
-      { timeoutMs: 20_000, intervalMs: 50, what: `pod ${name}` },
+      { timeoutMs: 180_000, intervalMs: 50, what: `pod ${name}` },
     );
     return { ...pod, node, namespace, address: pod.addresses[0] ?? "" };
   }

@@ -1,0 +1,87 @@
+import { existsSync, rmSync } from "node:fs";
+import { type OptionSpecs, optionsHelp, parseArguments } from "../cli/arguments.ts";
+import type { CommandIo } from "../cli/io.ts";
+import { localSources } from "../felix/config/config-file.ts";
+import { readParameters } from "../felix/config/read-parameters.ts";
+import { type CleanupStep, cleanupSteps } from "../felix/dataplane/cleanup.ts";
+import { startExecHelper } from "../kernel/exec-helper.ts";
+import { openLinuxKernel } from "../kernel/linux-kernel.ts";
+import { errorMessage, InputError } from "../lib/errors.ts";
+import { runDirectory, runningProcess } from "../node/child-process-file.ts";
+import { mtuFile } from "../node/mtu.ts";
+import { nodenameFile } from "../node/node-name.ts";
+
+const options: OptionSpecs = {
+  "dry-run": { help: "say what would be removed, and remove nothing" },
+  help: { short: "h", help: "show this" },
+};
+
+/**
+ * `tortie node cleanup`: removes from this machine what a node of tortie or Calico has put there. Gives the exit
+ * code: 1 when something is left.
+ */
+export async function runNodeCleanup(argv: readonly string[], io: CommandIo): Promise<number> {
+  const args = parseArguments(argv, options);
+  if (args.has("help")) {
+    io.stdout.write(
+      "removes devices, routes, rules, IP sets and state files of a node that does not run any more; its pods " +
+        `lose their network\n\nUsage:\n  tortie node cleanup [--dry-run]\n\nOptions:\n${optionsHelp(options)}`,
+    );
+    return 0;
+  }
+  const dryRun = args.has("dry-run");
+  if (!dryRun) refuseWhileRunning(io.env);
+  const exec = startExecHelper();
+  const kernel = openLinuxKernel();
+  try {
+    const { values } = readParameters(localSources(io.env));
+    const ports = { kernel, exec, ipv6: existsSync("/proc/sys/net/ipv6") };
+    const steps = [...(await cleanupSteps(values, ports)), ...fileSteps(io.env)];
+    if (steps.length === 0) io.stdout.write("Nothing of a node is left here\n");
+    return await carryOut(steps, { dryRun, io });
+  } finally {
+    kernel.close();
+    exec.close();
+  }
+}
+
+function refuseWhileRunning(env: CommandIo["env"]): void {
+  const runDir = runDirectory(env);
+  for (const name of ["node", "felix", "bgp"]) {
+    const running = runningProcess(runDir, name, name);
+    if (running === undefined) continue;
+    throw new InputError(
+      `Cannot clean up: \`tortie ${name}\` runs here (process ${running.pid}), and would put it all back`,
+    );
+  }
+}
+
+function fileSteps(env: CommandIo["env"]): CleanupStep[] {
+  const places = [nodenameFile(env), mtuFile(env), runDirectory(env)];
+  return places.filter(existsSync).map((path) => ({
+    what: path,
+    run: async () => rmSync(path, { recursive: true, force: true }),
+  }));
+}
+
+/** One that fails does not keep the others. */
+async function carryOut(
+  steps: readonly CleanupStep[],
+  { dryRun, io }: { readonly dryRun: boolean; readonly io: CommandIo },
+): Promise<number> {
+  let failures = 0;
+  for (const { what, run } of steps) {
+    if (dryRun) {
+      io.stdout.write(`would remove ${what}\n`);
+      continue;
+    }
+    try {
+      await run();
+      io.stdout.write(`removed ${what}\n`);
+    } catch (error) {
+      failures++;
+      io.stderr.write(`Cannot remove ${what}: ${errorMessage(error)}\n`);
+    }
+  }
+  return failures === 0 ? 0 : 1;
+}

@@ -1,0 +1,3 @@
+import { floodNewPods } from "./policy/first-packet.ts";
+
+floodNewPods(20);

@@ -1,0 +1,37 @@
+import { speakerMetrics } from "../../src/bgp/speaker/metrics.ts";
+import { FelixCounters } from "../../src/felix/metrics/felix-counters.ts";
+import { felixMetrics } from "../../src/felix/metrics/felix-metrics.ts";
+import type { Metric } from "../../src/lib/metrics.ts";
+import { ProcessMetrics } from "../../src/lib/process-metrics.ts";
+import { pathMetrics } from "../../src/paths/metrics.ts";
+import { FakeRunning, secretNeighbor } from "../unit/bgp/control/running.ts";
+
+/** Every metric that a program exports, by program; those of the process itself apart. */
+export function exportedMetrics(): Readonly<
+  Record<"felix" | "bgp" | "process", readonly Metric[]>
+> {
+  const cluster = {
+    host_endpoints: 0,
+    hosts: 0,
+    policies: 0,
+    profiles: 0,
+    tiers: 0,
+    workload_endpoints: 0,
+  };
+  const local = { endpoints: 0, policies: 0 };
+  const sizes = { local, cluster, tables: [], sets: [], routes: [], indexes: [] };
+  const report = { peers: [], findings: [], skipped: [], seconds: 0 };
+  const own = new ProcessMetrics();
+  try {
+    return {
+      felix: [
+        ...felixMetrics("node1", new FelixCounters(), sizes),
+        ...pathMetrics(report as unknown as Parameters<typeof pathMetrics>[0]),
+      ],
+      bgp: speakerMetrics(new FakeRunning([secretNeighbor])),
+      process: own.collect(),
+    };
+  } finally {
+    own.close();
+  }
+}
