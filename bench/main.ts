@@ -8,6 +8,7 @@ const benches = {
   ipam: ["ipam/main.ts", "--quick"],
   felix: ["felix/main.ts", "--quick"],
   cni: ["cni/main.ts", "--quick"],
+  paths: ["paths/main.ts", "--quick"],
 } as const;
 
 for (const [name, [program, ...args]] of Object.entries(benches)) {

@@ -33,7 +33,7 @@ const banned: readonly (readonly [from: string, to: string])[] = [["datastore", 
 
 /** Pure parts: no clock, socket, process or file, so nothing from Node but hashing and comparing. */
 const pure =
-  /^(api|felix\/(calc|rules)|bgp\/(wire|fsm|rib|policy|config|fib|speaker\/speaker\.|bfd\/(packet|session)\.)|ipam\/block|policy)/;
+  /^(api|felix\/(calc|rules)|bgp\/(wire|fsm|rib|policy|config|fib|speaker\/speaker\.|bfd\/(packet|session)\.)|ipam\/block|policy|paths\/(advice|arrivals|datagram|findings|largest-size|metrics|own-node|path|peers|rate-limit|sample)\.)/;
 const pureMayImport = new Set(["node:crypto", "node:util"]);
 
 const importTarget = /(?:from|import\()\s*"([^"]+)"/g;

@@ -3,15 +3,19 @@ import { mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
+import { readCell } from "../test/encapsulation/document.ts";
+import type { CellResult } from "../test/encapsulation/matrix-lab.ts";
 import { spawnInVm } from "../test/support/vm/spawn-in-vm.ts";
+import { writeEncapsulationDocument } from "./write-encapsulation-doc.ts";
 import { writeInteropDocument } from "./write-interop-doc.ts";
 
 /**
  * Runs the tests, a group after the other, prints each group's time, and ends with the line that CI
  * reads: "N passed, N failed[, N skipped]".
  *
- * Usage: node tools/run-tests.ts [unit|netns|runtimes|interop|stores|vm|long]...   (default: all but long)
+ * Usage: node tools/run-tests.ts [unit|netns|runtimes|interop|stores|vm|long|...]...   (default: the first six)
  *        node tools/run-tests.ts interop --write-doc   and writes docs/interop.md when all have passed
+ *        node tools/run-tests.ts encapsulation encapsulation-vm --write-doc   docs/encapsulation.md, too
  */
 
 interface Group {
@@ -26,7 +30,18 @@ interface Group {
   readonly shared?: boolean;
   /** In a virtual machine, for what only a distribution's kernel has, or what would change all of this machine. */
   readonly inVm?: boolean;
+  /** Only when it is asked for: it takes long. */
+  readonly onRequest?: boolean;
+  readonly env?: Readonly<Record<string, string>>;
 }
+
+/** The cells of docs/encapsulation.md. */
+const encapsulation = {
+  folders: ["test/encapsulation"],
+  match: /\.long\.ts$/,
+  concurrency: 1,
+  onRequest: true,
+} as const;
 
 const groups: readonly Group[] = [
   {
@@ -48,7 +63,22 @@ const groups: readonly Group[] = [
     timeoutMs: 900_000,
     inVm: true,
   },
-  { name: "long", folders: ["test"], match: /\.long\.ts$/, concurrency: 1, timeoutMs: 1_800_000 },
+  {
+    name: "long",
+    folders: ["test"],
+    match: /\.long\.ts$/,
+    concurrency: 1,
+    timeoutMs: 1_800_000,
+    onRequest: true,
+  },
+  { name: "encapsulation", ...encapsulation, timeoutMs: 1_800_000 },
+  {
+    name: "encapsulation-vm",
+    ...encapsulation,
+    timeoutMs: 10_800_000,
+    inVm: true,
+    env: { ENCAPSULATIONS: "IPIP,IPIPCrossSubnet", TORTIE_IN_VM: "1" },
+  },
 ];
 
 const writesDocument = process.argv.includes("--write-doc");
@@ -59,9 +89,10 @@ if (unknown !== undefined) {
   console.error(`There is no group "${unknown}": ${groups.map(({ name }) => name).join(", ")}`);
   process.exit(2);
 }
-const chosen = groups.filter(({ name }) =>
-  asked.length === 0 ? name !== "long" : asked.includes(name),
+const chosen = groups.filter(({ name, onRequest }) =>
+  asked.length === 0 ? onRequest !== true : asked.includes(name),
 );
+const cells: CellResult[] = [];
 
 // Stripping types costs each test file more than most tests do.
 const compileCache = join(import.meta.dirname, "../build/compile-cache");
@@ -80,7 +111,8 @@ for (const group of chosen) {
   total.skipped += counts.skipped;
 }
 if (resultsFolder !== undefined) {
-  if (total.failed === 0) writeInteropDocument(resultsFolder);
+  if (total.failed === 0 && cells.length > 0) writeEncapsulationDocument(cells);
+  else if (total.failed === 0) writeInteropDocument(resultsFolder);
   rmSync(resultsFolder, { recursive: true });
 }
 const skipped = total.skipped > 0 ? `, ${total.skipped} skipped` : "";
@@ -116,13 +148,14 @@ async function runFiles(group: Group, files: readonly string[]): Promise<typeof 
     "--test-reporter=./tools/reporter.ts",
     ...files,
   ];
-  const { stdout, ended } = group.inVm ? startInVm(args) : start(args);
+  const { stdout, ended } = group.inVm ? startInVm(args, group) : start(args, group);
   let output = "";
   stdout?.on("data", (chunk: Buffer) => {
     output = (output + chunk.toString()).slice(-100_000);
     process.stdout.write(chunk.toString().replaceAll(resultLine, ""));
   });
   const code = await ended;
+  cells.push(...output.split("\n").flatMap((line) => readCell(line.trimEnd()) ?? []));
   const result = [...output.matchAll(resultLine)].at(-1);
   const [, passed = "0", failed = "0", skips = "0"] = result ?? [];
   const counts = { passed: Number(passed), failed: Number(failed), skipped: Number(skips) };
@@ -139,18 +172,21 @@ interface Run {
   readonly ended: Promise<number | null>;
 }
 
-function start(args: readonly string[]): Run {
+function start(args: readonly string[], group: Group): Run {
   const results = resultsFolder === undefined ? {} : { INTEROP_RESULTS: resultsFolder };
-  const env = { NODE_COMPILE_CACHE: compileCache, ...process.env, ...results };
+  const env = { NODE_COMPILE_CACHE: compileCache, ...process.env, ...group.env, ...results };
   const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"], env });
   const ended = new Promise<number | null>((resolve) => child.on("close", resolve));
   return { stdout: child.stdout, ended };
 }
 
-function startInVm(args: readonly string[]): Run {
-  const quoted = [process.execPath, ...args].map((word) => `'${word}'`).join(" ");
+function startInVm(args: readonly string[], { env = {} }: Group): Run {
+  const settings = Object.entries({ ...env, NODE_COMPILE_CACHE: compileCache }).map(
+    ([name, value]) => `${name}='${value}'`,
+  );
+  const quoted = [process.execPath, ...args].map((word) => `'${word}'`);
   const { machine, exitCode } = spawnInVm(
-    `cd '${process.cwd()}' && NODE_COMPILE_CACHE='${compileCache}' ${quoted}`,
+    `cd '${process.cwd()}' && ${[...settings, ...quoted].join(" ")}`,
   );
   return { stdout: machine.stdout, ended: exitCode };
 }

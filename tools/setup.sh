@@ -58,15 +58,24 @@ if ! cmp -s package-lock.json "$stamp"; then
 fi
 
 mkdir -p build/cni
+# build_shim COMPILER FILE
+build_shim() {
+  [ ! "$2" -nt src/cni/shim/shim.c ] || return 0
+  say "building the CNI shim $2"
+  "$1" -O2 -Wall -Wextra -static -o "$2.new" src/cni/shim/shim.c
+  mv "$2.new" "$2"
+}
 if command -v cc >/dev/null 2>&1; then
-  if [ ! build/cni/calico -nt src/cni/shim/shim.c ]; then
-    say "building the CNI shim"
-    cc -O2 -Wall -Wextra -static -o build/cni/calico.new src/cni/shim/shim.c
-    mv build/cni/calico.new build/cni/calico
-  fi
+  build_shim cc build/cni/calico
 else
   say "no C compiler: the CNI plugin runs as a TypeScript program"
 fi
+# For an image of the other architecture, where somebody has installed the compiler.
+for other in aarch64 x86_64; do
+  [ "$other" != "$(uname -m)" ] || continue
+  ! command -v "$other-linux-gnu-gcc" >/dev/null 2>&1 ||
+    build_shim "$other-linux-gnu-gcc" "build/cni/calico-$other"
+done
 
 if [ "${1-}" = --test ]; then
   node_modules/.bin/node test/support/vm/vm-image.ts ||

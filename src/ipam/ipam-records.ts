@@ -12,6 +12,7 @@ import type {
 import { type Datastore, isDatastoreError } from "../datastore/datastore.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { IpFamily } from "../lib/ip-addr.ts";
+import type { KeyedLock } from "../lib/keyed-lock.ts";
 import { type Prefix, parsePrefix, prefixFamily } from "../lib/prefix.ts";
 import { blockResource, normalizeBlock } from "./block.ts";
 import { affinityKey, isVirtual, newAffinity } from "./block-affinity.ts";
@@ -58,17 +59,31 @@ type Deletable = "IPAMBlock" | "IPAMHandle" | "BlockAffinity";
  */
 export class IpamRecords {
   readonly memory: BlockMemory;
+  readonly #turns: KeyedLock;
   readonly #cooldownMs: number;
   readonly #ports: RecordPorts;
 
-  /** `cooldownMs`: how long a released address rests, applied to every block read. */
+  /**
+   * `cooldownMs`: how long a released address rests, applied to every block read. `turns`: of all
+   * records of a process.
+   */
   constructor(
-    config: { readonly cooldownMs: number; readonly memory: BlockMemory },
+    config: {
+      readonly cooldownMs: number;
+      readonly memory: BlockMemory;
+      readonly turns: KeyedLock;
+    },
     ports: RecordPorts,
   ) {
     this.memory = config.memory;
+    this.#turns = config.turns;
     this.#cooldownMs = config.cooldownMs;
     this.#ports = ports;
+  }
+
+  /** Runs a task on a block when those before it are done: they would only conflict with each other. */
+  inTurn<Result>(cidr: Prefix, task: () => Promise<Result>): Promise<Result> {
+    return this.#turns.run(cidr, task);
   }
 
   now(): Date {

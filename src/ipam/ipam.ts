@@ -92,6 +92,8 @@ export class Ipam {
   readonly #ports: RecordPorts;
   /** Spares the pods of one node the conflicts with each other. */
   readonly #lock = new KeyedLock();
+  /** The same for releases, by block. */
+  readonly #turns = new KeyedLock();
   readonly #memory = new BlockMemory();
 
   readonly #queue: BatchQueue<AutoAssignRequest, readonly Assigned[]>;
@@ -153,7 +155,10 @@ export class Ipam {
 
   /** For what is asked before the configuration is read, and does not go by it. */
   #recordsAhead(): IpamRecords {
-    return new IpamRecords({ cooldownMs: 0, memory: this.#memory }, this.#ports);
+    return new IpamRecords(
+      { cooldownMs: 0, memory: this.#memory, turns: this.#turns },
+      this.#ports,
+    );
   }
 
   /** What the choice of pools goes by, read at once. */
@@ -372,7 +377,10 @@ export class Ipam {
     const stored = await this.#recordsAhead().get({ kind: "IPAMConfiguration", name: "default" });
     const config = stored?.spec ?? {};
     const cooldownMs = (config.ipCooldownSeconds ?? 0) * 1000;
-    return { config, records: new IpamRecords({ cooldownMs, memory }, this.#ports) };
+    return {
+      config,
+      records: new IpamRecords({ cooldownMs, memory, turns: this.#turns }, this.#ports),
+    };
   }
 
   async #reserved(): Promise<readonly Prefix[]> {

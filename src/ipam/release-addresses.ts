@@ -35,14 +35,15 @@ export async function releaseInBlock(
   wanted: ReleaseAct,
 ): Promise<BlockRelease> {
   const { cidr } = wanted;
-  const done = await records.retry(async () => {
+  const attempt = async () => {
     const read = await records.block(cidr);
     if (read === undefined) return null;
     const outcome = wanted.act(read.spec);
     if (outcome.kind === "mismatch") throw ownerChanged(read.spec, outcome);
     const left = await writeRelease(records, read, { outcome, fence: wanted.fence === true });
     return left === "raced" ? undefined : { outcome, left };
-  });
+  };
+  const done = await records.inTurn(cidr, () => records.retry(attempt));
   if (done === null) return { released: [], unallocated: [] };
   const { outcome, left } = done;
   for (const [handle, count] of outcome.handleCounts) {

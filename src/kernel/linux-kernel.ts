@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { addressesOf } from "./ip/addresses.ts";
 import { configureInterfaces } from "./ip/configure.ts";
 import { forwardingDatabase } from "./ip/fdb.ts";
@@ -49,7 +50,7 @@ export function openLinuxKernel(options: LinuxKernelOptions = {}): Kernel {
     rules: routingRules(socket),
     traffic: trafficControl(socket),
     wireguard,
-    indexOf: (name) => inside(() => libc.if_nametoindex(name)) || undefined,
+    indexOf: (name) => inside(() => linkIndex(name)),
     configure: (setup) => configureInterfaces(socket, setup),
     monitor: (onEvents, signal) =>
       watchKernel(onEvents, netnsFd === undefined ? { signal } : { signal, netnsFd }),
@@ -59,4 +60,10 @@ export function openLinuxKernel(options: LinuxKernelOptions = {}): Kernel {
       wireguard.close();
     },
   };
+}
+
+/** Of the present namespace. For a name that is not there the ioctl would have the kernel look for a module. */
+function linkIndex(name: string): number | undefined {
+  if (!existsSync(`/proc/sys/net/ipv4/conf/${name}`)) return undefined;
+  return libc.if_nametoindex(name) || undefined;
 }

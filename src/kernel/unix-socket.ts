@@ -47,6 +47,9 @@ export interface Received {
   readonly descriptors: readonly number[];
 }
 
+/** Of all connections: what comes is copied out at once. 64 KiB anew for each read cost more than the call. */
+const receiveBuffer = Buffer.alloc(receiveBytes);
+
 /** One end of a connection. `close` may be called at any time, and twice: what waits is rejected. */
 export class UnixConnection {
   readonly #fd: number;
@@ -107,8 +110,7 @@ export class UnixConnection {
   }
 
   #receive(): Received | undefined {
-    const bytes = Buffer.alloc(receiveBytes);
-    const header = messageHeader(bytes, Buffer.alloc(controlBytes));
+    const header = messageHeader(receiveBuffer, Buffer.alloc(controlBytes));
     const got = Number(libc.recvmsg(this.#fd, header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC));
     if (got < 0) {
       const code = errno();
@@ -117,7 +119,7 @@ export class UnixConnection {
     }
     const controlEnd = controlOffset + Number(header.readBigUInt64LE(controlLengthOffset));
     return {
-      bytes: bytes.subarray(0, got),
+      bytes: Buffer.from(receiveBuffer.subarray(0, got)),
       descriptors: descriptorsOf(header.subarray(controlOffset, controlEnd)),
     };
   }

@@ -19,11 +19,16 @@ const overhead = {
   wireguardV6: 80,
 } as const;
 
+/** Where no uplink tells: the smallest among those of common clouds, as Calico has it. */
+export const guessedHostMtu = 1460;
+
 /** What of Felix's parameters says how long packets may be. MTUs: 0 is "from the host's". */
 export type EncapsulationMtus = Pick<
   ParameterValues,
+  | "ipipEnabled"
   | "ipipMTU"
   | "udpMTU"
+  | "vxlanEnabled"
   | "vxlanMTU"
   | "vxlanMTUV6"
   | "wireguardMTU"
@@ -37,27 +42,34 @@ export function mtuFile(env: Env): string {
   return env["TORTIE_MTU_FILE"] || "/var/lib/calico/mtu";
 }
 
-/** MTU of the host: the least of its uplinks, which `pattern` matches. 0 when there are none. */
-export function hostMtu(pattern: RegExp, interfaces: readonly HostInterface[]): number {
-  const mtus = interfaces.filter(({ name }) => pattern.test(name)).map(({ mtu }) => mtu);
-  return mtus.length === 0 ? 0 : Math.min(...mtus);
+/** MTU of the host: the least of its uplinks that are up, which `pattern` matches. Undefined without any. */
+export function hostMtu(pattern: RegExp, interfaces: readonly HostInterface[]): number | undefined {
+  const uplinks = interfaces.filter(({ name, up }) => up && pattern.test(name));
+  return uplinks.length === 0 ? undefined : Math.min(...uplinks.map(({ mtu }) => mtu));
 }
 
 /**
- * MTU of pods: the least that the devices have of encapsulations that pools use, and of WireGuard; the
- * host's where there are none (facts 4.9).
+ * MTU of pods: the least that the devices have of encapsulations that pools use, or that are configured
+ * to be used, and of WireGuard; the host's where there are none (facts 4.9).
  */
 export function podMtu(host: number, pools: readonly IPPool[], values: EncapsulationMtus): number {
-  if (host === 0) return 0;
   const uses = (poolClass: PoolClass, ipv6: boolean) =>
     pools.some(
       (pool) =>
         poolEncapsulation(pool).class === poolClass && pool.spec.cidr.includes(":") === ipv6,
     );
   const devices = [
-    { inUse: uses("ipip", false), mtu: values.ipipMTU, headers: overhead.ipip },
+    {
+      inUse: values.ipipEnabled ?? uses("ipip", false),
+      mtu: values.ipipMTU,
+      headers: overhead.ipip,
+    },
     { inUse: uses("udp", false), mtu: values.udpMTU, headers: overhead.udp },
-    { inUse: uses("vxlan", false), mtu: values.vxlanMTU, headers: overhead.vxlan },
+    {
+      inUse: values.vxlanEnabled ?? uses("vxlan", false),
+      mtu: values.vxlanMTU,
+      headers: overhead.vxlan,
+    },
     { inUse: uses("vxlan", true), mtu: values.vxlanMTUV6, headers: overhead.vxlanV6 },
     { inUse: values.wireguardEnabled, mtu: values.wireguardMTU, headers: overhead.wireguard },
     { inUse: values.wireguardEnabledV6, mtu: values.wireguardMTUV6, headers: overhead.wireguardV6 },
@@ -72,19 +84,18 @@ export class MtuFileError extends Error {
 }
 
 /**
- * Writes the file at once as a whole: readers see the old number or the new one. 0 is not written.
+ * Writes the file at once as a whole: readers see the old number or the new one.
  *
- * @throws {MtuFileError} when it cannot be written, or the MTU is not known.
+ * @throws {MtuFileError} when it cannot be written.
  */
 function writeMtu(file: string, mtu: number): void {
-  const what = `Cannot write the MTU file ${file}`;
-  if (mtu === 0) throw new MtuFileError(`${what}: no interface tells the host's MTU`);
   try {
     mkdirSync(dirname(file), { recursive: true });
     writeFileSync(`${file}.new`, `${mtu}`, { mode: 0o644 });
     renameSync(`${file}.new`, file);
   } catch (cause) {
-    throw new MtuFileError(`${what}: ${errorMessage(cause)}`, { cause });
+    const what = `Cannot write the MTU file ${file}: ${errorMessage(cause)}`;
+    throw new MtuFileError(what, { cause });
   }
 }
 
@@ -96,15 +107,27 @@ export class MtuFile {
   readonly #log: Logger;
   #written: number | undefined;
   #complaint: string | undefined;
+  #isKnown = false;
 
   constructor(file: string, log: Logger) {
     this.#file = file;
     this.#log = log;
   }
 
-  /** @throws {MtuFileError} when there is no file and it is required. */
-  update(mtu: number, required: boolean): void {
-    if (mtu === this.#written || (mtu === 0 && this.#written !== undefined)) return;
+  /**
+   * `isGuess`: no uplink told the host's MTU, so what an uplink told before is better.
+   *
+   * @throws {MtuFileError} when there is no file and it is required.
+   */
+  update(
+    mtu: number,
+    { required, isGuess }: { readonly required: boolean; readonly isGuess: boolean },
+  ): void {
+    if (mtu === this.#written || (isGuess && this.#isKnown)) return;
+    this.#isKnown = !isGuess;
+    if (isGuess) {
+      this.#log.warn({ mtu }, "no uplink matches mtuIfacePattern: pod MTU is a guess");
+    }
     try {
       writeMtu(this.#file, mtu);
       this.#written = mtu;

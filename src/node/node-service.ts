@@ -21,7 +21,7 @@ import { felixValues } from "./felix-values.ts";
 import { type HealthConfig, HealthReports, healthConfig } from "./health.ts";
 import { answerHealthChecks } from "./health-service.ts";
 import { hostInterfaces } from "./host-interfaces.ts";
-import { hostMtu, MtuFile, MtuFileError, mtuFile, podMtu } from "./mtu.ts";
+import { guessedHostMtu, hostMtu, MtuFile, MtuFileError, mtuFile, podMtu } from "./mtu.ts";
 import { nodeNameOf } from "./node-name.ts";
 import {
   type Env,
@@ -203,9 +203,10 @@ function reconciler(
     if (!isDeepStrictEqual(config, answering)) health.set(config);
     answering = config;
     const { items: pools } = await datastore.list("IPPool");
-    const uplinks = values.mtuIfacePattern;
-    const mtu = podMtu(hostMtu(uplinks, await hostInterfaces(ports.kernel)), pools, values);
-    mtus.update(mtu, values.requireMTUFile);
+    const host = hostMtu(values.mtuIfacePattern, await hostInterfaces(ports.kernel));
+    const isGuess = host === undefined;
+    const mtu = podMtu(host ?? guessedHostMtu, pools, values);
+    mtus.update(mtu, { required: values.requireMTUFile, isGuess });
     const port = udpTunnelPort(pools, values);
     if (port !== servedPort) udpTunnel.set(port);
     servedPort = port;

@@ -45,14 +45,14 @@ function parsed(text: string): CheckRequest | undefined {
   } catch {
     return undefined;
   }
-  const { request, nodes, samplePeers, throughput = true, dryRun = false } = given;
+  const { request, nodes, samplePeers, throughput, dryRun } = given;
   if (request !== "check-paths") return undefined;
   if (nodes !== undefined && !(Array.isArray(nodes) && nodes.every(isText))) return undefined;
   if (samplePeers !== undefined && !(samplePeers >= 1 && samplePeers <= maxSample))
     return undefined;
   return {
-    throughput,
-    dryRun,
+    throughput: throughput !== false,
+    dryRun: dryRun === true,
     ...(nodes === undefined ? {} : { nodes }),
     ...(samplePeers === undefined ? {} : { samplePeers }),
   };

@@ -1,3 +1,4 @@
+import { filterAdvice, isTunnel, mtuAdvice, outerPackets, overhead } from "./advice.ts";
 import type { Carrier, Path, PathObservation, PeerObservation, SizeLimit } from "./path.ts";
 
 /** What is wrong between two nodes, and what to change. */
@@ -31,25 +32,17 @@ interface Case {
   readonly peer: PeerObservation;
   readonly path: Path;
   readonly seen: PathObservation;
+  /** Of the same family. */
   readonly underlay: PathObservation | undefined;
+  /** Of the probes. */
+  readonly port: number;
 }
 
 type Words = Pick<Finding, "text" | "advice"> & Partial<Pick<Finding, "severity" | "from" | "to">>;
 
 /** A tunnel this many times slower than its underlay, and slower than this, is a hint (#11435). */
-const slowRatio = 5;
-const slowMegabits = 500;
-
-/** Octets that a tunnel adds to a packet (facts 4.9). */
-const overhead: Readonly<Record<Carrier, number>> = {
-  underlay: 0,
-  none: 0,
-  ipip: 20,
-  vxlan: 50,
-  "vxlan-v6": 70,
-  wireguard: 60,
-  "wireguard-v6": 80,
-};
+const slowRatio = 10;
+export const slowMegabits = 300;
 
 /**
  * What is said of one path: the first row that fits, because what comes below follows from what is
@@ -66,15 +59,17 @@ const rows: readonly (readonly [code: FindingCode, words: (of: Case) => Words | 
   ["slow", slow],
 ];
 
-/** From what was seen of a peer to what is said of it. Pure. */
-export function findingsOf(self: string, peer: PeerObservation): Finding[] {
-  const underlay = peer.paths.find(({ path }) => path.carrier === "underlay");
-  const whole = ofPeer(self, peer);
+/** From what was seen of a peer, by probes of this port, to what is said of it. Pure. */
+export function findingsOf(self: string, peer: PeerObservation, port: number): Finding[] {
+  const whole = ofPeer(self, peer, port);
   const paths = peer.paths.flatMap((seen) => {
     const { path } = seen;
     // The underlay says nothing where the node does not answer: that is said already.
     if (whole !== undefined && path.carrier === "underlay") return [];
-    const one = { self, peer, path, seen, underlay };
+    const underlay = peer.paths.find(
+      (other) => other.path.carrier === "underlay" && other.path.family === path.family,
+    );
+    const one = { self, peer, path, seen, underlay, port };
     for (const [code, wordsOf] of rows) {
       const words = wordsOf(one);
       if (words === undefined) continue;
@@ -86,7 +81,11 @@ export function findingsOf(self: string, peer: PeerObservation): Finding[] {
   return [...(whole === undefined ? [] : [whole]), ...paths];
 }
 
-function ofPeer(self: string, { node, asked, paths }: PeerObservation): Finding | undefined {
+function ofPeer(
+  self: string,
+  { node, asked, paths }: PeerObservation,
+  port: number,
+): Finding | undefined {
   const ends = { severity: "problem" as const, from: self, to: node };
   if (asked === "answered") return undefined;
   if (asked === "refused") {
@@ -94,7 +93,7 @@ function ofPeer(self: string, { node, asked, paths }: PeerObservation): Finding 
       ...ends,
       code: "refused",
       text: `${node} is up, but nobody answers path checks there`,
-      advice: `start tortie felix on ${node}, with pathChecks Enabled and the same pathCheckPort`,
+      advice: `start tortie felix on ${node}, with pathChecks Enabled and pathCheckPort ${port}`,
     };
   }
   const others = paths.filter(({ answered }) => answered > 0).map(({ path }) => path.carrier);
@@ -106,14 +105,14 @@ function ofPeer(self: string, { node, asked, paths }: PeerObservation): Finding 
       ...ends,
       code: "not-answering",
       text: `${node}${address} answers through ${others.join(", ")}, but not at its own address${error}`,
-      advice: "let UDP and TCP pathCheckPort (5474) pass between the nodes' own addresses",
+      advice: `let UDP and TCP ${port} (pathCheckPort) pass between the nodes' own addresses`,
     };
   }
   return {
     ...ends,
     code: "not-answering",
     text: `${node}${address} does not answer from ${self}${error}`,
-    advice: `see whether ${node} is up and can be pinged; if so, let UDP pathCheckPort (5474) pass between the nodes`,
+    advice: `see whether ${node} is up and can be pinged; if so, let UDP ${port} (pathCheckPort) pass between the nodes`,
   };
 }
 
@@ -180,10 +179,10 @@ function wrongDevice({ self, peer, path, seen }: Case): Words | undefined {
   };
 }
 
-function filtered({ self, peer, path, seen }: Case): Words | undefined {
+function filtered({ self, peer, path, seen, port }: Case): Words | undefined {
   const { sent, answered, arrived } = seen;
   if (sent === 0 || answered > 0) return undefined;
-  const what = outerPackets(path, peer);
+  const what = outerPackets(path, peer.tunnels.here, port);
   const outward = arrived === 0;
   const [from, to] = outward ? [self, peer.node] : [peer.node, self];
   const detail =
@@ -197,41 +196,6 @@ function filtered({ self, peer, path, seen }: Case): Words | undefined {
     text: `${what} ${path.carrier === "none" ? "are" : "is"} filtered between ${self} and ${peer.node}: ${detail}`,
     advice: filterAdvice(path, { what, from, to }),
   };
-}
-
-function filterAdvice(
-  path: Path,
-  { what, from, to }: { readonly what: string; readonly from: string; readonly to: string },
-): string {
-  if (path.carrier === "none") {
-    return `let the network pass packets with pods' addresses from ${from} to ${to} (in a cloud: switch the source/destination check off), or use vxlanMode: Always`;
-  }
-  const firewalls = "security groups, firewalls of the nodes and of what is between";
-  const other =
-    path.carrier === "vxlan" || path.carrier === "vxlan-v6"
-      ? "; a network that uses the port itself (NSX) needs another vxlanPort"
-      : "";
-  return `let ${what} pass from ${from} to ${to}: ${firewalls}${other}`;
-}
-
-/** What carries the probes, as a firewall sees it. */
-function outerPackets({ carrier, device }: Path, peer: PeerObservation): string {
-  const port = peer.tunnels.here.find(({ name }) => name === device)?.port;
-  switch (carrier) {
-    case "vxlan":
-    case "vxlan-v6":
-      return `UDP ${port ?? 4789}`;
-    case "ipip":
-      return "IP protocol 4";
-    case "wireguard":
-      return `UDP ${port ?? 51820}`;
-    case "wireguard-v6":
-      return `UDP ${port ?? 51821}`;
-    case "underlay":
-      return "UDP pathCheckPort (5474)";
-    case "none":
-      return "packets with pods' addresses";
-  }
 }
 
 function smallMtu({ self, peer, path, seen, underlay }: Case): Words | undefined {
@@ -257,24 +221,6 @@ function smallMtu({ self, peer, path, seen, underlay }: Case): Words | undefined
   };
 }
 
-function mtuAdvice({ carrier, device }: Path, largest: number): string {
-  switch (carrier) {
-    case "underlay":
-    case "none":
-      return `set the MTU of ${device} to ${largest} on all nodes (tunnels follow, and pods that start after that), or let the network between pass what its interfaces promise`;
-    case "ipip":
-      return `set ipipMTU: ${largest}, or raise the MTU of the network between to ${largest + overhead.ipip} and more`;
-    case "vxlan":
-      return `set vxlanMTU: ${largest}, or let packets that are ${overhead.vxlan} bytes longer pass between the nodes`;
-    case "vxlan-v6":
-      return `set vxlanMTUV6: ${largest}, or let packets that are ${overhead["vxlan-v6"]} bytes longer pass between the nodes`;
-    case "wireguard":
-      return `set wireguardMTU: ${largest}`;
-    case "wireguard-v6":
-      return `set wireguardMTUV6: ${largest}`;
-  }
-}
-
 function limited(limit: SizeLimit | undefined): SizeLimit | undefined {
   return limit !== undefined && limit.largest < limit.wanted ? limit : undefined;
 }
@@ -297,8 +243,4 @@ function slow({ self, peer, path, seen, underlay }: Case): Words | undefined {
     text: `${path.device} carries ${Math.round(tunnel)} Mbit/s from ${self} to ${peer.node}, the network below ${Math.round(below)}`,
     advice: `try featureDetectOverride: ChecksumOffloadBroken=true (kernels from 6.12 on are slow with some network cards until tx-checksum-ip-generic of ${path.device} is off)`,
   };
-}
-
-function isTunnel(carrier: Carrier): boolean {
-  return carrier !== "underlay" && carrier !== "none";
 }

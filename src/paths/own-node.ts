@@ -11,7 +11,9 @@ import type { PathReport } from "./run-check.ts";
 const maxAttempts = 10;
 const maxMessage = 1000;
 
+/** The node with this key, or without one; the same object when that is nothing new. */
 export function withPathKey(node: Node, publicKey: string | undefined): Node {
+  if (node.metadata.annotations?.[pathKeyAnnotation] === publicKey) return node;
   const { [pathKeyAnnotation]: _before, ...others } = node.metadata.annotations ?? {};
   const annotations =
     publicKey === undefined ? others : { ...others, [pathKeyAnnotation]: publicKey };
@@ -44,6 +46,18 @@ export function withCondition(node: Node, condition: Condition): Node {
   if (before?.status === condition.status && before.reason === condition.reason) return node;
   const others = conditions.filter(({ type }) => type !== condition.type);
   return { ...node, status: { ...node.status, conditions: [...others, condition] } };
+}
+
+/** The node, without an answer of yesterday: what no run renews is not known. */
+export function withoutRuns(node: Node, time: string): Node {
+  if (!node.status?.conditions?.some(({ type }) => type === pathHealthyType)) return node;
+  return withCondition(node, {
+    type: pathHealthyType,
+    status: "Unknown",
+    reason: "NotChecked",
+    message: "pathChecks is Disabled, or pathCheckInterval is 0",
+    lastTransitionTime: time,
+  });
 }
 
 /** Reads, changes and writes a Node, again when others write too. What does not change is not written. */

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import type { PathChecksConfig } from "../api/path-checks.ts";
-import type { Datastore } from "../datastore/datastore.ts";
+import { type Datastore, isDatastoreError } from "../datastore/datastore.ts";
 import { runSyncer } from "../datastore/reflector.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import { Backoff } from "../lib/backoff.ts";
@@ -15,7 +15,7 @@ import { PathKeys } from "./keys.ts";
 import { Listeners } from "./listeners.ts";
 import { pathMetrics } from "./metrics.ts";
 import { nodeState } from "./node-state.ts";
-import { changeNode, pathCondition, withCondition, withPathKey } from "./own-node.ts";
+import { changeNode, pathCondition, withCondition, withoutRuns, withPathKey } from "./own-node.ts";
 import { addressesOf, PeerBook } from "./peers.ts";
 import { Responder } from "./responder.ts";
 import { type CheckRequest, type PathReport, runCheck } from "./run-check.ts";
@@ -40,7 +40,6 @@ export class PathChecks {
   readonly #configs = new LatestValue<PathChecksConfig>();
   #present: PathChecksConfig | undefined;
   #last: PathReport | undefined;
-  #isAnnounced = false;
   #isChecking = false;
   /** Counts the runs, for samples to go on from one to the next. */
   #turn = 0;
@@ -69,9 +68,9 @@ export class PathChecks {
   }
 
   async #runAs(config: PathChecksConfig, signal: AbortSignal): Promise<void> {
+    if (!config.enabled || config.intervalMs === 0) this.#last = undefined;
     if (!config.enabled) {
-      this.#last = undefined;
-      if (this.#isAnnounced) await this.#announce(undefined, signal);
+      await this.#announce(config, signal);
       return aborted(signal);
     }
     const { nodeName, clock, log, controlPath, kernel } = this.#ports;
@@ -88,7 +87,7 @@ export class PathChecks {
       await runServices(
         [
           (stop) => this.#followNodes(peers, { listeners, synced: synced.resolve }, stop),
-          (stop) => this.#announce(this.#keys.publicKey, stop).then(() => aborted(stop)),
+          (stop) => this.#announce(config, stop).then(() => aborted(stop)),
           (stop) => servePathChecks(controlPath, check, stop),
           (stop) => this.#checkByItself(config, check, stop),
         ],
@@ -125,16 +124,21 @@ export class PathChecks {
     );
   }
 
-  /** Writes the public key into this node's Node, or takes it away; as long as it takes. */
-  async #announce(publicKey: string | undefined, signal: AbortSignal): Promise<void> {
+  /** Writes the public key into this node's Node, or takes it away, and what is old; as long as it takes. */
+  async #announce({ enabled, intervalMs }: PathChecksConfig, signal: AbortSignal): Promise<void> {
     const { nodeName, datastore, clock, log } = this.#ports;
     const pauses = new Backoff({ minMs: 500, maxMs: 30_000 });
     while (!signal.aborted) {
       try {
-        await changeNode(nodeName, datastore, (node) => withPathKey(node, publicKey));
-        this.#isAnnounced = publicKey !== undefined;
+        await changeNode(nodeName, datastore, (read) => {
+          const node = withPathKey(read, enabled ? this.#keys.publicKey : undefined);
+          const now = clock.date().toISOString();
+          return enabled && intervalMs > 0 ? node : withoutRuns(node, now);
+        });
         return;
       } catch (error) {
+        // A node that is not there has nothing to take away.
+        if (!enabled && isDatastoreError(error, "not-found")) return;
         log.warn({ reason: errorMessage(error) }, "path check key not written");
         await clock.sleep(pauses.next(), signal).catch(() => undefined);
       }

@@ -73,6 +73,8 @@ export function isSameSubnet(own: PathPeer, peer: PathPeer): boolean {
 export class PeerBook {
   readonly #self: string;
   readonly #peers = new Map<string, PathPeer>();
+  /** How many nodes have each address: one may move from one to another. */
+  readonly #addresses = new Map<IpAddr, number>();
 
   constructor(self: string) {
     this.#self = self;
@@ -97,9 +99,28 @@ export class PeerBook {
     for (const { key, value } of updates) {
       if (key.kind !== "Node") continue;
       isOwn ||= key.name === this.#self;
-      if (value?.kind === "Node") this.#peers.set(key.name, pathPeer(value));
-      else this.#peers.delete(key.name);
+      this.#replace(key.name, value?.kind === "Node" ? pathPeer(value) : undefined);
     }
     return isOwn;
+  }
+
+  /** An address of some node's: all others are strangers. */
+  hasAddress(address: IpAddr): boolean {
+    return this.#addresses.has(address);
+  }
+
+  #replace(name: string, next: PathPeer | undefined): void {
+    const before = this.#peers.get(name);
+    for (const address of before === undefined ? [] : addressesOf(before)) {
+      const users = (this.#addresses.get(address) ?? 0) - 1;
+      if (users > 0) this.#addresses.set(address, users);
+      else this.#addresses.delete(address);
+    }
+    this.#peers.delete(name);
+    if (next === undefined) return;
+    this.#peers.set(name, next);
+    for (const address of addressesOf(next)) {
+      this.#addresses.set(address, (this.#addresses.get(address) ?? 0) + 1);
+    }
   }
 }

@@ -24,7 +24,10 @@ export async function planPeer(own: PathPeer, peer: PathPeer, kernel: Ways): Pro
   }
   for (const { kind, address } of own.tunnels) {
     const other = peer.tunnels.find((tunnel) => tunnel.kind === kind);
-    if (other !== undefined) ends.push(["tunnel", address, other.address]);
+    if (other === undefined) continue;
+    // Tunnels of two kinds may share an address: the kernel has one route to it.
+    const isPlanned = ends.some(([, from, to]) => from === address && to === other.address);
+    if (!isPlanned) ends.push(["tunnel", address, other.address]);
   }
   const paths = await Promise.all(
     ends.map(([kind, source, destination]) => pathOf(kind, source, destination, kernel)),

@@ -1,4 +1,3 @@
-import { errorMessage } from "../lib/errors.ts";
 import { observePath, type PathDeps } from "./observe-path.ts";
 import type { Path, PeerObservation } from "./path.ts";
 import type { PathPeer } from "./peers.ts";
@@ -20,26 +19,14 @@ export async function probePeer(
   deps: Omit<PathDeps, "askPeer">,
   signal: AbortSignal,
 ): Promise<PeerObservation> {
-  const { clock, port, conversation } = deps;
   const here = (await deps.ownState()).tunnels;
   const nobody = { node: peer.name, asked: "silent" as const, tunnels: { here }, paths: [] };
-  const underlay = paths.find(({ carrier }) => carrier === "underlay");
-  if (underlay === undefined) return nobody;
-  const { source, destination } = underlay;
-  let line: ProbeChannel;
+  const { line, state, refused } = await openLine(paths, deps);
   try {
-    line = await ProbeChannel.open({ source, destination, port }, conversation, clock);
-  } catch (error) {
-    const failed = { path: underlay, sent: 0, answered: 0, error: errorMessage(error) };
-    return { ...nobody, paths: [failed] };
-  }
-  try {
-    const state = await ask(line, []);
-    const refused = line.errors.has("ECONNREFUSED");
     if (state === undefined && refused) return { ...nobody, asked: "refused" };
     // Who says nothing is not asked again and again.
     const askPeer = async (numbers: readonly number[]) =>
-      state === undefined ? undefined : ask(line, numbers);
+      line === undefined ? undefined : ask(line, numbers);
     const observed = [];
     for (const path of paths) {
       if (signal.aborted) break;
@@ -49,8 +36,34 @@ export async function probePeer(
     const asked = state === undefined ? ("silent" as const) : ("answered" as const);
     return { node: peer.name, asked, tunnels, paths: observed };
   } finally {
-    line.close();
+    line?.close();
   }
+}
+
+/** By which the peer can be asked: the first of its own addresses that answers. */
+async function openLine(
+  paths: readonly Path[],
+  { port, conversation, clock }: Pick<PathDeps, "port" | "conversation" | "clock">,
+): Promise<{
+  readonly line?: ProbeChannel;
+  readonly state?: StateBody;
+  readonly refused: boolean;
+}> {
+  let refused = false;
+  for (const { carrier, source, destination, device } of paths) {
+    if (carrier !== "underlay" || device === undefined) continue;
+    let line: ProbeChannel | undefined;
+    try {
+      line = await ProbeChannel.open({ source, destination, port }, conversation, clock);
+      const state = await ask(line, []);
+      if (state !== undefined) return { line, state, refused };
+      refused ||= line.errors.has("ECONNREFUSED");
+    } catch {
+      // No address, no route: the path's own probes say so.
+    }
+    line?.close();
+  }
+  return { refused };
 }
 
 async function ask(line: ProbeChannel, numbers: readonly number[]): Promise<StateBody | undefined> {

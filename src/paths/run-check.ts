@@ -92,7 +92,7 @@ export async function runCheck(
     seconds: (clock.now() - began) / 1000,
     peers,
     skipped: [...skipped, ...missed],
-    findings: peers.flatMap((peer) => findingsOf(self, peer)),
+    findings: peers.flatMap((peer) => findingsOf(self, peer, deps.port)),
   };
 }
 

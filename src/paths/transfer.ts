@@ -57,6 +57,11 @@ function listens(server: Server, { address, port }: TransferServerDeps): Promise
 }
 
 function receive(socket: Socket, { peers, responder, clock }: TransferServerDeps): void {
+  const from = parseIpAddr((socket.remoteAddress ?? "0.0.0.0").replace(/^::ffff:/, ""));
+  if (!peers.hasAddress(from)) {
+    socket.destroy();
+    return;
+  }
   const challenge = randomBytes(challengeLength);
   let greeting: Buffer = Buffer.alloc(0);
   let isGreeted = false;
@@ -70,8 +75,7 @@ function receive(socket: Socket, { peers, responder, clock }: TransferServerDeps
     if (isGreeted) return;
     greeting = Buffer.concat([greeting, data.subarray(0, askLength)]);
     if (greeting.length < askLength) return;
-    const from = parseIpAddr((socket.remoteAddress ?? "").replace(/^::ffff:/, ""));
-    isGreeted = isWelcome(greeting.subarray(0, askLength), from);
+    isGreeted = isWelcome(greeting.subarray(0, askLength));
     if (!isGreeted) socket.destroy();
   });
   socket.on("end", () => {
@@ -80,7 +84,7 @@ function receive(socket: Socket, { peers, responder, clock }: TransferServerDeps
   });
   socket.write(challenge);
 
-  function isWelcome(bytes: Buffer, from: IpAddr): boolean {
+  function isWelcome(bytes: Buffer): boolean {
     const datagram = decodeDatagram(bytes);
     const peer = datagram && peers.other(datagram.sender);
     const key = peer && responder.keyOf(peer, from);

@@ -12,8 +12,8 @@ import { MatrixLab, report } from "./matrix-lab.ts";
 const asked = process.env["ENCAPSULATIONS"]?.split(",");
 const modes = encapsulations.filter((mode) => asked?.includes(mode) !== false);
 
-for (const mode of modes) {
-  for (const ipFamily of labIpFamilies) {
+for (const ipFamily of labIpFamilies) {
+  for (const mode of modes) {
     if (mode.startsWith("IPIP") && ipFamily === "ipv6") continue;
     test(`${mode}, ${ipFamily}`, { skip: cannotRun(mode) }, async (t) => {
       const lab = new MatrixLab(mode, ipFamily);
@@ -41,6 +41,6 @@ function cannotRun(mode: Encapsulation): string | false {
     execFileSync("modprobe", ["ipip"], { stdio: "ignore" });
     return false;
   } catch {
-    return "this kernel has no ipip; `node tools/run-tests.ts vm-long` has one that does";
+    return "this kernel has no ipip; node tools/run-tests.ts encapsulation-vm has one that does";
   }
 }

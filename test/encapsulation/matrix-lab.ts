@@ -20,7 +20,7 @@ export type MatrixNode = LabStatus["nodes"][number];
 export type MatrixPod = LabStatus["pods"][number];
 
 /** A virtual machine without hardware support is some 15 times slower. */
-export const patienceMs: number = process.env["TORTIE_IN_VM"] === undefined ? 60_000 : 600_000;
+export const patienceMs: number = process.env["TORTIE_IN_VM"] === undefined ? 60_000 : 1_200_000;
 
 /** A lab of three nodes on two segments, in one mode: nodes 1 and 2 share a segment, 3 is on the other. */
 export class MatrixLab {
@@ -41,10 +41,23 @@ export class MatrixLab {
   async up(): Promise<void> {
     const plain = this.families.some((family) => !this.hasTunnel(family));
     await this.lab.mustLab(
-      ...["up", "--encapsulation", this.mode, "--ip-family", this.ipFamily],
+      ...["up", "--encapsulation", this.mode, "--ip-family", this.ipFamily, "--pods", "0"],
       ...["--fabric", plain ? "bgp" : "static", "--timeout", `${patienceMs / 1000}`],
     );
     await this.refresh();
+    for (const { name } of this.status.nodes) await this.addPods(name);
+    await this.refresh();
+  }
+
+  /** Two: a client and a server. A slow machine may need more than one try. */
+  async addPods(node: string): Promise<void> {
+    for (const [name, app] of Object.entries({ pod1: "client", pod2: "server" })) {
+      const add = ["pod", "add", node, name, "--label", `app=${app}`];
+      await waitFor(() => this.lab.mustLab(...add).then(() => true), {
+        timeoutMs: patienceMs,
+        what: `${name} of ${node}`,
+      });
+    }
   }
 
   async refresh(): Promise<void> {

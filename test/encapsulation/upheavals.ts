@@ -86,10 +86,7 @@ export async function nodeLeavesAndJoins(lab: MatrixLab): Promise<void> {
   }
   start(watchful);
   await lab.agentListens(3);
-  for (const { name: pod, labels } of pods) {
-    const given = Object.entries(labels).flatMap(([key, value]) => ["--label", `${key}=${value}`]);
-    await lab.lab.mustLab("pod", "add", name, pod, ...given);
-  }
+  await lab.addPods(name);
   await lab.refresh();
   await lab.converges();
 }

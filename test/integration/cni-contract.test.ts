@@ -297,6 +297,16 @@ test("bytes that are no request are refused, and the agent goes on", async () =>
   assert.ok(existsSync(socket));
 });
 
+test("a descriptor that the caller does not hold is refused, and named", async () => {
+  for (const number of ["99999", "../1"]) {
+    const answer = await exchange(`TORTIE-CNI/1\nCNI_COMMAND=ADD\0TORTIE_NETNS_FD=${number}\0\0{}`);
+    const { code, msg } = JSON.parse(answer.toString("utf8", 1));
+    assert.equal(code, 4);
+    assert.match(msg, /descriptor/);
+    assert.ok(msg.includes(number), msg);
+  }
+});
+
 // Last: it starts the agent anew.
 test("a changed FelixConfiguration acts, and nobody starts anything again", async () => {
   const mark = async () => {

@@ -37,10 +37,10 @@ describe("in a cluster", { skip: "missing" in found ? found.missing : false }, (
   const podOn = (number: number) => pods[number - 1] ?? assert.fail(`no pod on node ${number}`);
   const firstTwo = () => [podOn(1), podOn(2)] as const;
 
-  it("1: of 200 pods at once on a node each has an address, a route and rules", async () => {
+  it("1: of 100 pods at once on a node each has an address, a route and rules", async () => {
     const node = cluster.node(1);
     const many = await Promise.all(
-      Array.from({ length: 200 }, (_, index) => cluster.runPod(`many${index}`)),
+      Array.from({ length: 100 }, (_, index) => cluster.runPod(`many${index}`)),
     );
     assert.equal(new Set(many.map(({ address }) => address)).size, many.length);
     const routes = await node.must("ip", "route");

@@ -4,16 +4,17 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { calicoApiVersion } from "../../src/api/meta.ts";
+import type { PathReport } from "../../src/paths/run-check.ts";
 import { inside } from "../integration/felix-node.ts";
 import { pool, profile } from "../states/resources.ts";
 import { Background } from "../support/lab.ts";
 import { waitFor } from "../support/wait-for.ts";
-import { reaches, type Segment, TwoSegments } from "./segments.ts";
+import { reaches, type Segment, says, sizesOf, TwoSegments } from "./segments.ts";
 
 /** Two nodes of two segments with a router between, a pod each: IPIP between segments. */
 
 const tortie = fileURLToPath(new URL("../../bin/tortie", import.meta.url));
-const segments = new TwoSegments("ipip");
+const segments = new TwoSegments("ipip", { FELIX_PATHCHECKS: "Enabled" });
 const { a, b, router, datastore, store, folder } = segments;
 const timeoutMs = 240_000;
 
@@ -76,6 +77,22 @@ test("IP in IP from who is no node is dropped", async () => {
   assert.equal(reaches(router, b.podAddress), false);
   await waitFor(() => dropped() > 0, { timeoutMs, what: "the dropped packet" });
   router.ip("link del forged");
+});
+
+test("a path check finds the tunnel sound, also where the network is slow, and names a filtered protocol 4", async () => {
+  const isSound = (report: PathReport) =>
+    report.findings.length === 0 && sizesOf(report)["ipip"] === 1480;
+  const report = await segments.checked("a sound tunnel", isSound);
+  assert.deepEqual(sizesOf(report), { underlay: 1500, ipip: 1480 });
+  router.run("tc", ["qdisc", "add", "dev", "seg2", "root", "netem", "delay", "150ms", "20ms"]);
+  const slow = await segments.checked("a sound tunnel", isSound);
+  assert.ok(slow.peers[0]?.paths.every(({ roundTripMs = 0 }) => roundTripMs > 100));
+  router.run("tc", ["qdisc", "del", "dev", "seg2", "root"]);
+  const rule = ["FORWARD", "-p", "4", "-j", "DROP"];
+  router.run("iptables", ["-I", ...rule]);
+  const filtered = says(/^IP protocol 4 is filtered between node-a and node-b: of 3 /);
+  await segments.checked("the filter", filtered);
+  router.run("iptables", ["-D", ...rule]);
 });
 
 test("the device's address and state are made again when somebody takes them away", async () => {

@@ -5,11 +5,11 @@ import { pool, profile } from "../states/resources.ts";
 import { Background } from "../support/lab.ts";
 import type { TestNetns } from "../support/netns.ts";
 import { waitFor } from "../support/wait-for.ts";
-import { reaches, TwoSegments } from "./segments.ts";
+import { reaches, says, sizesOf, TwoSegments } from "./segments.ts";
 
 /** Two nodes of two segments with a router between, a pod each: WireGuard between the nodes. */
 
-const segments = new TwoSegments("wireguard");
+const segments = new TwoSegments("wireguard", { FELIX_PATHCHECKS: "Enabled" });
 const { a, b, router, datastore } = segments;
 const timeoutMs = 180_000;
 const configKey = { kind: "FelixConfiguration", name: "default" } as const;
@@ -100,6 +100,15 @@ test("loss and delay on the way lose no data", async () => {
   await waitFor(() => server.output.includes(`${bytes}`), { timeoutMs, what: "all octets" });
   await server.stop();
   for (const link of ["seg1", "seg2"]) router.run("tc", ["qdisc", "del", "dev", link, "root"]);
+});
+
+test("a path check finds the tunnel sound, and names a filtered UDP 51820", async () => {
+  await segments.checked("a sound tunnel", (report) => sizesOf(report)["wireguard"] === 1440);
+  const rule = ["FORWARD", "-p", "udp", "--dport", "51820", "-j", "DROP"];
+  router.run("iptables", ["-I", ...rule]);
+  const filtered = says(/^UDP 51820 is filtered between node-a and node-b/);
+  await segments.checked("the filter", filtered);
+  router.run("iptables", ["-D", ...rule]);
 });
 
 test("a device that is deleted comes back with another key, which the others take", async () => {

@@ -3,11 +3,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { AnyResource } from "../../src/api/resource-of-kind.ts";
 import type { NodeSpec } from "../../src/api/resources/node.ts";
+import { askControl } from "../../src/cli/control-client.ts";
 import type { Datastore } from "../../src/datastore/datastore.ts";
 import { openEmbeddedDatastore } from "../../src/datastore/embedded/embedded-datastore.ts";
+import type { PathReport } from "../../src/paths/run-check.ts";
 import { block, node, pod } from "../states/resources.ts";
 import { FelixProcess } from "../support/felix-process.ts";
 import { TestNetns } from "../support/netns.ts";
+import { waitFor } from "../support/wait-for.ts";
 
 /** One node on its own segment: 192.168.NUMBER.11/24, with a pod 10.0.NUMBER.1 in a namespace of its own. */
 export interface Segment {
@@ -82,6 +85,23 @@ export class TwoSegments {
     await Promise.all([this.a.felix.start(), this.b.felix.start()]);
   }
 
+  /**
+   * Checks node-b from node-a until the report is so: this machine is slow, and a tunnel takes its time.
+   * Felix needs pathChecks Enabled.
+   */
+  checked(what: string, isSo: (report: PathReport) => boolean): Promise<PathReport> {
+    const path = join(this.folder, this.a.name, "paths.sock");
+    const check = { nodes: [this.b.node], throughput: false, dryRun: false };
+    const ask = async () => {
+      let report: PathReport | undefined;
+      for await (const row of askControl(path, { request: "check-paths", ...check })) {
+        report = row as PathReport;
+      }
+      return report !== undefined && isSo(report) ? report : undefined;
+    };
+    return waitFor(ask, { timeoutMs: 180_000, what, intervalMs: 500 });
+  }
+
   async close(): Promise<void> {
     const { a, b, router } = this;
     await Promise.all([a.felix.stop("SIGKILL"), b.felix.stop("SIGKILL")]);
@@ -103,6 +123,16 @@ function resourcesOf(segment: Segment, spec: Partial<NodeSpec>): AnyResource[] {
       mac: podNetns.ipJson<{ address: string }>("link show eth0")[0]?.address ?? "",
     }),
   ];
+}
+
+/** The largest packets of each path of a check, by what carries it; undefined: no answer. */
+export function sizesOf({ peers: [peer] }: PathReport): Readonly<Record<string, unknown>> {
+  const paths = peer?.paths ?? [];
+  return Object.fromEntries(paths.map(({ path, mtu }) => [path.carrier, mtu?.back?.largest]));
+}
+
+export function says(text: RegExp): (report: PathReport) => boolean {
+  return ({ findings }) => findings.some((finding) => text.test(finding.text));
 }
 
 export function reaches(from: TestNetns, address: string): boolean {

@@ -93,7 +93,10 @@ function installBinaries(
 
 function otherPrograms(folder: string, binFolder: string): [name: string, source: string][] {
   if (!existsSync(folder) || isSameFile(folder, binFolder)) return [];
-  return readdirSync(folder).map((name) => [name, join(folder, name)]);
+  // Links there are names of our own programs.
+  return readdirSync(folder, { withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map(({ name }) => [name, join(folder, name)]);
 }
 
 function isSameFile(a: string, b: string): boolean {

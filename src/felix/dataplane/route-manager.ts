@@ -40,26 +40,26 @@ export class RouteManager {
 
   /** Destinations whose routes are bgp's, of both classes that may be. */
   given(): Set<Prefix> {
-    return new Set(
-      [...this.#routes.values()].flatMap((route) => {
-        const { poolClass, destination } = route;
-        if (poolClass === "none" || this.#owned.has(poolClass)) return [];
-        return isLocalBlock(route) || isRemote(route) ? destination : [];
-      }),
-    );
+    const given = new Set<Prefix>();
+    for (const route of this.#routes.values()) {
+      if (route.poolClass === "none" || this.#owned.has(route.poolClass)) continue;
+      if (isLocalBlock(route) || isRemote(route)) given.add(route.destination);
+    }
+    return given;
   }
 
   /** Destinations of ours without a route yet: a tunnel's end is not known, or its device not there. */
   lacking(routes: readonly KernelRoute[]): Set<Prefix> {
     const made = new Set(routes.map(({ destination }) => destination));
-    return new Set(
-      [...this.#routes.values()].flatMap((route) => {
-        const { poolClass, destination, nodeAddress } = route;
-        // A node that is gone is waited for by nobody.
-        if (!this.#owned.has(poolClass) || nodeAddress === undefined) return [];
-        return isRemote(route) && !made.has(destination) ? destination : [];
-      }),
-    );
+    const lacking = new Set<Prefix>();
+    for (const route of this.#routes.values()) {
+      const { poolClass, destination, nodeAddress } = route;
+      // A node that is gone is waited for by nobody.
+      if (!this.#owned.has(poolClass) || nodeAddress === undefined || made.has(destination))
+        continue;
+      if (isRemote(route)) lacking.add(destination);
+    }
+    return lacking;
   }
 
   routes(context: RouteContext): KernelRoute[] {

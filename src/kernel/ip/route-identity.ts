@@ -12,7 +12,25 @@ export function routeKey(route: Pick<KernelRoute, "table" | "destination" | "pri
  * what drops packets with the loopback device, and one next hop may be written either way.
  */
 export function sameRoute(a: KernelRoute, b: KernelRoute): boolean {
-  return canonicalText(a) === canonicalText(b);
+  return isWrittenAlike(a, b) || canonicalText(a) === canonicalText(b);
+}
+
+/** Most are: a table of thousands is compared at each change of one. */
+function isWrittenAlike(a: KernelRoute, b: KernelRoute): boolean {
+  return (
+    a.destination === b.destination &&
+    a.gateway === b.gateway &&
+    a.ifindex === b.ifindex &&
+    a.onlink === b.onlink &&
+    a.protocol === b.protocol &&
+    a.priority === b.priority &&
+    a.table === b.table &&
+    a.kind === b.kind &&
+    a.scope === b.scope &&
+    a.source === b.source &&
+    a.mtu === b.mtu &&
+    a.nextHops === b.nextHops
+  );
 }
 
 function canonicalText(route: KernelRoute): string {

@@ -230,7 +230,7 @@ export class Cluster {
     await this.server.must("DELETE", path, how === "by force" ? { gracePeriodSeconds: 0 } : {});
     if (how === "by force") return;
     await waitFor(async () => (await this.server.request("GET", path)).status === 404, {
-      timeoutMs: 120_000,
+      timeoutMs: 300_000,
       intervalMs: 50,
       what: `the end of pod ${pod.name}`,
     });

@@ -8,6 +8,7 @@ import {
   readlinkSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -26,6 +27,7 @@ writeFileSync(shim, "ELF TORTIE-CNI/1\n and so on");
 const others = join(root, "image");
 mkdirSync(others);
 writeFileSync(join(others, "portmap"), "portmap of the image");
+symlinkSync(shim, join(others, "install"));
 const programs = { shim, script: "/checkout/bin/tortie-cni", others };
 
 /** A host with its two folders. */

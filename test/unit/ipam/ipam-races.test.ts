@@ -11,6 +11,7 @@ import { IpamError } from "../../../src/ipam/ipam-error.ts";
 import { IpamRecords } from "../../../src/ipam/ipam-records.ts";
 import { systemClock } from "../../../src/lib/clock.ts";
 import { errorMessage } from "../../../src/lib/errors.ts";
+import { KeyedLock } from "../../../src/lib/keyed-lock.ts";
 import { checkInvariants, createCluster, inUse, ipamOn, pool } from "./cluster.ts";
 import { FakeDatastore, failure, type WriteFaults } from "./fake-datastore.ts";
 
@@ -282,7 +283,10 @@ async function claimOfRivals(faults: WriteFaults): Promise<string[]> {
   };
   const datastore = new FakeDatastore({ ...faults, before }, shared);
   const ports = { datastore, clock: systemClock, random: Math.random };
-  const records = new IpamRecords({ cooldownMs: 0, memory: new BlockMemory() }, ports);
+  const records = new IpamRecords(
+    { cooldownMs: 0, memory: new BlockMemory(), turns: new KeyedLock() },
+    ports,
+  );
   let wasBeside = false;
   const beside = async () => {
     wasBeside = true;
@@ -328,6 +332,22 @@ test("a stale affinity to a rival's block goes when it cannot be deleted at once
   };
   await ipamOn(new FakeDatastore({ before }, shared)).autoAssign(pod("second", "late"));
   await checkInvariants(shared, { exact: true });
+});
+
+test("releases at once of one process do not conflict with each other", async () => {
+  const shared = new FakeDatastore();
+  await createCluster(shared, { pools: [pool("v4", { cidr: "10.0.0.0/26", blockSize: 26 })] });
+  let written = 0;
+  const before = (op: string, key: ResourceKey) => {
+    if (op === "update" && key.kind === "IPAMBlock") written++;
+  };
+  const ipam = ipamOn(new FakeDatastore({ before }, shared));
+  const handles = Array.from({ length: 40 }, (_, i) => `h${i}`);
+  await Promise.all(handles.map((handle) => ipam.autoAssign(pod(handle, "node"))));
+  written = 0;
+  await Promise.all(handles.map((handle) => ipam.releaseByHandle(handle)));
+  assert.equal(written, handles.length);
+  assert.equal((await inUse(shared)).size, 0);
 });
 
 test("assignments at once are one write of their block, each with its handle and sequence number", async () => {

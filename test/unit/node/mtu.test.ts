@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { readParameters } from "../../../src/felix/config/read-parameters.ts";
 import { createLogger } from "../../../src/lib/log.ts";
-import { hostMtu, MtuFile, MtuFileError, podMtu } from "../../../src/node/mtu.ts";
+import { guessedHostMtu, hostMtu, MtuFile, MtuFileError, podMtu } from "../../../src/node/mtu.ts";
 import { pool } from "../ipam/cluster.ts";
 
 const link = (name: string, mtu: number) => ({ name, mtu, ifindex: 1, up: true, addresses: [] });
@@ -18,57 +18,61 @@ test("hostMtu() is the least of the uplinks, by name", () => {
   assert.equal(hostMtu(pattern("^eth"), links), 9000);
   assert.equal(hostMtu(pattern("(?i)^ETH"), links), 9000);
   assert.equal(hostMtu(pattern("("), links), 1500);
-  assert.equal(hostMtu(pattern(""), [link("lo", 65536)]), 0);
+  const down = { ...link("eth1", 1280), up: false };
+  assert.equal(hostMtu(pattern(""), [...links, down]), 1500);
+  assert.equal(hostMtu(pattern(""), [link("lo", 65536)]), undefined);
 });
 
-const plainHost = {
-  ipipMTU: 0,
-  udpMTU: 0,
-  vxlanMTU: 0,
-  vxlanMTUV6: 0,
-  wireguardEnabled: false,
-  wireguardEnabledV6: false,
-  wireguardMTU: 0,
-  wireguardMTUV6: 0,
-};
+/** With these fields of FelixConfiguration. */
+const parameters = (spec: Readonly<Record<string, unknown>> = {}) =>
+  readParameters({ global: spec, env: {} }).values;
 
-test("podMtu() leaves room for WireGuard, or is what its device has", () => {
-  const v4 = { ...plainHost, wireguardEnabled: true };
-  assert.equal(podMtu(1500, [], v4), 1440);
-  assert.equal(podMtu(1500, [], { ...v4, wireguardEnabledV6: true }), 1420);
-  assert.equal(podMtu(1500, [], { ...v4, wireguardMTU: 1400 }), 1400);
-  assert.equal(podMtu(1500, [], { ...plainHost, wireguardMTU: 1400 }), 1500);
-});
+const plain = pool("a", { cidr: "10.0.0.0/16" });
+const ipip = pool("b", { cidr: "10.1.0.0/16", ipipMode: "Always" });
+const vxlan = pool("c", { cidr: "10.2.0.0/16", vxlanMode: "CrossSubnet" });
+const vxlanV6 = pool("d", { cidr: "fd00::/48", vxlanMode: "Always" });
 
-test("podMtu() leaves room for the largest header that a pool uses", () => {
-  const plain = pool("a", { cidr: "10.0.0.0/16" });
-  const ipip = pool("b", { cidr: "10.1.0.0/16", ipipMode: "Always" });
-  const vxlan = pool("c", { cidr: "10.2.0.0/16", vxlanMode: "CrossSubnet" });
-  const vxlanV6 = pool("d", { cidr: "fd00::/48", vxlanMode: "Always" });
-  assert.equal(podMtu(1500, [], plainHost), 1500);
-  assert.equal(podMtu(1500, [plain], plainHost), 1500);
-  assert.equal(podMtu(1500, [plain, ipip], plainHost), 1480);
-  assert.equal(podMtu(1500, [ipip, vxlan], plainHost), 1450);
-  assert.equal(podMtu(1500, [vxlanV6, vxlan], plainHost), 1430);
-  assert.equal(podMtu(0, [vxlan], plainHost), 0);
-  const metadata = { name: "e", annotations: { "tortie.dev/encapsulation": "UDP" } };
-  const udp = { ...pool("e", { cidr: "10.3.0.0/16" }), metadata };
-  assert.equal(podMtu(1500, [udp], plainHost), 1472);
-  assert.equal(podMtu(1500, [udp], { ...plainHost, udpMTU: 1400 }), 1400);
-});
+const annotations = { "tortie.dev/encapsulation": "UDP" };
+const udp = {
+  ...pool("e", { cidr: "10.3.0.0/16" }),
+  metadata: { name: "e", annotations },
+} as typeof plain;
 
-test("podMtu() is what the devices are configured to have, each of those in use", () => {
-  const ipip = pool("b", { cidr: "10.1.0.0/16", ipipMode: "Always" });
-  const vxlan = pool("c", { cidr: "10.2.0.0/16", vxlanMode: "CrossSubnet" });
-  const vxlanV6 = pool("d", { cidr: "fd00::/48", vxlanMode: "Always" });
-  const mtus = { ...plainHost, ipipMTU: 1300, vxlanMTU: 1350, vxlanMTUV6: 1400 };
-  assert.equal(podMtu(1500, [], mtus), 1500);
-  assert.equal(podMtu(1500, [vxlanV6], mtus), 1400);
-  assert.equal(podMtu(1500, [vxlanV6, vxlan], mtus), 1350);
-  assert.equal(podMtu(1500, [vxlanV6, vxlan, ipip], mtus), 1300);
+type Row = readonly [
+  pools: readonly (typeof plain)[],
+  spec: Readonly<Record<string, unknown>>,
+  mtu: number,
+];
+const rows: readonly Row[] = [
+  [[], {}, 1500],
+  [[plain], {}, 1500],
+  [[plain, ipip], {}, 1480],
+  [[ipip, vxlan], {}, 1450],
+  [[vxlanV6, vxlan], {}, 1430],
+  [[udp, plain], {}, 1472],
+  [[udp], { udpMTU: 1400 }, 1400],
+  [[vxlan], { vxlanMTU: 1350 }, 1350],
   // The smallest uplink need not be the one that carries the tunnel.
-  assert.equal(podMtu(1500, [vxlan], { ...plainHost, vxlanMTU: 8950 }), 8950);
-});
+  [[vxlan], { vxlanMTU: 8950 }, 8950],
+  [[vxlan], { vxlanMTUV6: 1300 }, 1450],
+  [[vxlanV6], { vxlanMTUV6: 1300 }, 1300],
+  [[ipip, vxlan], { ipipMTU: 1400 }, 1400],
+  [[ipip], { ipipMTU: 1490 }, 1490],
+  [[plain], { vxlanMTU: 1350 }, 1500],
+  [[plain], { vxlanEnabled: true }, 1450],
+  [[vxlan], { vxlanEnabled: false }, 1500],
+  [[plain], { ipipEnabled: true }, 1480],
+  [[], { wireguardEnabled: true }, 1440],
+  [[], { wireguardEnabled: true, wireguardEnabledV6: true }, 1420],
+  [[vxlan], { wireguardEnabled: true, wireguardMTU: 1400 }, 1400],
+  [[], { wireguardMTU: 1400 }, 1500],
+];
+for (const [pools, spec, mtu] of rows) {
+  const names = pools.map(({ metadata }) => metadata.name).join("+");
+  test(`podMtu() of pools ${names || "none"} with ${JSON.stringify(spec)} is ${mtu}`, () => {
+    assert.equal(podMtu(1500, pools, parameters(spec)), mtu);
+  });
+}
 
 test("requireMTUFile: what is not written is an error, and only logged without it", (t) => {
   const folder = mkdtempSync(join(tmpdir(), "tortie-mtu-"));
@@ -79,15 +83,31 @@ test("requireMTUFile: what is not written is an error, and only logged without i
   const log = createLogger({ name: "node" }, { write: (line) => void lines.push(line) });
   writeFileSync(join(folder, "file"), "");
   const impossible = new MtuFile(join(folder, "file", "mtu"), log);
-  impossible.update(1450, required({}));
-  impossible.update(1450, required({}));
+  const update = (file: MtuFile, spec: Readonly<Record<string, unknown>>) =>
+    file.update(1450, { required: required(spec), isGuess: false });
+  update(impossible, {});
+  update(impossible, {});
   assert.equal(lines.length, 1);
   assert.match(lines[0] ?? "", /pod MTU not written/);
-  const must = required({ requireMTUFile: true });
-  assert.throws(() => impossible.update(1450, must), MtuFileError);
+  assert.throws(() => update(impossible, { requireMTUFile: true }), MtuFileError);
   const possible = new MtuFile(join(folder, "mtu"), log);
-  assert.throws(() => possible.update(0, must), /no interface tells/);
-  possible.update(1450, must);
-  possible.update(0, must);
+  update(possible, { requireMTUFile: true });
   assert.equal(readFileSync(join(folder, "mtu"), "utf8"), "1450");
+});
+
+test("a guess is written where nothing is, with a warning, and never in the place of what is known", (t) => {
+  const folder = mkdtempSync(join(tmpdir(), "tortie-mtu-"));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const lines: string[] = [];
+  const log = createLogger({ name: "node" }, { write: (line) => void lines.push(line) });
+  const file = new MtuFile(join(folder, "mtu"), log);
+  const written = () => readFileSync(join(folder, "mtu"), "utf8");
+  file.update(guessedHostMtu, { required: false, isGuess: true });
+  assert.equal(written(), "1460");
+  assert.match(lines[0] ?? "", /mtuIfacePattern/);
+  file.update(guessedHostMtu - 50, { required: false, isGuess: true });
+  assert.equal(written(), "1410");
+  file.update(1450, { required: false, isGuess: false });
+  file.update(guessedHostMtu, { required: false, isGuess: true });
+  assert.equal(written(), "1450");
 });

@@ -11,6 +11,7 @@ import type {
 
 const devices: Readonly<Partial<Record<Carrier, readonly [device: string, mtu: number]>>> = {
   vxlan: ["vxlan.calico", 1450],
+  "vxlan-v6": ["vxlan-v6.calico", 1430],
   ipip: ["tunl0", 1480],
   wireguard: ["wireguard.cali", 1440],
 };
@@ -32,7 +33,13 @@ function seen(carrier: Carrier, what: Partial<PathObservation> = {}): PathObserv
   };
 }
 
+const vxlanV6 = { name: "vxlan-v6.calico", up: true, mtu: 1430, vni: 4096, port: 4789 };
 const vxlan: TunnelState = { name: "vxlan.calico", up: true, mtu: 1450, vni: 4096, port: 4789 };
+
+function six(carrier: Carrier): PathObservation {
+  const of = seen(carrier);
+  return { ...of, path: { ...of.path, family: 6 } };
+}
 
 function peer(
   paths: readonly PathObservation[],
@@ -40,6 +47,7 @@ function peer(
 ): PeerObservation {
   const own = [
     vxlan,
+    vxlanV6,
     { name: "tunl0", up: true, mtu: 1480 },
     { name: "wireguard.cali", up: true, mtu: 1440 },
   ];
@@ -72,9 +80,7 @@ const rows: readonly (readonly [
   [
     "a node that answers through a tunnel alone",
     peer([seen("underlay", { sent: 3, answered: 0 }), seen("vxlan")], { asked: "silent" }),
-    [
-      /^not-answering .*answers through vxlan, but not at its own address \| let UDP and TCP pathCheckPort/,
-    ],
+    [/^not-answering .*answers through vxlan, but not at its own address \| let UDP and TCP 5474/],
   ],
   [
     "no route",
@@ -211,6 +217,25 @@ const rows: readonly (readonly [
     [/^loss .*hint.*2 of 3 small probes from node1 to node3 through vxlan\.calico were lost/],
   ],
   [
+    "IPv6 alone filtered",
+    peer([sound, six("underlay"), seen("vxlan"), { ...six("vxlan-v6"), ...lost, arrived: 0 }]),
+    [/^filtered node1->node3: UDP 4789 over IPv6 is filtered/],
+  ],
+  [
+    "the node's own IPv6 address filtered",
+    peer([sound, { ...six("underlay"), ...lost, arrived: 0 }, seen("vxlan")]),
+    [/^filtered node1->node3: UDP 5474 \(pathCheckPort\) over IPv6 is filtered/],
+  ],
+  [
+    "a tunnel of one family and an underlay of the other",
+    peer([
+      { ...six("underlay"), mtu: { there: limited(1400, 1500) } },
+      sound,
+      seen("vxlan", { mtu: { there: limited(1350, 1450) } }),
+    ]),
+    [/^mtu .*eth0/, /^mtu .*vxlan\.calico/],
+  ],
+  [
     "a slow tunnel",
     peer([
       seen("underlay", { megabitsPerSecond: 9000 }),
@@ -227,7 +252,7 @@ const rows: readonly (readonly [
 
 for (const [what, observation, expected] of rows) {
   test(`findingsOf() on ${what}`, () => {
-    const found = findingsOf("node1", observation).map(
+    const found = findingsOf("node1", observation, 5474).map(
       ({ code, severity, from, to, text, advice }) =>
         `${code} ${severity === "hint" ? "hint " : ""}${from}->${to}: ${text} | ${advice}`,
     );

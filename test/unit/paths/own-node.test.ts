@@ -4,7 +4,12 @@ import type { Node } from "../../../src/api/resources/node.ts";
 import { parseIpAddr } from "../../../src/lib/ip-addr.ts";
 import { metricsText } from "../../../src/lib/metrics.ts";
 import { pathMetrics } from "../../../src/paths/metrics.ts";
-import { pathCondition, withCondition } from "../../../src/paths/own-node.ts";
+import {
+  pathCondition,
+  withCondition,
+  withoutRuns,
+  withPathKey,
+} from "../../../src/paths/own-node.ts";
 import type { PathReport } from "../../../src/paths/run-check.ts";
 
 const [source, destination] = [parseIpAddr("10.1.0.1"), parseIpAddr("10.3.0.1")];
@@ -64,6 +69,25 @@ test("a node is changed only by a condition that says something new", () => {
     again.status?.conditions?.map(({ status }) => status),
     ["True"],
   );
+});
+
+test("what no run renews is Unknown, once; a node that was never checked is left alone", () => {
+  assert.equal(withoutRuns(node, "now"), node);
+  const checked = withCondition(node, pathCondition(broken, "then"));
+  const left = withoutRuns(checked, "now");
+  assert.deepEqual(
+    left.status?.conditions?.map(({ status, reason }) => [status, reason]),
+    [["Unknown", "NotChecked"]],
+  );
+  assert.equal(withoutRuns(left, "later"), left);
+});
+
+test("a key is written and taken away, and nothing else changes", () => {
+  const keyed = withPathKey(node, "key");
+  assert.equal(withPathKey(keyed, "key"), keyed);
+  assert.equal(keyed.metadata.annotations?.["tortie.dev/path-check-key"], "key");
+  assert.equal(withPathKey(node, undefined), node);
+  assert.deepEqual(withPathKey(keyed, undefined).metadata.annotations, {});
 });
 
 test("metrics tell of each kind of path whether it is sound, and what was found", () => {

@@ -1,0 +1,71 @@
+import { encapsulations, type LabIpFamily, labIpFamilies } from "../../src/lab/lab-plan.ts";
+import { checks } from "./checks.ts";
+import type { CellResult } from "./matrix-lab.ts";
+
+const [begin, end] = ["<!-- cells: begin -->", "<!-- cells: end -->"];
+const headings: Readonly<Record<LabIpFamily, string>> = {
+  ipv4: "IPv4",
+  ipv6: "IPv6 alone",
+  dual: "Dual stack",
+};
+const notTested = "not tested";
+
+/** What a line of the tests' output tells of a cell, if it does. */
+export function readCell(line: string): CellResult | undefined {
+  const text = /^ENCAPSULATION (\{.*\})$/.exec(line)?.[1];
+  return text === undefined ? undefined : (JSON.parse(text) as CellResult);
+}
+
+/** The document with the cells of a run; those that were not in the run stay as they are. */
+export function withCells(document: string, results: readonly CellResult[]): string {
+  const [before = "", rest = ""] = document.split(begin);
+  const [tables = "", after = ""] = rest.split(end);
+  const cells = new Map([...readTables(tables), ...results].map((cell) => [keyOf(cell), cell]));
+  return [before, begin, "\n\n", renderTables(cells), "\n", end, after].join("");
+}
+
+function keyOf({ ipFamily, mode, check }: Omit<CellResult, "result">): string {
+  return `${ipFamily}/${mode}/${check}`;
+}
+
+function modesOf(ipFamily: LabIpFamily) {
+  return encapsulations.filter((mode) => ipFamily !== "ipv6" || !mode.startsWith("IPIP"));
+}
+
+function renderTables(cells: ReadonlyMap<string, CellResult>): string {
+  return labIpFamilies
+    .map((ipFamily) => {
+      const modes = modesOf(ipFamily);
+      const rows = checks.map(({ title: check }) => {
+        const results = modes.map((mode) => cells.get(keyOf({ ipFamily, mode, check }))?.result);
+        return [check, ...results.map((result) => result ?? notTested)];
+      });
+      const head = [
+        [headings[ipFamily], ...modes],
+        ["---", ...modes.map(() => "---")],
+      ];
+      return [...head, ...rows].map((row) => `| ${row.join(" | ")} |\n`).join("");
+    })
+    .join("\n");
+}
+
+function readTables(text: string): CellResult[] {
+  const lines = text.split("\n").filter((line) => line.startsWith("| "));
+  const results: CellResult[] = [];
+  let ipFamily: LabIpFamily = "ipv4";
+  for (const line of lines) {
+    const [first = "", ...words] = line
+      .slice(2, -2)
+      .split(" | ")
+      .map((cell) => cell.trim());
+    const heading = labIpFamilies.find((each) => headings[each] === first);
+    if (heading !== undefined) ipFamily = heading;
+    else if (first !== "---") {
+      for (const [index, mode] of modesOf(ipFamily).entries()) {
+        const result = words[index] ?? notTested;
+        if (result !== notTested) results.push({ check: first, mode, ipFamily, result });
+      }
+    }
+  }
+  return results;
+}
