@@ -26,6 +26,11 @@ export const encapsulations = [
   "UDPCrossSubnet",
 ] as const;
 export type Encapsulation = (typeof encapsulations)[number];
+
+/** Those that Calico has, too. */
+export const calicoEncapsulations: readonly Encapsulation[] = encapsulations.filter(
+  (mode) => !mode.startsWith("UDP"),
+);
 /** Families of nodes and pods: "dual" has both everywhere. */
 export const labIpFamilies = ["ipv4", "ipv6", "dual"] as const;
 export type LabIpFamily = (typeof labIpFamilies)[number];
