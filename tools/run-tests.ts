@@ -58,7 +58,14 @@ const groups: readonly Group[] = [
   { name: "netns", folders: ["test/integration"], match: /\.test\.ts$/, concurrency: 2 },
   { name: "runtimes", folders: ["test/runtimes"], match: /\.test\.ts$/, concurrency: 2 },
   { name: "interop", folders: ["test/interop"], match: /\.test\.ts$/, concurrency: 2 },
-  { name: "vm", folders: ["test/vm"], match: /\.test\.ts$/, concurrency: 2, inVm: true },
+  {
+    name: "vm",
+    folders: ["test/vm"],
+    match: /\.test\.ts$/,
+    concurrency: 2,
+    timeoutMs: 900_000,
+    inVm: true,
+  },
   {
     name: "long",
     folders: readdirSync("test").flatMap((name) => (name === "vm" ? [] : [`test/${name}`])),

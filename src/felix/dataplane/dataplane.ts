@@ -395,8 +395,11 @@ export class Dataplane {
 
   #desiredState(): DesiredState {
     const { routes, neighbors, ...rest } = this.#tunnels.desiredState();
-    // Local pods come last: theirs is the best class of a conflict (facts 4.8).
-    const wanted = [...routes, ...this.#endpoints.routes()].filter(({ destination }) =>
+    const pods = this.#endpoints.routes();
+    // Of a conflict they are the best class (facts 4.8), whatever the metrics.
+    const ofPods = new Set(pods.map(({ destination }) => destination));
+    const others = routes.filter(({ destination }) => !ofPods.has(destination));
+    const wanted = [...others, ...pods].filter(({ destination }) =>
       this.#parts.some(({ family }) => family === prefixFamily(destination)),
     );
     return {
