@@ -244,3 +244,24 @@ test("in Kubernetes a pod that it does not have is to be tried again", async () 
   assert.equal(code, 11);
   assert.match(msg ?? "", /Cannot find the pod default\/web/);
 });
+
+test("containers without Kubernetes have a profile of their network, which is made where there is none", async () => {
+  const key = { kind: "Profile", name: "net" } as const;
+  const profilesOf = async (bench: AgentBench) => {
+    const { items } = await bench.datastore.list("WorkloadEndpoint");
+    return items.map(({ spec }) => spec.profiles);
+  };
+  const bench = new AgentBench();
+  assert.equal((await bench.added({ CNI_ARGS: "" })).exitCode, 0);
+  assert.deepEqual(await profilesOf(bench), [["net"]]);
+  const { spec } = await bench.datastore.get(key);
+  assert.deepEqual(spec, {
+    ingress: [{ action: "Allow", source: { selector: "has(net)" } }],
+    egress: [{ action: "Allow" }],
+    labelsToApply: { net: "" },
+  });
+  const other = new AgentBench();
+  assert.equal((await other.added({ CNI_ARGS: "" }, { policy: { type: "k8s" } })).exitCode, 0);
+  assert.deepEqual(await profilesOf(other), [["net"]]);
+  await assert.rejects(other.datastore.get(key), /net/);
+});
