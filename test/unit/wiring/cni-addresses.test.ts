@@ -153,9 +153,18 @@ test("holders() are the containers of a network on this node, once each", async 
     handle: "net.c3",
     attributes: { node: "node2" },
   });
-  assert.deepEqual(await addresses.holders("net"), [
-    { handle: "net.c1", containerId: "c1", namespace: "shop" },
-  ]);
+  // Of the network "net.b", which has a list of its own.
+  await ipam.autoAssign({
+    ...taken,
+    node: "node1",
+    handle: "net.b.c4",
+    attributes: { node: "node1" },
+  });
+  const holders = await addresses.holders("net");
+  assert.deepEqual(
+    holders.map(({ addresses: given, ...holder }) => ({ ...holder, given: given.length })),
+    [{ handle: "net.c1", containerId: "c1", namespace: "shop", given: 2 }],
+  );
   assert.deepEqual(
     [await addresses.holds("net.c1"), await addresses.holds("net.c9")],
     [true, false],
