@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { vethName } from "../../../src/api/names.ts";
 import type { AnyResource } from "../../../src/api/resource-of-kind.ts";
 import type { AddressHolder } from "../../../src/cni/ports.ts";
 import { parseIpAddr } from "../../../src/lib/ip-addr.ts";
@@ -172,6 +173,26 @@ test("calico-ipam gives addresses alone, and takes back what it gave", async () 
   assert.equal((await run("DEL")).exitCode, 0);
   assert.deepEqual(bench.released, ["net.abc", "default.web"]);
   assert.deepEqual(await bench.hostVeths(), []);
+});
+
+test("ADD of each plugin takes back a deletion of its container that waits", async () => {
+  const bench = new AgentBench();
+  await bench.answer({ TORTIE_PLUGIN: "calico-ipam" });
+  await bench.added();
+  assert.deepEqual(bench.forgotten, ["calico-ipam abc", "calico abc"]);
+});
+
+test("DEL leaves an interface alone whose other end is not the pod's", async () => {
+  const bench = new AgentBench();
+  await bench.added();
+  bench.host.addLink(vethName("cali", "default", "other"), { type: "veth", linkIfindex: 99 });
+  const { exitCode } = await bench.answer({
+    CNI_COMMAND: "DEL",
+    CNI_CONTAINERID: "xyz",
+    CNI_ARGS: "K8S_POD_NAMESPACE=default;K8S_POD_NAME=other",
+  });
+  assert.equal(exitCode, 0);
+  assert.equal((await bench.answer({ CNI_COMMAND: "CHECK" })).exitCode, 0);
 });
 
 test("ADD with policy_setup_timeout_seconds 0 does not wait for policy", async () => {
