@@ -50,6 +50,14 @@ test("CHECK names what is missing", async () => {
       },
       /cali[0-9a-f]+ is missing, down/,
     ],
+    [
+      async ({ host }) => {
+        const end = await host.links.get(2);
+        assert.ok(end !== undefined);
+        host.links.get = async () => ({ ...end, linkIfindex: 99 });
+      },
+      /cali[0-9a-f]+ is .* another pod's/,
+    ],
   ];
   for (const [damage, words] of cases) {
     const bench = new AgentBench();
