@@ -67,7 +67,7 @@ async function endpointsOf(
 }
 
 /**
- * Those that have addresses of this network: what a container has of another one is not garbage. A pod that
+ * But not those with addresses of another network: what a container has of that is not garbage. A pod that
  * was made anew meanwhile has the same interface name and endpoint, and another container.
  */
 async function removeEndpoints(
@@ -75,9 +75,11 @@ async function removeEndpoints(
   endpoints: readonly WorkloadEndpoint[] = [],
   { store, ports, inTurn }: CollectContext,
 ): Promise<void> {
-  const networks = new Set<string>(addresses.map(hostPrefix));
+  const ours = new Set<string>(addresses.map(hostPrefix));
   for (const { metadata, spec } of endpoints) {
-    if (!spec.ipNetworks?.some((network) => networks.has(network))) continue;
+    const { ipNetworks = [] } = spec;
+    // A pod that has ended tells of none.
+    if (ipNetworks.length > 0 && !ipNetworks.some((network) => ours.has(network))) continue;
     const { name: wepName, namespace = "" } = metadata;
     const workload = spec.pod ?? spec.workload ?? containerId;
     await inTurn({ namespace, workload }, async () => {

@@ -127,6 +127,20 @@ test("GC leaves alone what a container has of another network", async () => {
   assert.equal((await bench.answer({ CNI_COMMAND: "CHECK" })).exitCode, 0);
 });
 
+test("GC removes the interface of a pod that has ended, which tells of no address", async () => {
+  const bench = new AgentBench();
+  await bench.added();
+  bench.holders.push(holder("abc", "10.65.0.1"));
+  const { items } = await bench.datastore.list("WorkloadEndpoint");
+  const [endpoint = assert.fail("no endpoint")] = items;
+  await bench.datastore.update({ ...endpoint, spec: { ...endpoint.spec, ipNetworks: [] } });
+  const { exitCode } = await bench.answer(
+    { CNI_COMMAND: "GC" },
+    { "cni.dev/valid-attachments": [] },
+  );
+  assert.deepEqual([exitCode, await bench.hostVeths()], [0, []]);
+});
+
 test("GC waits for a pod that is made anew, and leaves the new one alone", async () => {
   const bench = new AgentBench();
   await bench.added();
