@@ -6,7 +6,7 @@ import type { EndpointStore } from "./endpoint-store.ts";
 import { removeHostInterface } from "./pod-network.ts";
 import type { AddressHolder, AgentPorts } from "./ports.ts";
 
-export interface CollectContext {
+interface CollectContext {
   readonly nodeName: string;
   readonly store: EndpointStore;
   readonly ports: AgentPorts;
