@@ -52,6 +52,7 @@ export interface AddressHolder {
   readonly containerId: string;
   readonly handle: string;
   readonly namespace: string;
+  readonly addresses: readonly IpAddr[];
 }
 
 export interface EndpointProgrammer {

@@ -11,6 +11,7 @@ import type { AssignIpRequest } from "../ipam/assign-ip.ts";
 import type { Ipam } from "../ipam/ipam.ts";
 import { IpamError } from "../ipam/ipam-error.ts";
 import type { Clock, Millis } from "../lib/clock.ts";
+import { getOrCreate } from "../lib/collections.ts";
 import type { IpAddr } from "../lib/ip-addr.ts";
 
 /** Gives the CNI agent addresses from IPAM (facts 3.6, 6.4). */
@@ -37,14 +38,22 @@ export function ipamAddresses(
   };
 }
 
-/** Containers whose handle is of this network, on this node. */
+/**
+ * Containers whose handle is of this network, on this node. Networks and containers may have dots in their
+ * names: "a.b.c" may be of the network "a.b", which has a list of its own, and is nobody's here.
+ */
 async function holdersOf(network: string, node: string, ipam: Ipam): Promise<AddressHolder[]> {
   const prefix = handleOf(network, "");
-  const byHandle = new Map<string, AddressHolder>();
-  for (const { handle, attributes } of await ipam.allocations()) {
+  const byHandle = new Map<string, AddressHolder & { readonly addresses: IpAddr[] }>();
+  for (const { address, handle, attributes } of await ipam.allocations()) {
     if (!handle.startsWith(prefix) || attributes["node"] !== node) continue;
+    const containerId = handle.slice(prefix.length);
+    if (containerId.includes(".")) continue;
     const { namespace = "default" } = attributes;
-    byHandle.set(handle, { handle, namespace, containerId: handle.slice(prefix.length) });
+    const holder = getOrCreate(byHandle, handle, () => {
+      return { handle, namespace, containerId, addresses: [] };
+    });
+    holder.addresses.push(address);
   }
   return [...byHandle.values()];
 }

@@ -41,6 +41,8 @@ export class AgentBench {
   readonly pod: FakeKernel = new FakeKernel();
   readonly clock: FakeClock = new FakeClock();
   readonly released: string[] = [];
+  /** Containers whose waiting deletions were forgotten. */
+  readonly forgotten: string[] = [];
   readonly logged: string[] = [];
   readonly offered: WorkloadEndpoint[] = [];
   /** Whom IPAM has given addresses to. */
@@ -154,7 +156,11 @@ export class AgentBench {
       writeHostSysctl: () => undefined,
       writePodSysctl: () => undefined,
       random: (octets) => new Uint8Array(octets).fill(0xff),
-      deletions: { forget: async () => undefined },
+      deletions: {
+        forget: async (plugin, { containerId }) => {
+          this.forgotten.push(`${plugin} ${containerId}`);
+        },
+      },
       answers: async (url) => !url.includes("closed"),
       addresses: {
         assign: async () => {
