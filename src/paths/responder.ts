@@ -52,7 +52,7 @@ export class Responder {
     if (datagram === undefined || peer === undefined || key === undefined) return undefined;
     // What does not come from a node's address uses up nobody's share.
     const now = clock.now();
-    if (!this.#limit.takeAny(now) || !this.#limit.takeOf(peer.name, now)) return undefined;
+    if (!this.#limit.take(peer.name, now)) return undefined;
     if (!isAuthentic(bytes, key)) return undefined;
     if (datagram.answerLength > bytes.length) return undefined;
     if (datagram.kind === "probe") return this.#answerProbe(datagram, key);

@@ -86,7 +86,7 @@ export async function runCheck(
   const peers = observed.filter((peer) => peer !== undefined);
   const missed = plans
     .filter((_plan, i) => observed[i] === undefined)
-    .map(({ peer }) => ({ node: peer.name, reason: "there was no time" }));
+    .map(({ peer }) => ({ node: peer.name, reason: missedFor(peer, deps) }));
   return {
     ...head,
     seconds: (clock.now() - began) / 1000,
@@ -121,6 +121,11 @@ function choose(
 function reasonFor(node: string, peer: PathPeer | undefined, self: string): string {
   if (node === self) return "it is this node";
   return peer === undefined ? "there is no such node" : "pathChecks is not Enabled there";
+}
+
+function missedFor({ publicKey = "" }: PathPeer, { keys }: RunDeps): string {
+  const isKey = keys.sharedWith(publicKey) !== undefined;
+  return isKey ? "there was no time" : "its path check key is none";
 }
 
 function probeOne(

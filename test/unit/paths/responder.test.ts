@@ -30,14 +30,16 @@ function node(name: string, own: string, tunnelAddress: string, publicKey?: stri
   );
 }
 
-/** node1 answers; node2 has keys that node1 knows, node3 takes no part. */
+/** node1 answers; node2 and node4 have keys that node1 knows, node3 takes no part. */
 function world() {
   const [own, asking, stranger] = [new PathKeys(), new PathKeys(), new PathKeys()];
+  const fourth = new PathKeys();
   const peers = new PeerBook("node1");
   const nodes = [
     node("node1", "192.0.2.1/24", "10.1.0.1", own.publicKey),
     node("node2", "192.0.2.2/24", "10.2.0.1", asking.publicKey),
     node("node3", "192.0.2.3/24", "10.3.0.1"),
+    node("node4", "192.0.2.4/24", "10.4.0.1", fourth.publicKey),
   ];
   peers.learn(nodes.map((value) => ({ key: { kind: "Node", name: value.metadata.name }, value })));
   const clock = new FakeClock();
@@ -65,7 +67,8 @@ function world() {
       { kind: "ask", number: 99, body: Buffer.from(JSON.stringify(body)), ...what },
       askLength,
     );
-  return { responder, clock, key, wrongKey, datagram, ask };
+  const other = datagram({ sender: "node4" }, 320, fourth.sharedWith(own.publicKey) ?? wrongKey);
+  return { responder, clock, key, wrongKey, datagram, ask, other };
 }
 
 test("a probe of a node, from any of its addresses, gets an answer of the length that it asks for", async () => {
@@ -146,4 +149,12 @@ test("what strangers send uses up nobody's share", async () => {
     assert.equal(await responder.answerTo(forged, parseIpAddr("192.0.2.66")), undefined);
   }
   assert.ok((await responder.answerTo(datagram(), address)) !== undefined);
+});
+
+test("a node that sends more than its share leaves the others theirs", async () => {
+  const { responder, datagram, other } = world();
+  const forged = datagram({}, 320, new Uint8Array(32));
+  for (let i = 0; i < 3000; i++) await responder.answerTo(forged, address);
+  assert.equal(await responder.answerTo(datagram(), address), undefined);
+  assert.ok((await responder.answerTo(other, parseIpAddr("192.0.2.4"))) !== undefined);
 });

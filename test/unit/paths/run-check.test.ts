@@ -33,6 +33,8 @@ function plan(request: Partial<CheckRequest>, turn = 0) {
     clock: new FakeClock(),
     ownState: async () => ({ checksumErrors: { udp: 0, tcp: 0 }, tunnels: [] }),
   };
+  const odd = withPathKey({ ...node(10, false) }, "A".repeat(43));
+  peers.learn([{ key: { kind: "Node", name: "node10" }, value: odd }]);
   const whole = { throughput: true, dryRun: true, ...request };
   return runCheck(whole, turn, deps, new AbortController().signal);
 }
@@ -59,4 +61,10 @@ test("of nodes that are named it is said why they are not probed", async () => {
     { node: "node1", reason: "it is this node" },
     { node: "node99", reason: "there is no such node" },
   ]);
+});
+
+test("a node whose key makes no secret is not probed, and it is said why", async () => {
+  const { peers, skipped } = await plan({ nodes: ["node10"], dryRun: false });
+  assert.deepEqual(peers, []);
+  assert.deepEqual(skipped, [{ node: "node10", reason: "its path check key is none" }]);
 });
