@@ -15,7 +15,7 @@ test("remoteAddress() takes whatever a stranger can come from", () => {
 
 test("an answer that is ready when its socket is closed is dropped", async () => {
   const loopback = parseIpAddr("127.0.0.1");
-  const endpoint = new UdpEndpoint({ address: loopback, port: 0 }, { datagram: () => {} });
+  const endpoint = new UdpEndpoint({ address: loopback, port: 0 }, { datagram: () => undefined });
   endpoint.close();
   const to = { address: loopback, port: 9 };
   assert.equal(await endpoint.send(Buffer.alloc(1), to), "EBADF");
