@@ -99,3 +99,14 @@ test("metrics tell of each kind of path whether it is sound, and what was found"
   assert.match(text, /^felix_path_check_time_seconds 1\.5$/m);
   assert.deepEqual(pathMetrics(undefined), []);
 });
+
+test("metrics do not call a path sound that nothing answers on", () => {
+  const silent = { ...path("underlay"), answered: 0 };
+  const whole = report([
+    { ...finding, path: undefined as never, code: "not-answering", severity: "problem" },
+  ]);
+  const [node3] = whole.peers;
+  assert.ok(node3 !== undefined);
+  const text = metricsText(pathMetrics({ ...whole, peers: [{ ...node3, paths: [silent] }] }));
+  assert.match(text, /^felix_path_healthy\{path="underlay"\} 0$/m);
+});
