@@ -34,7 +34,11 @@ export function pathMetrics(last: PathReport | undefined): readonly Metric[] {
     { labels: { result: "skipped" }, value: skipped.length },
   ];
   return [
-    gauge("felix_path_healthy", "Paths of this kind answer, and have no problem: 1, or 0.", healthy),
+    gauge(
+      "felix_path_healthy",
+      "Paths of this kind answer, and have no problem: 1, or 0.",
+      healthy,
+    ),
     gauge("felix_path_findings", "What the last path check found.", [...counts.values()]),
     gauge("felix_path_peers", "Nodes of the last path check.", ofPeers),
     gauge("felix_path_check_time_seconds", "Time that the last path check took.", [

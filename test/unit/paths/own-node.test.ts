@@ -71,6 +71,21 @@ test("a node is changed only by a condition that says something new", () => {
   );
 });
 
+test("a problem with another node changes the message, and not the time since when it is so", () => {
+  const first = withCondition(node, pathCondition(broken, "then"));
+  const elsewhere = report([
+    { ...finding, to: "node5", text: "of node5", code: "filtered", severity: "problem" },
+  ]);
+  const again = withCondition(first, pathCondition(elsewhere, "later"));
+  assert.deepEqual(
+    again.status?.conditions?.map(({ message, lastTransitionTime }) => [
+      message,
+      lastTransitionTime,
+    ]),
+    [["of node5", "then"]],
+  );
+});
+
 test("what no run renews is Unknown, once; a node that was never checked is left alone", () => {
   assert.equal(withoutRuns(node, "now"), node);
   const checked = withCondition(node, pathCondition(broken, "then"));
