@@ -293,3 +293,30 @@ test("a tunnel that is called for again keeps its address, and the time begins a
   }
   assert.equal(linger.remainingMs, 1);
 });
+
+test("nothing is waited for while the datastore is locked", async () => {
+  const datastore = await cluster({ cidr: "10.1.0.0/24", vxlanMode: "Always" });
+  const { linger, run, pass } = lingering(datastore);
+  await run();
+  await changePool(datastore, "pool0", { vxlanMode: "Never" });
+  await run();
+  await setReady(datastore, false);
+  pass(lingerMs);
+  await run();
+  assert.equal(linger.remainingMs, undefined);
+  await setReady(datastore, true);
+  await run();
+  assert.equal(linger.remainingMs, lingerMs);
+});
+
+async function setReady(datastore: FakeDatastore, datastoreReady: boolean): Promise<void> {
+  const metadata = { name: "default" };
+  const info = { apiVersion: calicoApiVersion, kind: "ClusterInformation", metadata } as const;
+  const present = await datastore.list("ClusterInformation");
+  const [before] = present.items;
+  if (before === undefined) {
+    await datastore.create<"ClusterInformation">({ ...info, spec: { datastoreReady } });
+  } else {
+    await datastore.update<"ClusterInformation">({ ...before, spec: { datastoreReady } });
+  }
+}
