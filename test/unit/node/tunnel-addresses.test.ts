@@ -294,6 +294,17 @@ test("a tunnel that is called for again keeps its address, and the time begins a
   assert.equal(linger.remainingMs, 1);
 });
 
+test("of tunnels that wait the first one's time is the time to look again", () => {
+  const clock = new FakeClock();
+  const linger = new TunnelLinger(clock);
+  assert.equal(linger.isOver("vxlan"), false);
+  clock.advance(3000);
+  assert.equal(linger.isOver("ipip"), false);
+  assert.equal(linger.remainingMs, lingerMs - 3000);
+  linger.forget("vxlan");
+  assert.equal(linger.remainingMs, lingerMs);
+});
+
 test("nothing is waited for while the datastore is locked", async () => {
   const datastore = await cluster({ cidr: "10.1.0.0/24", vxlanMode: "Always" });
   const { linger, run, pass } = lingering(datastore);
