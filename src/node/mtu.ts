@@ -20,7 +20,7 @@ const overhead = {
 } as const;
 
 /** Where no uplink tells: the smallest among those of common clouds, as Calico has it. */
-export const guessedHostMtu = 1460;
+const guessedHostMtu = 1460;
 
 /** What of Felix's parameters says how long packets may be. MTUs: 0 is "from the host's". */
 export type EncapsulationMtus = Pick<
@@ -107,7 +107,8 @@ export class MtuFile {
   readonly #log: Logger;
   #written: number | undefined;
   #complaint: string | undefined;
-  #isKnown = false;
+  /** What an uplink told last. */
+  #host: number | undefined;
 
   constructor(file: string, log: Logger) {
     this.#file = file;
@@ -115,17 +116,19 @@ export class MtuFile {
   }
 
   /**
-   * `isGuess`: no uplink told the host's MTU, so what an uplink told before is better.
+   * `host`: of its uplinks; without any, what an uplink told before is better than a guess. `podMtu`: of
+   * pods, where the host has this one.
    *
    * @throws {MtuFileError} when there is no file and it is required.
    */
   update(
-    mtu: number,
-    { required, isGuess }: { readonly required: boolean; readonly isGuess: boolean },
+    host: number | undefined,
+    { required, podMtu: of }: { readonly required: boolean; podMtu(host: number): number },
   ): void {
-    if (mtu === this.#written || (isGuess && this.#isKnown)) return;
-    this.#isKnown = !isGuess;
-    if (isGuess) {
+    this.#host = host ?? this.#host;
+    const mtu = of(this.#host ?? guessedHostMtu);
+    if (mtu === this.#written) return;
+    if (this.#host === undefined) {
       this.#log.warn({ mtu }, "no uplink matches mtuIfacePattern: pod MTU is a guess");
     }
     try {

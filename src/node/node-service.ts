@@ -21,7 +21,7 @@ import { felixValues } from "./felix-values.ts";
 import { type HealthConfig, HealthReports, healthConfig } from "./health.ts";
 import { answerHealthChecks } from "./health-service.ts";
 import { hostInterfaces } from "./host-interfaces.ts";
-import { guessedHostMtu, hostMtu, MtuFile, MtuFileError, mtuFile, podMtu } from "./mtu.ts";
+import { hostMtu, MtuFile, MtuFileError, mtuFile, podMtu } from "./mtu.ts";
 import { nodeNameOf } from "./node-name.ts";
 import {
   type Env,
@@ -204,9 +204,10 @@ function reconciler(
     answering = config;
     const { items: pools } = await datastore.list("IPPool");
     const host = hostMtu(values.mtuIfacePattern, await hostInterfaces(ports.kernel));
-    const isGuess = host === undefined;
-    const mtu = podMtu(host ?? guessedHostMtu, pools, values);
-    mtus.update(mtu, { required: values.requireMTUFile, isGuess });
+    mtus.update(host, {
+      required: values.requireMTUFile,
+      podMtu: (ofHost) => podMtu(ofHost, pools, values),
+    });
     const port = udpTunnelPort(pools, values);
     if (port !== servedPort) udpTunnel.set(port);
     servedPort = port;

@@ -36,7 +36,10 @@ export interface TunnelPorts {
  */
 export async function reconcileTunnelAddresses(name: string, ports: TunnelPorts): Promise<void> {
   const { datastore, env } = ports;
-  if (await isLocked(datastore)) return;
+  if (await isLocked(datastore)) {
+    ports.linger?.forgetAll();
+    return;
+  }
   const pools = poolsOf((await datastore.list("IPPool")).items);
   const configurations = (await datastore.list("FelixConfiguration")).items;
   const node = await datastore.get({ kind: "Node", name });

@@ -29,6 +29,11 @@ export class TunnelLinger {
     this.#since.delete(kind);
   }
 
+  /** The datastore is locked: what is waited for cannot be done, and the wait begins again afterwards. */
+  forgetAll(): void {
+    this.#since.clear();
+  }
+
   /** Time until the next wait is over; undefined: nothing is waited for. */
   get remainingMs(): number | undefined {
     if (this.#since.size === 0) return undefined;

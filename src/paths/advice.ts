@@ -7,6 +7,7 @@ export const overhead: Readonly<Record<Carrier, number>> = {
   underlay: 0,
   none: 0,
   ipip: 20,
+  udp: 28,
   vxlan: 50,
   "vxlan-v6": 70,
   wireguard: 60,
@@ -31,6 +32,8 @@ export function outerPackets(
       return `UDP ${port ?? 4789} over IPv6`;
     case "ipip":
       return "IP protocol 4";
+    case "udp":
+      return `UDP ${port ?? 8285}`;
     case "wireguard":
       return `UDP ${port ?? 51820}`;
     case "wireguard-v6":
@@ -42,19 +45,53 @@ export function outerPackets(
   }
 }
 
+/** `direction`: "from node1 to node2". */
 export function filterAdvice(
   path: Path,
-  { what, from, to }: { readonly what: string; readonly from: string; readonly to: string },
+  { what, direction }: { readonly what: string; readonly direction: string },
 ): string {
   if (path.carrier === "none") {
-    return `let the network pass packets with pods' addresses from ${from} to ${to} (in a cloud: switch the source/destination check off), or use vxlanMode: Always`;
+    return `let the network pass packets with pods' addresses ${direction} (in a cloud: switch the source/destination check off), or use vxlanMode: Always`;
   }
   const firewalls = "security groups, firewalls of the nodes and of what is between";
-  const other =
-    path.carrier === "vxlan" || path.carrier === "vxlan-v6"
-      ? "; a network that uses the port itself (NSX) needs another vxlanPort"
-      : "";
-  return `let ${what} pass from ${from} to ${to}: ${firewalls}${other}`;
+  const other = isVxlan(path.carrier)
+    ? "; a network that uses the port itself (NSX) needs another vxlanPort"
+    : "";
+  return `let ${what} pass ${direction}: ${firewalls}${other}`;
+}
+
+/** What both ends of a tunnel must have alike. */
+export function deviceAdvice(carrier: Carrier): string {
+  switch (carrier) {
+    case "udp":
+      return "give udpPort the same value for all nodes";
+    case "wireguard":
+      return "give wireguardListeningPort the same value for all nodes";
+    case "wireguard-v6":
+      return "give wireguardListeningPortV6 the same value for all nodes";
+    default:
+      return "give vxlanVNI and vxlanPort the same value for all nodes";
+  }
+}
+
+/** `from`: the node whose packets have wrong checksums. */
+export function checksumAdvice({ carrier, device = "" }: Path, from: string): string {
+  const card = `ethtool -K tx off on the network card of ${from}`;
+  if (isVxlan(carrier)) {
+    return `set featureDetectOverride: ChecksumOffloadBroken=true, which turns checksum offload of ${device} off; if that does not help, ${card}`;
+  }
+  if (isTunnel(carrier)) return `turn checksum offload off: ${card}`;
+  return `turn checksum offload off on ${from}: ethtool -K ${device} tx off, and see the driver and what is between`;
+}
+
+export function speedAdvice({ carrier, device = "" }: Path): string {
+  return isVxlan(carrier)
+    ? `try featureDetectOverride: ChecksumOffloadBroken=true (kernels from 6.12 on are slow with some network cards until tx-checksum-ip-generic of ${device} is off)`
+    : "see whether a processor of either node is busy with it, and offloads of the network cards: ethtool -k";
+}
+
+function isVxlan(carrier: Carrier): boolean {
+  return carrier === "vxlan" || carrier === "vxlan-v6";
 }
 
 export function mtuAdvice({ carrier, device }: Path, largest: number): string {
@@ -68,6 +105,8 @@ export function mtuAdvice({ carrier, device }: Path, largest: number): string {
       return `set vxlanMTU: ${largest}, or let packets that are ${overhead.vxlan} bytes longer pass between the nodes`;
     case "vxlan-v6":
       return `set vxlanMTUV6: ${largest}, or let packets that are ${overhead["vxlan-v6"]} bytes longer pass between the nodes`;
+    case "udp":
+      return `set udpMTU: ${largest}, or let packets that are ${overhead.udp} bytes longer pass between the nodes`;
     case "wireguard":
       return `set wireguardMTU: ${largest}`;
     case "wireguard-v6":

@@ -1,5 +1,21 @@
-import { filterAdvice, isTunnel, mtuAdvice, outerPackets, overhead } from "./advice.ts";
-import type { Carrier, Path, PathObservation, PeerObservation, SizeLimit } from "./path.ts";
+import {
+  checksumAdvice,
+  deviceAdvice,
+  filterAdvice,
+  isTunnel,
+  mtuAdvice,
+  outerPackets,
+  overhead,
+  speedAdvice,
+} from "./advice.ts";
+import type {
+  Carrier,
+  Path,
+  PathObservation,
+  PeerObservation,
+  SizeLimit,
+  TunnelState,
+} from "./path.ts";
 
 /** What is wrong between two nodes, and what to change. */
 export interface Finding {
@@ -62,6 +78,7 @@ const rows: readonly (readonly [code: FindingCode, words: (of: Case) => Words | 
 /** From what was seen of a peer, by probes of this port, to what is said of it. Pure. */
 export function findingsOf(self: string, peer: PeerObservation, port: number): Finding[] {
   const whole = ofPeer(self, peer, port);
+  const isMute = whole !== undefined && peer.paths.every(({ answered }) => answered === 0);
   const paths = peer.paths.flatMap((seen) => {
     const { path } = seen;
     // The underlay says nothing where the node does not answer: that is said already.
@@ -73,6 +90,8 @@ export function findingsOf(self: string, peer: PeerObservation, port: number): F
     for (const [code, wordsOf] of rows) {
       const words = wordsOf(one);
       if (words === undefined) continue;
+      // A node that is down answers through no tunnel: nothing says that somebody filters it.
+      if (isMute && code === "filtered") return [];
       const ends = { from: self, to: peer.node, severity: "problem" as const };
       return [{ code, path: path.carrier, ...ends, ...words }];
     }
@@ -93,7 +112,7 @@ function ofPeer(
       ...ends,
       code: "refused",
       text: `${node} is up, but nobody answers path checks there`,
-      advice: `start tortie felix on ${node}, with pathChecks Enabled and pathCheckPort ${port}`,
+      advice: `start tortie felix on ${node}, with pathChecks Enabled and pathCheckPort ${port}; if it runs, a firewall rejects UDP ${port}`,
     };
   }
   const others = paths.filter(({ answered }) => answered > 0).map(({ path }) => path.carrier);
@@ -149,14 +168,11 @@ function wrongChecksum({ self, peer, path, seen }: Case): Words | undefined {
     counted === undefined || counted === 0
       ? "those without a checksum arrive"
       : `${to}'s kernel counted ${counted}`;
-  const broken = path.carrier === "underlay" || path.carrier === "none";
   return {
     from,
     to,
     text: `checksums of packets from ${from} to ${to} through ${device} are wrong: ${evidence}`,
-    advice: broken
-      ? `turn checksum offload off on ${from}: ethtool -K ${device} tx off, and see the driver and what is between`
-      : `set featureDetectOverride: ChecksumOffloadBroken=true, which turns checksum offload of ${device} off; if that does not help, ethtool -K tx off on the network card of ${from}`,
+    advice: checksumAdvice(path, from),
   };
 }
 
@@ -173,9 +189,11 @@ function wrongDevice({ self, peer, path, seen }: Case): Words | undefined {
     };
   }
   if (own === undefined || (own.port === other.port && own.vni === other.vni)) return undefined;
+  const words = ({ vni, port }: TunnelState) =>
+    vni === undefined ? `port ${port}` : `VNI ${vni} and port ${port}`;
   return {
-    text: `${path.device} has VNI ${own.vni} and port ${own.port} on ${self}, VNI ${other.vni} and port ${other.port} on ${peer.node}`,
-    advice: "give vxlanVNI and vxlanPort the same value for all nodes",
+    text: `${path.device} has ${words(own)} on ${self}, ${words(other)} on ${peer.node}`,
+    advice: deviceAdvice(path.carrier),
   };
 }
 
@@ -185,6 +203,10 @@ function filtered({ self, peer, path, seen, port }: Case): Words | undefined {
   const what = outerPackets(path, peer.tunnels.here, port);
   const outward = arrived === 0;
   const [from, to] = outward ? [self, peer.node] : [peer.node, self];
+  const isKnown = arrived !== undefined;
+  const direction = isKnown
+    ? `from ${from} to ${to}`
+    : `between ${self} and ${peer.node}, both ways`;
   const detail =
     arrived === undefined
       ? `${sent} probes, no answer`
@@ -192,9 +214,9 @@ function filtered({ self, peer, path, seen, port }: Case): Words | undefined {
         ? `of ${sent} probes of ${self} none arrived`
         : `${arrived} of ${sent} probes of ${self} arrived, no answer came back`;
   return {
-    ...(arrived === undefined ? {} : { from, to }),
+    ...(isKnown ? { from, to } : {}),
     text: `${what} ${path.carrier === "none" ? "are" : "is"} filtered between ${self} and ${peer.node}: ${detail}`,
-    advice: filterAdvice(path, { what, from, to }),
+    advice: filterAdvice(path, { what, direction }),
   };
 }
 
@@ -237,10 +259,12 @@ function loss({ self, peer, path, seen }: Case): Words | undefined {
 function slow({ self, peer, path, seen, underlay }: Case): Words | undefined {
   const [tunnel, below] = [seen.megabitsPerSecond, underlay?.megabitsPerSecond];
   if (!isTunnel(path.carrier) || tunnel === undefined || below === undefined) return undefined;
+  // That it is slow is known (docs/udp-tunnel.md).
+  if (path.carrier === "udp") return undefined;
   if (tunnel >= slowMegabits || tunnel * slowRatio >= below) return undefined;
   return {
     severity: "hint",
     text: `${path.device} carries ${Math.round(tunnel)} Mbit/s from ${self} to ${peer.node}, the network below ${Math.round(below)}`,
-    advice: `try featureDetectOverride: ChecksumOffloadBroken=true (kernels from 6.12 on are slow with some network cards until tx-checksum-ip-generic of ${path.device} is off)`,
+    advice: speedAdvice(path),
   };
 }

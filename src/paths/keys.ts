@@ -30,6 +30,7 @@ export class PathKeys {
 
   /** The key of this pair of nodes, the same on both; undefined when `publicKey` is none. */
   sharedWith(publicKey: string): Uint8Array | undefined {
+    if (!publicKeyPattern.test(publicKey)) return undefined;
     if (!this.#shared.has(publicKey)) {
       if (this.#shared.size >= maxShared) this.#shared.clear();
       this.#shared.set(publicKey, this.#derive(publicKey));
@@ -38,7 +39,7 @@ export class PathKeys {
   }
 
   #derive(peer: string): Uint8Array | undefined {
-    if (!publicKeyPattern.test(peer) || peer === this.publicKey) return undefined;
+    if (peer === this.publicKey) return undefined;
     try {
       const key = { kty: "OKP", crv: "X25519", x: peer };
       const publicKey = createPublicKey({ key, format: "jwk" });

@@ -9,9 +9,17 @@ export function pathMetrics(last: PathReport | undefined): readonly Metric[] {
   const carriers = new Set<Carrier>(
     peers.flatMap(({ paths }) => paths.map(({ path }) => path.carrier)),
   );
+  // Of a node that does not answer the finding is of the whole node.
+  const silent = new Set(
+    peers.flatMap(({ paths }) =>
+      paths.flatMap(({ path, answered }) => (answered === 0 ? path.carrier : [])),
+    ),
+  );
+  const isSound = (path: Carrier) =>
+    !silent.has(path) && !findings.some((one) => one.severity === "problem" && one.path === path);
   const healthy = [...carriers].map((path) => ({
     labels: { path },
-    value: findings.some((one) => one.severity === "problem" && one.path === path) ? 0 : 1,
+    value: isSound(path) ? 1 : 0,
   }));
   const counts = new Map<string, { readonly labels: Record<string, string>; value: number }>();
   for (const { code, path = "node" } of findings) {
@@ -26,7 +34,11 @@ export function pathMetrics(last: PathReport | undefined): readonly Metric[] {
     { labels: { result: "skipped" }, value: skipped.length },
   ];
   return [
-    gauge("felix_path_healthy", "Paths of this kind have no problem: 1, or 0.", healthy),
+    gauge(
+      "felix_path_healthy",
+      "Paths of this kind answer, and have no problem: 1, or 0.",
+      healthy,
+    ),
     gauge("felix_path_findings", "What the last path check found.", [...counts.values()]),
     gauge("felix_path_peers", "Nodes of the last path check.", ofPeers),
     gauge("felix_path_check_time_seconds", "Time that the last path check took.", [

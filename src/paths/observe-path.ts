@@ -10,7 +10,7 @@ import {
   type ProbeResult,
   type ProbeSize,
 } from "./probe-channel.ts";
-import type { StateBody } from "./responder.ts";
+import type { StateBody } from "./state-body.ts";
 
 /** Headers of IP and UDP. */
 const headers = { 4: 28, 6: 48 } as const;
@@ -31,6 +31,8 @@ export interface PathDeps {
   /** Megabits a second of a short transfer; undefined: there was none, or it failed. */
   transfer?(path: Path): Promise<number | undefined>;
 }
+
+type HasErrors = Pick<NodeState, "checksumErrors">;
 
 const small: ProbeSize = { length: smallLength, answerLength: smallLength };
 
@@ -103,7 +105,7 @@ async function observeSilence(
   const there = await deps.askPeer(probes.map(({ number }) => number));
   if (there === undefined || before.there === undefined) return {};
   const here = await deps.ownState();
-  const errors = (now: NodeState, then: NodeState) =>
+  const errors = (now: HasErrors, then: HasErrors) =>
     now.checksumErrors.udp - then.checksumErrors.udp;
   const unchecked = await openChannel(path, deps, { withoutChecksum: true });
   try {

@@ -39,13 +39,19 @@ export function pathCondition({ findings, peers }: PathReport, time: string): Co
   };
 }
 
-/** The node with the condition; the same object when that says nothing new. */
+/**
+ * The node with the condition; the same object when that says nothing new. What is wrong counts: another
+ * message then tells of another node.
+ */
 export function withCondition(node: Node, condition: Condition): Node {
   const conditions = node.status?.conditions ?? [];
   const before = conditions.find(({ type }) => type === condition.type);
-  if (before?.status === condition.status && before.reason === condition.reason) return node;
+  const isSame = before?.status === condition.status && before.reason === condition.reason;
+  if (isSame && (condition.status !== "False" || before.message === condition.message)) return node;
+  const since = isSame ? before.lastTransitionTime : condition.lastTransitionTime;
   const others = conditions.filter(({ type }) => type !== condition.type);
-  return { ...node, status: { ...node.status, conditions: [...others, condition] } };
+  const next = { ...condition, lastTransitionTime: since };
+  return { ...node, status: { ...node.status, conditions: [...others, next] } };
 }
 
 /** The node, without an answer of yesterday: what no run renews is not known. */

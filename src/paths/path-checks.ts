@@ -178,6 +178,7 @@ export class PathChecks {
         const report = await check({ throughput: true, dryRun: false }, signal);
         await this.#publish(report);
       } catch (error) {
+        if (signal.aborted) return;
         log.warn({ reason: errorMessage(error) }, "path check failed");
       }
     }

@@ -7,6 +7,7 @@ export type Carrier =
   | "vxlan"
   | "vxlan-v6"
   | "ipip"
+  | "udp"
   | "wireguard"
   | "wireguard-v6";
 

@@ -8,7 +8,8 @@ import {
   encodeDatagram,
   isAuthentic,
 } from "./datagram.ts";
-import { type AskBody, jsonOf, type StateBody } from "./responder.ts";
+import type { AskBody } from "./responder.ts";
+import { parseState, type StateBody } from "./state-body.ts";
 import { UdpEndpoint } from "./udp-endpoint.ts";
 
 export interface ChannelConfig {
@@ -106,12 +107,7 @@ export class ProbeChannel {
       body: Buffer.from(JSON.stringify(asked)),
       waitMs,
     });
-    const state = answer?.kind === "state" ? jsonOf<StateBody>(answer.body) : undefined;
-    const { checksumErrors, tunnels, arrived } = state ?? {};
-    if (checksumErrors === undefined || !Array.isArray(tunnels) || !Array.isArray(arrived)) {
-      return undefined;
-    }
-    return { checksumErrors, tunnels, arrived };
+    return answer?.kind === "state" ? parseState(answer.body) : undefined;
   }
 
   close(): void {

@@ -2,7 +2,8 @@ import { observePath, type PathDeps } from "./observe-path.ts";
 import type { Path, PeerObservation } from "./path.ts";
 import type { PathPeer } from "./peers.ts";
 import { ProbeChannel } from "./probe-channel.ts";
-import { maxAsked, type StateBody } from "./responder.ts";
+import { maxAsked } from "./responder.ts";
+import type { StateBody } from "./state-body.ts";
 
 /** What is probed of one peer. */
 export interface PeerPlan {
@@ -32,7 +33,7 @@ export async function probePeer(
       if (signal.aborted) break;
       observed.push(await observePath(path, { ...deps, askPeer }));
     }
-    const tunnels = { here, ...(state === undefined ? {} : { there: state.tunnels }) };
+    const tunnels = { here, ...(state?.tunnels && { there: state.tunnels }) };
     const asked = state === undefined ? ("silent" as const) : ("answered" as const);
     return { node: peer.name, asked, tunnels, paths: observed };
   } finally {

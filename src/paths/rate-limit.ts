@@ -11,16 +11,16 @@ export class RateLimit {
     this.#total = { tokens: all.burst, at: 0 };
   }
 
-  /** @param now milliseconds, from any zero. */
-  takeAny(now: number): boolean {
-    return take(this.#total, this.#all, now);
-  }
-
-  /** Keys must come from a set that others cannot make longer. */
-  takeOf(key: string, now: number): boolean {
+  /**
+   * What is above a key's own share takes nothing of the others'.
+   *
+   * @param key of a set that others cannot make longer.
+   * @param now milliseconds, from any zero.
+   */
+  take(key: string, now: number): boolean {
     const bucket = this.#buckets.get(key) ?? { tokens: this.#perKey.burst, at: now };
     this.#buckets.set(key, bucket);
-    return take(bucket, this.#perKey, now);
+    return take(bucket, this.#perKey, now) && take(this.#total, this.#all, now);
   }
 }
 

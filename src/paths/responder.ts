@@ -6,6 +6,7 @@ import type { PathKeys } from "./keys.ts";
 import type { NodeState } from "./path.ts";
 import { addressesOf, type PathPeer, type PeerBook } from "./peers.ts";
 import { RateLimit } from "./rate-limit.ts";
+import { jsonOf, type StateBody } from "./state-body.ts";
 
 export interface ResponderDeps {
   readonly keys: PathKeys;
@@ -21,13 +22,10 @@ export const maxAsked = 32;
 const perNode = { perSecond: 200, burst: 400 };
 const inAll = { perSecond: 2000, burst: 2000 };
 
-/** Body of an "ask": the first number and how many. Body of a "state". */
+/** Body of an "ask": the first number and how many. */
 export interface AskBody {
   readonly first: number;
   readonly count: number;
-}
-export interface StateBody extends NodeState {
-  readonly arrived: readonly number[];
 }
 
 /**
@@ -52,7 +50,7 @@ export class Responder {
     if (datagram === undefined || peer === undefined || key === undefined) return undefined;
     // What does not come from a node's address uses up nobody's share.
     const now = clock.now();
-    if (!this.#limit.takeAny(now) || !this.#limit.takeOf(peer.name, now)) return undefined;
+    if (!this.#limit.take(peer.name, now)) return undefined;
     if (!isAuthentic(bytes, key)) return undefined;
     if (datagram.answerLength > bytes.length) return undefined;
     if (datagram.kind === "probe") return this.#answerProbe(datagram, key);
@@ -79,8 +77,8 @@ export class Responder {
     const state: StateBody = { ...(await this.#deps.state()), arrived };
     const withBody = (content: StateBody) =>
       this.#encoded({ ...ask, kind: "state", body: Buffer.from(JSON.stringify(content)) }, key);
-    // A name can be so long that there is no room for devices.
-    return withBody(state) ?? withBody({ ...state, tunnels: [] });
+    const { tunnels: _noRoom, ...others } = state;
+    return withBody(state) ?? withBody(others);
   }
 
   /** Undefined when it does not fit. */
@@ -93,18 +91,5 @@ export class Responder {
       if (error instanceof RangeError) return undefined;
       throw error;
     }
-  }
-}
-
-/** JSON behind which there may be zeros; undefined when it is none. */
-export function jsonOf<Body>(body: Uint8Array): Partial<Body> | undefined {
-  const end = body.indexOf(0);
-  try {
-    const value: unknown = JSON.parse(
-      Buffer.from(end < 0 ? body : body.subarray(0, end)).toString("utf8"),
-    );
-    return typeof value === "object" && value !== null ? (value as Partial<Body>) : undefined;
-  } catch {
-    return undefined;
   }
 }

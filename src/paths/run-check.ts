@@ -49,13 +49,18 @@ export interface RunDeps {
 const peersAtATime = 4;
 const runMs = 120_000;
 
-/** One run: plans, probes some peers at a time, and says what is wrong. `turn` counts the runs. */
+/**
+ * One run: plans, probes some peers at a time, and says what is wrong. `turn` counts the runs.
+ *
+ * @throws what `outer` aborts with: what was seen until then is no answer.
+ */
 export async function runCheck(
   request: CheckRequest,
   turn: number,
   deps: RunDeps,
   outer: AbortSignal,
 ): Promise<PathReport> {
+  outer.throwIfAborted();
   const { clock, self, peers: book, kernel } = deps;
   const began = clock.now();
   const head = { node: self, began: clock.date().toISOString() };
@@ -83,10 +88,11 @@ export async function runCheck(
     signal.aborted ? undefined : probeOne(plan, { ...deps, run, ...request }, signal),
   );
   stopTimer();
+  outer.throwIfAborted();
   const peers = observed.filter((peer) => peer !== undefined);
   const missed = plans
     .filter((_plan, i) => observed[i] === undefined)
-    .map(({ peer }) => ({ node: peer.name, reason: "there was no time" }));
+    .map(({ peer }) => ({ node: peer.name, reason: missedFor(peer, deps) }));
   return {
     ...head,
     seconds: (clock.now() - began) / 1000,
@@ -121,6 +127,11 @@ function choose(
 function reasonFor(node: string, peer: PathPeer | undefined, self: string): string {
   if (node === self) return "it is this node";
   return peer === undefined ? "there is no such node" : "pathChecks is not Enabled there";
+}
+
+function missedFor({ publicKey = "" }: PathPeer, { keys }: RunDeps): string {
+  const isKey = keys.sharedWith(publicKey) !== undefined;
+  return isKey ? "there was no time" : "its path check key is none";
 }
 
 function probeOne(

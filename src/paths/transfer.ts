@@ -2,13 +2,14 @@ import { randomBytes } from "node:crypto";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { Backoff } from "../lib/backoff.ts";
 import type { Clock } from "../lib/clock.ts";
-import { type IpAddr, parseIpAddr } from "../lib/ip-addr.ts";
+import type { IpAddr } from "../lib/ip-addr.ts";
 import { aborted, type Service } from "../lib/service.ts";
 import { askLength, decodeDatagram, encodeDatagram, isAuthentic } from "./datagram.ts";
 import type { Path } from "./path.ts";
 import type { PeerBook } from "./peers.ts";
 import type { Conversation } from "./probe-channel.ts";
 import type { Responder } from "./responder.ts";
+import { remoteAddress } from "./udp-endpoint.ts";
 
 /**
  * A transfer over TCP: the receiver sends a challenge, the sender a datagram of the kind "stream" that
@@ -51,13 +52,15 @@ export function serveTransfers(deps: TransferServerDeps): Service {
 
 function listens(server: Server, { address, port }: TransferServerDeps): Promise<boolean> {
   return new Promise((resolve) => {
-    server.once("error", () => resolve(false));
+    // Also later, of connections that cannot be taken.
+    server.on("error", () => resolve(false));
     server.listen(port, address, () => resolve(true));
   });
 }
 
 function receive(socket: Socket, { peers, responder, clock }: TransferServerDeps): void {
-  const from = parseIpAddr((socket.remoteAddress ?? "0.0.0.0").replace(/^::ffff:/, ""));
+  // Whoever connects chooses what is read here: a link-local address, and nothing if it has gone.
+  const from = remoteAddress(socket.remoteAddress ?? "0.0.0.0");
   if (!peers.hasAddress(from)) {
     socket.destroy();
     return;

@@ -13,10 +13,16 @@ export interface EndpointHandlers {
   refusal?(code: string): void;
 }
 
+/** Address as node tells it of a socket's other end: a zone ("%eth0") does not count, nor "::ffff:". */
+export function remoteAddress(text: string): IpAddr {
+  return parseIpAddr(text.replace(/%.*$/, "").replace(/^::ffff:(?=\d+\.)/, ""));
+}
+
 /** A UDP socket of one own address, whose packets have DF. */
 export class UdpEndpoint {
   readonly #socket: Socket;
   #peer: EndpointAddress | undefined;
+  #isClosed = false;
 
   /** @throws {NetlinkError} when the port cannot be had. */
   constructor(config: Omit<UdpSocketConfig, "dontFragment">, handlers: EndpointHandlers) {
@@ -26,7 +32,7 @@ export class UdpEndpoint {
       handlers.refusal?.(error.code ?? "EIO");
     });
     this.#socket.on("message", (bytes, { address, port }) => {
-      handlers.datagram(bytes, { address: parseIpAddr(address.replace(/%.*$/, "")), port });
+      handlers.datagram(bytes, { address: remoteAddress(address), port });
     });
     this.#socket.bind({ fd });
   }
@@ -42,7 +48,7 @@ export class UdpEndpoint {
     });
   }
 
-  /** @returns the kernel's word of what went wrong. What is lost on the way is no error. */
+  /** @returns the kernel's word of what went wrong. What is lost on the way is no error. Never rejects. */
   send(
     bytes: Uint8Array,
     to: EndpointAddress | undefined = this.#peer,
@@ -50,13 +56,16 @@ export class UdpEndpoint {
     return new Promise((resolve) => {
       const done = (error: NodeJS.ErrnoException | null) =>
         resolve(error === null ? undefined : (error.code ?? "EIO"));
-      if (this.#peer !== undefined) this.#socket.send(bytes, done);
+      if (this.#isClosed) resolve("EBADF");
+      else if (this.#peer !== undefined) this.#socket.send(bytes, done);
       else if (to !== undefined) this.#socket.send(bytes, to.port, to.address, done);
       else resolve("EDESTADDRREQ");
     });
   }
 
   close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
     this.#socket.close();
   }
 }

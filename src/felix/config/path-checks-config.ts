@@ -1,5 +1,5 @@
 import type { PathChecksConfig } from "../../api/path-checks.ts";
-import { ipipDevice, vxlanDevice, vxlanDeviceV6 } from "../../kernel/ownership.ts";
+import { ipipDevice, udpDevice, vxlanDevice, vxlanDeviceV6 } from "../../kernel/ownership.ts";
 import type { ParameterValues } from "./values.ts";
 
 export function pathChecksConfig(values: ParameterValues): PathChecksConfig {
@@ -12,6 +12,7 @@ export function pathChecksConfig(values: ParameterValues): PathChecksConfig {
       { name: vxlanDevice },
       { name: vxlanDeviceV6 },
       { name: ipipDevice },
+      { name: udpDevice, port: values.udpPort },
       { name: values.wireguardInterfaceName, port: values.wireguardListeningPort },
       { name: values.wireguardInterfaceNameV6, port: values.wireguardListeningPortV6 },
     ],

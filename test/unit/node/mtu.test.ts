@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { readParameters } from "../../../src/felix/config/read-parameters.ts";
 import { createLogger } from "../../../src/lib/log.ts";
-import { guessedHostMtu, hostMtu, MtuFile, MtuFileError, podMtu } from "../../../src/node/mtu.ts";
+import { hostMtu, MtuFile, MtuFileError, podMtu } from "../../../src/node/mtu.ts";
 import { pool } from "../ipam/cluster.ts";
 
 const link = (name: string, mtu: number) => ({ name, mtu, ifindex: 1, up: true, addresses: [] });
@@ -84,7 +84,7 @@ test("requireMTUFile: what is not written is an error, and only logged without i
   writeFileSync(join(folder, "file"), "");
   const impossible = new MtuFile(join(folder, "file", "mtu"), log);
   const update = (file: MtuFile, spec: Readonly<Record<string, unknown>>) =>
-    file.update(1450, { required: required(spec), isGuess: false });
+    file.update(1500, { required: required(spec), podMtu: (host) => host - 50 });
   update(impossible, {});
   update(impossible, {});
   assert.equal(lines.length, 1);
@@ -102,12 +102,16 @@ test("a guess is written where nothing is, with a warning, and never in the plac
   const log = createLogger({ name: "node" }, { write: (line) => void lines.push(line) });
   const file = new MtuFile(join(folder, "mtu"), log);
   const written = () => readFileSync(join(folder, "mtu"), "utf8");
-  file.update(guessedHostMtu, { required: false, isGuess: true });
+  const update = (host: number | undefined, headers: number) =>
+    file.update(host, { required: false, podMtu: (ofHost) => ofHost - headers });
+  update(undefined, 0);
   assert.equal(written(), "1460");
   assert.match(lines[0] ?? "", /mtuIfacePattern/);
-  file.update(guessedHostMtu - 50, { required: false, isGuess: true });
+  update(undefined, 50);
   assert.equal(written(), "1410");
-  file.update(1450, { required: false, isGuess: false });
-  file.update(guessedHostMtu, { required: false, isGuess: true });
+  update(1500, 50);
+  update(undefined, 50);
   assert.equal(written(), "1450");
+  update(undefined, 20);
+  assert.equal(written(), "1480");
 });

@@ -293,3 +293,41 @@ test("a tunnel that is called for again keeps its address, and the time begins a
   }
   assert.equal(linger.remainingMs, 1);
 });
+
+test("of tunnels that wait the first one's time is the time to look again", () => {
+  const clock = new FakeClock();
+  const linger = new TunnelLinger(clock);
+  assert.equal(linger.isOver("vxlan"), false);
+  clock.advance(3000);
+  assert.equal(linger.isOver("ipip"), false);
+  assert.equal(linger.remainingMs, lingerMs - 3000);
+  linger.forget("vxlan");
+  assert.equal(linger.remainingMs, lingerMs);
+});
+
+test("nothing is waited for while the datastore is locked", async () => {
+  const datastore = await cluster({ cidr: "10.1.0.0/24", vxlanMode: "Always" });
+  const { linger, run, pass } = lingering(datastore);
+  await run();
+  await changePool(datastore, "pool0", { vxlanMode: "Never" });
+  await run();
+  await setReady(datastore, false);
+  pass(lingerMs);
+  await run();
+  assert.equal(linger.remainingMs, undefined);
+  await setReady(datastore, true);
+  await run();
+  assert.equal(linger.remainingMs, lingerMs);
+});
+
+async function setReady(datastore: FakeDatastore, datastoreReady: boolean): Promise<void> {
+  const metadata = { name: "default" };
+  const info = { apiVersion: calicoApiVersion, kind: "ClusterInformation", metadata } as const;
+  const present = await datastore.list("ClusterInformation");
+  const [before] = present.items;
+  if (before === undefined) {
+    await datastore.create<"ClusterInformation">({ ...info, spec: { datastoreReady } });
+  } else {
+    await datastore.update<"ClusterInformation">({ ...before, spec: { datastoreReady } });
+  }
+}

@@ -14,6 +14,7 @@ const devices: Readonly<Partial<Record<Carrier, readonly [device: string, mtu: n
   "vxlan-v6": ["vxlan-v6.calico", 1430],
   ipip: ["tunl0", 1480],
   wireguard: ["wireguard.cali", 1440],
+  udp: ["udp.tortie", 1472],
 };
 
 /** A path that is sound but for `what`. */
@@ -36,6 +37,9 @@ function seen(carrier: Carrier, what: Partial<PathObservation> = {}): PathObserv
 const vxlanV6 = { name: "vxlan-v6.calico", up: true, mtu: 1430, vni: 4096, port: 4789 };
 const vxlan: TunnelState = { name: "vxlan.calico", up: true, mtu: 1450, vni: 4096, port: 4789 };
 
+const wireguard: TunnelState = { name: "wireguard.cali", up: true, mtu: 1440, port: 51_820 };
+const udp: TunnelState = { name: "udp.tortie", up: true, mtu: 1472, port: 8285 };
+
 function six(carrier: Carrier): PathObservation {
   const of = seen(carrier);
   return { ...of, path: { ...of.path, family: 6 } };
@@ -45,12 +49,7 @@ function peer(
   paths: readonly PathObservation[],
   what: Partial<PeerObservation> = {},
 ): PeerObservation {
-  const own = [
-    vxlan,
-    vxlanV6,
-    { name: "tunl0", up: true, mtu: 1480 },
-    { name: "wireguard.cali", up: true, mtu: 1440 },
-  ];
+  const own = [vxlan, vxlanV6, { name: "tunl0", up: true, mtu: 1480 }, wireguard, udp];
   return { node: "node3", asked: "answered", tunnels: { here: own, there: own }, paths, ...what };
 }
 
@@ -75,6 +74,21 @@ const rows: readonly (readonly [
     peer([seen("underlay", { sent: 3, answered: 0 })], { asked: "silent" }),
     [
       /^not-answering node1->node3: node3 \(192\.0\.2\.3\) does not answer from node1 \| see whether node3 is up/,
+    ],
+  ],
+  [
+    "a node that is silent, which has a tunnel",
+    peer([seen("underlay", { sent: 3, answered: 0 }), seen("vxlan", { sent: 3, answered: 0 })], {
+      asked: "silent",
+    }),
+    [/^not-answering /],
+  ],
+  [
+    "a tunnel that is lost, of a node that cannot be asked",
+    peer([sound, seen("vxlan", { sent: 3, answered: 0 })], { asked: "silent" }),
+    [
+      /^not-answering /,
+      /^filtered node1->node3: .*let UDP 4789 pass between node1 and node3, both/,
     ],
   ],
   [
@@ -151,6 +165,39 @@ const rows: readonly (readonly [
       tunnels: { here: [vxlan], there: [{ ...vxlan, vni: 5 }] },
     }),
     [/^device .*VNI 4096 and port 4789 on node1, VNI 5 and port 4789 on node3 \| give vxlanVNI/],
+  ],
+  [
+    "two ports of WireGuard",
+    peer([sound, seen("wireguard", { ...lost, arrived: 0 })], {
+      tunnels: { here: [wireguard], there: [{ ...wireguard, port: 5 }] },
+    }),
+    [
+      /^device .*wireguard\.cali has port 51820 on node1, port 5 on node3 \| give wireguardListeningPort/,
+    ],
+  ],
+  [
+    "a peer that says nothing of its devices",
+    peer([sound, seen("vxlan", { ...lost, arrived: 0 })], { tunnels: { here: [vxlan] } }),
+    [/^filtered /],
+  ],
+  [
+    "a userspace tunnel that is filtered",
+    peer([sound, seen("udp", { ...lost, arrived: 0 })]),
+    [/^filtered .*UDP 8285 is filtered/],
+  ],
+  [
+    "a userspace tunnel that is slow, and swallows large packets",
+    peer([
+      seen("underlay", { megabitsPerSecond: 9000 }),
+      seen("udp", { megabitsPerSecond: 120 }),
+      seen("udp", { mtu: { there: limited(1400, 1472) } }),
+    ]),
+    [/^mtu .*set udpMTU: 1400/],
+  ],
+  [
+    "wrong checksums in a tunnel that felix cannot help",
+    peer([sound, seen("ipip", { ...lost, arrived: 0, uncheckedArrived: 1 })]),
+    [/^checksum .*\| turn checksum offload off: ethtool -K tx off on the network card of node1/],
   ],
   [
     "wrong checksums there, which the peer's kernel counted",

@@ -71,6 +71,21 @@ test("a node is changed only by a condition that says something new", () => {
   );
 });
 
+test("a problem with another node changes the message, and not the time since when it is so", () => {
+  const first = withCondition(node, pathCondition(broken, "then"));
+  const elsewhere = report([
+    { ...finding, to: "node5", text: "of node5", code: "filtered", severity: "problem" },
+  ]);
+  const again = withCondition(first, pathCondition(elsewhere, "later"));
+  assert.deepEqual(
+    again.status?.conditions?.map(({ message, lastTransitionTime }) => [
+      message,
+      lastTransitionTime,
+    ]),
+    [["of node5", "then"]],
+  );
+});
+
 test("what no run renews is Unknown, once; a node that was never checked is left alone", () => {
   assert.equal(withoutRuns(node, "now"), node);
   const checked = withCondition(node, pathCondition(broken, "then"));
@@ -98,4 +113,15 @@ test("metrics tell of each kind of path whether it is sound, and what was found"
   assert.match(text, /^felix_path_peers\{result="answered"\} 1$/m);
   assert.match(text, /^felix_path_check_time_seconds 1\.5$/m);
   assert.deepEqual(pathMetrics(undefined), []);
+});
+
+test("metrics do not call a path sound that nothing answers on", () => {
+  const silent = { ...path("underlay"), answered: 0 };
+  const whole = report([
+    { ...finding, path: undefined as never, code: "not-answering", severity: "problem" },
+  ]);
+  const [node3] = whole.peers;
+  assert.ok(node3 !== undefined);
+  const text = metricsText(pathMetrics({ ...whole, peers: [{ ...node3, paths: [silent] }] }));
+  assert.match(text, /^felix_path_healthy\{path="underlay"\} 0$/m);
 });

@@ -11,6 +11,7 @@ const links = [
   { name: "vxlan.calico", type: "vxlan", mtu: 1450 },
   { name: "tunl0", type: "ipip", mtu: 1480 },
   { name: "wg0", type: "wireguard", mtu: 1440 },
+  { name: "udp.tortie", type: "tun", mtu: 1472 },
 ];
 
 /** A kernel that leads each of these addresses by a link, and no other. */
@@ -42,6 +43,7 @@ const rows: readonly (readonly [device: string | undefined, carrier: string, mtu
   ["vxlan.calico", "vxlan", 1450],
   ["tunl0", "ipip", 1480],
   ["wg0", "wireguard", 1440],
+  ["udp.tortie", "udp", 1472],
   ["eth0", "none", 1500],
   [undefined, "none", 0],
 ];

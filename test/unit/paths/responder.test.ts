@@ -12,7 +12,8 @@ import {
 import { PathKeys } from "../../../src/paths/keys.ts";
 import { withPathKey } from "../../../src/paths/own-node.ts";
 import { PeerBook } from "../../../src/paths/peers.ts";
-import { jsonOf, Responder, type StateBody } from "../../../src/paths/responder.ts";
+import { Responder } from "../../../src/paths/responder.ts";
+import { parseState } from "../../../src/paths/state-body.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 
 const address = parseIpAddr("192.0.2.2");
@@ -30,18 +31,21 @@ function node(name: string, own: string, tunnelAddress: string, publicKey?: stri
   );
 }
 
-/** node1 answers; node2 has keys that node1 knows, node3 takes no part. */
-function world() {
+/** node1 answers; node2 and node4 have keys that node1 knows, node3 takes no part. */
+function world(devices = 1) {
   const [own, asking, stranger] = [new PathKeys(), new PathKeys(), new PathKeys()];
+  const fourth = new PathKeys();
   const peers = new PeerBook("node1");
   const nodes = [
     node("node1", "192.0.2.1/24", "10.1.0.1", own.publicKey),
     node("node2", "192.0.2.2/24", "10.2.0.1", asking.publicKey),
     node("node3", "192.0.2.3/24", "10.3.0.1"),
+    node("node4", "192.0.2.4/24", "10.4.0.1", fourth.publicKey),
   ];
   peers.learn(nodes.map((value) => ({ key: { kind: "Node", name: value.metadata.name }, value })));
   const clock = new FakeClock();
-  const tunnels = [{ name: "vxlan.calico", up: true, mtu: 1450, vni: 4096, port: 4789 }];
+  const tunnel = { name: "vxlan.calico", up: true, mtu: 1450, vni: 4096, port: 4789 };
+  const tunnels = Array.from({ length: devices }, () => tunnel);
   const state = async () => ({ checksumErrors: { udp: 5, tcp: 0 }, tunnels });
   const responder = new Responder({ keys: own, peers, clock, state });
   const key = asking.sharedWith(own.publicKey) ?? assert.fail("no key");
@@ -65,7 +69,8 @@ function world() {
       { kind: "ask", number: 99, body: Buffer.from(JSON.stringify(body)), ...what },
       askLength,
     );
-  return { responder, clock, key, wrongKey, datagram, ask };
+  const other = datagram({ sender: "node4" }, 320, fourth.sharedWith(own.publicKey) ?? wrongKey);
+  return { responder, clock, key, wrongKey, datagram, ask, other };
 }
 
 test("a probe of a node, from any of its addresses, gets an answer of the length that it asks for", async () => {
@@ -80,6 +85,10 @@ test("a probe of a node, from any of its addresses, gets an answer of the length
     }
   }
 });
+
+function stateOf(answer: Uint8Array = new Uint8Array()) {
+  return parseState(decodeDatagram(answer)?.body ?? new Uint8Array());
+}
 
 type World = ReturnType<typeof world>;
 const refused: readonly (readonly [
@@ -116,12 +125,16 @@ test("an ask tells which probes of the run arrived, and how the node is", async 
   await responder.answerTo(datagram({ number: 4, run: "ffffffffffffffff" }), address);
   const answer = await responder.answerTo(ask({ first: 3, count: 3 }), address);
   assert.equal(answer?.length, askLength);
-  const state = jsonOf<StateBody>(
-    decodeDatagram(answer ?? Buffer.alloc(0))?.body ?? Buffer.alloc(0),
-  );
+  const state = stateOf(answer);
   assert.deepEqual(state?.arrived, [3, 5]);
   assert.deepEqual(state?.checksumErrors, { udp: 5, tcp: 0 });
   assert.equal(state?.tunnels?.[0]?.port, 4789);
+});
+
+test("where there is no room for devices nothing is said of them, not that there are none", async () => {
+  const { responder, ask } = world(9);
+  const state = stateOf(await responder.answerTo(ask({ first: 0, count: 0 }), address));
+  assert.deepEqual(state, { checksumErrors: { udp: 5, tcp: 0 }, arrived: [] });
 });
 
 test("a node gets 400 answers at once, then 200 a second", async () => {
@@ -146,4 +159,12 @@ test("what strangers send uses up nobody's share", async () => {
     assert.equal(await responder.answerTo(forged, parseIpAddr("192.0.2.66")), undefined);
   }
   assert.ok((await responder.answerTo(datagram(), address)) !== undefined);
+});
+
+test("a node that sends more than its share leaves the others theirs", async () => {
+  const { responder, datagram, other } = world();
+  const forged = datagram({}, 320, new Uint8Array(32));
+  for (let i = 0; i < 3000; i++) await responder.answerTo(forged, address);
+  assert.equal(await responder.answerTo(datagram(), address), undefined);
+  assert.ok((await responder.answerTo(other, parseIpAddr("192.0.2.4"))) !== undefined);
 });

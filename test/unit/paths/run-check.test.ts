@@ -19,7 +19,7 @@ function node(number: number, takesPart: boolean): Node {
 }
 
 /** node1 is this one; of the others the even ones take part. */
-function plan(request: Partial<CheckRequest>, turn = 0) {
+function plan(request: Partial<CheckRequest>, turn = 0, signal = new AbortController().signal) {
   const peers = new PeerBook("node1");
   const nodes = Array.from({ length: 9 }, (_, i) => node(i + 1, (i + 1) % 2 === 0));
   peers.learn(nodes.map((value) => ({ key: { kind: "Node", name: value.metadata.name }, value })));
@@ -33,8 +33,10 @@ function plan(request: Partial<CheckRequest>, turn = 0) {
     clock: new FakeClock(),
     ownState: async () => ({ checksumErrors: { udp: 0, tcp: 0 }, tunnels: [] }),
   };
+  const odd = withPathKey({ ...node(10, false) }, "A".repeat(43));
+  peers.learn([{ key: { kind: "Node", name: "node10" }, value: odd }]);
   const whole = { throughput: true, dryRun: true, ...request };
-  return runCheck(whole, turn, deps, new AbortController().signal);
+  return runCheck(whole, turn, deps, signal);
 }
 
 test("a sample is of nodes that take part, as many as configured or asked for, others the next time", async () => {
@@ -59,4 +61,19 @@ test("of nodes that are named it is said why they are not probed", async () => {
     { node: "node1", reason: "it is this node" },
     { node: "node99", reason: "there is no such node" },
   ]);
+});
+
+test("a node whose key makes no secret is not probed, and it is said why", async () => {
+  const { peers, skipped } = await plan({ nodes: ["node10"], dryRun: false });
+  assert.deepEqual(peers, []);
+  assert.deepEqual(skipped, [{ node: "node10", reason: "its path check key is none" }]);
+});
+
+test("a run that is cut short is no answer", async () => {
+  const aborted = AbortSignal.abort(new Error("stopped"));
+  await assert.rejects(plan({ dryRun: false, nodes: [] }, 0, aborted), /stopped/);
+  const stop = new AbortController();
+  const running = plan({ dryRun: false, nodes: ["node10"] }, 0, stop.signal);
+  stop.abort(new Error("stopped"));
+  await assert.rejects(running, /stopped/);
 });
