@@ -40,6 +40,29 @@ test("a reflector's presence is a Lease and a BGPPeer a family, put right, and t
   await assert.rejects(datastore.get(reflectorLeaseKey("rr-1")), { code: "not-found" });
 });
 
+test("a reflector leaves a BGPPeer of its name alone that somebody else wrote", async () => {
+  const clock = new FakeClock();
+  const datastore = new FakeDatastore();
+  const stop = new AbortController();
+  const own = reflectorPeer("rr-1", "10.0.0.1", 1790);
+  const theirs = { ...own, metadata: { name: "rr-1-v4" }, spec: { peerIP: "10.0.0.9" } };
+  await datastore.create<"BGPPeer">(theirs);
+  const ended = reflectorPresence(identity, { datastore, clock, log })(stop.signal);
+  const told = async () =>
+    (await datastore.list("BGPPeer")).items.map(({ spec }) => spec.peerIP).sort();
+  await clock.advanceSlowly(5_000, 100);
+  assert.deepEqual(await told(), ["10.0.0.9"]);
+  // Once it is gone, the name is free.
+  await datastore.delete({ kind: "BGPPeer", name: "rr-1-v4" });
+  await clock.advanceSlowly(5_000, 100);
+  assert.deepEqual(await told(), ["10.0.0.1:1790", "[fd00::1]:1790"]);
+  await datastore.delete({ kind: "BGPPeer", name: "rr-1-v4" });
+  await datastore.create<"BGPPeer">(theirs);
+  stop.abort();
+  await ended;
+  assert.deepEqual(await told(), ["10.0.0.9"]);
+});
+
 test("the controller takes away what a dead reflector left, never a living one's or a person's", async () => {
   const clock = new FakeClock();
   let isCut = false;
