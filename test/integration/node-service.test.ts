@@ -1,6 +1,14 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, test } from "node:test";
@@ -128,9 +136,13 @@ function felixIsReady(pid: number): void {
 }
 
 test("runNode() makes the node, starts its daemons, outlives a kill and stops clean", async () => {
+  // Of a felix before this one, which had any pid.
+  mkdirSync(runDir, { mode: 0o700 });
+  felixIsReady(1);
   const first = startNode();
   await until("daemons", () => pids("felix").length === 1 && pids("bgp").length === 1);
   const [felix = 0] = pids("felix");
+  assert.equal(existsSync(felixHealthFile(runDir)), false);
   assert.match(readFileSync(join(folder, "starts-felix"), "utf8"), / node1$/m);
   assert.equal(readFileSync(join(folder, "mtu"), "utf8"), "1450");
   assert.equal(readFileSync(join(folder, "nodename"), "utf8"), "node1");
