@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -34,6 +35,7 @@ before(() => {
   netns.ip("addr add 192.0.2.1/24 dev eth0");
   netns.ip("route add 198.51.100.0/24 via 192.0.2.2 proto 186");
   netns.ip("rule add pref 100 fwmark 0x1 lookup 100");
+  netns.ip("rule add pref 99 not from 203.0.113.0/24 lookup main");
   netns.run("iptables-nft-restore", ["--noflush"], foreignRules);
   netns.run("ipset", ["create", "theirs", "hash:net"]);
   mkdirSync(netFolder);
@@ -63,6 +65,7 @@ function kernelState(): string {
 function makeNode(): void {
   netns.ip("link add vxlan.calico type vxlan id 4096 dstport 4789 dev eth0");
   netns.ip("link set vxlan.calico up");
+  netns.ip("tuntap add dev udp.tortie mode tap");
   netns.ip("link add cali0123456789a type veth peer name pod0");
   netns.ip("link set cali0123456789a up");
   netns.ip("route add 10.65.0.1 dev cali0123456789a proto 3");
@@ -110,12 +113,16 @@ test("node cleanup removes all that a node has left, and nothing else; --dry-run
     "1 routes of protocol 12: 10.65.1.0/26",
     "1 routes of protocol 80: 10.65.0.0/26",
     "device vxlan.calico",
+    "device udp.tortie",
     "device cali0123456789a",
     "10-calico.conflist",
     join(folder, "nodename"),
   ]) {
     assert.ok(told.includes(what), `${what} in:\n${told}`);
   }
+
+  // No pod may be reached without its policy.
+  assert.ok(told.indexOf("device cali") < told.indexOf("chains of ours"), told);
 
   const done = cleanup();
   assert.equal(done, told.replaceAll(/^would remove /gm, "removed "));
@@ -136,5 +143,17 @@ test("node cleanup refuses while a node runs", async () => {
     assert.throws(() => cleanup(), /Cannot clean up: `tortie node` runs here/);
   } finally {
     child.kill("SIGKILL");
+  }
+});
+
+test("node cleanup refuses while a node answers, whose pids are those of a container", async () => {
+  const running = join(folder, "run");
+  mkdirSync(running, { recursive: true });
+  const node = createServer();
+  await new Promise<void>((resolve) => node.listen(join(running, "cni.sock"), resolve));
+  try {
+    assert.throws(() => cleanup(), /a node runs here and answers at \S+cni\.sock/);
+  } finally {
+    await new Promise((resolve) => node.close(resolve));
   }
 });
