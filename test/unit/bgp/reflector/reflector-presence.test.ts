@@ -82,7 +82,11 @@ test("the controller takes away what a dead reflector left, never a living one's
   const ended = reflectorController({ datastore, clock, log })(stop.signal);
   const names = async () =>
     (await shared.list("BGPPeer")).items.map(({ metadata }) => metadata.name).sort();
+  // The living one would make its BGPPeer anew, if it were taken away.
+  const version = async () =>
+    (await shared.get({ kind: "BGPPeer", name: "rr-1-v4" })).metadata.resourceVersion;
   await clock.advanceSlowly(40_000, 500);
+  const first = await version();
   // Who cannot look has seen nothing: the time begins anew.
   isCut = true;
   await clock.advanceSlowly(30_000, 500);
@@ -91,6 +95,7 @@ test("the controller takes away what a dead reflector left, never a living one's
   assert.deepEqual(await names(), ["person", "rr-1-v4", "rr-1-v6", "rr-dead-v4"]);
   await clock.advanceSlowly(60_000, 500);
   assert.deepEqual(await names(), ["person", "rr-1-v4", "rr-1-v6"]);
+  assert.equal(await version(), first);
   life.abort();
   stop.abort();
   await Promise.all([living, ended]);
@@ -101,6 +106,8 @@ test("reflectorIdentity() and reflectorHealth() name what is wrong", () => {
     { ...identity, clusterId: identity.clusterId.toString(16) },
     { name: "rr-1", addresses: ["10.0.0.1", "fd00::1"], port: 1790, clusterId: "f4000001" },
   );
+  const many = reflectorIdentity({ ...env, NODE_IPS: "fd00::1, 10.0.0.1,10.0.0.2,fd00::2" });
+  assert.deepEqual(many.addresses, ["fd00::1", "10.0.0.1"]);
   assert.throws(() => reflectorIdentity({ ...env, POD_NAME: "" }), /POD_NAME ""/);
   assert.throws(() => reflectorIdentity({ ...env, NODE_IPS: "10.0.0.1," }), /NODE_IPS "10.0.0.1,"/);
   const port = { ...env, TORTIE_REFLECTOR_PORT: "70000" };
