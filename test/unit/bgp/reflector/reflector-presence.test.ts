@@ -25,7 +25,9 @@ test("a reflector's presence is a Lease and a BGPPeer a family, put right, and t
   const peers = async () => (await datastore.list("BGPPeer")).items;
   const told = async () => (await peers()).map(({ spec }) => spec.peerIP);
   assert.deepEqual(await told(), ["10.0.0.1:1790", "[fd00::1]:1790"]);
-  await datastore.get(reflectorLeaseKey("rr-1"));
+  const renewed = async () =>
+    (await datastore.get<"Lease">(reflectorLeaseKey("rr-1"))).spec.renewTime;
+  const before = await renewed();
 
   const [first] = await peers();
   assert.ok(first !== undefined);
@@ -33,6 +35,8 @@ test("a reflector's presence is a Lease and a BGPPeer a family, put right, and t
   await datastore.delete({ kind: "BGPPeer", name: "rr-1-v6" });
   await clock.advanceSlowly(16_000, 100);
   assert.deepEqual(await told(), ["10.0.0.1:1790", "[fd00::1]:1790"]);
+  // An API server gives a Lease that is written as it was no new version.
+  assert.notEqual(await renewed(), before);
 
   stop.abort();
   await ended;
