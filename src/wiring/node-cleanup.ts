@@ -5,6 +5,7 @@ import { type OptionSpecs, optionsHelp, parseArguments } from "../cli/arguments.
 import type { CommandIo } from "../cli/io.ts";
 import { removeCni } from "../cni/install/install.ts";
 import { installConfig } from "../cni/install/install-config.ts";
+import { defaultSpoolFolder } from "../cni/protocol.ts";
 import { localSources } from "../felix/config/config-file.ts";
 import { readParameters } from "../felix/config/read-parameters.ts";
 import { type CleanupStep, cleanupSteps } from "../felix/dataplane/cleanup.ts";
@@ -100,7 +101,8 @@ function cniSteps(env: CommandIo["env"]): CleanupStep[] {
 }
 
 function fileSteps(env: CommandIo["env"]): CleanupStep[] {
-  const places = [nodenameFile(env), mtuFile(env), runDirectory(env)];
+  const spool = env["TORTIE_CNI_SPOOL"] ?? defaultSpoolFolder;
+  const places = [nodenameFile(env), mtuFile(env), spool, runDirectory(env)];
   return places.filter(existsSync).map((path) => ({
     what: path,
     run: async () => rmSync(path, { recursive: true, force: true }),

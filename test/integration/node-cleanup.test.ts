@@ -19,6 +19,7 @@ const env = {
   TORTIE_RUN_DIR: join(folder, "run"),
   CALICO_NODENAME_FILE: join(folder, "nodename"),
   TORTIE_MTU_FILE: join(folder, "mtu"),
+  TORTIE_CNI_SPOOL: join(folder, "cni-deletions"),
 };
 const foreignRules = `*filter
 :THEIRS - [0:0]
@@ -38,6 +39,7 @@ before(() => {
   netns.ip("rule add pref 99 not from 203.0.113.0/24 lookup main");
   netns.run("iptables-nft-restore", ["--noflush"], foreignRules);
   netns.run("ipset", ["create", "theirs", "hash:net"]);
+  netns.ip("link add calibr0 type bridge");
   mkdirSync(netFolder);
   writeFileSync(join(netFolder, "05-other.conflist"), "{}");
 });
@@ -77,6 +79,7 @@ function makeNode(): void {
   netns.run("ipset", ["create", "cali60s:abc", "hash:net", "family", "inet6"]);
   netns.run("iptables-nft-restore", ["--noflush"], ourRules);
   mkdirSync(join(folder, "run"));
+  mkdirSync(join(folder, "cni-deletions"));
   writeFileSync(join(folder, "nodename"), "node1");
   writeFileSync(join(folder, "mtu"), "1450");
   const conflist = { name: "k8s-pod-network", plugins: [], "tortie.installed": [] };
