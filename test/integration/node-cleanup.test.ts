@@ -36,7 +36,7 @@ before(() => {
   netns.ip("addr add 192.0.2.1/24 dev eth0");
   netns.ip("route add 198.51.100.0/24 via 192.0.2.2 proto 186");
   netns.ip("rule add pref 100 fwmark 0x1 lookup 100");
-  netns.ip("rule add pref 99 not from 203.0.113.0/24 lookup main");
+  netns.ip("rule add pref 99 not fwmark 0x2/0x2 lookup main");
   netns.run("iptables-nft-restore", ["--noflush"], foreignRules);
   netns.run("ipset", ["create", "theirs", "hash:net"]);
   netns.ip("link add calibr0 type bridge");

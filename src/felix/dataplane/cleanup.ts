@@ -108,8 +108,8 @@ async function ruleSteps(
   { kernel, ipv6 }: CleanupPorts,
 ): Promise<CleanupStep[]> {
   const steps: CleanupStep[] = [];
-  const isOurs = ({ priority: place, invert, mark, table }: RoutingRule) =>
-    place === priority && invert === true && mark !== undefined && !kernelTables.has(table);
+  const isOurs = ({ priority: place, invert, table }: RoutingRule) =>
+    place === priority && invert === true && !kernelTables.has(table);
   for (const family of families(ipv6)) {
     for (const rule of (await kernel.rules.list(family)).filter(isOurs)) {
       const routes = await kernel.routes.list({ family, table: rule.table });
