@@ -25,6 +25,8 @@ import { ipamOn } from "../unit/ipam/cluster.ts";
  */
 
 const netns = `tt-${process.pid}-node`;
+/** `ip netns exec` puts it over /etc/hosts. */
+const hostsFolder = `/etc/netns/${netns}`;
 const folder = mkdtempSync(join(tmpdir(), "tortie-node-"));
 const runDir = join(folder, "run");
 const source = (path: string) => new URL(`../../${path}`, import.meta.url).href;
@@ -66,9 +68,12 @@ before(() => {
   ip("-n", netns, "link", "add", "eth0", "mtu", "1500", "type", "veth", "peer", "name", "other");
   ip("-n", netns, "addr", "add", "192.0.2.11/24", "dev", "eth0");
   ip("-n", netns, "link", "set", "eth0", "up");
+  mkdirSync(hostsFolder, { recursive: true });
+  writeFileSync(join(hostsFolder, "hosts"), "127.0.0.1 localhost\n::1 localhost\n");
 });
 after(() => {
   ip("netns", "del", netns);
+  rmSync(hostsFolder, { recursive: true });
   rmSync(folder, { recursive: true });
 });
 afterEach(() => {
@@ -117,9 +122,9 @@ async function until<T>(what: string, look: () => T | undefined | false): Promis
   throw new Error(`Timed out: ${what}`);
 }
 
-/** Status of the health endpoint, asked from inside the namespace. */
+/** Status of the health endpoint, asked from inside the namespace at the address that deploy/tortie.yaml asks. */
 function health(question: string, port = 9099): number {
-  const ask = `fetch("http://localhost:${port}/${question}").then((r) => console.log(r.status), () => console.log(0))`;
+  const ask = `fetch("http://127.0.0.1:${port}/${question}").then((r) => console.log(r.status), () => console.log(0))`;
   const out = execFileSync("ip", ["netns", "exec", netns, process.execPath, "-e", ask], {
     encoding: "utf8",
   });
