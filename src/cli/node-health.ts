@@ -1,6 +1,6 @@
 import { statSync } from "node:fs";
 import { defaultControlPath } from "../bgp/control/control-path.ts";
-import type { PeerRow } from "../bgp/control/peer-views.ts";
+import type { SpeakerStatus } from "../bgp/speaker/status.ts";
 import { localSources } from "../felix/config/config-file.ts";
 import { readParameters } from "../felix/config/read-parameters.ts";
 import { errorMessage, InputError } from "../lib/errors.ts";
@@ -74,11 +74,11 @@ async function problemOf(
       case "felix-ready":
         return await felixProblem("readiness", env, window);
       case "bird-ready":
-        return sessionsProblem(await peersOf(4, env, window), isYoung(env, window));
+        return speakerProblem(await speakerOf(env, window), 4, isYoung(env, window));
       case "bird6-ready":
-        return sessionsProblem(await peersOf(6, env, window), isYoung(env, window));
+        return speakerProblem(await speakerOf(env, window), 6, isYoung(env, window));
       default:
-        await peersOf(4, env, window);
+        await speakerOf(env, window);
         return "";
     }
   } catch (error) {
@@ -104,26 +104,33 @@ async function felixProblem(
   const reasons = Object.entries(parts)
     .filter(([, { reason }]) => reason !== "")
     .map(([part, { reason }]) => `${part}: ${reason}`);
-  return reasons.join("; ");
+  return reasons.join("; ") || `${url} answered ${answer.status}`;
 }
 
-async function peersOf(
-  family: 4 | 6,
-  env: CommandIo["env"],
-  { thresholdMs }: Window,
-): Promise<PeerRow[]> {
+/** @throws {Error} when the speaker does not answer in time: one that hangs still takes connections. */
+async function speakerOf(env: CommandIo["env"], { thresholdMs }: Window): Promise<SpeakerStatus> {
   const signal = AbortSignal.timeout(thresholdMs);
-  const peers: PeerRow[] = [];
-  for await (const row of askControl(defaultControlPath(env), { request: "peers" }, { signal })) {
-    const peer = row as PeerRow;
-    if (peer.address.includes(":") === (family === 6)) peers.push(peer);
+  const path = defaultControlPath(env);
+  for await (const row of askControl(path, { request: "status" }, { signal })) {
+    return row as SpeakerStatus;
   }
-  return peers;
+  throw new Error(`the speaker at ${path} has not answered for ${thresholdMs / 1000} s`);
+}
+
+/** A young node is not ready before the datastore has told it with whom to speak. */
+export function speakerProblem(
+  { asn, peers }: Pick<SpeakerStatus, "asn" | "peers">,
+  family: 4 | 6,
+  young: boolean,
+): string {
+  if (asn === null && young) return "the datastore has not told of this node's BGP yet";
+  const ofFamily = peers.filter(({ address }) => address.includes(":") === (family === 6));
+  return sessionsProblem(ofFamily, young);
 }
 
 /** Facts 1.1: nobody to speak with is well; a young node needs all sessions, later one is enough. */
 export function sessionsProblem(
-  peers: readonly Pick<PeerRow, "name" | "state">[],
+  peers: readonly Pick<SpeakerStatus["peers"][number], "name" | "state">[],
   young: boolean,
 ): string {
   const down = peers.filter(({ state }) => state !== "Established");

@@ -1,4 +1,4 @@
-import { accessSync, constants, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { accessSync, constants, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { type Datastore, unlessAbsent } from "../datastore/datastore.ts";
 import type { Clock } from "../lib/clock.ts";
@@ -29,6 +29,14 @@ const staleMs = 60_000;
 
 export function statusFile(env: Env): string {
   return env["TORTIE_STATUS_FILE"] || "/status/status.json";
+}
+
+/**
+ * What a process before this one has written is not true of this one: its folder outlives it where a container is
+ * started again.
+ */
+export function forgetStatus(path: string): void {
+  rmSync(path, { force: true });
 }
 
 /**

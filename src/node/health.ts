@@ -1,3 +1,4 @@
+import { lookup } from "node:dns/promises";
 import { createServer, type ServerResponse } from "node:http";
 import type { HealthValues } from "../felix/config/values.ts";
 import { aborted, type Service } from "../lib/service.ts";
@@ -66,9 +67,11 @@ export function healthServer(
       answer(response, summary.ok ? 200 : 503, summary);
     });
     server.maxConnections = 64;
+    // As Go listens: "localhost" is 127.0.0.1, also where the hosts file has ::1 for it.
+    const { address: host } = await lookup(config.host, { order: "ipv4first" });
     await new Promise<void>((resolve, reject) => {
       server.once("error", reject);
-      server.listen(config.port, config.host, resolve);
+      server.listen(config.port, host, resolve);
     });
     const address = server.address();
     if (typeof address === "object" && address !== null) onListening?.(address.port);

@@ -1,3 +1,4 @@
+import { rmSync } from "node:fs";
 import { isDeepStrictEqual } from "node:util";
 import { localSources } from "../felix/config/config-file.ts";
 import { readParameters } from "../felix/config/read-parameters.ts";
@@ -174,6 +175,7 @@ function supervised(child: SupervisedChild, ports: NodePorts, state: NodeState):
   }
   const onState = (name: string, now: ChildState) => {
     felixPid = now.kind === "running" ? now.pid : undefined;
+    if (felixPid === undefined) forgetReport(child, runDir);
     reports.report(name, {
       live: true,
       ready: now.kind === "running",
@@ -182,6 +184,12 @@ function supervised(child: SupervisedChild, ports: NodePorts, state: NodeState):
   };
   onState(child.name, { kind: "stopped", reason: "not started yet" });
   return superviseChild(child, { runDir, clock: ports.clock, log: ports.log, onState });
+}
+
+/** The next felix may have the pid of the one that wrote: a container that is started again counts from 1 again. */
+function forgetReport({ name, subcommand }: SupervisedChild, runDir: string): void {
+  if (name !== "felix" || runningProcess(runDir, name, subcommand) !== undefined) return;
+  rmSync(felixHealthFile(runDir), { force: true });
 }
 
 /** Brings tunnel addresses and the MTU file in line with the pools, and health checks with Felix's configuration. */

@@ -7,7 +7,7 @@ import { defaultLease, whileLeader } from "../controllers/leader.ts";
 import { loadBalancerController } from "../controllers/load-balancer-controller.ts";
 import { poolController } from "../controllers/pool-controller.ts";
 import { reflectorController } from "../controllers/reflector-controller.ts";
-import { keepStatusFile, statusFile } from "../controllers/status-file.ts";
+import { forgetStatus, keepStatusFile, statusFile } from "../controllers/status-file.ts";
 import { kubernetesConfigOf } from "../datastore/kubernetes/kubernetes-config.ts";
 import { datastoreType, openDatastore } from "../datastore/open-datastore.ts";
 import { Ipam } from "../ipam/ipam.ts";
@@ -19,6 +19,7 @@ import { type Environment, runDaemon } from "./process.ts";
 export function runControllersProcess(env: Environment): Promise<number> {
   return runDaemon("controllers", env, async (log, signal) => {
     const override = autoCreateOf(env["AUTO_HOST_ENDPOINTS"]);
+    forgetStatus(statusFile(env));
     const datastore = await openDatastore(env);
     try {
       const clock = systemClock;

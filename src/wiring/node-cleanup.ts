@@ -1,9 +1,11 @@
-import { existsSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, rmSync } from "node:fs";
+import { connect } from "node:net";
 import { join } from "node:path";
 import { type OptionSpecs, optionsHelp, parseArguments } from "../cli/arguments.ts";
 import type { CommandIo } from "../cli/io.ts";
 import { removeCni } from "../cni/install/install.ts";
 import { installConfig } from "../cni/install/install-config.ts";
+import { defaultSpoolFolder } from "../cni/protocol.ts";
 import { localSources } from "../felix/config/config-file.ts";
 import { readParameters } from "../felix/config/read-parameters.ts";
 import { type CleanupStep, cleanupSteps } from "../felix/dataplane/cleanup.ts";
@@ -34,14 +36,14 @@ export async function runNodeCleanup(argv: readonly string[], io: CommandIo): Pr
     return 0;
   }
   const dryRun = args.has("dry-run");
-  if (!dryRun) refuseWhileRunning(io.env);
+  if (!dryRun) await refuseWhileRunning(io.env);
   const exec = startExecHelper();
   const kernel = openLinuxKernel();
   try {
     const { values } = readParameters(localSources(io.env));
     const ports = { kernel, exec, ipv6: existsSync("/proc/sys/net/ipv6") };
     const kernelSteps = await cleanupSteps(values, ports);
-    const steps = [...kernelSteps, ...cniSteps(io.env), ...fileSteps(io.env)];
+    const steps = [...cniSteps(io.env), ...kernelSteps, ...fileSteps(io.env)];
     if (steps.length === 0) io.stdout.write("Nothing of a node is left here\n");
     return await carryOut(steps, { dryRun, io });
   } finally {
@@ -50,7 +52,7 @@ export async function runNodeCleanup(argv: readonly string[], io: CommandIo): Pr
   }
 }
 
-function refuseWhileRunning(env: CommandIo["env"]): void {
+async function refuseWhileRunning(env: CommandIo["env"]): Promise<void> {
   const runDir = runDirectory(env);
   for (const name of ["node", "felix", "bgp"]) {
     const running = runningProcess(runDir, name, name);
@@ -59,6 +61,30 @@ function refuseWhileRunning(env: CommandIo["env"]): void {
       `Cannot clean up: \`tortie ${name}\` runs here (process ${running.pid}), and would put it all back`,
     );
   }
+  // A container's processes have other pids here, but their sockets are the same.
+  for (const socket of socketsIn(runDir)) {
+    if (!(await isAnswered(socket))) continue;
+    throw new InputError(
+      `Cannot clean up: a node runs here and answers at ${socket}, and would put it all back`,
+    );
+  }
+}
+
+function socketsIn(folder: string): string[] {
+  if (!existsSync(folder)) return [];
+  const entries = readdirSync(folder, { withFileTypes: true });
+  return entries.filter((entry) => entry.isSocket()).map(({ name }) => join(folder, name));
+}
+
+function isAnswered(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path);
+    socket.once("connect", () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once("error", () => resolve(false));
+  });
 }
 
 /** First the runtime must not ask for a network any more; plugins of others stay. */
@@ -75,7 +101,8 @@ function cniSteps(env: CommandIo["env"]): CleanupStep[] {
 }
 
 function fileSteps(env: CommandIo["env"]): CleanupStep[] {
-  const places = [nodenameFile(env), mtuFile(env), runDirectory(env)];
+  const spool = env["TORTIE_CNI_SPOOL"] ?? defaultSpoolFolder;
+  const places = [nodenameFile(env), mtuFile(env), spool, runDirectory(env)];
   return places.filter(existsSync).map((path) => ({
     what: path,
     run: async () => rmSync(path, { recursive: true, force: true }),

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -18,6 +19,7 @@ const env = {
   TORTIE_RUN_DIR: join(folder, "run"),
   CALICO_NODENAME_FILE: join(folder, "nodename"),
   TORTIE_MTU_FILE: join(folder, "mtu"),
+  TORTIE_CNI_SPOOL: join(folder, "cni-deletions"),
 };
 const foreignRules = `*filter
 :THEIRS - [0:0]
@@ -34,8 +36,10 @@ before(() => {
   netns.ip("addr add 192.0.2.1/24 dev eth0");
   netns.ip("route add 198.51.100.0/24 via 192.0.2.2 proto 186");
   netns.ip("rule add pref 100 fwmark 0x1 lookup 100");
+  netns.ip("rule add pref 99 not fwmark 0x2/0x2 lookup main");
   netns.run("iptables-nft-restore", ["--noflush"], foreignRules);
   netns.run("ipset", ["create", "theirs", "hash:net"]);
+  netns.ip("link add calibr0 type bridge");
   mkdirSync(netFolder);
   writeFileSync(join(netFolder, "05-other.conflist"), "{}");
 });
@@ -63,6 +67,7 @@ function kernelState(): string {
 function makeNode(): void {
   netns.ip("link add vxlan.calico type vxlan id 4096 dstport 4789 dev eth0");
   netns.ip("link set vxlan.calico up");
+  netns.ip("tuntap add dev udp.tortie mode tap");
   netns.ip("link add cali0123456789a type veth peer name pod0");
   netns.ip("link set cali0123456789a up");
   netns.ip("route add 10.65.0.1 dev cali0123456789a proto 3");
@@ -74,6 +79,7 @@ function makeNode(): void {
   netns.run("ipset", ["create", "cali60s:abc", "hash:net", "family", "inet6"]);
   netns.run("iptables-nft-restore", ["--noflush"], ourRules);
   mkdirSync(join(folder, "run"));
+  mkdirSync(join(folder, "cni-deletions"));
   writeFileSync(join(folder, "nodename"), "node1");
   writeFileSync(join(folder, "mtu"), "1450");
   const conflist = { name: "k8s-pod-network", plugins: [], "tortie.installed": [] };
@@ -110,12 +116,16 @@ test("node cleanup removes all that a node has left, and nothing else; --dry-run
     "1 routes of protocol 12: 10.65.1.0/26",
     "1 routes of protocol 80: 10.65.0.0/26",
     "device vxlan.calico",
+    "device udp.tortie",
     "device cali0123456789a",
     "10-calico.conflist",
     join(folder, "nodename"),
   ]) {
     assert.ok(told.includes(what), `${what} in:\n${told}`);
   }
+
+  // No pod may be reached without its policy.
+  assert.ok(told.indexOf("device cali") < told.indexOf("chains of ours"), told);
 
   const done = cleanup();
   assert.equal(done, told.replaceAll(/^would remove /gm, "removed "));
@@ -136,5 +146,17 @@ test("node cleanup refuses while a node runs", async () => {
     assert.throws(() => cleanup(), /Cannot clean up: `tortie node` runs here/);
   } finally {
     child.kill("SIGKILL");
+  }
+});
+
+test("node cleanup refuses while a node answers, whose pids are those of a container", async () => {
+  const running = join(folder, "run");
+  mkdirSync(running, { recursive: true });
+  const node = createServer();
+  await new Promise<void>((resolve) => node.listen(join(running, "cni.sock"), resolve));
+  try {
+    assert.throws(() => cleanup(), /a node runs here and answers at \S+cni\.sock/);
+  } finally {
+    await new Promise((resolve) => node.close(resolve));
   }
 });

@@ -1,6 +1,14 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, test } from "node:test";
@@ -17,6 +25,8 @@ import { ipamOn } from "../unit/ipam/cluster.ts";
  */
 
 const netns = `tt-${process.pid}-node`;
+/** `ip netns exec` puts it over /etc/hosts. */
+const hostsFolder = `/etc/netns/${netns}`;
 const folder = mkdtempSync(join(tmpdir(), "tortie-node-"));
 const runDir = join(folder, "run");
 const source = (path: string) => new URL(`../../${path}`, import.meta.url).href;
@@ -58,9 +68,12 @@ before(() => {
   ip("-n", netns, "link", "add", "eth0", "mtu", "1500", "type", "veth", "peer", "name", "other");
   ip("-n", netns, "addr", "add", "192.0.2.11/24", "dev", "eth0");
   ip("-n", netns, "link", "set", "eth0", "up");
+  mkdirSync(hostsFolder, { recursive: true });
+  writeFileSync(join(hostsFolder, "hosts"), "127.0.0.1 localhost\n::1 localhost\n");
 });
 after(() => {
   ip("netns", "del", netns);
+  rmSync(hostsFolder, { recursive: true });
   rmSync(folder, { recursive: true });
 });
 afterEach(() => {
@@ -109,9 +122,9 @@ async function until<T>(what: string, look: () => T | undefined | false): Promis
   throw new Error(`Timed out: ${what}`);
 }
 
-/** Status of the health endpoint, asked from inside the namespace. */
+/** Status of the health endpoint, asked from inside the namespace at the address that deploy/tortie.yaml asks. */
 function health(question: string, port = 9099): number {
-  const ask = `fetch("http://localhost:${port}/${question}").then((r) => console.log(r.status), () => console.log(0))`;
+  const ask = `fetch("http://127.0.0.1:${port}/${question}").then((r) => console.log(r.status), () => console.log(0))`;
   const out = execFileSync("ip", ["netns", "exec", netns, process.execPath, "-e", ask], {
     encoding: "utf8",
   });
@@ -128,9 +141,13 @@ function felixIsReady(pid: number): void {
 }
 
 test("runNode() makes the node, starts its daemons, outlives a kill and stops clean", async () => {
+  // Of a felix before this one, which had any pid.
+  mkdirSync(runDir, { mode: 0o700 });
+  felixIsReady(1);
   const first = startNode();
   await until("daemons", () => pids("felix").length === 1 && pids("bgp").length === 1);
   const [felix = 0] = pids("felix");
+  assert.equal(existsSync(felixHealthFile(runDir)), false);
   assert.match(readFileSync(join(folder, "starts-felix"), "utf8"), / node1$/m);
   assert.equal(readFileSync(join(folder, "mtu"), "utf8"), "1450");
   assert.equal(readFileSync(join(folder, "nodename"), "utf8"), "node1");

@@ -1,3 +1,4 @@
+import { defaultReflectorPort as reflectorPort } from "../../src/bgp/reflector/reflector-environment.ts";
 import { namespace } from "./rbac.ts";
 
 /** The image, as `deploy/image/build.sh` names it. */
@@ -205,7 +206,6 @@ export const kubeControllersDeployment: object = {
   },
 };
 
-const reflectorPort = 1790;
 const reflectorHealthPort = 9179;
 
 export const routeReflectorDeployment: object = {

@@ -31,6 +31,8 @@ export interface Answer {
 export function answer(request: ControlRequest, { running, tail, clock }: AnswerSources): Answer {
   const { speaker } = running;
   switch (request.request) {
+    case "status":
+      return { rows: [speakerStatus(speaker, running.host.status(), running.startedAt)] };
     case "peers":
       return { rows: peerRows(running) };
     case "peer":

@@ -9,6 +9,8 @@ import type { RibCursor } from "./rib-rows.ts";
  * object comes back, and the connection ends.
  */
 export type ControlRequest =
+  /** One row: a SpeakerStatus. */
+  | { readonly request: "status" }
   | { readonly request: "peers" }
   | { readonly request: "peer"; readonly name: string }
   /** The Loc-RIB, or what a peer told, or what it is told; of one prefix, or of all. */
@@ -56,6 +58,7 @@ export function parseRequest(line: string): ControlRequest {
     (fields[key] === undefined ? {} : { [key]: text(key) }) as { readonly [K in Key]?: string };
   const request = String(fields["request"]);
   switch (request) {
+    case "status":
     case "peers":
     case "dump":
       return { request };

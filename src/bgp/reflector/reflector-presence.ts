@@ -1,7 +1,9 @@
 import { isDeepStrictEqual } from "node:util";
 import {
+  reflectorLabel,
   reflectorLeaseKey,
   reflectorLeaseSeconds,
+  reflectorOf,
   reflectorPeer,
 } from "../../api/reflector-peer.ts";
 import { keyOf } from "../../api/resource-key.ts";
@@ -9,7 +11,7 @@ import type { BGPPeer } from "../../api/resources/bgp.ts";
 import type { Lease } from "../../api/resources/kubernetes.ts";
 import { type Datastore, unlessAbsent } from "../../datastore/datastore.ts";
 import type { Clock } from "../../lib/clock.ts";
-import { errorMessage } from "../../lib/errors.ts";
+import { errorMessage, InputError } from "../../lib/errors.ts";
 import type { Logger } from "../../lib/log.ts";
 import type { Service } from "../../lib/service.ts";
 import type { ReflectorIdentity } from "../config/reflector.ts";
@@ -25,7 +27,8 @@ const retryMs = 2_000;
 
 /**
  * Tells the cluster of a route reflector: a Lease that it renews, and a BGPPeer for each of its addresses,
- * which it makes anew when somebody deletes or changes it. When `signal` aborts both are taken back, so that
+ * which it makes anew when somebody deletes or changes it. A BGPPeer of that name that somebody else wrote is left
+ * alone. When `signal` aborts both are taken back, so that
  * nodes forget it before its sessions end. What a reflector leaves that is killed, the controllers take away.
  */
 export function reflectorPresence(reflector: ReflectorIdentity, ports: PresencePorts): Service {
@@ -78,7 +81,14 @@ async function keepPeer(wanted: BGPPeer, { datastore, log }: PresencePorts): Pro
   if (present === undefined) {
     await datastore.create<"BGPPeer">(wanted);
     log.info({ bgpPeer: name, peerIP: wanted.spec.peerIP }, "The nodes are told of this reflector");
-  } else if (!isDeepStrictEqual([present.spec, present.metadata.labels], [wanted.spec, labels])) {
+    return;
+  }
+  if (!isOwn(present, wanted)) {
+    throw new InputError(
+      `Cannot write BGPPeer ${name}: it is somebody else's, without the label ${reflectorLabel}`,
+    );
+  }
+  if (!isDeepStrictEqual([present.spec, present.metadata.labels], [wanted.spec, labels])) {
     await datastore.update<"BGPPeer">({
       ...wanted,
       metadata: { ...present.metadata, ...(labels === undefined ? {} : { labels }) },
@@ -87,11 +97,23 @@ async function keepPeer(wanted: BGPPeer, { datastore, log }: PresencePorts): Pro
   }
 }
 
+/** By its label; or who took that away has left the rest. */
+function isOwn(present: BGPPeer, wanted: BGPPeer): boolean {
+  return (
+    reflectorOf(present.metadata) === reflectorOf(wanted.metadata) ||
+    isDeepStrictEqual(present.spec, wanted.spec)
+  );
+}
+
 /** Nothing is left behind; what cannot be reached now is left to the controllers. */
 async function takeBack(reflector: ReflectorIdentity, ports: PresencePorts): Promise<void> {
   const { datastore, log } = ports;
   try {
-    for (const peer of peersOf(reflector)) await unlessAbsent(datastore.delete(keyOf(peer)));
+    for (const peer of peersOf(reflector)) {
+      const present = await unlessAbsent(datastore.get<"BGPPeer">(keyOf(peer)));
+      if (present === undefined || !isOwn(present, peer)) continue;
+      await unlessAbsent(datastore.delete(keyOf(peer)));
+    }
     await unlessAbsent(datastore.delete(reflectorLeaseKey(reflector.name)));
     log.info({ reflector: reflector.name }, "The nodes are told that this reflector goes");
   } catch (error) {

@@ -6,7 +6,9 @@ import type { Kernel, KernelLink, RoutingRule } from "../../kernel/kernel.ts";
 import {
   ipipDevice,
   ipSetPrefixes,
+  mainTable,
   routeProtocol,
+  udpDevice,
   vxlanDevice,
   vxlanDeviceV6,
   workloadInterfacePrefix,
@@ -39,18 +41,19 @@ export interface CleanupStep {
 
 /**
  * All that a node of tortie or Calico has put into this namespace's kernel, in the order in which it goes: what
- * leads packets astray first, devices last. Nothing is changed by asking.
+ * leads packets astray first, then devices, and policy last, so that no pod is ever reached without it. Nothing is
+ * changed by asking.
  */
 export async function cleanupSteps(
   values: CleanupValues,
   ports: CleanupPorts,
 ): Promise<CleanupStep[]> {
   return [
-    ...(await tableSteps(ports)),
-    ...(await setSteps(ports)),
     ...(await ruleSteps(values, ports)),
     ...(await routeSteps(ports)),
     ...(await linkSteps(values, ports)),
+    ...(await tableSteps(ports)),
+    ...(await setSteps(ports)),
   ];
 }
 
@@ -96,13 +99,17 @@ async function setSteps({ exec, ipv6 }: CleanupPorts): Promise<CleanupStep[]> {
   });
 }
 
+/** "default", "main" and "local": no node has one of these for itself. */
+const kernelTables: ReadonlySet<number> = new Set([253, mainTable, 255]);
+
 /** WireGuard's: a rule at our place that leads into a table of its own, and what is in that table. */
 async function ruleSteps(
   { wireguardRoutingRulePriority: priority }: CleanupValues,
   { kernel, ipv6 }: CleanupPorts,
 ): Promise<CleanupStep[]> {
   const steps: CleanupStep[] = [];
-  const isOurs = (rule: RoutingRule) => rule.priority === priority && rule.invert === true;
+  const isOurs = ({ priority: place, invert, table }: RoutingRule) =>
+    place === priority && invert === true && !kernelTables.has(table);
   for (const family of families(ipv6)) {
     for (const rule of (await kernel.rules.list(family)).filter(isOurs)) {
       const routes = await kernel.routes.list({ family, table: rule.table });
@@ -142,6 +149,7 @@ async function linkSteps(values: CleanupValues, { kernel }: CleanupPorts): Promi
   ]);
   const isOurs = ({ name, type }: KernelLink) =>
     tunnels.has(name) ||
+    (name === udpDevice && type === "tun") ||
     (name.startsWith(workloadInterfacePrefix) && type === "veth") ||
     (name.startsWith(ifbPrefix) && type === "ifb");
   const links = await kernel.links.list();

@@ -105,11 +105,11 @@ export class Cluster {
     const name = `k${process.pid}`;
     const plan = planLab({ ...defaultRequest, name, nodes: count, segments, encapsulation });
     const folder = mkdtempSync(join(tmpdir(), "tt-cluster-"));
-    await createFabric(plan);
-    enter(netnsPath(plan.router));
     const address = plan.segments[0]?.routerAddresses[0] ?? "";
-    const server = await KubeApiServer.start(program, {
-      flags: ["--bind-address=0.0.0.0", `--advertise-address=${address}`],
+    const server = await startServer(program, plan, address).catch(async (error: unknown) => {
+      await removeFabric(plan);
+      rmSync(folder, { recursive: true });
+      throw error;
     });
     const paths = labPaths(name, { TORTIE_LAB_DIR: folder });
     const request = { ...defaultRequest, name, nodes: count, segments, encapsulation };
@@ -295,8 +295,7 @@ export class Cluster {
     if (this.#controllers !== undefined) await stopProcesses([this.#controllers], 10_000);
     await Promise.all(this.nodes.map((node) => node.remove()));
     await this.server.remove();
-    for (const { netns } of this.plan.nodes) await removeNetns(netns);
-    await removeNetns(this.plan.router);
+    await removeFabric(this.plan);
     rmSync(this.#folder, { recursive: true, force: true });
   }
 }
@@ -517,6 +516,23 @@ function fromNodes(server: KubeApiServer, address: string): string {
     server.endpoint,
     `https://${address}:${port}`,
   );
+}
+
+/** In the router's namespace, where this process is from then on. */
+async function startServer(
+  program: string,
+  plan: LabPlan,
+  address: string,
+): Promise<KubeApiServer> {
+  await createFabric(plan);
+  enter(netnsPath(plan.router));
+  const flags = ["--bind-address=0.0.0.0", `--advertise-address=${address}`];
+  return await KubeApiServer.start(program, { flags });
+}
+
+async function removeFabric({ nodes, router }: LabPlan): Promise<void> {
+  for (const { netns } of nodes) await removeNetns(netns);
+  await removeNetns(router);
 }
 
 function enter(path: string): void {

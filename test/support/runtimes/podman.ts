@@ -26,11 +26,16 @@ export class Podman {
 
   static async start(place: PodmanPlace): Promise<Podman> {
     const podman = new Podman(place);
-    podman.#writeFiles();
-    const image = join(podman.#folder, "image.tar");
-    writeBusyboxImage(image);
-    await podman.must("load", "--input", image);
-    return podman;
+    try {
+      podman.#writeFiles();
+      const image = join(podman.#folder, "image.tar");
+      writeBusyboxImage(image);
+      await podman.must("load", "--input", image);
+      return podman;
+    } catch (error) {
+      await podman.remove();
+      throw error;
+    }
   }
 
   run(...args: readonly string[]): Promise<Ran> {

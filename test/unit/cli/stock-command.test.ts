@@ -6,6 +6,7 @@ import { test } from "node:test";
 import { runControllersStatus } from "../../../src/cli/controllers-status.ts";
 import { sessionsProblem } from "../../../src/cli/node-health.ts";
 import { stockCommand, upgradeIpam } from "../../../src/cli/stock-command.ts";
+import { forgetStatus } from "../../../src/controllers/status-file.ts";
 
 /** Facts 7.10, both columns. */
 const rows: readonly (readonly [program: string, words: string, ours: string])[] = [
@@ -88,6 +89,9 @@ test("controllers status tells a dead writer and a datastore that does not answe
     assert.match(said.join(""), /not ready: no answer/);
     assert.equal(ask("--live", "2026-01-01T00:01:00Z"), 1);
     assert.match(said.join(""), /last written at 2026-01-01T00:00:00/);
+    forgetStatus(file);
+    assert.throws(() => ask("--ready", "2026-01-01T00:00:30Z"), /Cannot read/);
+    forgetStatus(file);
   } finally {
     rmSync(folder, { recursive: true });
   }

@@ -2,8 +2,10 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 import { parse } from "yaml";
+import { ifbPrefix } from "../../../src/felix/dataplane/token-bucket.ts";
 import {
   ipipDevice,
+  udpDevice,
   vxlanDevice,
   vxlanDeviceV6,
   workloadInterfacePrefix,
@@ -59,8 +61,8 @@ test("the dashboard asks for metrics that there are", () => {
 
 test("the drop-ins of deploy/host leave every kind of device of ours alone", () => {
   const devices = [
-    ...[`${workloadInterfacePrefix}*`, ipipDevice.replace(/0$/, "*"), "bwcali*"],
-    ...[vxlanDevice, vxlanDeviceV6, "wireguard.cali", "wg-v6.cali"],
+    ...[`${workloadInterfacePrefix}*`, ipipDevice.replace(/0$/, "*"), `${ifbPrefix}*`],
+    ...[vxlanDevice, vxlanDeviceV6, "wireguard.cali", "wg-v6.cali", udpDevice],
   ];
   const files = ["networkmanager-tortie.conf", "05-tortie.network"];
   assert.ok(readdirSync(new URL("../../../deploy/host", import.meta.url)).length === 3);

@@ -25,7 +25,9 @@ test("a reflector's presence is a Lease and a BGPPeer a family, put right, and t
   const peers = async () => (await datastore.list("BGPPeer")).items;
   const told = async () => (await peers()).map(({ spec }) => spec.peerIP);
   assert.deepEqual(await told(), ["10.0.0.1:1790", "[fd00::1]:1790"]);
-  await datastore.get(reflectorLeaseKey("rr-1"));
+  const renewed = async () =>
+    (await datastore.get<"Lease">(reflectorLeaseKey("rr-1"))).spec.renewTime;
+  const before = await renewed();
 
   const [first] = await peers();
   assert.ok(first !== undefined);
@@ -33,11 +35,36 @@ test("a reflector's presence is a Lease and a BGPPeer a family, put right, and t
   await datastore.delete({ kind: "BGPPeer", name: "rr-1-v6" });
   await clock.advanceSlowly(16_000, 100);
   assert.deepEqual(await told(), ["10.0.0.1:1790", "[fd00::1]:1790"]);
+  // An API server gives a Lease that is written as it was no new version.
+  assert.notEqual(await renewed(), before);
 
   stop.abort();
   await ended;
   assert.deepEqual(await told(), []);
   await assert.rejects(datastore.get(reflectorLeaseKey("rr-1")), { code: "not-found" });
+});
+
+test("a reflector leaves a BGPPeer of its name alone that somebody else wrote", async () => {
+  const clock = new FakeClock();
+  const datastore = new FakeDatastore();
+  const stop = new AbortController();
+  const own = reflectorPeer("rr-1", "10.0.0.1", 1790);
+  const theirs = { ...own, metadata: { name: "rr-1-v4" }, spec: { peerIP: "10.0.0.9" } };
+  await datastore.create<"BGPPeer">(theirs);
+  const ended = reflectorPresence(identity, { datastore, clock, log })(stop.signal);
+  const told = async () =>
+    (await datastore.list("BGPPeer")).items.map(({ spec }) => spec.peerIP).sort();
+  await clock.advanceSlowly(5_000, 100);
+  assert.deepEqual(await told(), ["10.0.0.9"]);
+  // Once it is gone, the name is free.
+  await datastore.delete({ kind: "BGPPeer", name: "rr-1-v4" });
+  await clock.advanceSlowly(5_000, 100);
+  assert.deepEqual(await told(), ["10.0.0.1:1790", "[fd00::1]:1790"]);
+  await datastore.delete({ kind: "BGPPeer", name: "rr-1-v4" });
+  await datastore.create<"BGPPeer">(theirs);
+  stop.abort();
+  await ended;
+  assert.deepEqual(await told(), ["10.0.0.9"]);
 });
 
 test("the controller takes away what a dead reflector left, never a living one's or a person's", async () => {
@@ -59,7 +86,11 @@ test("the controller takes away what a dead reflector left, never a living one's
   const ended = reflectorController({ datastore, clock, log })(stop.signal);
   const names = async () =>
     (await shared.list("BGPPeer")).items.map(({ metadata }) => metadata.name).sort();
+  // The living one would make its BGPPeer anew, if it were taken away.
+  const version = async () =>
+    (await shared.get({ kind: "BGPPeer", name: "rr-1-v4" })).metadata.resourceVersion;
   await clock.advanceSlowly(40_000, 500);
+  const first = await version();
   // Who cannot look has seen nothing: the time begins anew.
   isCut = true;
   await clock.advanceSlowly(30_000, 500);
@@ -68,6 +99,7 @@ test("the controller takes away what a dead reflector left, never a living one's
   assert.deepEqual(await names(), ["person", "rr-1-v4", "rr-1-v6", "rr-dead-v4"]);
   await clock.advanceSlowly(60_000, 500);
   assert.deepEqual(await names(), ["person", "rr-1-v4", "rr-1-v6"]);
+  assert.equal(await version(), first);
   life.abort();
   stop.abort();
   await Promise.all([living, ended]);
@@ -78,6 +110,8 @@ test("reflectorIdentity() and reflectorHealth() name what is wrong", () => {
     { ...identity, clusterId: identity.clusterId.toString(16) },
     { name: "rr-1", addresses: ["10.0.0.1", "fd00::1"], port: 1790, clusterId: "f4000001" },
   );
+  const many = reflectorIdentity({ ...env, NODE_IPS: "fd00::1, 10.0.0.1,10.0.0.2,fd00::2" });
+  assert.deepEqual(many.addresses, ["fd00::1", "10.0.0.1"]);
   assert.throws(() => reflectorIdentity({ ...env, POD_NAME: "" }), /POD_NAME ""/);
   assert.throws(() => reflectorIdentity({ ...env, NODE_IPS: "10.0.0.1," }), /NODE_IPS "10.0.0.1,"/);
   const port = { ...env, TORTIE_REFLECTOR_PORT: "70000" };
