@@ -160,6 +160,21 @@ test("a new felix takes over the device of the one before it, with its key", asy
   assert.equal((await deviceOf(after)).publicKey, publicKey);
 });
 
+test("a felix that could not look at its device yet leaves the published key alone", async () => {
+  const before = await applied(on);
+  const { publicKey = "" } = await deviceOf(before);
+  const state = await stateOf(on, {}, before.kernel);
+  const own = wireguardNode("node-a", 11, { key: 7, address: "10.0.0.1" });
+  state.update(own);
+  assert.deepEqual(state.dataplane.wireguardKeys.own, { 4: fakeKey(7), 6: fakeKey(7) });
+  state.kernel.wireguard.get = () => Promise.reject(new Error("no answer"));
+  await assert.rejects(state.apply(), AggregateError);
+  assert.deepEqual(state.dataplane.wireguardKeys.own, { 4: fakeKey(7), 6: undefined });
+  Reflect.deleteProperty(state.kernel.wireguard, "get");
+  await state.apply();
+  assert.deepEqual(state.dataplane.wireguardKeys.own, { 4: publicKey, 6: undefined });
+});
+
 test("where it is not enabled, what an earlier felix left goes: rule, device, routes and key", async () => {
   const { kernel } = await applied(on);
   const others = { family: 4, priority: 50, table: 1 } as const;
