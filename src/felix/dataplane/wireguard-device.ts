@@ -92,6 +92,17 @@ export class WireguardDevice {
    */
   async applyKey(ifindex: number): Promise<boolean> {
     if (this.#known?.ifindex === ifindex && !this.#mustLook) return false;
+    // Before the look, not after: a resync asked for while it goes on must not be forgotten.
+    this.#mustLook = false;
+    try {
+      return await this.#lookAt(ifindex);
+    } catch (error) {
+      this.#mustLook = true;
+      throw error;
+    }
+  }
+
+  async #lookAt(ifindex: number): Promise<boolean> {
     const { wireguard } = this.#kernel;
     let device = await wireguard.get(ifindex);
     if (device?.publicKey === undefined) {
@@ -107,7 +118,6 @@ export class WireguardDevice {
     const before = this.#known;
     const peers = this.peersOf(ifindex) ?? peerTable(this.#kernel, ifindex);
     this.#known = { ifindex, publicKey, peers };
-    this.#mustLook = false;
     if (before?.publicKey === publicKey) return false;
     this.#log.info({ device: this.#name, publicKey }, "WireGuard device");
     return true;

@@ -155,6 +155,9 @@ export class WireguardManager implements TunnelManager {
       hostEncryption: this.#config.hostEncryption,
     });
     const errors: unknown[] = [];
+    // A resync asked for meanwhile must not be forgotten.
+    const mustLook = this.#mustLook;
+    this.#mustLook = false;
     const run = async (what: string, step: () => Promise<ApplyReport<string> | undefined>) => {
       try {
         for (const [key, reason] of (await step())?.failed ?? []) {
@@ -179,11 +182,11 @@ export class WireguardManager implements TunnelManager {
     if (!this.#config.routeSyncDisabled) {
       await run("route", () => this.#routes.apply());
       await run("rule", async () => {
-        if (this.#mustLook) await applyRule(this.#kernel, this.#rule, true);
+        if (mustLook) await applyRule(this.#kernel, this.#rule, true);
         return undefined;
       });
     }
-    this.#mustLook = errors.length > 0;
+    if (errors.length > 0) this.#mustLook = true;
     return errors;
   }
 

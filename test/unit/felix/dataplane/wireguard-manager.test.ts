@@ -227,6 +227,27 @@ test("what somebody changed is mended: peers, port, rule at a resync, routes at 
   assert.equal(dataplane.onKernelEvents([{ kind: "route", op: "set", route }]), false);
 });
 
+test("a look that is asked for while another goes on is not forgotten", async () => {
+  const state = await stateOf(on);
+  const { rules, wireguard } = state.kernel;
+  const [add, set] = [rules.add, wireguard.set.bind(wireguard)];
+  rules.add = async (rule) => {
+    await add(rule);
+    await rules.remove(rule);
+    state.dataplane.resync();
+  };
+  wireguard.set = async (ifindex, change) => {
+    await set(ifindex, { ...change, listenPort: 1 });
+    if ("listenPort" in change) state.dataplane.resync();
+  };
+  await state.apply();
+  rules.add = add;
+  wireguard.set = set;
+  await state.apply();
+  assert.equal((await rules.list(4)).length, 1);
+  assert.equal((await deviceOf(state)).listenPort, 51_820);
+});
+
 test("routes that go silently with a device that is set down come back with it", async () => {
   const state = await applied(on);
   const { kernel, dataplane } = state;
