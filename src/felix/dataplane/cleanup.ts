@@ -7,6 +7,7 @@ import {
   ipipDevice,
   ipSetPrefixes,
   routeProtocol,
+  udpDevice,
   vxlanDevice,
   vxlanDeviceV6,
   workloadInterfacePrefix,
@@ -137,6 +138,7 @@ async function linkSteps(values: CleanupValues, { kernel }: CleanupPorts): Promi
   const tunnels = new Set([
     vxlanDevice,
     vxlanDeviceV6,
+    udpDevice,
     values.wireguardInterfaceName,
     values.wireguardInterfaceNameV6,
   ]);
