@@ -238,6 +238,21 @@ test("a route to what is awaited from bgp stays until bgp's is there, and not fo
   assert.deepEqual(await left(), ["10.0.1.0/26 12", "10.0.3.0/26 12"]);
 });
 
+test("a route that waits in vain goes at the next apply, though nobody asks for a look", async () => {
+  const { fake, clock, state } = await setUp();
+  const before = route("10.0.1.0/26", { protocol: 80, ifindex: eth0 });
+  await state.apply({ routes: [before], neighbors: [], fdbEntries: [] });
+  const awaited = new Set([before.destination]);
+  const apply = () => state.apply({ routes: [], neighbors: [], fdbEntries: [], awaited });
+  await apply();
+  clock.advance(29_999);
+  await apply();
+  assert.equal(fake.routes.size, 1);
+  clock.advance(1);
+  await apply();
+  assert.equal(fake.routes.size, 0);
+});
+
 test("a route of ours that nobody programs any more goes at once", async () => {
   const { fake, state } = await setUp();
   await fake.kernel.routes.replace([route("10.0.1.0/26", { protocol: 80, ifindex: eth0 })]);
