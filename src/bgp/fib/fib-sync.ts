@@ -179,9 +179,8 @@ export class FibSync {
   }
 
   async #endHandOver(nowMs: number): Promise<void> {
-    if (this.#handOver.mustLook) {
-      this.#handOver.look(await this.#deps.kernel.routes.list({ table: this.#tableId }));
-    }
+    const { routes } = this.#deps.kernel;
+    await this.#handOver.look(() => routes.list({ table: this.#tableId }));
     for (const key of this.#handOver.takeOver(nowMs)) this.#table.delete(key);
     this.#timeHandOver();
   }

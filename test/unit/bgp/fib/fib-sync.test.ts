@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { afterEach, test } from "node:test";
 import { FibSync } from "../../../../src/bgp/fib/fib-sync.ts";
-import type { KernelRoute } from "../../../../src/kernel/kernel.ts";
+import type { KernelRoute, RouteTable } from "../../../../src/kernel/kernel.ts";
 import { parseIpAddr } from "../../../../src/lib/ip-addr.ts";
 import { createLogger } from "../../../../src/lib/log.ts";
 import { type Prefix, parsePrefix } from "../../../../src/lib/prefix.ts";
@@ -298,6 +298,27 @@ test("A route that felix has already goes at once; a route in felix's place is l
   handOver(fib, "10.1.1.0/26");
   await pass(100);
   assert.deepEqual(written, ["+10.1.1.0/26", "-10.1.1.0/26"]);
+});
+
+test("A route that is given away while the kernel is looked at is looked for too", async () => {
+  const { kernel, written, table } = fakeRoutes();
+  const { fib, pass } = await setUp(kernel);
+  const [first, second] = ["10.1.1.0/26", "10.1.2.0/26"];
+  set(fib, { [first]: route(first), [second]: route(second) });
+  await pass(100);
+  const routes: Pick<RouteTable, "list"> = kernel.routes;
+  const list = routes.list.bind(routes);
+  routes.list = async (filter) => {
+    const before = await list(filter);
+    if (filter?.protocol === undefined && table.get(parsePrefix(second))?.protocol === 12) {
+      table.set(parsePrefix(second), { ...felixs(second), priority: 1024 });
+      handOver(fib, second);
+    }
+    return before;
+  };
+  handOver(fib, first);
+  await pass(200);
+  assert.deepEqual(written.slice(2), [`-${second}`]);
 });
 
 test("A pool that comes back to us keeps its route, one that is gone loses it", async () => {
