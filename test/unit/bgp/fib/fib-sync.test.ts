@@ -91,7 +91,7 @@ async function setUp(
     keep = () => false;
     fib.converged();
   };
-  return { fib, adopted, converge, pass: (ms: number) => clock.advanceSlowly(ms, 10) };
+  return { fib, clock, adopted, converge, pass: (ms: number) => clock.advanceSlowly(ms, 10) };
 }
 
 const handOver = (fib: FibSync, ...destinations: string[]) =>
@@ -319,6 +319,20 @@ test("A route that is given away while the kernel is looked at is looked for too
   handOver(fib, first);
   await pass(200);
   assert.deepEqual(written.slice(2), [`-${second}`]);
+});
+
+test("A hand-over that goes on does not keep the process from its end", async () => {
+  const { kernel, written } = fakeRoutes();
+  const { fib, clock, pass } = await setUp(kernel);
+  set(fib, { "10.1.1.0/26": route("10.1.1.0/26") });
+  await pass(100);
+  handOver(fib, "10.1.1.0/26");
+  await pass(100);
+  stop.abort();
+  await pass(100);
+  handOver(fib, "10.1.1.0/26");
+  assert.equal(clock.pendingTimers, 0);
+  assert.deepEqual(written, ["+10.1.1.0/26"], "the kernel stays as it is");
 });
 
 test("A pool that comes back to us keeps its route, one that is gone loses it", async () => {
