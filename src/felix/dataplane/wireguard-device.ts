@@ -61,11 +61,6 @@ export class WireguardDevice {
     this.#known?.peers.resync();
   }
 
-  /** It is gone. */
-  forget(): void {
-    this.#known = undefined;
-  }
-
   /** @returns false where the kernel has no WireGuard: packets then go as they would without. */
   async create(mtu: number): Promise<boolean> {
     if (!this.#isSupported) return false;
@@ -75,7 +70,7 @@ export class WireguardDevice {
     } catch (error) {
       if (!isErrno(error, EOPNOTSUPP)) throw error;
       this.#isSupported = false;
-      this.forget();
+      this.#known = undefined;
       const device = this.#name;
       this.#log.error(
         { device },

@@ -225,7 +225,6 @@ export class WireguardManager implements TunnelManager {
       this.#routes.resync();
       await this.#routes.apply();
     }
-    this.#device.forget();
     this.#mustLook = false;
   }
 }
