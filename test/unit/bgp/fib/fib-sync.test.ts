@@ -237,6 +237,8 @@ test("Protocol 12 on tunl0 belongs to felix", async () => {
   const { kernel, written } = fakeRoutes(onTunnel("10.3.1.0/26"));
   const { fib, converge, pass } = await setUp(kernel);
   set(fib, {});
+  await pass(100);
+  assert.deepEqual(written, [], "nor is it written anew");
   converge();
   await pass(100);
   assert.deepEqual(written, []);
@@ -333,6 +335,25 @@ test("A hand-over that goes on does not keep the process from its end", async ()
   handOver(fib, "10.1.1.0/26");
   assert.equal(clock.pendingTimers, 0);
   assert.deepEqual(written, ["+10.1.1.0/26"], "the kernel stays as it is");
+});
+
+test("Only felix's route in our table ends a hand-over, also where its event was lost", async () => {
+  const { kernel, written, table } = fakeRoutes();
+  const { fib, pass } = await setUp(kernel);
+  const [first, second] = ["10.1.1.0/26", "10.1.2.0/26"];
+  set(fib, { [first]: route(first), [second]: route(second) });
+  await pass(100);
+  handOver(fib, first, second);
+  await pass(100);
+  fib.onKernelEvents([{ kind: "route", op: "set", route: { ...felixs(first), table: 7 } }]);
+  table.set(parsePrefix(second), { ...felixs(second), priority: 1024 });
+  fib.onKernelEvents([{ kind: "lost" }]);
+  await pass(100);
+  assert.deepEqual(
+    written.slice(2),
+    [],
+    "neither removed too early, nor put in the place of felix's",
+  );
 });
 
 test("A pool that comes back to us keeps its route, one that is gone loses it", async () => {

@@ -253,6 +253,19 @@ test("a route that waits in vain goes at the next apply, though nobody asks for 
   assert.equal(fake.routes.size, 0);
 });
 
+test("a new route is there before the one that it stands in for goes", async () => {
+  const { fake, apply } = await setUp();
+  await apply([podRoute]);
+  const seen: number[] = [];
+  const { delete: remove } = fake.routes;
+  fake.routes.delete = (key) => {
+    seen.push(fake.routes.size);
+    return remove.call(fake.routes, key);
+  };
+  await apply([{ ...podRoute, priority: 512 }]);
+  assert.deepEqual([seen, fake.routes.size], [[2], 1]);
+});
+
 test("a route of ours that nobody programs any more goes at once", async () => {
   const { fake, state } = await setUp();
   await fake.kernel.routes.replace([route("10.0.1.0/26", { protocol: 80, ifindex: eth0 })]);

@@ -248,6 +248,30 @@ test("a look that is asked for while another goes on is not forgotten", async ()
   assert.equal((await deviceOf(state)).listenPort, 51_820);
 });
 
+test("the rule comes after peers and routes, and goes before the device", async () => {
+  const state = await stateOf(on);
+  const { kernel } = state;
+  const steps: string[] = [];
+  const tell =
+    <Args extends unknown[], Result>(what: string, act: (...args: Args) => Result) =>
+    (...args: Args): Result => {
+      if (steps.at(-1) !== what) steps.push(what);
+      return act(...args);
+    };
+  const { wireguard, routes, rules, links } = kernel;
+  wireguard.setPeers = tell("peers", wireguard.setPeers.bind(wireguard));
+  const replace = routes.replace.bind(routes);
+  const toTable = tell("routes", replace);
+  routes.replace = (all) => (all.some(({ table }) => table === 1) ? toTable(all) : replace(all));
+  rules.add = tell("rule", rules.add.bind(rules));
+  rules.remove = tell("no rule", rules.remove.bind(rules));
+  links.remove = tell("no device", links.remove.bind(links));
+  await state.apply();
+  assert.deepEqual(steps.splice(0), ["peers", "routes", "rule"]);
+  await applied({}, {}, kernel);
+  assert.deepEqual(steps, ["no rule", "no device"]);
+});
+
 test("routes that go silently with a device that is set down come back with it", async () => {
   const state = await applied(on);
   const { kernel, dataplane } = state;
@@ -382,6 +406,10 @@ test("a pre-shared key is every peer's; without its file nobody is a peer, and n
   await state.apply();
   const [peer] = (await deviceOf(state)).peers;
   assert.equal(peer?.presharedKey?.reveal(), fakeKey(3));
+  writeFileSync(file, fakeKey(4));
+  state.dataplane.resync();
+  await state.apply();
+  assert.equal((await deviceOf(state)).peers[0]?.presharedKey?.reveal(), fakeKey(4));
   writeFileSync(file, "no key");
   state.dataplane.resync();
   await refused(/holds no key/);
