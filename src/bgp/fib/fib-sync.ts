@@ -46,7 +46,9 @@ export class FibSync {
   readonly #adopted = new Map<string, KernelRoute>();
   readonly #handOver = new HandOver();
   readonly #refreshMs: number;
-  #isHandOverTimed = false;
+  /** Cancels the timer of the hand-over. */
+  #cancelTimer: (() => void) | undefined;
+  #isStopped = false;
   #ownsTunnel = false;
   #tunnelIfindex: number | undefined;
   #listedMs = Number.NEGATIVE_INFINITY;
@@ -108,13 +110,16 @@ export class FibSync {
   }
 
   /** Writes to the kernel until `signal` aborts, and then leaves it as it is. */
-  run(signal: AbortSignal): Promise<void> {
+  async run(signal: AbortSignal): Promise<void> {
     const { log } = this.#deps;
-    return this.#runner.start(
+    await this.#runner.start(
       () => this.#apply(),
       (error) => log.warn({ reason: errorMessage(error) }, "Routes not all programmed"),
       signal,
     );
+    // Nothing keeps the process from its end.
+    this.#isStopped = true;
+    this.#cancelTimer?.();
   }
 
   #setRoute(prefix: Prefix, route: FibEntry): void {
@@ -142,10 +147,9 @@ export class FibSync {
   }
 
   #timeHandOver(): void {
-    if (this.#isHandOverTimed || !this.#handOver.isWaiting) return;
-    this.#isHandOverTimed = true;
-    this.#deps.clock.setTimer(handOverMs, () => {
-      this.#isHandOverTimed = false;
+    if (this.#cancelTimer !== undefined || this.#isStopped || !this.#handOver.isWaiting) return;
+    this.#cancelTimer = this.#deps.clock.setTimer(handOverMs, () => {
+      this.#cancelTimer = undefined;
       this.#runner.request();
     });
   }
@@ -179,9 +183,8 @@ export class FibSync {
   }
 
   async #endHandOver(nowMs: number): Promise<void> {
-    if (this.#handOver.mustLook) {
-      this.#handOver.look(await this.#deps.kernel.routes.list({ table: this.#tableId }));
-    }
+    const { routes } = this.#deps.kernel;
+    await this.#handOver.look(() => routes.list({ table: this.#tableId }));
     for (const key of this.#handOver.takeOver(nowMs)) this.#table.delete(key);
     this.#timeHandOver();
   }

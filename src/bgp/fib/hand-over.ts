@@ -15,11 +15,6 @@ export class HandOver {
   readonly #over = new Map<Prefix, string>();
   #mustLook = false;
 
-  /** The kernel's routes must be shown to it: what it waits for may be there already. */
-  get mustLook(): boolean {
-    return this.#mustLook;
-  }
-
   get isWaiting(): boolean {
     return this.#waiting.size > 0;
   }
@@ -45,10 +40,17 @@ export class HandOver {
     return this.#take(event.route);
   }
 
-  /** The kernel's routes as they are. */
-  look(routes: readonly KernelRoute[]): void {
+  /** Looks at the kernel's routes, where what it waits for may be there already. */
+  async look(list: () => Promise<readonly KernelRoute[]>): Promise<void> {
+    if (!this.#mustLook) return;
+    // Before the list, not after: what begins to wait while it runs wants another.
     this.#mustLook = false;
-    for (const route of routes) this.#take(route);
+    try {
+      for (const route of await list()) this.#take(route);
+    } catch (error) {
+      this.#mustLook = true;
+      throw error;
+    }
   }
 
   /** Keys of routes that need not stay any longer. Each is told once. */

@@ -201,8 +201,10 @@ export class Speaker {
   #resolveAnew(nextHops: NextHops): void {
     const before = this.forwarding.pods;
     const isAnother = this.forwarding.setNextHops(nextHops);
-    if (this.config !== undefined) this.#originate(this.config);
     const changed = before.symmetricDifference(this.forwarding.pods);
+    const { config } = this;
+    // Not at each change of the kernel's routes: there may be thousands of services among what we originate.
+    if (config !== undefined && borrowedPods(changed, config).length > 0) this.#originate(config);
     for (const { rib } of this.#all()) {
       if (isAnother) rib.markAll();
       else for (const pod of changed) rib.mark(pod);

@@ -16,6 +16,8 @@ export class AwaitedRoutes {
   #destinations: ReadonlySet<Prefix> = new Set();
   /** Since when each of ours waits for bgp's. */
   #since = new Map<Prefix, number>();
+  /** When the first of those that stay has stayed long enough. */
+  #endsAt = Number.POSITIVE_INFINITY;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -24,6 +26,11 @@ export class AwaitedRoutes {
   /** Remote blocks and own ones whose pools are bgp's, and remote ones whose routes cannot be made yet. */
   set destinations(destinations: ReadonlySet<Prefix>) {
     this.#destinations = destinations;
+  }
+
+  /** True when one has stayed long enough: the kernel's routes must be looked at. */
+  get isOver(): boolean {
+    return this.#clock.now() >= this.#endsAt;
   }
 
   /** Of the kernel's routes those to such destinations that have none of bgp's yet. */
@@ -40,7 +47,12 @@ export class AwaitedRoutes {
       since.set(destination, this.#since.get(destination) ?? now);
     }
     this.#since = since;
-    return new Set([...since].flatMap(([to, at]) => (now - at < patienceMs ? to : [])));
+    const kept = [...since].filter(([, at]) => now - at < patienceMs);
+    this.#endsAt = kept.reduce(
+      (first, [, at]) => Math.min(first, at + patienceMs),
+      Number.POSITIVE_INFINITY,
+    );
+    return new Set(kept.map(([to]) => to));
   }
 
   /** True when bgp has programmed what one of our routes waits for. */

@@ -144,6 +144,7 @@ async function linkSteps(values: CleanupValues, { kernel }: CleanupPorts): Promi
   const tunnels = new Set([
     vxlanDevice,
     vxlanDeviceV6,
+    udpDevice,
     values.wireguardInterfaceName,
     values.wireguardInterfaceNameV6,
   ]);

@@ -138,7 +138,8 @@ export class KernelState {
     const wanted = new Map(routes.map((route) => [routeKey(route), route]));
     // What is awaited is to be looked at, not removed.
     const had = this.#routes.desired.values();
-    if (had.some(({ destination }) => awaited.has(destination))) this.#routes.resync();
+    if (this.#awaited.isOver || had.some(({ destination }) => awaited.has(destination)))
+      this.#routes.resync();
     this.#routes.replaceAll(wanted);
     const failed = await run("route", () => this.#routes.apply());
     for (const key of failed?.keys() ?? wanted.keys()) failedRoutes.add(key);

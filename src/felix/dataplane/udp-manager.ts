@@ -1,5 +1,6 @@
 import type { KernelLink, KernelNeighbor } from "../../kernel/kernel.ts";
 import { udpDevice } from "../../kernel/ownership.ts";
+import { longestPacket } from "../../kernel/tap/packet-batch.ts";
 import { tunnelMac } from "../../kernel/tap/tunnel-mac.ts";
 import type { IpAddr } from "../../lib/ip-addr.ts";
 import type { DataplaneUpdate, Vtep } from "../calc/updates.ts";
@@ -61,7 +62,7 @@ export class UdpManager implements TunnelManager {
     const device = present ?? (await links.look(this.deviceName));
     if (device === undefined) throw new Error(`Cannot find ${this.deviceName} after adding it`);
     const { tunnelAddress: address, nodeAddress } = local;
-    const mtu = this.#config.udpMtu || parent.mtu - overhead;
+    const mtu = Math.min(this.#config.udpMtu || parent.mtu - overhead, longestPacket);
     await repairTunnelDevice(
       device,
       { family: 4, mac: tunnelMac(nodeAddress), mtu, address },

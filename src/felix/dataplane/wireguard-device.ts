@@ -61,11 +61,6 @@ export class WireguardDevice {
     this.#known?.peers.resync();
   }
 
-  /** It is gone. */
-  forget(): void {
-    this.#known = undefined;
-  }
-
   /** @returns false where the kernel has no WireGuard: packets then go as they would without. */
   async create(mtu: number): Promise<boolean> {
     if (!this.#isSupported) return false;
@@ -75,7 +70,7 @@ export class WireguardDevice {
     } catch (error) {
       if (!isErrno(error, EOPNOTSUPP)) throw error;
       this.#isSupported = false;
-      this.forget();
+      this.#known = undefined;
       const device = this.#name;
       this.#log.error(
         { device },
@@ -92,6 +87,17 @@ export class WireguardDevice {
    */
   async applyKey(ifindex: number): Promise<boolean> {
     if (this.#known?.ifindex === ifindex && !this.#mustLook) return false;
+    // Before the look, not after: a resync asked for while it goes on must not be forgotten.
+    this.#mustLook = false;
+    try {
+      return await this.#lookAt(ifindex);
+    } catch (error) {
+      this.#mustLook = true;
+      throw error;
+    }
+  }
+
+  async #lookAt(ifindex: number): Promise<boolean> {
     const { wireguard } = this.#kernel;
     let device = await wireguard.get(ifindex);
     if (device?.publicKey === undefined) {
@@ -107,7 +113,6 @@ export class WireguardDevice {
     const before = this.#known;
     const peers = this.peersOf(ifindex) ?? peerTable(this.#kernel, ifindex);
     this.#known = { ifindex, publicKey, peers };
-    this.#mustLook = false;
     if (before?.publicKey === publicKey) return false;
     this.#log.info({ device: this.#name, publicKey }, "WireGuard device");
     return true;

@@ -38,6 +38,8 @@ export class WireguardManager implements TunnelManager {
   readonly #routes: SyncedTable<string, KernelRoute>;
   /** What was there before us, or was changed by others, wants a look. */
   #mustLook = true;
+  /** Whether this node has a device, and its key. */
+  #isKnown = false;
 
   constructor(
     family: IpFamily,
@@ -66,9 +68,12 @@ export class WireguardManager implements TunnelManager {
     return own ?? (this.#config.hostEncryption ? this.#addresses.get(this.#nodeName) : undefined);
   }
 
-  /** What the cluster must know of this node; absent: it has no WireGuard. */
+  /**
+   * What the cluster must know of this node; absent: it has no WireGuard. Until its device was looked at, what
+   * the datastore says stands: others would send to a node without a key unencrypted.
+   */
   get publicKey(): string | undefined {
-    return this.#device.publicKey;
+    return this.#isKnown ? this.#device.publicKey : this.storedKey;
   }
 
   /** What the datastore says that it is. */
@@ -117,6 +122,7 @@ export class WireguardManager implements TunnelManager {
     const present = links.byName(this.deviceName);
     if (!wanted) {
       await this.#removeAll(present);
+      this.#isKnown = true;
       return undefined;
     }
     if (present !== undefined && present.type !== "wireguard") {
@@ -125,10 +131,14 @@ export class WireguardManager implements TunnelManager {
     // The node's address may be away for a moment: what is there stays as it is.
     if (parent === undefined) return present;
     const mtu = this.#config.mtu[this.#family] || parent.mtu - overhead[this.#family];
-    if (present === undefined && !(await this.#device.create(mtu))) return undefined;
+    if (present === undefined && !(await this.#device.create(mtu))) {
+      this.#isKnown = true;
+      return undefined;
+    }
     const link = present ?? (await links.look(this.deviceName));
     if (link === undefined) throw new Error(`Cannot find ${this.deviceName} after adding it`);
     if (await this.#device.applyKey(link.ifindex)) this.#routes.resync();
+    this.#isKnown = true;
     await repairTunnelDevice(link, { mtu, address: this.address, family: this.#family }, kernel);
     return link;
   }
@@ -145,6 +155,9 @@ export class WireguardManager implements TunnelManager {
       hostEncryption: this.#config.hostEncryption,
     });
     const errors: unknown[] = [];
+    // A resync asked for meanwhile must not be forgotten.
+    const mustLook = this.#mustLook;
+    this.#mustLook = false;
     const run = async (what: string, step: () => Promise<ApplyReport<string> | undefined>) => {
       try {
         for (const [key, reason] of (await step())?.failed ?? []) {
@@ -169,11 +182,11 @@ export class WireguardManager implements TunnelManager {
     if (!this.#config.routeSyncDisabled) {
       await run("route", () => this.#routes.apply());
       await run("rule", async () => {
-        if (this.#mustLook) await applyRule(this.#kernel, this.#rule, true);
+        if (mustLook) await applyRule(this.#kernel, this.#rule, true);
         return undefined;
       });
     }
-    this.#mustLook = errors.length > 0;
+    if (errors.length > 0) this.#mustLook = true;
     return errors;
   }
 
@@ -212,7 +225,6 @@ export class WireguardManager implements TunnelManager {
       this.#routes.resync();
       await this.#routes.apply();
     }
-    this.#device.forget();
     this.#mustLook = false;
   }
 }

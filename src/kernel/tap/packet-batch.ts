@@ -2,8 +2,9 @@ import { bufferAddress } from "../netlink/libc.ts";
 
 /** Packets that one call takes or gives: more are no faster. */
 export const batchSize = 64;
-/** Longest frame: a device's MTU is not larger. */
-const slotBytes = 9216 + 64;
+/** Octets of the longest IP packet: a device's MTU must not be larger. */
+export const longestPacket = 9216;
+const slotBytes = longestPacket + 64;
 export const ethernetHeaderBytes = 14;
 const sockaddrBytes = 16;
 const iovecBytes = 16;

@@ -1,6 +1,6 @@
 import { bufferAddress, errno, libc } from "../netlink/libc.ts";
 import { systemError } from "../netlink/netlink-error.ts";
-import { batchSize, ethernetHeaderBytes, PacketBatch } from "./packet-batch.ts";
+import { batchSize, ethernetHeaderBytes, longestPacket, PacketBatch } from "./packet-batch.ts";
 import { tunnelMacPrefix } from "./tunnel-mac.ts";
 
 const POLLIN = 1;
@@ -90,7 +90,8 @@ export class PacketCopier {
     const out = this.#out;
     let count = 0;
     let isEmpty = false;
-    while (count < batchSize && !isEmpty) {
+    // What goes to nobody counts too: else a flood of it would hold up all else.
+    for (let reads = 0; reads < batchSize && !isEmpty; reads++) {
       const length = libc.readAt(tap, out.frameAddress(count), out.frameLimit);
       if (length < ethernetHeaderBytes) isEmpty = true;
       else {
@@ -132,7 +133,7 @@ export class PacketCopier {
       const sender = batch.sender(index);
       const type = etherTypes[(batch.data[at + ethernetHeaderBytes] ?? 0) >> 4];
       if (!this.#peers.has(sender)) this.counts.strangers++;
-      else if (type === undefined || length === 0) this.counts.dropped++;
+      else if (type === undefined || length === 0 || length > longestPacket) this.counts.dropped++;
       else {
         batch.data.writeUInt32BE(sender, at + 8);
         batch.data.writeUInt16BE(type, at + 12);

@@ -59,8 +59,11 @@ export function wireguardDevices(open: () => NetlinkSocket): WireguardDevices & 
     set: change,
     renewKey: async (ifindex) => {
       const privateKey = newPrivateKey();
-      await change(ifindex, { privateKey });
-      privateKey.fill(0);
+      try {
+        await change(ifindex, { privateKey });
+      } finally {
+        privateKey.fill(0);
+      }
     },
     setPeers: async (ifindex, peers) => {
       const { socket, type } = await family();

@@ -55,3 +55,33 @@ test("a datastore that fails is tried again", async () => {
   stop.abort();
   await running;
 });
+
+test("a key is not written while the datastore is locked", async () => {
+  const datastore = new MemoryDatastore();
+  await datastore.create(node("node-a", "192.168.1.11/24"));
+  const info = await datastore.create<"ClusterInformation">({
+    apiVersion: "projectcalico.org/v3",
+    kind: "ClusterInformation",
+    metadata: { name: "default" },
+    spec: { datastoreReady: false },
+  });
+  let looks = 0;
+  const get = datastore.get.bind(datastore);
+  datastore.get = (wanted) => {
+    if (wanted.kind === "ClusterInformation") looks++;
+    return get(wanted);
+  };
+  const publisher = new KeyPublisher("node-a", { datastore, log, clock: systemClock });
+  const stop = new AbortController();
+  const running = publisher.run(stop.signal);
+  publisher.tell({ own: { 4: "a" }, stored: {} });
+  await waitFor(() => looks >= 2, { timeoutMs: 20_000, what: "the second look at the lock" });
+  assert.equal((await datastore.get(key)).status, undefined);
+  await datastore.update<"ClusterInformation">({ ...info, spec: { datastoreReady: true } });
+  await waitFor(async () => (await datastore.get(key)).status?.wireguardPublicKey === "a", {
+    timeoutMs: 20_000,
+    what: "the key",
+  });
+  stop.abort();
+  await running;
+});

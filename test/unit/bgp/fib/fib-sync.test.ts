@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { afterEach, test } from "node:test";
 import { FibSync } from "../../../../src/bgp/fib/fib-sync.ts";
-import type { KernelRoute } from "../../../../src/kernel/kernel.ts";
+import type { KernelRoute, RouteTable } from "../../../../src/kernel/kernel.ts";
 import { parseIpAddr } from "../../../../src/lib/ip-addr.ts";
 import { createLogger } from "../../../../src/lib/log.ts";
 import { type Prefix, parsePrefix } from "../../../../src/lib/prefix.ts";
@@ -91,7 +91,7 @@ async function setUp(
     keep = () => false;
     fib.converged();
   };
-  return { fib, adopted, converge, pass: (ms: number) => clock.advanceSlowly(ms, 10) };
+  return { fib, clock, adopted, converge, pass: (ms: number) => clock.advanceSlowly(ms, 10) };
 }
 
 const handOver = (fib: FibSync, ...destinations: string[]) =>
@@ -237,6 +237,8 @@ test("Protocol 12 on tunl0 belongs to felix", async () => {
   const { kernel, written } = fakeRoutes(onTunnel("10.3.1.0/26"));
   const { fib, converge, pass } = await setUp(kernel);
   set(fib, {});
+  await pass(100);
+  assert.deepEqual(written, [], "nor is it written anew");
   converge();
   await pass(100);
   assert.deepEqual(written, []);
@@ -298,6 +300,60 @@ test("A route that felix has already goes at once; a route in felix's place is l
   handOver(fib, "10.1.1.0/26");
   await pass(100);
   assert.deepEqual(written, ["+10.1.1.0/26", "-10.1.1.0/26"]);
+});
+
+test("A route that is given away while the kernel is looked at is looked for too", async () => {
+  const { kernel, written, table } = fakeRoutes();
+  const { fib, pass } = await setUp(kernel);
+  const [first, second] = ["10.1.1.0/26", "10.1.2.0/26"];
+  set(fib, { [first]: route(first), [second]: route(second) });
+  await pass(100);
+  const routes: Pick<RouteTable, "list"> = kernel.routes;
+  const list = routes.list.bind(routes);
+  routes.list = async (filter) => {
+    const before = await list(filter);
+    if (filter?.protocol === undefined && table.get(parsePrefix(second))?.protocol === 12) {
+      table.set(parsePrefix(second), { ...felixs(second), priority: 1024 });
+      handOver(fib, second);
+    }
+    return before;
+  };
+  handOver(fib, first);
+  await pass(200);
+  assert.deepEqual(written.slice(2), [`-${second}`]);
+});
+
+test("A hand-over that goes on does not keep the process from its end", async () => {
+  const { kernel, written } = fakeRoutes();
+  const { fib, clock, pass } = await setUp(kernel);
+  set(fib, { "10.1.1.0/26": route("10.1.1.0/26") });
+  await pass(100);
+  handOver(fib, "10.1.1.0/26");
+  await pass(100);
+  stop.abort();
+  await pass(100);
+  handOver(fib, "10.1.1.0/26");
+  assert.equal(clock.pendingTimers, 0);
+  assert.deepEqual(written, ["+10.1.1.0/26"], "the kernel stays as it is");
+});
+
+test("Only felix's route in our table ends a hand-over, also where its event was lost", async () => {
+  const { kernel, written, table } = fakeRoutes();
+  const { fib, pass } = await setUp(kernel);
+  const [first, second] = ["10.1.1.0/26", "10.1.2.0/26"];
+  set(fib, { [first]: route(first), [second]: route(second) });
+  await pass(100);
+  handOver(fib, first, second);
+  await pass(100);
+  fib.onKernelEvents([{ kind: "route", op: "set", route: { ...felixs(first), table: 7 } }]);
+  table.set(parsePrefix(second), { ...felixs(second), priority: 1024 });
+  fib.onKernelEvents([{ kind: "lost" }]);
+  await pass(100);
+  assert.deepEqual(
+    written.slice(2),
+    [],
+    "neither removed too early, nor put in the place of felix's",
+  );
 });
 
 test("A pool that comes back to us keeps its route, one that is gone loses it", async () => {

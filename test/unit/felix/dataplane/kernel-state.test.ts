@@ -238,6 +238,34 @@ test("a route to what is awaited from bgp stays until bgp's is there, and not fo
   assert.deepEqual(await left(), ["10.0.1.0/26 12", "10.0.3.0/26 12"]);
 });
 
+test("a route that waits in vain goes at the next apply, though nobody asks for a look", async () => {
+  const { fake, clock, state } = await setUp();
+  const before = route("10.0.1.0/26", { protocol: 80, ifindex: eth0 });
+  await state.apply({ routes: [before], neighbors: [], fdbEntries: [] });
+  const awaited = new Set([before.destination]);
+  const apply = () => state.apply({ routes: [], neighbors: [], fdbEntries: [], awaited });
+  await apply();
+  clock.advance(29_999);
+  await apply();
+  assert.equal(fake.routes.size, 1);
+  clock.advance(1);
+  await apply();
+  assert.equal(fake.routes.size, 0);
+});
+
+test("a new route is there before the one that it stands in for goes", async () => {
+  const { fake, apply } = await setUp();
+  await apply([podRoute]);
+  const seen: number[] = [];
+  const { delete: remove } = fake.routes;
+  fake.routes.delete = (key) => {
+    seen.push(fake.routes.size);
+    return remove.call(fake.routes, key);
+  };
+  await apply([{ ...podRoute, priority: 512 }]);
+  assert.deepEqual([seen, fake.routes.size], [[2], 1]);
+});
+
 test("a route of ours that nobody programs any more goes at once", async () => {
   const { fake, state } = await setUp();
   await fake.kernel.routes.replace([route("10.0.1.0/26", { protocol: 80, ifindex: eth0 })]);

@@ -71,6 +71,11 @@ test("udpMTU and udpPort are the device's and the rules'", async () => {
   assert.doesNotMatch(state.rules, /8285/);
 });
 
+test("the device's MTU is not larger than what the tunnel carries", async () => {
+  const state = await nodeOf("UDP", { udpMTU: 65_000 });
+  assert.equal((await shown(state))?.device[2], 9216);
+});
+
 test("a node that moves is another neighbor, and one that is gone is none", async () => {
   const state = await nodeOf("UDP");
   state.update(node("node-b", "192.168.2.99/24", { ipv4VXLANTunnelAddr: "10.0.0.9" }));

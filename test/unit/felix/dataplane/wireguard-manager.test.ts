@@ -160,6 +160,21 @@ test("a new felix takes over the device of the one before it, with its key", asy
   assert.equal((await deviceOf(after)).publicKey, publicKey);
 });
 
+test("a felix that could not look at its device yet leaves the published key alone", async () => {
+  const before = await applied(on);
+  const { publicKey = "" } = await deviceOf(before);
+  const state = await stateOf(on, {}, before.kernel);
+  const own = wireguardNode("node-a", 11, { key: 7, address: "10.0.0.1" });
+  state.update(own);
+  assert.deepEqual(state.dataplane.wireguardKeys.own, { 4: fakeKey(7), 6: fakeKey(7) });
+  state.kernel.wireguard.get = () => Promise.reject(new Error("no answer"));
+  await assert.rejects(state.apply(), AggregateError);
+  assert.deepEqual(state.dataplane.wireguardKeys.own, { 4: fakeKey(7), 6: undefined });
+  Reflect.deleteProperty(state.kernel.wireguard, "get");
+  await state.apply();
+  assert.deepEqual(state.dataplane.wireguardKeys.own, { 4: publicKey, 6: undefined });
+});
+
 test("where it is not enabled, what an earlier felix left goes: rule, device, routes and key", async () => {
   const { kernel } = await applied(on);
   const others = { family: 4, priority: 50, table: 1 } as const;
@@ -210,6 +225,51 @@ test("what somebody changed is mended: peers, port, rule at a resync, routes at 
   await state.apply();
   assert.deepEqual(kernel.text(1), before);
   assert.equal(dataplane.onKernelEvents([{ kind: "route", op: "set", route }]), false);
+});
+
+test("a look that is asked for while another goes on is not forgotten", async () => {
+  const state = await stateOf(on);
+  const { rules, wireguard } = state.kernel;
+  const [add, set] = [rules.add, wireguard.set.bind(wireguard)];
+  rules.add = async (rule) => {
+    await add(rule);
+    await rules.remove(rule);
+    state.dataplane.resync();
+  };
+  wireguard.set = async (ifindex, change) => {
+    await set(ifindex, { ...change, listenPort: 1 });
+    if ("listenPort" in change) state.dataplane.resync();
+  };
+  await state.apply();
+  rules.add = add;
+  wireguard.set = set;
+  await state.apply();
+  assert.equal((await rules.list(4)).length, 1);
+  assert.equal((await deviceOf(state)).listenPort, 51_820);
+});
+
+test("the rule comes after peers and routes, and goes before the device", async () => {
+  const state = await stateOf(on);
+  const { kernel } = state;
+  const steps: string[] = [];
+  const tell =
+    <Args extends unknown[], Result>(what: string, act: (...args: Args) => Result) =>
+    (...args: Args): Result => {
+      if (steps.at(-1) !== what) steps.push(what);
+      return act(...args);
+    };
+  const { wireguard, routes, rules, links } = kernel;
+  wireguard.setPeers = tell("peers", wireguard.setPeers.bind(wireguard));
+  const replace = routes.replace.bind(routes);
+  const toTable = tell("routes", replace);
+  routes.replace = (all) => (all.some(({ table }) => table === 1) ? toTable(all) : replace(all));
+  rules.add = tell("rule", rules.add.bind(rules));
+  rules.remove = tell("no rule", rules.remove.bind(rules));
+  links.remove = tell("no device", links.remove.bind(links));
+  await state.apply();
+  assert.deepEqual(steps.splice(0), ["peers", "routes", "rule"]);
+  await applied({}, {}, kernel);
+  assert.deepEqual(steps, ["no rule", "no device"]);
 });
 
 test("routes that go silently with a device that is set down come back with it", async () => {
@@ -346,6 +406,10 @@ test("a pre-shared key is every peer's; without its file nobody is a peer, and n
   await state.apply();
   const [peer] = (await deviceOf(state)).peers;
   assert.equal(peer?.presharedKey?.reveal(), fakeKey(3));
+  writeFileSync(file, fakeKey(4));
+  state.dataplane.resync();
+  await state.apply();
+  assert.equal((await deviceOf(state)).peers[0]?.presharedKey?.reveal(), fakeKey(4));
   writeFileSync(file, "no key");
   state.dataplane.resync();
   await refused(/holds no key/);

@@ -178,6 +178,7 @@ describe("workloadEndpointChains()", () => {
         disableConntrackInvalidCheck: true,
         allowIpipPacketsFromWorkloads: true,
         vxlanPort: 8472,
+        udpTunnel: { port: 8285 },
       },
     );
     assert.deepEqual(rules, [
@@ -185,6 +186,7 @@ describe("workloadEndpointChains()", () => {
       "-m conntrack --ctstate RELATED,ESTABLISHED --jump RETURN",
       clear,
       '-m comment --comment "Reject VXLAN encapped packets originating in workloads" -p 17 -m multiport --destination-ports 8472 --jump REJECT',
+      '-m comment --comment "Reject UDP tunnel encapped packets originating in workloads" -p 17 -m multiport --destination-ports 8285 --jump REJECT',
       '-m comment --comment "Reject if no profiles matched" --jump REJECT',
     ]);
   });

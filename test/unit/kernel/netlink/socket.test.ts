@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { felixConfig } from "../../../../src/felix/config/felix-config.ts";
-import type { MessageWriter } from "../../../../src/kernel/netlink/message.ts";
+import type { MessageWriter, NetlinkMessage } from "../../../../src/kernel/netlink/message.ts";
 import { NetlinkSocket } from "../../../../src/kernel/netlink/socket.ts";
 
 const NETLINK_ROUTE = 0;
@@ -28,4 +28,27 @@ test("netlinkTimeout is how long the kernel may take, and the socket can be used
   timeoutMs = limit("10s");
   const found = await socket.dump(links, "Cannot list links", () => "link");
   assert.ok(found.length > 0);
+});
+
+test("what was sent is wiped, and so is what was received, where there are secrets", async (t) => {
+  const socket = new NetlinkSocket(NETLINK_ROUTE, () => 10_000);
+  t.after(() => socket.close());
+  const isWiped = (bytes: Buffer) => bytes.every((octet) => octet === 0);
+  for (const hasSecrets of [true, false]) {
+    let sent: Buffer = Buffer.alloc(0);
+    const request = {
+      ...links,
+      hasSecrets,
+      fill: (writer: MessageWriter) => {
+        writer.header(Buffer.alloc(16));
+        sent = writer.bytes();
+      },
+    };
+    // The end of the list comes into the same buffer, and is short.
+    const rest = ({ body }: NetlinkMessage) => body.subarray(64);
+    const bodies = await socket.dump(request, "Cannot list links", rest);
+    assert.ok(bodies.length > 0);
+    assert.equal(bodies.every(isWiped), hasSecrets);
+    assert.ok(isWiped(sent));
+  }
 });

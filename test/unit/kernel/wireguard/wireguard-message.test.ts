@@ -174,3 +174,16 @@ test("no octets make the decoders throw", () => {
     }),
   );
 });
+
+test("an allowed address of more bits than there are is none", () => {
+  const one = peer(1, { allowed: [parsePrefix("10.0.0.0/32"), parsePrefix("fd00::/128")] });
+  const whole = body((writer) => writePeer(writer, 7, one, one.allowed));
+  for (const [bits, more] of [
+    ["0500030020", "0500030021"],
+    ["0500030080", "0500030081"],
+  ] as const) {
+    const wrong = Buffer.from(whole.toString("hex").replace(bits, more), "hex");
+    assert.notDeepEqual(wrong, whole);
+    assert.equal(readDevicePart(wrong).peers[0]?.allowed.length, 1);
+  }
+});
