@@ -41,6 +41,7 @@ import {
   type UnsettledAffinity,
 } from "./repair.ts";
 import { reservedPrefixes } from "./reservations.ts";
+import { SharedHandle } from "./shared-handle.ts";
 import { type ShortageRequest, shortageOf } from "./shortage.ts";
 import { type PoolUtilization, utilizationOf } from "./utilization.ts";
 import type { Assigned } from "./write-assignment.ts";
@@ -186,6 +187,12 @@ export class Ipam {
       const strictAffinity = config.strictAffinity === true;
       return await assignIp(records, request, { pools: await this.#pools(), strictAffinity });
     });
+  }
+
+  /** For a handle whose pods change, and which several nodes may ask for at once. */
+  async sharedHandle(handle: string): Promise<SharedHandle> {
+    const { records } = await this.#open();
+    return new SharedHandle(handle, { records, release: (requests) => this.releaseIps(requests) });
   }
 
   /** True when the handle counts any address. */
