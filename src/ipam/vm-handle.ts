@@ -10,6 +10,10 @@ export interface MachineName {
   readonly name: string;
 }
 
+export function machineKey({ namespace, name }: MachineName): string {
+  return `${namespace}/${name}`;
+}
+
 type Attributes = Readonly<Record<string, string>>;
 
 /** Longest handle that is written out. */

@@ -156,8 +156,9 @@ test("holders() are the containers of a network on this node, once each", async 
   assert.deepEqual(await addresses.holders("net"), [
     { handle: "net.c1", containerId: "c1", namespace: "shop" },
   ]);
-  assert.deepEqual(
-    [await addresses.holds("net.c1"), await addresses.holds("net.c9")],
-    [true, false],
-  );
+  const holds = (containerId: string) => {
+    const other = { ...call({}), containerId };
+    return addresses.holds(other, identityOf(other, "node1"));
+  };
+  assert.deepEqual([await holds("c1"), await holds("c9")], [true, false]);
 });
