@@ -1,7 +1,7 @@
 import { type Datastore, isDatastoreError } from "../datastore/datastore.ts";
 import type { MachineState } from "../datastore/virtual-machines.ts";
 import type { Allocation } from "./audit.ts";
-import { machineKey, type MachineName } from "./vm-handle.ts";
+import { type MachineName, machineKey } from "./vm-handle.ts";
 
 /**
  * By `machineKey`, what became of the virtual machines with addresses that nobody uses: others need not be

@@ -10,8 +10,8 @@ import { type Datastore, isDatastoreError } from "../datastore/datastore.ts";
 import type { AssignIpRequest } from "../ipam/assign-ip.ts";
 import type { Ipam } from "../ipam/ipam.ts";
 import { IpamError } from "../ipam/ipam-error.ts";
-import type { Clock, Millis } from "../lib/clock.ts";
 import type { Assigned } from "../ipam/write-assignment.ts";
+import type { Clock, Millis } from "../lib/clock.ts";
 import { type IpAddr, type IpFamily, ipFamily } from "../lib/ip-addr.ts";
 import { holdsMachineAddresses, leaveMachine, machinePod } from "./vm-addresses.ts";
 
