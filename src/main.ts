@@ -23,6 +23,11 @@ const daemons: Readonly<Record<string, Command>> = {
     summary: "the BGP speaker of one node or of its own file, and what it knows",
     run: async (argv) => (await import("./wiring/bgp-command.ts")).runBgpCommand(argv, process),
   },
+  "udp-tunnel": {
+    summary: "carries packets of pools with the encapsulation UDP; tortie node runs it",
+    run: async (argv) =>
+      (await import("./wiring/udp-tunnel.ts")).runUdpTunnelProcess(argv, process.env),
+  },
   controllers: {
     summary:
       "one for the cluster: gives leaked addresses, empty blocks and deleted nodes' blocks back; controllers status",

@@ -13,7 +13,8 @@ import { writeInteropDocument } from "./write-interop-doc.ts";
  * Runs the tests, a group after the other, prints each group's time, and ends with the line that CI
  * reads: "N passed, N failed[, N skipped]".
  *
- * Usage: node tools/run-tests.ts [unit|netns|runtimes|interop|stores|vm|long|...]...   (default: the first six)
+ * Usage: node tools/run-tests.ts [unit|netns|runtimes|interop|stores|vm|long|vm-long|...]...
+ *        (default: the first six)
  *        node tools/run-tests.ts interop --write-doc   and writes docs/interop.md when all have passed
  *        node tools/run-tests.ts encapsulation encapsulation-vm --write-doc   docs/encapsulation.md, too
  */
@@ -35,6 +36,8 @@ interface Group {
   readonly env?: Readonly<Record<string, string>>;
 }
 
+const longMs = 1_800_000;
+
 /** The cells of docs/encapsulation.md. */
 const encapsulation = {
   folders: ["test/encapsulation"],
@@ -55,16 +58,32 @@ const groups: readonly Group[] = [
   { name: "netns", folders: ["test/integration"], match: /\.test\.ts$/, concurrency: 2 },
   { name: "runtimes", folders: ["test/runtimes"], match: /\.test\.ts$/, concurrency: 2 },
   { name: "interop", folders: ["test/interop"], match: /\.test\.ts$/, concurrency: 2 },
-  { name: "vm", folders: ["test/vm"], match: /\.test\.ts$/, concurrency: 2, inVm: true },
+  {
+    name: "vm",
+    folders: ["test/vm"],
+    match: /\.test\.ts$/,
+    concurrency: 2,
+    timeoutMs: 900_000,
+    inVm: true,
+  },
   {
     name: "long",
-    folders: ["test"],
+    folders: readdirSync("test").flatMap((name) => (name === "vm" ? [] : [`test/${name}`])),
     match: /\.long\.ts$/,
     concurrency: 1,
-    timeoutMs: 1_800_000,
+    timeoutMs: longMs,
     onRequest: true,
   },
-  { name: "encapsulation", ...encapsulation, timeoutMs: 1_800_000 },
+  {
+    name: "vm-long",
+    folders: ["test/vm"],
+    match: /\.long\.ts$/,
+    concurrency: 1,
+    timeoutMs: longMs,
+    onRequest: true,
+    inVm: true,
+  },
+  { name: "encapsulation", ...encapsulation, timeoutMs: longMs },
   {
     name: "encapsulation-vm",
     ...encapsulation,
@@ -178,8 +197,6 @@ function startInVm(args: readonly string[], { env = {} }: Group): Run {
     ([name, value]) => `${name}='${value}'`,
   );
   const quoted = [process.execPath, ...args].map((word) => `'${word}'`);
-  const { machine, exitCode } = spawnInVm(
-    `cd '${process.cwd()}' && ${[...settings, ...quoted].join(" ")}`,
-  );
+  const { machine, exitCode } = spawnInVm(process.cwd(), [...settings, ...quoted].join(" "));
   return { stdout: machine.stdout, ended: exitCode };
 }

@@ -5,6 +5,7 @@ import { fixedTiers, withDefaults } from "./defaults.ts";
 import { type KindInfo, kindNamed } from "./kinds.ts";
 import { calicoApiVersion } from "./meta.ts";
 import { parseWepName } from "./names.ts";
+import { encapsulationAnnotation, ownEncapsulationProblem } from "./pool-encapsulation.ts";
 import type { AnyResource, Kind } from "./resource-of-kind.ts";
 import {
   convertedPolicyName,
@@ -186,6 +187,11 @@ function checkMeaning(resource: AnyResource, report: Report): void {
   }
   if (resource.kind === "BGPPeer") {
     text(() => bgpAnnotationsOf(resource.metadata.annotations))("", "metadata.annotations", report);
+  }
+  if (resource.kind === "IPPool") {
+    const problem = ownEncapsulationProblem(resource);
+    const path = `metadata.annotations[${encapsulationAnnotation}]`;
+    if (problem !== undefined) refuse(report, path, problem);
   }
   checkNamespaceLabel(resource, report);
   if (resource.kind !== "Tier" || !Object.hasOwn(fixedTiers, name)) return;

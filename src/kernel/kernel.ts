@@ -138,6 +138,8 @@ export interface Links {
   ): Promise<void>;
   /** An IPIP tunnel without fixed ends. One of this name that loading the module has made is no error. */
   addIpip(name: string): Promise<void>;
+  /** An Ethernet device whose frames a process copies. It stays while none does. */
+  addTap(name: string): Promise<void>;
   addBridge(name: string): Promise<void>;
   /** It is down, and has no key. */
   addWireguard(name: string, mtu: number): Promise<void>;

@@ -13,6 +13,7 @@ import { NETLINK_GENERIC } from "./netlink/generic.ts";
 import { libc } from "./netlink/libc.ts";
 import { NetlinkSocket } from "./netlink/socket.ts";
 import { inNetns } from "./netns.ts";
+import { createTap } from "./tap/tap.ts";
 import { wireguardDevices } from "./wireguard/wireguard.ts";
 
 const NETLINK_ROUTE = 0;
@@ -25,7 +26,7 @@ export interface LinuxKernelOptions {
 
 /**
  * The kernel of this process' network namespace, or of another given by an open descriptor. The
- * descriptor may be closed afterwards, if neither `monitor` nor `wireguard` is used.
+ * descriptor may be closed afterwards, if neither `monitor` nor `wireguard` nor `addTap` is used.
  */
 export function openLinuxKernel(options: LinuxKernelOptions = {}): Kernel {
   const { netnsFd, timeoutMs } = options;
@@ -42,7 +43,7 @@ export function openLinuxKernel(options: LinuxKernelOptions = {}): Kernel {
   );
   return {
     routes: routeTable(socket),
-    links: linksOf(socket, slow),
+    links: { ...linksOf(socket, slow), addTap: async (name) => inside(() => createTap(name)) },
     addresses: addressesOf(socket),
     neighbors: neighborsOf(socket),
     fdb: forwardingDatabase(socket),

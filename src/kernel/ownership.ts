@@ -16,6 +16,8 @@ export const workloadInterfacePrefix = "cali";
 export const vxlanDevice = "vxlan.calico";
 export const vxlanDeviceV6 = "vxlan-v6.calico";
 export const ipipDevice = "tunl0";
+/** Our own: Calico has no userspace tunnel. */
+export const udpDevice = "udp.tortie";
 export const chainPrefix = "cali-";
 export const ipSetPrefixes = { 4: "cali40", 6: "cali60" } as const;
 export const ruleHashPrefix = "cali:";

@@ -24,7 +24,8 @@ export const labHelp = `Usage: tortie lab COMMAND [--lab NAME]
 Several nodes on this machine, each a network namespace that runs the real \`tortie node\`.
 
   up      [--nodes 3] [--segments 2] [--pods 2]
-          [--encapsulation None|VXLAN|VXLANCrossSubnet|IPIP|IPIPCrossSubnet]   IPIP: needs the kernel's module
+          [--encapsulation None|VXLAN|VXLANCrossSubnet|IPIP|IPIPCrossSubnet|UDP|UDPCrossSubnet]
+                              IPIP: needs the kernel's module
           [--wireguard]                       encrypts what goes from node to node; needs the kernel's module
           [--ip-family ipv4|ipv6|dual]        of nodes and pods; ipv6: no IPv4 address anywhere
           [--datastore embedded|etcdv3] [--fabric static|bgp] [--timeout SECONDS] [--json]

@@ -22,8 +22,15 @@ export const encapsulations = [
   "VXLANCrossSubnet",
   "IPIP",
   "IPIPCrossSubnet",
+  "UDP",
+  "UDPCrossSubnet",
 ] as const;
 export type Encapsulation = (typeof encapsulations)[number];
+
+/** Those that Calico has, too. */
+export const calicoEncapsulations: readonly Encapsulation[] = encapsulations.filter(
+  (mode) => !mode.startsWith("UDP"),
+);
 /** Families of nodes and pods: "dual" has both everywhere. */
 export const labIpFamilies = ["ipv4", "ipv6", "dual"] as const;
 export type LabIpFamily = (typeof labIpFamilies)[number];
@@ -148,9 +155,9 @@ function checkRequest(request: LabRequest): void {
   checkRange("--pods", request.pods, 0, 60);
   const { encapsulation, ipFamily } = request;
   const tunnels = request.wireguard ? familiesOf(ipFamily) : tunneledFamilies(encapsulation);
-  if (ipFamily === "ipv6" && encapsulation.startsWith("IPIP")) {
+  if (ipFamily === "ipv6" && /^(IPIP|UDP)/.test(encapsulation)) {
     throw new InputError(
-      `Cannot accept --encapsulation ${encapsulation} with --ip-family ipv6: IPIP carries IPv4 only`,
+      `Cannot accept --encapsulation ${encapsulation} with --ip-family ipv6: it carries IPv4 only`,
     );
   }
   const plain = familiesOf(ipFamily).find((family) => !tunnels.includes(family));
@@ -166,7 +173,7 @@ function checkRequest(request: LabRequest): void {
 /** Families whose packets between segments take a tunnel: IPv6 has no IPIP (facts 2.3). */
 function tunneledFamilies(encapsulation: Encapsulation): readonly IpFamily[] {
   if (encapsulation === "None") return [];
-  return encapsulation.startsWith("IPIP") ? [4] : [4, 6];
+  return /^(IPIP|UDP)/.test(encapsulation) ? [4] : [4, 6];
 }
 
 function checkRange(option: string, value: number, least: number, most: number): void {

@@ -25,6 +25,9 @@ export const poolModes: Readonly<Record<Encapsulation, Required<PoolModes>>> = {
   VXLANCrossSubnet: { vxlanMode: "CrossSubnet", ipipMode: "Never" },
   IPIP: { vxlanMode: "Never", ipipMode: "Always" },
   IPIPCrossSubnet: { vxlanMode: "Never", ipipMode: "CrossSubnet" },
+  // An annotation says it (docs/udp-tunnel.md).
+  UDP: { vxlanMode: "Never", ipipMode: "Never" },
+  UDPCrossSubnet: { vxlanMode: "Never", ipipMode: "Never" },
 };
 type PoolModes = Pick<IPPoolSpec, "vxlanMode" | "ipipMode">;
 
@@ -72,12 +75,14 @@ function poolEnvironment(
   { encapsulation }: LabRequest,
 ): Record<string, string> {
   const { vxlanMode, ipipMode } = poolModes[encapsulation];
+  const udp = { UDP: "Always", UDPCrossSubnet: "CrossSubnet" }[encapsulation as string] ?? "Never";
   const cidrOf = (family: IpFamily) =>
     podCidrs.find((cidr) => prefixFamily(cidr) === family) ?? "none";
   return {
     CALICO_IPV4POOL_CIDR: cidrOf(4),
     CALICO_IPV4POOL_IPIP: ipipMode,
     CALICO_IPV4POOL_VXLAN: vxlanMode,
+    TORTIE_IPV4POOL_UDP: udp,
     CALICO_IPV6POOL_CIDR: cidrOf(6),
     CALICO_IPV6POOL_VXLAN: vxlanMode,
   };

@@ -1,4 +1,5 @@
 import { calicoApiVersion } from "../api/meta.ts";
+import { encapsulationAnnotation } from "../api/pool-encapsulation.ts";
 import type { EncapMode, IPPool } from "../api/resources/ip-pool.ts";
 import { parseSelector } from "../api/selector/parser.ts";
 import { errorMessage, InputError } from "../lib/errors.ts";
@@ -97,12 +98,18 @@ function poolOf(env: Env, family: IpFamily, cidr: Prefix): IPPool {
       `Cannot use ${prefix}_IPIP "${env[`${prefix}_IPIP`]}" with ${prefix}_VXLAN "${env[`${prefix}_VXLAN`]}": one must be Never`,
     );
   }
+  const udpMode = family === 4 ? encapMode(env, udpVariable) : "Never";
+  if (udpMode !== "Never" && (ipipMode !== "Never" || vxlanMode !== "Never")) {
+    throw new InputError(
+      `Cannot use ${udpVariable} "${env[udpVariable]}": ${prefix}_IPIP and ${prefix}_VXLAN must be Never`,
+    );
+  }
   const selector = env[`${prefix}_NODE_SELECTOR`]?.trim() || "all()";
   parsed(`${prefix}_NODE_SELECTOR`, selector, parseSelector);
   return {
     apiVersion: calicoApiVersion,
     kind: "IPPool",
-    metadata: { name: names[family] },
+    metadata: { name: names[family], ...annotated(udpMode) },
     spec: {
       cidr,
       blockSize,
@@ -114,6 +121,15 @@ function poolOf(env: Env, family: IpFamily, cidr: Prefix): IPPool {
       allowedUses: ["Workload", "Tunnel"],
     },
   };
+}
+
+/** Our own: Calico's pools have no field for it. */
+const udpVariable = "TORTIE_IPV4POOL_UDP";
+
+function annotated(udpMode: EncapMode): Pick<IPPool["metadata"], "annotations"> {
+  if (udpMode === "Never") return {};
+  const value = udpMode === "CrossSubnet" ? "UDPCrossSubnet" : "UDP";
+  return { annotations: { [encapsulationAnnotation]: value } };
 }
 
 function blockSizeOf(env: Env, family: IpFamily, cidr: Prefix): number {

@@ -1,5 +1,6 @@
 import { mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
+import { type PoolClass, poolEncapsulation } from "../api/pool-encapsulation.ts";
 import type { IPPool } from "../api/resources/ip-pool.ts";
 import type { ParameterValues } from "../felix/config/values.ts";
 import { errorMessage } from "../lib/errors.ts";
@@ -9,7 +10,14 @@ import type { HostInterface } from "./host-interfaces.ts";
 type Env = Readonly<Record<string, string | undefined>>;
 
 /** Octets of outer headers, where an encapsulation's MTU is not configured (facts 4.9). */
-const overhead = { ipip: 20, vxlan: 50, vxlanV6: 70, wireguard: 60, wireguardV6: 80 } as const;
+const overhead = {
+  ipip: 20,
+  udp: 28,
+  vxlan: 50,
+  vxlanV6: 70,
+  wireguard: 60,
+  wireguardV6: 80,
+} as const;
 
 /** Where no uplink tells: the smallest among those of common clouds, as Calico has it. */
 export const guessedHostMtu = 1460;
@@ -19,6 +27,7 @@ export type EncapsulationMtus = Pick<
   ParameterValues,
   | "ipipEnabled"
   | "ipipMTU"
+  | "udpMTU"
   | "vxlanEnabled"
   | "vxlanMTU"
   | "vxlanMTUV6"
@@ -44,21 +53,24 @@ export function hostMtu(pattern: RegExp, interfaces: readonly HostInterface[]): 
  * to be used, and of WireGuard; the host's where there are none (facts 4.9).
  */
 export function podMtu(host: number, pools: readonly IPPool[], values: EncapsulationMtus): number {
-  const isUsed = (mode: string | undefined) => mode !== undefined && mode !== "Never";
-  const uses = (field: "ipipMode" | "vxlanMode", ipv6: boolean) =>
-    pools.some(({ spec }) => isUsed(spec[field]) && spec.cidr.includes(":") === ipv6);
+  const uses = (poolClass: PoolClass, ipv6: boolean) =>
+    pools.some(
+      (pool) =>
+        poolEncapsulation(pool).class === poolClass && pool.spec.cidr.includes(":") === ipv6,
+    );
   const devices = [
     {
-      inUse: values.ipipEnabled ?? uses("ipipMode", false),
+      inUse: values.ipipEnabled ?? uses("ipip", false),
       mtu: values.ipipMTU,
       headers: overhead.ipip,
     },
+    { inUse: uses("udp", false), mtu: values.udpMTU, headers: overhead.udp },
     {
-      inUse: values.vxlanEnabled ?? uses("vxlanMode", false),
+      inUse: values.vxlanEnabled ?? uses("vxlan", false),
       mtu: values.vxlanMTU,
       headers: overhead.vxlan,
     },
-    { inUse: uses("vxlanMode", true), mtu: values.vxlanMTUV6, headers: overhead.vxlanV6 },
+    { inUse: uses("vxlan", true), mtu: values.vxlanMTUV6, headers: overhead.vxlanV6 },
     { inUse: values.wireguardEnabled, mtu: values.wireguardMTU, headers: overhead.wireguard },
     { inUse: values.wireguardEnabledV6, mtu: values.wireguardMTUV6, headers: overhead.wireguardV6 },
   ].filter(({ inUse }) => inUse);

@@ -33,6 +33,11 @@ import {
 import { type ChildState, type SupervisedChild, superviseChild } from "./supervisor.ts";
 import { reconcileTunnelAddresses } from "./tunnel-addresses.ts";
 import { TunnelLinger } from "./tunnel-linger.ts";
+import {
+  superviseUdpTunnel,
+  udpTunnelChild,
+  udpTunnelPort,
+} from "./udp-tunnel/udp-tunnel-child.ts";
 
 /** What `tortie node` is made of. */
 export interface NodePorts extends StartupPorts {
@@ -64,7 +69,8 @@ export function runNode(env: Env, ports: NodePorts): Service {
     try {
       const reports = new HealthReports();
       reports.report("startup", { live: true, ready: false, reason: "start-up is not finished" });
-      const state = { runDir, reports, pollMs, children, health };
+      const udpTunnel = new LatestValue<number | undefined>();
+      const state = { runDir, reports, pollMs, children, health, udpTunnel };
       const services = [mainService(env, ports, state), answerHealthChecks(health, ports, reports)];
       await runServices(services, signal);
     } finally {
@@ -90,6 +96,8 @@ interface NodeState {
   readonly pollMs: number;
   readonly children: readonly SupervisedChild[];
   readonly health: LatestValue<HealthConfig | undefined>;
+  /** Port of the userspace UDP tunnel, while a pool asks for it. */
+  readonly udpTunnel: LatestValue<number | undefined>;
 }
 
 function mainService(env: Env, ports: NodePorts, state: NodeState): Service {
@@ -99,7 +107,7 @@ function mainService(env: Env, ports: NodePorts, state: NodeState): Service {
     const ipam = new Ipam({ datastore, clock, random: Math.random });
     await ipam.upgradeHost(name);
     const linger = new TunnelLinger(clock);
-    const reconcile = reconciler(env, name, { ...ports, ipam, linger, health: state.health });
+    const reconcile = reconciler(env, name, { ...ports, ...state, ipam, linger });
     // Felix and the speaker begin with the node's tunnel addresses, if they can be had.
     await reconcile().catch((error: unknown) => {
       if (error instanceof MtuFileError) throw error;
@@ -111,6 +119,11 @@ function mainService(env: Env, ports: NodePorts, state: NodeState): Service {
       [
         ...state.children.map((child) => supervised(child, ports, state)),
         ...(ports.started === undefined ? [] : [ports.started]),
+        superviseUdpTunnel(state.udpTunnel, (port) => udpTunnelChild(port, ports.command, env), {
+          runDir: state.runDir,
+          clock,
+          log,
+        }),
         reconcileService(reconcile, name, { ...ports, linger }),
         ...(watchesAddresses(env) ? [addressMonitor(env, name, { ports, ...state })] : []),
       ],
@@ -178,10 +191,10 @@ function reconciler(
   ports: NodePorts & {
     readonly ipam: Ipam;
     readonly linger: TunnelLinger;
-    readonly health: NodeState["health"];
-  },
+  } & Pick<NodeState, "health" | "udpTunnel">,
 ): () => Promise<void> {
-  const { datastore, ipam, log, linger, health } = ports;
+  const { datastore, ipam, log, linger, health, udpTunnel } = ports;
+  let servedPort: number | undefined;
   const mtus = new MtuFile(mtuFile(env), log);
   let answering = healthConfig(readParameters(localSources(env)).values);
   return async () => {
@@ -194,6 +207,9 @@ function reconciler(
     const isGuess = host === undefined;
     const mtu = podMtu(host ?? guessedHostMtu, pools, values);
     mtus.update(mtu, { required: values.requireMTUFile, isGuess });
+    const port = udpTunnelPort(pools, values);
+    if (port !== servedPort) udpTunnel.set(port);
+    servedPort = port;
     await reconcileTunnelAddresses(name, { datastore, ipam, log, env, linger });
   };
 }

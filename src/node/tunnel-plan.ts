@@ -1,6 +1,7 @@
 import { felixLayers } from "../api/felix-layers.ts";
+import { type PoolClass, poolEncapsulation } from "../api/pool-encapsulation.ts";
 import type { FelixConfiguration } from "../api/resources/felix-configuration.ts";
-import type { EncapMode, IPPoolSpec } from "../api/resources/ip-pool.ts";
+import type { IPPool } from "../api/resources/ip-pool.ts";
 import type { Node, NodeSpec } from "../api/resources/node.ts";
 import { type TunnelKind, tunnelHandle, tunnelHandles } from "../ipam/handles.ts";
 import type { AddressHolder } from "../ipam/ipam.ts";
@@ -16,7 +17,7 @@ export interface TunnelRow {
   readonly kind: TunnelKind;
   readonly family: IpFamily;
   /** A pool of the family calls for it. */
-  calls(pool: IPPoolSpec, node: Node, wireguard: WireguardFamilies): boolean;
+  calls(pool: IPPool, node: Node, wireguard: WireguardFamilies): boolean;
   read(spec: NodeSpec): string | undefined;
   /** Absent address: the field is removed. */
   write(spec: NodeSpec, address: IpAddr | undefined): NodeSpec;
@@ -29,14 +30,15 @@ export const tunnelRows: readonly TunnelRow[] = [
   {
     kind: "ipip",
     family: 4,
-    calls: (pool) => isEncapsulated(pool.ipipMode),
+    calls: (pool) => isCarriedBy(pool, "ipip"),
     read: (spec) => spec.bgp?.ipv4IPIPTunnelAddr,
     write: (spec, address) => withPart(spec, "bgp", { ipv4IPIPTunnelAddr: address }),
   },
   {
     kind: "vxlan",
     family: 4,
-    calls: (pool) => isEncapsulated(pool.vxlanMode),
+    // Both have one address: its MAC alone is another.
+    calls: (pool) => isCarriedBy(pool, "vxlan", "udp"),
     read: (spec) => spec.ipv4VXLANTunnelAddr,
     write: ({ ipv4VXLANTunnelAddr: _old, ...spec }, address) =>
       address === undefined ? spec : { ...spec, ipv4VXLANTunnelAddr: address },
@@ -44,7 +46,7 @@ export const tunnelRows: readonly TunnelRow[] = [
   {
     kind: "vxlanV6",
     family: 6,
-    calls: (pool) => isEncapsulated(pool.vxlanMode),
+    calls: (pool) => isCarriedBy(pool, "vxlan"),
     read: (spec) => spec.ipv6VXLANTunnelAddr,
     write: ({ ipv6VXLANTunnelAddr: _old, ...spec }, address) =>
       address === undefined ? spec : { ...spec, ipv6VXLANTunnelAddr: address },
@@ -64,8 +66,8 @@ function wireguardRow(family: IpFamily): TunnelRow {
   };
 }
 
-function isEncapsulated(mode: EncapMode = "Never"): boolean {
-  return mode !== "Never";
+function isCarriedBy(pool: IPPool, ...classes: readonly PoolClass[]): boolean {
+  return classes.includes(poolEncapsulation(pool).class);
 }
 
 /** The spec with these fields of a part set, or removed; a part without fields is removed too. */
@@ -98,7 +100,7 @@ export function tunnelPools(
   { node, wireguard }: { readonly node: Node; readonly wireguard: WireguardFamilies },
 ): TunnelPools {
   const calling = pools.filter(
-    (pool) => pool.family === row.family && row.calls(pool.resource.spec, node, wireguard),
+    (pool) => pool.family === row.family && row.calls(pool.resource, node, wireguard),
   );
   const giving = calling.filter(
     (pool) =>

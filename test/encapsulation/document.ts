@@ -1,4 +1,4 @@
-import { encapsulations, type LabIpFamily, labIpFamilies } from "../../src/lab/lab-plan.ts";
+import { calicoEncapsulations, type LabIpFamily, labIpFamilies } from "../../src/lab/lab-plan.ts";
 import { checks } from "./checks.ts";
 import type { CellResult } from "./matrix-lab.ts";
 
@@ -29,7 +29,7 @@ function keyOf({ ipFamily, mode, check }: Omit<CellResult, "result">): string {
 }
 
 function modesOf(ipFamily: LabIpFamily) {
-  return encapsulations.filter((mode) => ipFamily !== "ipv6" || !mode.startsWith("IPIP"));
+  return calicoEncapsulations.filter((mode) => ipFamily !== "ipv6" || !mode.startsWith("IPIP"));
 }
 
 function renderTables(cells: ReadonlyMap<string, CellResult>): string {

@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { test } from "node:test";
-import { type Encapsulation, encapsulations, labIpFamilies } from "../../src/lab/lab-plan.ts";
+import { calicoEncapsulations, type Encapsulation, labIpFamilies } from "../../src/lab/lab-plan.ts";
 import { checks } from "./checks.ts";
 import { MatrixLab, report } from "./matrix-lab.ts";
 
@@ -10,7 +10,7 @@ import { MatrixLab, report } from "./matrix-lab.ts";
  */
 
 const asked = process.env["ENCAPSULATIONS"]?.split(",");
-const modes = encapsulations.filter((mode) => asked?.includes(mode) !== false);
+const modes = calicoEncapsulations.filter((mode) => asked?.includes(mode) !== false);
 
 for (const ipFamily of labIpFamilies) {
   for (const mode of modes) {

@@ -290,6 +290,32 @@ for (const [what, args, input, words] of badInput) {
   });
 }
 
+test("another VNI, port and MTU make the devices anew on all nodes, and all reach all again", async () => {
+  await lab.apply(`
+apiVersion: projectcalico.org/v3
+kind: FelixConfiguration
+metadata: {name: default}
+spec: {vxlanVNI: 4097, vxlanPort: 4790, vxlanMTU: 1400}
+`);
+  const device = ({ netns }: LabStatus["nodes"][number]) =>
+    lab.inside(netns, "ip", "-d", "link", "show", "vxlan.calico").catch(() => "");
+  const isNew = (text: string) =>
+    [/ id 4097 /, / dstport 4790 /, / mtu 1400 /].every((pattern) => pattern.test(text));
+  await waitFor(async () => (await Promise.all(status.nodes.map(device))).every(isNew), {
+    timeoutMs: 60_000,
+    what: "the devices",
+  });
+  const from = status.pods.find(({ node: name }) => name === "node1") ?? assert.fail("no pod");
+  const to = status.pods.find(({ node: name }) => name === "node3")?.addresses[0] ?? "";
+  const reaches = () =>
+    lab.inside(from.netns, "ping", "-c1", "-W1", to).then(
+      () => true,
+      () => false,
+    );
+  await waitFor(reaches, { timeoutMs: 60_000, what: "the other segment" });
+  assert.deepEqual((await lab.check()).mismatches, []);
+});
+
 test("lab up again is fine with the same arguments, and an error with others", async () => {
   assert.equal((await lab.lab("up")).code, 0);
   const other = await lab.lab("up", "--pods", "1");

@@ -106,6 +106,9 @@ export class FakeKernel implements Kernel {
     addVxlan: async ({ name, mac, mtu, ...vxlan }) => {
       this.#create(name, { type: "vxlan", mac, mtu, vxlan });
     },
+    addTap: async (name) => {
+      this.#create(name, { type: "tun", up: false, running: false });
+    },
     addIpip: async (name) => {
       this.#create(name, { type: "ipip", up: false, running: false });
     },

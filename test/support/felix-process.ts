@@ -62,7 +62,7 @@ export class FelixProcess {
     this.#daemon.stderr?.on("data", (piece: Buffer) => {
       this.#log = (this.#log + piece.toString()).slice(-longestLog);
     });
-    await waitFor(() => existsSync(socket), { timeoutMs: 120_000, what: "felix" }).catch(
+    await waitFor(() => existsSync(socket), { timeoutMs: 300_000, what: "felix" }).catch(
       (cause) => {
         throw new Error(`felix did not start:\n${this.#log}`, { cause });
       },

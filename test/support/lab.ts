@@ -120,8 +120,10 @@ export class Background {
   /** Standard output alone: `ip monitor` complains on the other of namespaces that strangers remove. */
   printed = "";
 
+  /** @param netns - its name under /run/netns, or its path. */
   constructor(netns: string, ...command: readonly string[]) {
-    this.#child = spawn("nsenter", [`--net=/run/netns/${netns}`, "--", ...command], {
+    const path = netns.startsWith("/") ? netns : `/run/netns/${netns}`;
+    this.#child = spawn("nsenter", [`--net=${path}`, "--", ...command], {
       stdio: ["ignore", "pipe", "pipe"],
     });
     const take = (chunk: Buffer) => {

@@ -48,7 +48,7 @@ async function captured(act: () => void): Promise<string[]> {
   const dump = new Background(router.name, "tcpdump", "-lni", "seg2", "-Q", "out", "ip");
   await waitFor(() => dump.output.includes("listening"), { timeoutMs, what: "tcpdump" });
   act();
-  await waitFor(() => dump.printed.split("\n").length > 4, { timeoutMs, what: "packets" });
+  await waitFor(() => dump.printed.includes(" IP "), { timeoutMs, what: "packets" });
   return (await dump.stop()).split("\n").filter((line) => / IP /.test(line));
 }
 

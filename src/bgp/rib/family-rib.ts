@@ -1,5 +1,5 @@
 import type { IpAddr, IpFamily } from "../../lib/ip-addr.ts";
-import type { Prefix } from "../../lib/prefix.ts";
+import { type Prefix, prefixFamily } from "../../lib/prefix.ts";
 import type { PackedPrefixes, PathAttributes } from "../wire/message.ts";
 import { AdjRibIn, localPeer, type Rewrite, type StoredPath } from "./adj-rib-in.ts";
 import type { AttributeStore } from "./attribute-store.ts";
@@ -106,6 +106,13 @@ export class FamilyRib {
   /** Gives the stale paths of a peer other attributes, or drops them. */
   rewriteStale(peer: number, rewrite: Rewrite): void {
     this.adjIn.rewriteStale(peer, rewrite);
+  }
+
+  /** A prefix is to be decided again, if it is known. */
+  mark(prefix: Prefix): void {
+    if (prefixFamily(prefix) !== this.family) return;
+    const prefixId = this.table.findPrefix(prefix);
+    if (prefixId >= 0) this.#dirty.add(prefixId);
   }
 
   /** All prefixes are to be decided again. */

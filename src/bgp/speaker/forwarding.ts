@@ -1,14 +1,16 @@
 import type { KernelRoute } from "../../kernel/kernel.ts";
 import type { IpAddr } from "../../lib/ip-addr.ts";
+import type { Prefix } from "../../lib/prefix.ts";
 import type { SpeakerConfig } from "../config/speaker-config.ts";
 import { type Choice, FibPolicy } from "../fib/desired-routes.ts";
 import type { StoredPath } from "../rib/adj-rib-in.ts";
 import type { AttributeStore } from "../rib/attribute-store.ts";
 import { type Decision, multipath } from "../rib/decision.ts";
 import type { Candidate, FamilyRib } from "../rib/family-rib.ts";
-import { type NextHopSource, NextHops } from "../rib/next-hop.ts";
+import { NextHops } from "../rib/next-hop.ts";
 import { ChangedAttributes } from "./changed-attributes.ts";
 import { type JudgeContext, judgePath } from "./judge-path.ts";
+import { localPods } from "./local-pods.ts";
 import { isDefaultForPeersOnly } from "./local-routes.ts";
 import { nextHopView } from "./next-hop-view.ts";
 import type { SpeakerPeers } from "./speaker-peers.ts";
@@ -21,6 +23,7 @@ export class Forwarding {
   readonly #peers: SpeakerPeers;
   readonly #changed: ChangedAttributes;
   #nextHops = new NextHops({ routes: [], ownAddresses: [] });
+  #pods: ReadonlySet<Prefix> = new Set();
   #current: { readonly config: SpeakerConfig; readonly policy: FibPolicy } | undefined;
   #judging: JudgeContext | undefined;
 
@@ -39,13 +42,14 @@ export class Forwarding {
   setNextHops(nextHops: NextHops): boolean {
     const agree = this.#nextHops.agreesWith(nextHops);
     this.#nextHops = nextHops;
+    this.#pods = localPods(nextHops.source);
     this.#prepareJudging();
     return !agree;
   }
 
-  /** What next hops are resolved by. */
-  get nextHopSource(): NextHopSource {
-    return this.#nextHops.source;
+  /** Addresses of pods of this node: their routes are felix', whoever else announces them. */
+  get pods(): ReadonlySet<Prefix> {
+    return this.#pods;
   }
 
   /**
@@ -73,7 +77,10 @@ export class Forwarding {
     const choice = this.#choiceOf(decision);
     if (choice === undefined || this.#current === undefined) return "no-route";
     const at = { prefixes: rib.table.packed, index: prefixId };
-    return this.#current.policy.routeTo(rib.table.prefixAt(prefixId), at, choice);
+    const prefix = rib.table.prefixAt(prefixId);
+    // LocalWorkload is the first class of a conflict (facts 4.8).
+    if (choice.kind === "learned" && this.#pods.has(prefix)) return "local-pod";
+    return this.#current.policy.routeTo(prefix, at, choice);
   }
 
   /** True for a route of an earlier run that the RIB may still come to want. */

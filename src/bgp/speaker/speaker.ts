@@ -11,12 +11,12 @@ import type { PeerEvent } from "../peer/peer.ts";
 import { AttributeStore } from "../rib/attribute-store.ts";
 import { FamilyRib } from "../rib/family-rib.ts";
 import type { NextHops } from "../rib/next-hop.ts";
-import { borrowedPods } from "./borrowed-pods.ts";
 import { Convergence } from "./convergence.ts";
 import { EffectQueue } from "./effect-queue.ts";
 import type { SpeakerEffect, SpeakerEvent, SpeakerTimer } from "./events.ts";
 import { ExportGroups, exportRules } from "./export-groups.ts";
 import { Forwarding } from "./forwarding.ts";
+import { borrowedPods } from "./local-pods.ts";
 import { localRoutes } from "./local-routes.ts";
 import { PeerRoster } from "./peer-roster.ts";
 import { PeerSessions } from "./peer-sessions.ts";
@@ -199,14 +199,19 @@ export class Speaker {
   }
 
   #resolveAnew(nextHops: NextHops): void {
+    const before = this.forwarding.pods;
     const isAnother = this.forwarding.setNextHops(nextHops);
     if (this.config !== undefined) this.#originate(this.config);
-    if (isAnother) for (const { rib } of this.#all()) rib.markAll();
+    const changed = before.symmetricDifference(this.forwarding.pods);
+    for (const { rib } of this.#all()) {
+      if (isAnother) rib.markAll();
+      else for (const pod of changed) rib.mark(pod);
+    }
     this.#askFlush();
   }
 
   #originate(config: SpeakerConfig): void {
-    const pods = borrowedPods(this.forwarding.nextHopSource, config);
+    const pods = borrowedPods(this.forwarding.pods, config);
     const all = { ...config, originated: [...config.originated, ...pods] };
     for (const { rib } of this.#all()) rib.originate(localRoutes(all, rib.family));
   }

@@ -1,5 +1,7 @@
 import { policyIdentity } from "../../api/policy-identity.ts";
+import { encapsulationAnnotation, ownEncapsulationProblem } from "../../api/pool-encapsulation.ts";
 import type { Kind, ResourceOfKind } from "../../api/resource-of-kind.ts";
+import type { IPPool } from "../../api/resources/ip-pool.ts";
 import type { IPAMBlock } from "../../api/resources/ipam.ts";
 import type { EndpointSlice } from "../../api/resources/kubernetes.ts";
 import type { Node } from "../../api/resources/node.ts";
@@ -30,7 +32,7 @@ export function checkObject(value: ResourceOfKind[Kind] | null): void {
       serviceCidrs(value);
       return;
     case "IPPool":
-      activePool(value);
+      checkPool(value);
       return;
     case "IPAMBlock":
       checkBlock(value);
@@ -63,6 +65,13 @@ export function checkObject(value: ResourceOfKind[Kind] | null): void {
       return;
     default:
   }
+}
+
+function checkPool(pool: IPPool): void {
+  activePool(pool);
+  const problem = ownEncapsulationProblem(pool);
+  if (problem === undefined) return;
+  throw new SyntaxError(`metadata.annotations[${encapsulationAnnotation}]: ${problem}`);
 }
 
 function checkEndpoint({ spec, metadata }: WorkloadEndpoint): void {

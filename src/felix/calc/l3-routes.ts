@@ -1,3 +1,4 @@
+import { poolEncapsulation } from "../../api/pool-encapsulation.ts";
 import type { IPPool } from "../../api/resources/ip-pool.ts";
 import type { IPAMBlock } from "../../api/resources/ipam.ts";
 import type { Node } from "../../api/resources/node.ts";
@@ -318,16 +319,13 @@ class Fold {
   }
 }
 
-export function activePool({ spec }: IPPool): ActivePool {
-  const vxlanMode = spec.vxlanMode || "Never";
-  const ipipMode = spec.ipipMode || "Never";
-  const loadBalancer = spec.allowedUses?.length === 1 && spec.allowedUses[0] === "LoadBalancer";
-  const encapsulated = vxlanMode !== "Never" ? "vxlan" : ipipMode !== "Never" ? "ipip" : "noEncap";
+export function activePool(pool: IPPool): ActivePool {
+  const { class: poolClass, crossSubnet } = poolEncapsulation(pool);
   return {
-    cidr: parsePrefix(spec.cidr),
-    natOutgoing: spec.natOutgoing === true,
-    poolClass: loadBalancer ? "none" : encapsulated,
-    crossSubnet: vxlanMode === "CrossSubnet" || ipipMode === "CrossSubnet",
+    cidr: parsePrefix(pool.spec.cidr),
+    natOutgoing: pool.spec.natOutgoing === true,
+    poolClass,
+    crossSubnet,
   };
 }
 

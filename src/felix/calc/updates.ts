@@ -1,3 +1,4 @@
+import type { PoolClass } from "../../api/pool-encapsulation.ts";
 import type { IpAddr, IpFamily } from "../../lib/ip-addr.ts";
 import type { MacAddr } from "../../lib/mac.ts";
 import type { Prefix } from "../../lib/prefix.ts";
@@ -240,8 +241,7 @@ export interface WireguardEnd {
   readonly interfaceAddress?: IpAddr;
 }
 
-/** Encapsulation class of the pool that a route lies in (facts 4.15). */
-export type PoolClass = "none" | "noEncap" | "vxlan" | "ipip";
+export type { PoolClass };
 
 /** What one CIDR of the cluster is (facts 4.15). `id` is the CIDR. */
 export interface ClusterRoute {

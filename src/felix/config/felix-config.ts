@@ -36,6 +36,9 @@ export interface FelixConfig {
   /** 0: from the parent's MTU. */
   readonly ipipMtu: number;
   readonly ipipEnabled: boolean | undefined;
+  readonly udpPort: number;
+  /** 0: from the parent's MTU. */
+  readonly udpMtu: number;
   readonly wireguard: WireguardConfig;
   readonly removeExternalRoutes: boolean;
   readonly normalRoutePriority: Readonly<Record<IpFamily, number>>;
@@ -94,6 +97,8 @@ export function felixConfig(sources: ConfigSources): FelixConfig {
     vxlanEnabled: values.vxlanEnabled,
     ipipMtu: values.ipipMTU,
     ipipEnabled: values.ipipEnabled,
+    udpPort: values.udpPort,
+    udpMtu: values.udpMTU,
     wireguard: wireguardConfig(values, impossible),
     removeExternalRoutes: values.removeExternalRoutes,
     normalRoutePriority: { 4: values.ipv4NormalRoutePriority, 6: values.ipv6NormalRoutePriority },

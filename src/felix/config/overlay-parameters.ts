@@ -1,10 +1,11 @@
 import { acts, ignored, type TableOf } from "./parameter.ts";
 import { duration, flag, integer, matching, maybe, text } from "./types.ts";
-import type { IpipValues, VxlanValues, WireguardValues } from "./values.ts";
+import type { IpipValues, UdpValues, VxlanValues, WireguardValues } from "./values.ts";
 
 /** Facts appendix A, "Overlay". */
 
 const vxlan = "unit/felix/config/state-parameters";
+const udp = "unit/felix/dataplane/udp-manager";
 const ipip = "unit/felix/dataplane/ipip-manager";
 const wireguard = "unit/felix/dataplane/wireguard-manager";
 const mtu = integer(0, 65535);
@@ -18,6 +19,12 @@ export const vxlanParameters: TableOf<VxlanValues> = {
   vxlanMTUV6: acts(mtu, "0", vxlan),
   vxlanPort: acts(integer(1, 65535), "4789", "unit/felix/config/rules-parameters"),
   vxlanVNI: acts(integer(1, 0xffffff), "4096", vxlan),
+};
+
+/** Our own (docs/udp-tunnel.md). */
+export const udpParameters: TableOf<UdpValues> = {
+  udpMTU: acts(mtu, "0", udp),
+  udpPort: acts(integer(1, 65535), "8285", udp),
 };
 
 export const ipipParameters: TableOf<IpipValues> = {

@@ -11,7 +11,12 @@ import {
   windowsParameters,
   xdpParameters,
 } from "./foreign-parameters.ts";
-import { ipipParameters, vxlanParameters, wireguardParameters } from "./overlay-parameters.ts";
+import {
+  ipipParameters,
+  udpParameters,
+  vxlanParameters,
+  wireguardParameters,
+} from "./overlay-parameters.ts";
 import type { ParameterTable } from "./parameter.ts";
 import { pathCheckParameters } from "./path-check-parameters.ts";
 import {
@@ -41,6 +46,7 @@ export const sections: Readonly<Record<string, ParameterTable>> = {
   "Dataplane: XDP": xdpParameters,
   "Overlay: VXLAN": vxlanParameters,
   "Overlay: IP-in-IP": ipipParameters,
+  "Overlay: UDP": udpParameters,
   "Overlay: WireGuard": wireguardParameters,
   "Path checks": pathCheckParameters,
   "Flow logs": flowLogParameters,

@@ -15,6 +15,7 @@ export interface ParameterValues
     IptablesValues,
     VxlanValues,
     IpipValues,
+    UdpValues,
     WireguardValues,
     PathCheckValues {}
 
@@ -133,6 +134,11 @@ export interface VxlanValues {
   readonly vxlanMTUV6: number;
   readonly vxlanPort: number;
   readonly vxlanVNI: number;
+}
+
+export interface UdpValues {
+  readonly udpMTU: number;
+  readonly udpPort: number;
 }
 
 export interface IpipValues {

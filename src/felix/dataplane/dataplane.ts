@@ -192,10 +192,11 @@ export class Dataplane {
 
   /** What was on a link goes with it, or when it is set down, and the kernel does not tell of each. */
   #concernsLink(link: KernelLink, op: "set" | "removed", before: KernelLink | undefined): boolean {
+    const ofTunnel = this.#tunnels.concernsLink(link);
     const used =
+      ofTunnel ||
       this.#config.interfacePrefixes.some((prefix) => link.name.startsWith(prefix)) ||
-      link.name.startsWith(ifbPrefix) ||
-      this.#tunnels.concernsLink(link);
+      link.name.startsWith(ifbPrefix);
     if (!used) return false;
     // A new pod's, whose endpoint is on its way: nothing is to be done for it before.
     const wentDown = before?.up === true && !link.up;
@@ -204,7 +205,10 @@ export class Dataplane {
       this.#sysctls.forget(link);
       this.#bandwidth.resync();
     }
-    if (op === "removed" || wentDown) this.#state.resync();
+    if (op === "removed" || wentDown) {
+      this.#state.resync();
+      if (ofTunnel) this.#tunnels.resync();
+    }
     return (
       op === "removed" ||
       before?.ifindex !== link.ifindex ||
@@ -391,8 +395,11 @@ export class Dataplane {
 
   #desiredState(): DesiredState {
     const { routes, neighbors, ...rest } = this.#tunnels.desiredState();
-    // Local pods come last: theirs is the best class of a conflict (facts 4.8).
-    const wanted = [...routes, ...this.#endpoints.routes()].filter(({ destination }) =>
+    const pods = this.#endpoints.routes();
+    // Of a conflict they are the best class (facts 4.8), whatever the metrics.
+    const ofPods = new Set(pods.map(({ destination }) => destination));
+    const others = routes.filter(({ destination }) => !ofPods.has(destination));
+    const wanted = [...others, ...pods].filter(({ destination }) =>
       this.#parts.some(({ family }) => family === prefixFamily(destination)),
     );
     return {

@@ -86,7 +86,7 @@ export class IpSetManager {
   }
 
   /** Some pool of this family is carried by this encapsulation, or the configuration says that one is. */
-  uses(encapsulation: "vxlan" | "ipip"): boolean {
+  uses(encapsulation: "vxlan" | "ipip" | "udp"): boolean {
     const pools = this.#poolsOfFamily();
     return this.#told(encapsulation) ?? pools.some(({ poolClass }) => poolClass === encapsulation);
   }
@@ -96,9 +96,9 @@ export class IpSetManager {
     return this.#told(encapsulation) === false;
   }
 
-  #told(encapsulation: "vxlan" | "ipip"): boolean | undefined {
+  #told(encapsulation: "vxlan" | "ipip" | "udp"): boolean | undefined {
     const { vxlanEnabled, ipipEnabled } = this.#config;
-    if (this.#family === 6) return undefined;
+    if (this.#family === 6 || encapsulation === "udp") return undefined;
     return encapsulation === "vxlan" ? vxlanEnabled : ipipEnabled;
   }
 

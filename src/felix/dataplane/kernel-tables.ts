@@ -10,6 +10,7 @@ import {
   ipipDevice,
   mainTable,
   routeProtocol,
+  udpDevice,
   vxlanDevice,
   vxlanDeviceV6,
 } from "../../kernel/ownership.ts";
@@ -34,7 +35,8 @@ export function clusterRouteProtocol(deviceRouteProtocol: number): number {
   return deviceRouteProtocol === routeProtocol.boot ? routeProtocol.felix : deviceRouteProtocol;
 }
 
-const tunnelDevices: ReadonlySet<string> = new Set([vxlanDevice, vxlanDeviceV6]);
+const vxlanDevices: readonly string[] = [vxlanDevice, vxlanDeviceV6];
+const tunnelDevices: ReadonlySet<string> = new Set([...vxlanDevices, udpDevice]);
 const kernelProtocol = 2;
 
 export function isTunnelDevice(name: string | undefined): boolean {
@@ -133,11 +135,11 @@ export function fdbKey(entry: FdbEntry): string {
   return `${entry.ifindex} ${entry.mac}`;
 }
 
-/** The whole forwarding database of the tunnel devices is ours. */
+/** The whole forwarding database of the VXLAN devices is ours. */
 export function fdbTable(kernel: Kernel, links: KernelLinks): SyncedTable<string, FdbEntry> {
   return new SyncedTable({
     list: async () => {
-      const devices = [...tunnelDevices].flatMap((name) => links.byName(name)?.ifindex ?? []);
+      const devices = vxlanDevices.flatMap((name) => links.byName(name)?.ifindex ?? []);
       const lists = await Promise.all(devices.map((ifindex) => kernel.fdb.list(ifindex)));
       return new Map(lists.flat().map((entry) => [fdbKey(entry), entry]));
     },

@@ -2,9 +2,9 @@ import { programmedClasses } from "../../api/cluster-routes.ts";
 import type { PoolClass } from "../calc/updates.ts";
 import type { FelixConfig } from "../config/felix-config.ts";
 
-/** Classes of pools whose routes felix programs (facts 0.1): VXLAN always. */
+/** Classes of pools whose routes felix programs (facts 0.1): VXLAN always, and our own UDP. */
 export function ownedClasses({
   programClusterRoutes,
 }: Pick<FelixConfig, "programClusterRoutes">): ReadonlySet<PoolClass> {
-  return new Set<PoolClass>(["vxlan", ...programmedClasses(programClusterRoutes)]);
+  return new Set<PoolClass>(["vxlan", "udp", ...programmedClasses(programClusterRoutes)]);
 }

@@ -14,6 +14,8 @@ export interface RouteContext {
   readonly vxlanIfindex: Readonly<Partial<Record<IpFamily, number>>>;
   /** The IPIP device, once it has its address. */
   readonly ipipIfindex: number | undefined;
+  /** The device of the userspace UDP tunnel, once it has its address. */
+  readonly udpIfindex?: number | undefined;
   readonly deviceRouteProtocol: number;
 }
 
@@ -116,8 +118,7 @@ function remoteRoute(route: ClusterRoute, context: RouteContext): KernelRoute | 
     const protocol = clusterRouteProtocol(context.deviceRouteProtocol);
     return { ...common, gateway, ifindex, protocol };
   }
-  if (route.poolClass !== "vxlan") return undefined;
-  const ifindex = context.vxlanIfindex[family];
+  const ifindex = tunnelIfindex(route.poolClass, family, context);
   const vtep = context.vteps.get(route.node ?? "");
   const end = family === 4 ? vtep?.v4 : vtep?.v6;
   if (ifindex === undefined || end === undefined) return undefined;
@@ -128,4 +129,14 @@ function remoteRoute(route: ClusterRoute, context: RouteContext): KernelRoute | 
     return { ...link, scope: family === 4 ? "link" : "universe", ifindex, protocol };
   }
   return { ...common, gateway: end.tunnelAddress, ifindex, protocol };
+}
+
+/** Device of the tunnels whose ends have addresses of their own. */
+function tunnelIfindex(
+  poolClass: PoolClass,
+  family: IpFamily,
+  { vxlanIfindex, udpIfindex }: RouteContext,
+): number | undefined {
+  if (poolClass === "vxlan") return vxlanIfindex[family];
+  return poolClass === "udp" && family === 4 ? udpIfindex : undefined;
 }

@@ -18,7 +18,8 @@ import type { KernelLinks } from "./kernel-links.ts";
 import type { DesiredState } from "./kernel-state.ts";
 import { ownedClasses } from "./owned-classes.ts";
 import { RouteManager } from "./route-manager.ts";
-import { SubnetMasks } from "./subnet-masks.ts";
+import { SubnetWatch } from "./subnet-watch.ts";
+import { UdpManager } from "./udp-manager.ts";
 import { VxlanManager } from "./vxlan-manager.ts";
 import { WireguardManager } from "./wireguard-manager.ts";
 
@@ -48,8 +49,8 @@ export interface TunnelManager {
 interface Tunnel<Manager extends TunnelManager = TunnelManager> {
   readonly family: IpFamily;
   readonly manager: Manager;
-  /** Pools, or the configuration, call for it, or others may still use it. */
-  wanted(): boolean;
+  /** Pools, or the configuration, call for it, or others may still use the device, if it `isThere`. */
+  wanted(isThere: boolean): boolean;
   /** The device, once it is there with its address. */
   link?: KernelLink | undefined;
 }
@@ -74,11 +75,12 @@ export class Tunnels {
   readonly #vxlan: readonly Tunnel<VxlanManager>[];
   /** Of IPv4 alone: there is no IPIP of IPv6. */
   readonly #ipip: Tunnel<IpipManager> | undefined;
+  /** Of IPv4 alone: a node's IPv6 address does not go into a MAC address. */
+  readonly #udp: Tunnel<UdpManager> | undefined;
   readonly #wireguard: readonly Tunnel<WireguardManager>[];
   readonly #all: readonly Tunnel[];
   readonly #routes: RouteManager;
-  readonly #masks: SubnetMasks;
-  readonly #log: Logger;
+  readonly #subnets: SubnetWatch;
   #parents: Readonly<Partial<Record<IpFamily, KernelLink>>> = {};
 
   constructor(
@@ -91,11 +93,12 @@ export class Tunnels {
     this.#config = config;
     this.#families = families;
     this.#routes = new RouteManager(ownedClasses(config));
-    this.#masks = new SubnetMasks(nodeName);
-    this.#log = log;
+    this.#subnets = new SubnetWatch(nodeName, log);
     this.#vxlan = families.map(({ family, setManager }) => {
       const manager = new VxlanManager(family, nodeName, config);
-      return { family, manager, wanted: () => isWanted("vxlan", manager, setManager) };
+      const wanted = (isThere: boolean) =>
+        setManager.uses("vxlan") || (isThere && isWanted("vxlan", manager, setManager));
+      return { family, manager, wanted };
     });
     const v4 = families.find(({ family }) => family === 4);
     if (v4 !== undefined) {
@@ -103,6 +106,11 @@ export class Tunnels {
       const wanted = () => isWanted("ipip", manager, v4.setManager);
       this.#ipip = { family: 4, manager, wanted };
     }
+    this.#udp = v4 && {
+      family: 4,
+      manager: new UdpManager(nodeName, config),
+      wanted: () => v4.setManager.uses("udp"),
+    };
     this.#wireguard = families.map(({ family }) => {
       const manager = new WireguardManager(family, nodeName, {
         config: config.wireguard,
@@ -114,13 +122,14 @@ export class Tunnels {
     this.#all = [
       ...this.#vxlan,
       ...(this.#ipip === undefined ? [] : [this.#ipip]),
+      ...(this.#udp === undefined ? [] : [this.#udp]),
       ...this.#wireguard,
     ];
   }
 
   onUpdate(update: DataplaneUpdate): void {
     this.#routes.onUpdate(update);
-    this.#masks.onUpdate(update);
+    this.#subnets.onUpdate(update);
     for (const { manager } of this.#all) manager.onUpdate(update);
   }
 
@@ -178,14 +187,15 @@ export class Tunnels {
     ports: TunnelPorts,
   ): Promise<{ readonly changed: boolean; readonly errors: readonly unknown[] }> {
     this.#parents = this.#parentLinks(addresses, ports.links);
-    for (const masks of this.#masks.news()) this.#log.warn(masks, "subnet masks differ");
+    this.#subnets.tell();
     const errors: unknown[] = [];
     let changed = false;
     for (const tunnel of this.#all) {
       const before = tunnel.link?.ifindex;
       const parent = this.#parents[tunnel.family];
+      const isThere = ports.links.byName(tunnel.manager.deviceName) !== undefined;
       try {
-        tunnel.link = await tunnel.manager.applyDevice(tunnel.wanted(), parent, ports);
+        tunnel.link = await tunnel.manager.applyDevice(tunnel.wanted(isThere), parent, ports);
       } catch (error) {
         errors.push(error);
       }
@@ -212,28 +222,36 @@ export class Tunnels {
   /** What rules must know of the tunnels. */
   rulesConfig(): Pick<
     RulesConfig,
-    "vxlanEnabled" | "vxlanDevice" | "ipipEnabled" | "ipipDevice" | "wireguard"
+    "vxlanEnabled" | "vxlanDevice" | "ipipEnabled" | "ipipDevice" | "udpTunnel" | "wireguard"
   > {
     const enabled: Record<IpFamily, boolean> = { 4: false, 6: false };
     const devices: Partial<Record<IpFamily, string>> = {};
     for (const { family, wanted, link } of this.#vxlan) {
-      enabled[family] = wanted();
+      enabled[family] = wanted(link !== undefined);
       if (link !== undefined) devices[family] = link.name;
     }
     const ipipDevice = this.#ipip?.link?.name;
     return {
       vxlanEnabled: enabled,
       vxlanDevice: devices,
-      ipipEnabled: this.#ipip?.wanted() === true,
+      ipipEnabled: this.#ipip?.wanted(ipipDevice !== undefined) === true,
       ...(ipipDevice === undefined ? {} : { ipipDevice }),
+      ...(this.#udp?.wanted(true) === true ? { udpTunnel: this.#udpRules(this.#udp) } : {}),
       wireguard: this.#wireguardRules(),
+    };
+  }
+
+  #udpRules({ link }: Tunnel): NonNullable<RulesConfig["udpTunnel"]> {
+    return {
+      port: this.#config.udpPort,
+      ...(link === undefined ? {} : { device: link.name }),
     };
   }
 
   #wireguardRules(): RulesConfig["wireguard"] {
     const rules: Partial<Record<IpFamily, WireguardRules>> = {};
     for (const { family, manager, wanted, link } of this.#wireguard) {
-      if (!wanted()) continue;
+      if (!wanted(link !== undefined)) continue;
       const port = this.#config.wireguard.port[family];
       rules[family] = { device: manager.deviceName, port, isUp: link !== undefined };
     }
@@ -256,11 +274,16 @@ export class Tunnels {
       neighbors.push(...manager.neighbors(link.ifindex));
       fdbEntries.push(...manager.fdbEntries(link.ifindex));
     }
+    const udpLink = this.#udp?.link;
+    if (udpLink !== undefined) {
+      neighbors.push(...(this.#udp?.manager.neighbors(udpLink.ifindex) ?? []));
+    }
     const routes = this.#routes.routes({
       vteps: this.#vxlan[0]?.manager.vteps ?? new Map(),
       parentIfindex,
       vxlanIfindex,
       ipipIfindex: this.#ipip?.link?.ifindex,
+      udpIfindex: udpLink?.ifindex,
       deviceRouteProtocol: this.#config.deviceRouteProtocol,
     });
     const awaited = this.#routes.given().union(this.#routes.lacking(routes));
@@ -268,11 +291,16 @@ export class Tunnels {
   }
 }
 
-/** A node that has an address in the tunnel still may be sent something through it. */
+/**
+ * A node that has an address in the tunnel still may be sent something through it. That of VXLAN may be
+ * the UDP tunnel's.
+ */
 function isWanted(
   encapsulation: "vxlan" | "ipip",
   { address }: TunnelManager,
   pools: IpSetManager,
 ): boolean {
-  return pools.uses(encapsulation) || (address !== undefined && !pools.forbids(encapsulation));
+  if (pools.uses(encapsulation)) return true;
+  const isOthers = encapsulation === "vxlan" && pools.uses("udp");
+  return address !== undefined && !isOthers && !pools.forbids(encapsulation);
 }

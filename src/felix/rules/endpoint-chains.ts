@@ -153,9 +153,12 @@ function encapsulatedDrops(config: RulesConfig): Rule[] {
     action: filterDeny(config),
     comments: [`${denyWord(config)} ${what} encapped packets originating in workloads`],
   });
-  const vxlan = [protocol(protocolNumber.udp), port("destination", config.vxlanPort)];
+  const udpOf = (to: number) => [protocol(protocolNumber.udp), port("destination", to)];
+  const vxlan = udpOf(config.vxlanPort);
+  const { udpTunnel } = config;
   return [
     ...(config.allowVxlanPacketsFromWorkloads ? [] : [drop(vxlan, "VXLAN")]),
+    ...(udpTunnel === undefined ? [] : [drop(udpOf(udpTunnel.port), "UDP tunnel")]),
     ...(config.allowIpipPacketsFromWorkloads
       ? []
       : [drop([protocol(protocolNumber.ipip)], "IPinIP")]),

@@ -3,6 +3,7 @@ import { compareText } from "../../lib/collections.ts";
 import { type IpFamily, ipFamily } from "../../lib/ip-addr.ts";
 import { type Prefix, prefixFamily } from "../../lib/prefix.ts";
 import type { LocalEndpoint } from "../calc/updates.ts";
+import { datagramTunnels } from "./datagram-tunnels.ts";
 import { interfaceIs, interfacePrefix, ipSet, jump, net, protocol, returns } from "./match.ts";
 import { chains, setName, staticSets } from "./names.ts";
 import type { RulesConfig } from "./rules-config.ts";
@@ -129,6 +130,9 @@ function tunnelMasquerade(config: RulesConfig, family: IpFamily): Rule[] {
   if (config.vxlanEnabled[family] && vxlanDevice) devices.push(vxlanDevice);
   const wireguard = config.wireguard[family];
   if (wireguard?.isUp === true) devices.push(wireguard.device);
+  const { udpTunnel } = config;
+  if (family === 4 && udpTunnel?.device !== undefined) devices.push(udpTunnel.device);
+  const [tunnel] = datagramTunnels(config, family);
   return devices.flatMap((device) => {
     const match: Match[] = [
       interfaceIs("out", device),
@@ -136,9 +140,9 @@ function tunnelMasquerade(config: RulesConfig, family: IpFamily): Rule[] {
       { kind: "localAddress", side: "source" },
     ];
     const plain: Rule = { match, action: { kind: "masquerade" } };
-    if (!config.vxlanEnabled[family]) return [plain];
-    // A source port equal to the VXLAN port would make the reply look like VXLAN, untracked.
-    const toPorts = portsWithout(config.vxlanPort);
+    if (tunnel === undefined) return [plain];
+    // A source port equal to the tunnel's would make the reply look like the tunnel's, untracked.
+    const toPorts = portsWithout(tunnel.port);
     return [{ match: [protocol("udp"), ...match], action: { kind: "masquerade", toPorts } }, plain];
   });
 }

@@ -20,6 +20,8 @@ export interface RulesConfig {
   readonly wireguard: Readonly<Partial<Record<IpFamily, WireguardRules>>>;
   /** What comes in from other hosts is marked, so that answers and reverse paths avoid the tunnel. */
   readonly wireguardHostEncryption: boolean;
+  /** While a pool asks for the userspace UDP tunnel. `device`: once it has its address. */
+  readonly udpTunnel?: { readonly port: number; readonly device?: string };
   readonly defaultEndpointToHostAction: "ACCEPT" | "DROP" | "RETURN";
   readonly filterAllowAction: "ACCEPT" | "RETURN";
   readonly mangleAllowAction: "ACCEPT" | "RETURN";

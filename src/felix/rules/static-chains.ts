@@ -1,5 +1,6 @@
 import type { Chain, Rule, TableName } from "../../kernel/iptables/model.ts";
 import type { IpFamily } from "../../lib/ip-addr.ts";
+import { datagramTunnels } from "./datagram-tunnels.ts";
 import { failsafeChains } from "./failsafe-chains.ts";
 import { calicoBits } from "./mark-bits.ts";
 import {
@@ -68,25 +69,23 @@ function forwardAppends(config: RulesConfig): Rule[] {
 
 export function staticRawChains(config: RulesConfig, family: IpFamily): Chain[] {
   const { accept } = config.marks;
-  const untrackVxlan: Rule[] = config.vxlanEnabled[family]
-    ? [
-        {
-          match: [protocol("udp"), { kind: "destinationPort", port: config.vxlanPort }],
-          action: { kind: "noTrack" },
-        },
-      ]
-    : [];
+  const untracked = datagramTunnels(config, family).map(
+    (tunnel): Rule => ({
+      match: [protocol("udp"), { kind: "destinationPort", port: tunnel.port }],
+      action: { kind: "noTrack" },
+    }),
+  );
   const hostMark = wireguardHostMark(config, family);
   return [
     ...failsafeChains("raw", config, family),
     ...hostMark.chains,
-    rawPrerouting(config, [...hostMark.jump, ...untrackVxlan]),
+    rawPrerouting(config, [...hostMark.jump, ...untracked]),
     {
       name: chains.output,
       rules: [
         { match: [], action: clearMark(calicoBits(config.marks)) },
         { match: [], action: jump(chains.toHostEndpoint) },
-        ...untrackVxlan,
+        ...untracked,
         { match: [markSet(accept)], action: accepts },
       ],
     },

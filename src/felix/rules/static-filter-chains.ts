@@ -1,5 +1,6 @@
 import type { Chain, Rule } from "../../kernel/iptables/model.ts";
 import type { IpFamily } from "../../lib/ip-addr.ts";
+import { type DatagramTunnel, datagramTunnels } from "./datagram-tunnels.ts";
 import { failsafeChains } from "./failsafe-chains.ts";
 import { calicoBits, union } from "./mark-bits.ts";
 import {
@@ -62,7 +63,7 @@ function inputChain(config: RulesConfig, family: IpFamily): Chain {
     name: chains.input,
     rules: [
       ...(family === 4 && config.ipipEnabled ? ipipInput(config) : []),
-      ...(config.vxlanEnabled[family] ? vxlanInput(config, family) : []),
+      ...datagramTunnels(config, family).flatMap((tunnel) => datagramInput(tunnel, config, family)),
       ...wireguardInput(config, family),
       ...config.workloadInterfacePrefixes.map((prefix) => ({
         match: [interfacePrefix("in", prefix)],
@@ -92,25 +93,25 @@ function ipipInput(config: RulesConfig): Rule[] {
   ];
 }
 
-function vxlanInput(config: RulesConfig, family: IpFamily): Rule[] {
-  const vxlan = [protocol(protocolNumber.udp), port("destination", config.vxlanPort)];
+function datagramInput(tunnel: DatagramTunnel, config: RulesConfig, family: IpFamily): Rule[] {
+  const datagram = [protocol(protocolNumber.udp), port("destination", tunnel.port)];
   // Calico drops IPv4 here whatever the deny action is; so do we, or hashes would differ.
   const [word, deny] =
     family === 4 ? ["Drop", { kind: "drop" } as const] : [denyWord(config), filterDeny(config)];
   return [
     {
       match: [
-        ...vxlan,
+        ...datagram,
         ipSet("source", setName(staticSets.allVxlan, family)),
         localAddress("destination"),
       ],
       action: filterAllow(config),
-      comments: [`Allow IPv${family} VXLAN packets from allowed hosts`],
+      comments: [`Allow IPv${family} ${tunnel.name} packets from allowed hosts`],
     },
     {
-      match: [...vxlan, localAddress("destination")],
+      match: [...datagram, localAddress("destination")],
       action: deny,
-      comments: [`${word} IPv${family} VXLAN packets from non-allowed hosts`],
+      comments: [`${word} IPv${family} ${tunnel.name} packets from non-allowed hosts`],
     },
   ];
 }
@@ -185,16 +186,16 @@ function tunnelOutput(config: RulesConfig, family: IpFamily): Rule[] {
       comments: ["Allow IPIP packets to other Calico hosts"],
     });
   }
-  if (config.vxlanEnabled[family]) {
+  for (const tunnel of datagramTunnels(config, family)) {
     rules.push({
       match: [
         protocol(protocolNumber.udp),
-        port("destination", config.vxlanPort),
+        port("destination", tunnel.port),
         localAddress("source"),
         ipSet("destination", setName(staticSets.allVxlan, family)),
       ],
       action: filterAllow(config),
-      comments: [`Allow IPv${family} VXLAN packets to other allowed hosts`],
+      comments: [`Allow IPv${family} ${tunnel.name} packets to other allowed hosts`],
     });
   }
   const wireguard = config.wireguard[family];

@@ -25,7 +25,7 @@ const maxVeths = 64;
  * The links of a socket's network namespace. `slow` is another socket of the same namespace: what
  * waits there for a link's removal does not hold up the rest.
  */
-export function linksOf(socket: NetlinkSocket, slow: NetlinkSocket): Links {
+export function linksOf(socket: NetlinkSocket, slow: NetlinkSocket): Omit<Links, "addTap"> {
   const create = (name: string, fill: (writer: MessageWriter) => void) =>
     slow.request(
       { type: linkMessage.new, flags: flag.create | flag.exclusive, fill },

@@ -30,6 +30,12 @@ export type LibcName =
   | "open"
   | "setns"
   | "ioctl"
+  | "ioctlPointer"
+  | "recvmmsg"
+  | "sendmmsg"
+  | "readAt"
+  | "writeAt"
+  | "pollAt"
   | "fstatfs"
   | "eventfd"
   | "write"
@@ -55,6 +61,13 @@ export const libc: Readonly<Record<LibcName, NativeFunction>> = {
   open: lib.func("int open(const char *, int)"),
   setns: lib.func("int setns(int, int)"),
   ioctl: lib.func("int ioctl(int, ulong, ulong)"),
+  ioctlPointer: lib.func("int ioctl(int, ulong, void *)"),
+  // Memory by its address, for what is called for each packet: a buffer would cost a look-up.
+  recvmmsg: lib.func("int recvmmsg(int, ulong, uint, int, ulong)"),
+  sendmmsg: lib.func("int sendmmsg(int, ulong, uint, int)"),
+  readAt: lib.func("long read(int, ulong, ulong)"),
+  writeAt: lib.func("long write(int, ulong, ulong)"),
+  pollAt: lib.func("int poll(ulong, ulong, int)"),
   fstatfs: lib.func("int fstatfs(int, void *)"),
   eventfd: lib.func("int eventfd(uint, int)"),
   write: lib.func("long write(int, void *, ulong)"),

@@ -40,6 +40,8 @@ export interface Request {
   readonly type: number;
   /** Beside REQUEST and ACK or DUMP, which are always set. */
   readonly flags: number;
+  /** A list's messages are wiped as soon as they are decoded. */
+  readonly hasSecrets?: boolean;
   fill(writer: MessageWriter): void;
 }
 
@@ -193,6 +195,7 @@ export class NetlinkSocket {
         }
         const item = decode(message);
         if (item !== undefined) items.push(item);
+        if (request.hasSecrets === true) message.body.fill(0);
       }
       if (performance.now() - sliceStart > sliceMs) {
         await setImmediate();

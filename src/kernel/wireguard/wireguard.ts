@@ -44,7 +44,13 @@ export function wireguardDevices(open: () => NetlinkSocket): WireguardDevices & 
     get: async (ifindex) => {
       const { socket, type } = await family();
       const parts = await socket.dump(
-        { type, flags: 0, fill: (writer) => writeDeviceRequest(writer, ifindex) },
+        {
+          type,
+          flags: 0,
+          // The kernel tells the private key too.
+          hasSecrets: true,
+          fill: (writer) => writeDeviceRequest(writer, ifindex),
+        },
         `Cannot read WireGuard device ${ifindex}`,
         ({ body }) => readDevicePart(body),
       );

@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import { waitFor } from "../wait-for.ts";
 
 /*
@@ -14,9 +14,7 @@ export async function endBundles(state: string, socket: string): Promise<void> {
   const pids = [...bundles.flatMap(initPid), ...shimsOf(socket)];
   for (const pid of pids) killIfThere(pid);
   await waitFor(() => pids.every((pid) => commandLine(pid) === ""), { what: "containers' end" });
-  const namespaces = bundles.flatMap(ownNetns);
   unmountUnder(state);
-  for (const name of namespaces) execFileSync("ip", ["netns", "delete", name]);
 }
 
 /** Unmounts everything below a folder, the deepest first. */
@@ -43,19 +41,6 @@ function shimsOf(socket: string): number[] {
 function initPid(bundle: string): number[] {
   const file = join(bundle, "init.pid");
   return existsSync(file) ? [Number(readFileSync(file, "utf8"))] : [];
-}
-
-/** Name of the namespace that containerd made for a sandbox, "cni-UUID", while it is there. */
-function ownNetns(bundle: string): string[] {
-  const file = join(bundle, "config.json");
-  if (!existsSync(file)) return [];
-  const { linux } = JSON.parse(readFileSync(file, "utf8")) as {
-    linux?: { namespaces?: { path?: string }[] };
-  };
-  const paths = linux?.namespaces?.map(({ path = "" }) => path) ?? [];
-  return paths
-    .filter((path) => /\/netns\/cni-[0-9a-f-]+$/.test(path) && existsSync(path))
-    .map((path) => basename(path));
 }
 
 function commandLine(pid: number): string {

@@ -133,6 +133,8 @@ state = "${this.#folder}/state"
   sandbox_image = "localhost/busybox:1"
   disable_apparmor = true
   restrict_oom_score_adj = true
+  # Not in /run/netns: what a killed containerd leaves there is nobody's.
+  netns_mounts_under_state_dir = true
   [${plugins}.containerd]
     # Not overlayfs: this machine's root may be an overlay itself.
     snapshotter = "native"

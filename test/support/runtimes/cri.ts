@@ -1,5 +1,4 @@
 import { randomUUID } from "node:crypto";
-import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Client, credentials, type MethodDefinition, type ServiceError } from "@grpc/grpc-js";
 import { loadSync } from "@grpc/proto-loader";
@@ -25,7 +24,7 @@ export interface CriPod {
   readonly sandbox: string;
   readonly container: string;
   readonly addresses: readonly string[];
-  /** Name of its network namespace, under /run/netns. */
+  /** Path of its network namespace. */
   readonly netns: string;
 }
 
@@ -150,7 +149,7 @@ export class Cri {
       runtimeSpec: { linux: { namespaces: { type: string; path?: string }[] } };
     };
     const netns = runtimeSpec.linux.namespaces.find(({ type }) => type === "network");
-    return { addresses: [ip, ...more.map((each) => each.ip)], netns: basename(netns?.path ?? "") };
+    return { addresses: [ip, ...more.map((each) => each.ip)], netns: netns?.path ?? "" };
   }
 
   #sandboxConfig(request: PodRequest): object {

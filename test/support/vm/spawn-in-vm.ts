@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
+import { packTree } from "./pack-tree.ts";
 import { findVmImage } from "./vm-image.ts";
 
 const memoryMb = 3072;
@@ -16,14 +17,16 @@ export interface InVm {
 }
 
 /**
- * Starts a shell script in a machine with a distribution's kernel (ipip, wireguard, netem, SCTP) under
- * software emulation, some 15 times slower than this machine. It sees this machine's files; what it writes is lost.
+ * Starts a shell script, in the checkout `root`, in a machine with a distribution's kernel (ipip, wireguard,
+ * netem, SCTP) under software emulation, some 15 times slower than this machine. It sees this machine's files;
+ * what it writes is lost.
  */
-export function spawnInVm(script: string): InVm {
+export function spawnInVm(root: string, script: string): InVm {
   const image = findVmImage();
   const out = mkdtempSync(join(tmpdir(), "tt-vm-"));
   const scriptFile = join(out, "script");
-  writeFileSync(scriptFile, script);
+  const unpack = packTree(root, join(out, "tree.tar"), "/run/vm-out/tree.tar");
+  writeFileSync(scriptFile, `${unpack}cd '${root}'\n${script}\n`);
   const machine = spawn("qemu-system-x86_64", qemuArguments(image, out, scriptFile), {
     stdio: ["ignore", "pipe", "inherit"],
   });

@@ -23,6 +23,14 @@ const tcp = { protocol: "TCP" };
 
 /** What is refused, and the whole message after "Cannot accept ". */
 const refused: readonly (readonly [input: unknown, message: string])[] = [
+  [
+    v3(
+      "IPPool",
+      { cidr: "10.0.0.0/16", vxlanMode: "Always" },
+      { name: "p", annotations: { "tortie.dev/encapsulation": "UDP" } },
+    ),
+    'IPPool "p": metadata.annotations[tortie.dev/encapsulation]: "UDP": ipipMode and vxlanMode must both be Never',
+  ],
   [null, "this: must be an object, got null"],
   [[], "this: must be an object, got []"],
   [{}, "resource: kind: is required"],

@@ -100,6 +100,16 @@ for (const [variable, value, message] of refused) {
   });
 }
 
+test("TORTIE_IPV4POOL_UDP annotates the pool of IPv4, and goes with no other encapsulation", () => {
+  const [v4, v6] = defaultPools({ TORTIE_IPV4POOL_UDP: "CrossSubnet" }, bare);
+  assert.deepEqual(v4?.metadata.annotations, { "tortie.dev/encapsulation": "UDPCrossSubnet" });
+  assert.equal(v6?.metadata.annotations, undefined);
+  assert.throws(
+    () => defaultPools({ TORTIE_IPV4POOL_UDP: "Always", CALICO_IPV4POOL_VXLAN: "Always" }, bare),
+    /TORTIE_IPV4POOL_UDP "Always": .* must be Never/,
+  );
+});
+
 test("defaultPools() refuses IPIP with VXLAN, and a pool smaller than its block", () => {
   assert.throws(
     () => defaultPools({ CALICO_IPV4POOL_IPIP: "Always", CALICO_IPV4POOL_VXLAN: "Always" }, bare),

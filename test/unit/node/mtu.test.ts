@@ -32,6 +32,12 @@ const ipip = pool("b", { cidr: "10.1.0.0/16", ipipMode: "Always" });
 const vxlan = pool("c", { cidr: "10.2.0.0/16", vxlanMode: "CrossSubnet" });
 const vxlanV6 = pool("d", { cidr: "fd00::/48", vxlanMode: "Always" });
 
+const annotations = { "tortie.dev/encapsulation": "UDP" };
+const udp = {
+  ...pool("e", { cidr: "10.3.0.0/16" }),
+  metadata: { name: "e", annotations },
+} as typeof plain;
+
 type Row = readonly [
   pools: readonly (typeof plain)[],
   spec: Readonly<Record<string, unknown>>,
@@ -43,6 +49,8 @@ const rows: readonly Row[] = [
   [[plain, ipip], {}, 1480],
   [[ipip, vxlan], {}, 1450],
   [[vxlanV6, vxlan], {}, 1430],
+  [[udp, plain], {}, 1472],
+  [[udp], { udpMTU: 1400 }, 1400],
   [[vxlan], { vxlanMTU: 1350 }, 1350],
   // The smallest uplink need not be the one that carries the tunnel.
   [[vxlan], { vxlanMTU: 8950 }, 8950],

@@ -42,6 +42,18 @@ async function changePool(datastore: FakeDatastore, name: string, change: Partia
   await datastore.update<"IPPool">({ ...present, spec: { ...present.spec, ...change } });
 }
 
+test("a pool of the UDP tunnel gives its address as one of VXLAN does", async () => {
+  const datastore = await cluster({ cidr: "10.1.0.0/24" });
+  const present = await datastore.get({ kind: "IPPool", name: "pool0" });
+  const annotations = { "tortie.dev/encapsulation": "UDP" };
+  await datastore.update<"IPPool">({
+    ...present,
+    metadata: { ...present.metadata, annotations },
+  });
+  await reconcile(datastore);
+  assert.match((await nodeSpec(datastore)).ipv4VXLANTunnelAddr ?? "", /^10\.1\.0\./);
+});
+
 test("each encapsulation that a pool uses has an address, from that pool", async () => {
   const datastore = await cluster(
     { cidr: "10.1.0.0/24", vxlanMode: "Always" },

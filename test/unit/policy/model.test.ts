@@ -28,6 +28,7 @@ import {
   profile,
   tier,
 } from "../../states/resources.ts";
+import { fakeKey } from "../../support/fake-wireguard.ts";
 
 /*
  * web (prod, 10.0.0.1), db (prod, 10.0.0.2) and web6 run on node-a, client (dev, 10.0.1.1) on node-b.
@@ -782,12 +783,24 @@ describe("between nodes, the host endpoint of the interface that the packet take
     hostEndpoint(name, { node: "node-a", expectedIPs: [address], labels: { host: "a" } });
   const tunnel = node("node-a", "192.168.0.1/24", { ipv4VXLANTunnelAddr: "10.0.0.64" });
   const far = node("node-b", "192.168.9.2/24");
+  const keyed = (of: typeof far, octet: number) => ({
+    ...of,
+    status: { wireguardPublicKey: fakeKey(octet) },
+  });
+  const wireguard = node("node-a", "192.168.0.1/24", {
+    ipv4VXLANTunnelAddr: "10.0.0.64",
+    wireguard: { interfaceIPv4Address: "10.0.0.65" },
+  });
+  const both = [keyed(wireguard, 1), keyed(far, 2), poolOf("Always")];
   const rows: readonly [name: string, resources: readonly AnyResource[], denied: boolean][] = [
     ["no tunnel", [host("eth", "192.168.0.1")], true],
     ["vxlan, not eth0", [tunnel, poolOf("Always"), host("eth", "192.168.0.1")], false],
     ["vxlan", [tunnel, poolOf("Always"), host("vx", "10.0.0.64")], true],
     ["CrossSubnet, one subnet", [tunnel, poolOf("CrossSubnet"), host("vx", "10.0.0.64")], false],
     ["CrossSubnet, two", [tunnel, far, poolOf("CrossSubnet"), host("vx", "10.0.0.64")], true],
+    ["WireGuard", [...both, host("wg", "10.0.0.65")], true],
+    ["WireGuard, not vxlan", [...both, host("vx", "10.0.0.64")], false],
+    ["WireGuard of one node alone", [...both, far, host("wg", "10.0.0.65")], false],
   ];
   for (const [name, resources, denied] of rows) {
     test(name, () => assert.equal(judge([forward, ...resources]).allowed, !denied));

@@ -71,6 +71,22 @@ test("Routes of IPIP pools come with tunl0, follow it when it is made anew, and 
   assert.equal(node1.routeTo("10.244.1.0/26"), "blackhole");
 });
 
+test("Somebody who announces a pod's address does not take its route", () => {
+  const network = running();
+  const see = (name: string, own: string, pods: readonly string[]) => {
+    network.host(name).post({ kind: "nextHops", nextHops: kernelOf(own, { tunnel: true, pods }) });
+    network.settle();
+  };
+  see("node2", "192.168.2.12", ["10.244.1.5/32"]);
+  see("node1", "192.168.1.11", []);
+  const node1 = network.host("node1");
+  assert.equal(node1.routeTo("10.244.1.5/32"), "via 192.168.2.12");
+  see("node1", "192.168.1.11", ["10.244.1.5/32"]);
+  assert.equal(node1.routeTo("10.244.1.5/32"), undefined);
+  see("node1", "192.168.1.11", []);
+  assert.equal(node1.routeTo("10.244.1.5/32"), "via 192.168.2.12");
+});
+
 test("A pod's address from another node's block is announced by the node that has the pod, and leads there", () => {
   const network = running();
   const see = (name: string, own: string, pods: readonly string[]) => {

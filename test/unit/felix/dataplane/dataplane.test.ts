@@ -41,6 +41,30 @@ const podA: DataplaneUpdate = {
   },
 };
 
+test("a local pod's route is the only one to its address, whoever else is said to have it", async () => {
+  const { state, kernel } = await applied();
+  const destination = parsePrefix("10.0.0.1/32");
+  const value: ClusterRoute = {
+    destination,
+    types: new Set(["remoteWorkload"]),
+    poolClass: "vxlan",
+    node: "node-b",
+    nodeAddress: parseIpAddr("192.168.1.12"),
+    sameSubnet: true,
+    natOutgoing: false,
+    localWorkload: false,
+    borrowed: true,
+  };
+  state.dataplane.onUpdates([{ op: "set", kind: "route", id: destination, value }]);
+  await state.apply();
+  assert.match(kernel.text().join("\n"), /^10\.0\.0\.1\S* via 192\.168\.1\.12/m);
+  state.dataplane.onUpdates([podA]);
+  await state.apply();
+  const routes = kernel.text().filter((line) => line.startsWith("10.0.0.1"));
+  assert.equal(routes.length, 1);
+  assert.match(routes[0] ?? "", /dev calia/);
+});
+
 test("a pod has its route, limits, code point and chains, and loses them", async () => {
   const { state, kernel, members } = await applied();
   state.dataplane.onUpdates([podA]);

@@ -95,6 +95,28 @@ const rows: readonly (readonly [
     ["10.0.0.8/29 via 192.168.1.12 dev 2 proto 80 onlink"],
   ],
   [
+    "no encapsulation, parent unknown: there is no tunnel",
+    withNoEncap,
+    route(remote, "noEncap"),
+    { parentIfindex: {} },
+    [],
+  ],
+  [
+    "a tunnel address that is a borrowed workload's, too",
+    vxlanOnly,
+    route(["remoteTunnel", "remoteWorkload"], "vxlan", { destination: host, borrowed: true }),
+    {},
+    ["10.0.0.9/32 via 10.0.0.8 dev 3 proto 3 onlink"],
+  ],
+  [
+    "UDP, other subnet",
+    ["udp"],
+    route(remote, "udp"),
+    { udpIfindex: 5 },
+    ["10.0.0.8/29 via 10.0.0.8 dev 5 proto 3 onlink"],
+  ],
+  ["UDP, no device yet", ["udp"], route(remote, "udp"), {}, []],
+  [
     "no encapsulation, node address unknown",
     withNoEncap,
     { ...route(remote, "noEncap"), nodeAddress: undefined } as unknown as ClusterRoute,

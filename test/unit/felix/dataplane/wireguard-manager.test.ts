@@ -212,6 +212,21 @@ test("what somebody changed is mended: peers, port, rule at a resync, routes at 
   assert.equal(dataplane.onKernelEvents([{ kind: "route", op: "set", route }]), false);
 });
 
+test("routes that go silently with a device that is set down come back with it", async () => {
+  const state = await applied(on);
+  const { kernel, dataplane } = state;
+  const before = kernel.text(1);
+  const link = await kernel.links.get("wireguard.cali");
+  assert.ok(link);
+  dataplane.onKernelEvents([{ kind: "link", op: "set", link }]);
+  await kernel.routes.remove(await kernel.routes.list({ table: 1, family: 4 }));
+  await kernel.links.set(link.ifindex, { up: false });
+  dataplane.onKernelEvents([{ kind: "link", op: "set", link: { ...link, up: false } }]);
+  await state.apply();
+  assert.deepEqual(kernel.text(1), before);
+  assert.equal((await linkOf(state))?.up, true);
+});
+
 test("a kernel without WireGuard has no key, and everything else", async () => {
   const state = await stateOf({ ...on, programClusterRoutes: "Enabled" });
   state.kernel.failNext("links", EOPNOTSUPP);

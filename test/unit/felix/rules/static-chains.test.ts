@@ -40,6 +40,20 @@ describe("raw table", () => {
   });
 });
 
+test("the userspace UDP tunnel has the rules of VXLAN, with its port", () => {
+  const config = { ...defaultRulesConfig, udpTunnel: { port: 8285 } };
+  const filter = staticFilterChains(config, 4);
+  const of = (chain: string) => showChain(filter, chain).filter((rule) => rule.includes("8285"));
+  assert.deepEqual(of("cali-INPUT"), [
+    '-m comment --comment "Allow IPv4 UDP tunnel packets from allowed hosts" -p 17 -m multiport --destination-ports 8285 -m set --match-set cali40all-vxlan-net src -m addrtype --dst-type LOCAL --jump ACCEPT',
+    '-m comment --comment "Drop IPv4 UDP tunnel packets from non-allowed hosts" -p 17 -m multiport --destination-ports 8285 -m addrtype --dst-type LOCAL --jump DROP',
+  ]);
+  assert.equal(of("cali-OUTPUT").length, 1);
+  const raw = showChain(staticRawChains(config, 4), "cali-PREROUTING");
+  assert.ok(raw.includes("-p udp --dport 8285 --jump NOTRACK"), raw.join("\n"));
+  assert.doesNotMatch(showChain(staticRawChains(config, 6), "cali-PREROUTING").join(), /8285/);
+});
+
 describe("mangle table", () => {
   const chains = staticMangleChains({ ...tunnels, mangleAllowAction: "RETURN" }, 4);
 
