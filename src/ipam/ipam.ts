@@ -44,7 +44,7 @@ import { reservedPrefixes } from "./reservations.ts";
 import { SharedHandle } from "./shared-handle.ts";
 import { type ShortageRequest, shortageOf } from "./shortage.ts";
 import { type PoolUtilization, utilizationOf } from "./utilization.ts";
-import { machineStates } from "./vm-states.ts";
+import { machinesOf } from "./vm-states.ts";
 import type { Assigned } from "./write-assignment.ts";
 
 export type { AutoAssignRequest };
@@ -338,7 +338,7 @@ export class Ipam {
       nodes: nodes.items,
       services: services.items,
     };
-    return { ...read, machines: await machineStates(allocationsOf(read), datastore) };
+    return { ...read, machines: await machinesOf(read, datastore) };
   }
 
   /** What is assigned, by the blocks: to whom, but not who uses it. */

@@ -1,7 +1,21 @@
 import { type Datastore, isDatastoreError } from "../datastore/datastore.ts";
 import type { MachineState } from "../datastore/virtual-machines.ts";
-import type { Allocation } from "./audit.ts";
+import { type Allocation, type AuditInput, allocationsOf } from "./audit.ts";
 import { type MachineName, machineKey } from "./vm-handle.ts";
+
+/** What became of the virtual machines of all blocks. Most clusters have none: that costs nothing. */
+export async function machinesOf(
+  read: AuditInput,
+  datastore: Pick<Datastore, "virtualMachines">,
+): Promise<ReadonlyMap<string, MachineState>> {
+  const blocks = read.blocks.filter(({ spec }) =>
+    spec.attributes.some(({ handle_id = "", secondary }) => {
+      return handle_id.includes(".vmi.") || secondary?.["vmi-name"] !== undefined;
+    }),
+  );
+  if (datastore.virtualMachines === undefined || blocks.length === 0) return new Map();
+  return await machineStates(allocationsOf({ ...read, blocks }), datastore);
+}
 
 /**
  * By `machineKey`, what became of the virtual machines with addresses that nobody uses: others need not be
