@@ -75,6 +75,9 @@ export async function addPod(
     if (again !== undefined) return again;
   }
   await releaseEarlier(call, existing, ports);
+  if (identity.orchestrator === "cni" && !call.config.hasPolicyType) {
+    await store.requireProfile(call.config.name);
+  }
   // Routes must not lead to an interface of earlier times.
   const isNew =
     existing?.spec.containerID === undefined &&

@@ -70,14 +70,14 @@ export class CniAgent {
     this.#requireNode(call);
     const context = { config: this.#config, ports: this.#ports, store: this.#store };
     await this.#ports.deletions.forget(call.plugin, call);
-    if (call.plugin === "calico-ipam") {
-      return this.#forPod(call, (identity) => addAddresses(call, identity, context));
-    }
-    requireNetns(netnsFd);
-    await waitForGates(call.config.readinessGates, this.#ports);
     const { containerId } = call;
     this.#adding.set(containerId, (this.#adding.get(containerId) ?? 0) + 1);
     try {
+      if (call.plugin === "calico-ipam") {
+        return await this.#forPod(call, (identity) => addAddresses(call, identity, context));
+      }
+      requireNetns(netnsFd);
+      await waitForGates(call.config.readinessGates, this.#ports);
       return await this.#forPod(call, (identity) => addPod(call, { identity, netnsFd }, context));
     } finally {
       const others = (this.#adding.get(containerId) ?? 1) - 1;
@@ -116,6 +116,7 @@ export class CniAgent {
       nodeName,
       store: this.#store,
       ports: this.#ports,
+      inTurn: (pod, work) => this.#inTurn(pod, work),
     });
     return undefined;
   }
@@ -150,7 +151,14 @@ export class CniAgent {
     work: (identity: EndpointIdentity) => Promise<Result>,
   ): Promise<Result> {
     const identity = identityOf(call, this.#config.nodeName);
-    return this.#lock.run(`${identity.namespace}/${identity.workload}`, () => work(identity));
+    return this.#inTurn(identity, () => work(identity));
+  }
+
+  #inTurn<Result>(
+    { namespace, workload }: Pick<EndpointIdentity, "namespace" | "workload">,
+    work: () => Promise<Result>,
+  ): Promise<Result> {
+    return this.#lock.run(`${namespace}/${workload}`, work);
   }
 }
 

@@ -4,6 +4,7 @@ import { type Datastore, isDatastoreError } from "../datastore/datastore.ts";
 import { errorMessage } from "../lib/errors.ts";
 import { CniError, cniCodes } from "./cni-error.ts";
 import { type EndpointName, endpointKey } from "./endpoint.ts";
+import { networkProfile } from "./network-profile.ts";
 import type { EndpointProgrammer } from "./ports.ts";
 
 const maxWriteAttempts = 5;
@@ -43,6 +44,15 @@ export class EndpointStore {
         const again = raced.some((code) => isDatastoreError(error, code));
         if (attempt >= maxWriteAttempts || !again) throw error;
       }
+    }
+  }
+
+  /** Creates the network's profile; one that is there is somebody's, and stays. */
+  async requireProfile(network: string): Promise<void> {
+    try {
+      await this.#datastore.create<"Profile">(networkProfile(network));
+    } catch (error) {
+      if (!isDatastoreError(error, "already-exists")) throw error;
     }
   }
 

@@ -105,7 +105,9 @@ function endpointOfCall(call: AddCall, identity: EndpointIdentity): WorkloadEndp
       node,
       ...(inKubernetes ? { pod: workload, serviceAccountName: "default" } : { workload }),
       endpoint: call.ifName,
-      profiles: [`kns.${namespace}`, ...(inKubernetes ? [`ksa.${namespace}.default`] : [])],
+      profiles: inKubernetes
+        ? [`kns.${namespace}`, `ksa.${namespace}.default`]
+        : [call.config.name],
       interfaceName: identity.hostInterface,
       ports: call.config.ports,
     },

@@ -46,6 +46,8 @@ export interface NetworkConfig extends NetworkIdentity {
   readonly allowIpForwarding: boolean;
   readonly labels: Readonly<Record<string, string>>;
   readonly ports: readonly EndpointPort[];
+  /** Somebody else than the plugin makes the profiles of the pods. */
+  readonly hasPolicyType: boolean;
   /** URLs that must answer before a pod is added. */
   readonly readinessGates: readonly string[];
   /** How long ADD waits for policy before it goes on without. Undefined: ADD fails without. */
@@ -104,6 +106,7 @@ export function networkConfig(config: Json): NetworkConfig {
       optional(section(config, "container_settings"), "allow_ip_forwarding", "boolean") ?? false,
     labels: labelsOf(cniArgs),
     ports: portsOf(cniArgs),
+    hasPolicyType: (optional(section(config, "policy"), "type", "string") ?? "") !== "",
     readinessGates: textList(config["readiness_gates"], "readiness_gates"),
     ...(policySetupTimeoutMs === undefined ? {} : { policySetupTimeoutMs }),
   };

@@ -54,6 +54,7 @@ export interface AddressHolder {
   readonly containerId: string;
   readonly handle: string;
   readonly namespace: string;
+  readonly addresses: readonly IpAddr[];
 }
 
 export interface EndpointProgrammer {

@@ -6,8 +6,8 @@ import { KeyedLock } from "../lib/keyed-lock.ts";
 import type { Logger } from "../lib/log.ts";
 import type { CniAgent } from "./agent.ts";
 import type { Attachment, Plugin } from "./call.ts";
-import { cniCodes } from "./cni-error.ts";
-import { decodeCall, spoolFile } from "./protocol.ts";
+import { CniError, cniCodes } from "./cni-error.ts";
+import { type CniCall, decodeCall, spoolFile } from "./protocol.ts";
 
 /** Answers that will not be others at the next try. */
 const final: ReadonlySet<number> = new Set([
@@ -71,37 +71,56 @@ export class SpooledDeletions {
     });
   }
 
+  /** One that cannot be read does not keep the others from their end. */
   async #one(name: string, agent: Pick<CniAgent, "answer">): Promise<void> {
     const file = join(this.#folder, name);
-    const outcome = await this.#outcome(file, agent);
-    if (outcome === undefined) return;
-    const { done, ...fields } = outcome;
-    if (done) await rm(file, { force: true });
-    this.#log[done && fields.code === undefined ? "info" : "warn"](
-      { file: name, ...fields },
-      done ? "Spooled deletion ended" : "Spooled deletion waits",
-    );
-  }
-
-  /** Undefined when the file is no more. */
-  async #outcome(
-    file: string,
-    agent: Pick<CniAgent, "answer">,
-  ): Promise<{ done: boolean; code?: number; answer?: string } | undefined> {
-    const bytes = await readFile(file).catch((error: NodeJS.ErrnoException) => {
-      if (error.code === "ENOENT") return undefined;
-      throw error;
-    });
-    if (bytes === undefined) return undefined;
     try {
-      const call = decodeCall(bytes);
-      if (call.variables.CNI_COMMAND !== "DEL") return { done: true, code: cniCodes.environment };
-      const { exitCode, stdout } = await agent.answer(call, undefined);
-      if (exitCode === 0) return { done: true };
-      const { code } = JSON.parse(stdout) as { code: number };
-      return { done: final.has(code), code, answer: stdout.trim() };
-    } catch (error) {
-      return { done: true, code: cniCodes.decoding, answer: String(error) };
+      const outcome = await outcomeOf(file, agent);
+      if (outcome === undefined) return;
+      const { done, ...fields } = outcome;
+      if (done) await rm(file, { force: true });
+      this.#log[done && fields.code === undefined ? "info" : "warn"](
+        { file: name, ...fields },
+        done ? "Spooled deletion ended" : "Spooled deletion waits",
+      );
+    } catch (err) {
+      this.#log.warn({ err, file: name }, "Spooled deletion cannot be carried out");
     }
+  }
+}
+
+interface Outcome {
+  readonly done: boolean;
+  readonly code?: number;
+  readonly answer?: string;
+}
+
+/** Undefined when the file is no more. */
+async function outcomeOf(
+  file: string,
+  agent: Pick<CniAgent, "answer">,
+): Promise<Outcome | undefined> {
+  const bytes = await readFile(file).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return undefined;
+    throw error;
+  });
+  if (bytes === undefined) return undefined;
+  const call = decoded(bytes);
+  if (call instanceof CniError) {
+    return { done: true, code: call.cniCode, answer: `${call.message}: ${call.details}` };
+  }
+  if (call.variables.CNI_COMMAND !== "DEL") return { done: true, code: cniCodes.environment };
+  const { exitCode, stdout } = await agent.answer(call, undefined);
+  if (exitCode === 0) return { done: true };
+  const { code } = JSON.parse(stdout) as { code: number };
+  return { done: final.has(code), code, answer: stdout.trim() };
+}
+
+function decoded(bytes: Buffer): CniCall | CniError {
+  try {
+    return decodeCall(bytes);
+  } catch (error) {
+    if (error instanceof CniError) return error;
+    throw error;
   }
 }

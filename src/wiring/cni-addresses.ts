@@ -12,6 +12,7 @@ import type { Ipam } from "../ipam/ipam.ts";
 import { IpamError } from "../ipam/ipam-error.ts";
 import type { Assigned } from "../ipam/write-assignment.ts";
 import type { Clock, Millis } from "../lib/clock.ts";
+import { getOrCreate } from "../lib/collections.ts";
 import { type IpAddr, type IpFamily, ipFamily } from "../lib/ip-addr.ts";
 import { holdsMachineAddresses, leaveMachine, machinePod } from "./vm-addresses.ts";
 
@@ -42,15 +43,23 @@ export function ipamAddresses(
   };
 }
 
-/** Containers whose handle is of this network, on this node. That of a virtual machine is no container's. */
+/**
+ * Containers whose handle is of this network, on this node. Networks and containers may have dots in their
+ * names: "a.b.c" may be of the network "a.b", which has a list of its own, and is nobody's here. Nor is
+ * "a.vmi.b.c", a virtual machine's.
+ */
 async function holdersOf(network: string, node: string, ipam: Ipam): Promise<AddressHolder[]> {
   const prefix = handleOf(network, "");
-  const byHandle = new Map<string, AddressHolder>();
-  for (const { handle, attributes } of await ipam.allocations()) {
+  const byHandle = new Map<string, AddressHolder & { readonly addresses: IpAddr[] }>();
+  for (const { address, handle, attributes } of await ipam.allocations()) {
     if (!handle.startsWith(prefix) || attributes["node"] !== node) continue;
-    if (attributes["vmi-name"] !== undefined) continue;
+    const containerId = handle.slice(prefix.length);
+    if (containerId.includes(".")) continue;
     const { namespace = "default" } = attributes;
-    byHandle.set(handle, { handle, namespace, containerId: handle.slice(prefix.length) });
+    const holder = getOrCreate(byHandle, handle, () => {
+      return { handle, namespace, containerId, addresses: [] };
+    });
+    holder.addresses.push(address);
   }
   return [...byHandle.values()];
 }

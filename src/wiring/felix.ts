@@ -228,10 +228,14 @@ async function runAgent(felix: FelixDoor, parts: Parts, signal: AbortSignal): Pr
 
 async function answers(url: string): Promise<boolean> {
   const patience = AbortSignal.timeout(gateTimeoutMs);
-  return fetch(url, { signal: patience, redirect: "manual" }).then(
-    ({ status }) => status >= 200 && status < 400,
-    () => false,
-  );
+  try {
+    const { status, body } = await fetch(url, { signal: patience, redirect: "manual" });
+    // Unread, it would keep its connection.
+    await body?.cancel();
+    return status >= 200 && status < 400;
+  } catch {
+    return false;
+  }
 }
 
 /** 0 when nobody wrote it: the kernel's default then. */

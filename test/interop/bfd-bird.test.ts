@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { after, before, suite, type TestContext, test } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
 import type { BfdSessionConfig } from "../../src/bgp/bfd/bfd.ts";
 import type { IpAddr } from "../../src/lib/ip-addr.ts";
 import {
@@ -84,6 +85,12 @@ suite("BFD with BIRD", { skip: cannotRunBird(), concurrency: false }, () => {
     const birdB = await bird(t, birdConfig(`neighbor 10.99.0.1 dev "eth0" local 10.99.0.2;`));
     const node = us(t, { ...path4, bfd: bfd100 });
     await node.next("bfd up");
+    // Up is said at the slow pace of 1 s; a packet at the agreed one must have come.
+    await waitFor(
+      async () => /Up\s+\S+\s+0\.100\s+0\.300/.test(await birdB.query("show bfd sessions")),
+      { what: "the pace of 100 ms" },
+    );
+    await delay(300);
     birdB.pause();
     assertDetected(await node.next("bfd down"), 300);
     birdB.resume();

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { labPaths } from "../../src/lab/lab-state.ts";
-import { labConflist } from "../../src/lab/pods.ts";
 import { labUp } from "../integration/lab-churn.ts";
 import { cniPlugins } from "../support/cni.ts";
 import { TestLab } from "../support/lab.ts";
@@ -12,12 +11,16 @@ import { Podman } from "../support/runtimes/podman.ts";
 describe("podman with the CNI backend", () => {
   const lab = new TestLab("p");
   const paths = labPaths(lab.name, { TORTIE_LAB_DIR: lab.folder });
-  const conflist = { ...labConflist([4]), name: "k8s-pod-network" };
+  // Without "policy": the plugin makes the profile of these containers itself.
+  const conflist = {
+    name: "containers",
+    cniVersion: "1.0.0",
+    plugins: [{ type: "calico", ipam: { type: "calico-ipam" } }],
+  };
   let podman: Podman | undefined;
   const running = () => podman ?? assert.fail("podman has not started");
 
   before(async () => {
-    // The pods of the lab itself are there so that the namespace "default" is.
     await labUp(lab, "--pods", "1");
     podman = await Podman.start({
       netns: `/run/netns/${lab.name}-node1`,

@@ -43,6 +43,8 @@ export class AgentBench {
   readonly released: string[] = [];
   /** Pods whose machines, if any, are to do without them. */
   readonly left: string[] = [];
+  /** Containers whose waiting deletions were forgotten. */
+  readonly forgotten: string[] = [];
   readonly logged: string[] = [];
   readonly offered: WorkloadEndpoint[] = [];
   /** Whom IPAM has given addresses to. */
@@ -156,7 +158,11 @@ export class AgentBench {
       writeHostSysctl: () => undefined,
       writePodSysctl: () => undefined,
       random: (octets) => new Uint8Array(octets).fill(0xff),
-      deletions: { forget: async () => undefined },
+      deletions: {
+        forget: async (plugin, { containerId }) => {
+          this.forgotten.push(`${plugin} ${containerId}`);
+        },
+      },
       answers: async (url) => !url.includes("closed"),
       addresses: {
         assign: async () => {

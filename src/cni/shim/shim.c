@@ -72,6 +72,7 @@ static int send_all(int sock, const char *bytes, size_t length, int descriptor) 
   return 0;
 }
 
+/* One that is there and does not go on is none: connecting and sending wait for it, too. */
 static int connect_agent(const char *path) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   if (strlen(path) >= sizeof address.sun_path) {
@@ -82,6 +83,7 @@ static int connect_agent(const char *path) {
   int sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   struct timeval patience = {.tv_sec = ANSWER_SECONDS};
   if (sock < 0 || setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) < 0 ||
+      setsockopt(sock, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience) < 0 ||
       connect(sock, (struct sockaddr *)&address, sizeof address) < 0)
     return -1;
   return sock;
@@ -95,6 +97,7 @@ static void find_plugin(const char *program) {
 
 static int make_folder(const char *path) {
   char part[PATH_MAX];
+  if (*path == '\0') { errno = ENOENT; return -1; }
   for (const char *end = strchr(path + 1, '/');; end = strchr(end + 1, '/')) {
     size_t length = end != NULL ? (size_t)(end - path) : strlen(path);
     if (length >= sizeof part) { errno = ENAMETOOLONG; return -1; }
@@ -155,7 +158,6 @@ static int unreachable(const char *details, size_t length) {
               "Cannot reach the tortie agent: is `tortie node` running?", details);
 }
 
-
 /* Puts the environment and standard input into `request`. 0, or an exit code after printing why. */
 static int read_request(size_t *length) {
   size_t at = strlen(magic);
@@ -211,7 +213,8 @@ int main(int count, char **words) {
 
   /* An agent that refuses us may have answered and closed before it read anything: hear why. */
   unsigned char code;
-  if (unsent != 0 && unsent != EPIPE) return unreachable(strerror(unsent), length);
+  if (unsent != 0 && unsent != EPIPE && unsent != ECONNRESET)
+    return unreachable(strerror(unsent), length);
   ssize_t answered = read(sock, &code, 1);
   if (answered != 1)
     return unreachable(answered == 0 ? "it hung up: was it restarted?" : strerror(errno), length);

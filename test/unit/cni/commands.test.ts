@@ -1,9 +1,17 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { vethName } from "../../../src/api/names.ts";
 import type { AnyResource } from "../../../src/api/resource-of-kind.ts";
+import type { AddressHolder } from "../../../src/cni/ports.ts";
+import { parseIpAddr } from "../../../src/lib/ip-addr.ts";
 import { AgentBench, clusterInformation } from "../../support/agent-bench.ts";
 
 /** CHECK, GC, STATUS, calico-ipam, and ADD as its configuration says. */
+
+function holder(containerId: string, address: string): AddressHolder {
+  const addresses = [parseIpAddr(address)];
+  return { containerId, handle: `net.${containerId}`, namespace: "default", addresses };
+}
 
 test("ADD again for the same container answers the same, and changes nothing", async () => {
   const bench = new AgentBench();
@@ -42,6 +50,14 @@ test("CHECK names what is missing", async () => {
       },
       /cali[0-9a-f]+ is missing, down/,
     ],
+    [
+      async ({ host }) => {
+        const end = await host.links.get(2);
+        assert.ok(end !== undefined);
+        host.links.get = async () => ({ ...end, linkIfindex: 99 });
+      },
+      /cali[0-9a-f]+ is .* another pod's/,
+    ],
   ];
   for (const [damage, words] of cases) {
     const bench = new AgentBench();
@@ -69,10 +85,7 @@ test("CHECK holds the chain's result against what is there", async () => {
 test("GC removes what the runtime does not know, of this network and node", async () => {
   const bench = new AgentBench();
   await bench.added();
-  bench.holders.push(
-    { containerId: "abc", handle: "net.abc", namespace: "default" },
-    { containerId: "old", handle: "net.old", namespace: "default" },
-  );
+  bench.holders.push(holder("abc", "10.65.0.1"), holder("old", "10.65.0.2"));
   const collect = (...ids: readonly string[]) =>
     bench.answer(
       { CNI_COMMAND: "GC" },
@@ -88,7 +101,7 @@ test("GC removes what the runtime does not know, of this network and node", asyn
 
 test("GC without a list removes nothing", async () => {
   const bench = new AgentBench();
-  bench.holders.push({ containerId: "abc", handle: "net.abc", namespace: "default" });
+  bench.holders.push(holder("abc", "10.65.0.1"));
   const { exitCode, code, msg } = await bench.answer({ CNI_COMMAND: "GC" });
   assert.deepEqual([exitCode, code, bench.released], [1, 7, []]);
   assert.match(msg ?? "", /valid-attachments must be a list/);
@@ -96,13 +109,52 @@ test("GC without a list removes nothing", async () => {
 
 test("GC leaves a container alone that is being added", async () => {
   const bench = new AgentBench();
-  bench.holders.push({ containerId: "abc", handle: "net.abc", namespace: "default" });
+  bench.holders.push(holder("abc", "10.65.0.1"));
   const adding = bench.answer();
   await bench.asked();
   const collected = await bench.answer({ CNI_COMMAND: "GC" }, { "cni.dev/valid-attachments": [] });
   assert.deepEqual([collected.exitCode, bench.released], [0, []]);
   await bench.program();
   assert.equal((await adding).exitCode, 0);
+});
+
+test("GC leaves alone what a container has of another network", async () => {
+  const bench = new AgentBench();
+  await bench.added();
+  bench.holders.push(holder("abc", "10.65.0.9"));
+  const collected = await bench.answer({ CNI_COMMAND: "GC" }, { "cni.dev/valid-attachments": [] });
+  assert.deepEqual([collected.exitCode, bench.released], [0, ["net.abc"]]);
+  assert.equal((await bench.answer({ CNI_COMMAND: "CHECK" })).exitCode, 0);
+});
+
+test("GC removes the interface of a pod that has ended, which tells of no address", async () => {
+  const bench = new AgentBench();
+  await bench.added();
+  bench.holders.push(holder("abc", "10.65.0.1"));
+  const { items } = await bench.datastore.list("WorkloadEndpoint");
+  const [endpoint = assert.fail("no endpoint")] = items;
+  await bench.datastore.update({ ...endpoint, spec: { ...endpoint.spec, ipNetworks: [] } });
+  const { exitCode } = await bench.answer(
+    { CNI_COMMAND: "GC" },
+    { "cni.dev/valid-attachments": [] },
+  );
+  assert.deepEqual([exitCode, await bench.hostVeths()], [0, []]);
+});
+
+test("GC waits for a pod that is made anew, and leaves the new one alone", async () => {
+  const bench = new AgentBench();
+  await bench.added();
+  bench.holders.push(holder("abc", "10.65.0.1"));
+  await bench.pod.links.remove(2);
+  const adding = bench.answer({ CNI_CONTAINERID: "anew" });
+  const valid = [{ containerID: "anew", ifname: "eth0" }];
+  const collecting = bench.answer({ CNI_COMMAND: "GC" }, { "cni.dev/valid-attachments": valid });
+  await bench.program();
+  assert.equal((await adding).exitCode, 0);
+  assert.equal((await collecting).exitCode, 0);
+  assert.deepEqual(bench.released, ["net.abc"]);
+  const checked = await bench.answer({ CNI_COMMAND: "CHECK", CNI_CONTAINERID: "anew" });
+  assert.equal(checked.exitCode, 0);
 });
 
 test("STATUS says why an ADD would fail, with code 50", async () => {
@@ -138,11 +190,31 @@ test("calico-ipam gives addresses alone, and takes back what it gave", async () 
   assert.deepEqual(added.ips, [{ address: "10.65.0.1/32" }]);
   assert.equal(added.interfaces, undefined);
   assert.equal((await run("CHECK")).code, 101);
-  bench.holders.push({ containerId: "abc", handle: "net.abc", namespace: "default" });
+  bench.holders.push(holder("abc", "10.65.0.1"));
   assert.equal((await run("CHECK")).exitCode, 0);
   assert.equal((await run("DEL")).exitCode, 0);
   assert.deepEqual(bench.released, ["net.abc", "default.web"]);
   assert.deepEqual(await bench.hostVeths(), []);
+});
+
+test("ADD of each plugin takes back a deletion of its container that waits", async () => {
+  const bench = new AgentBench();
+  await bench.answer({ TORTIE_PLUGIN: "calico-ipam" });
+  await bench.added();
+  assert.deepEqual(bench.forgotten, ["calico-ipam abc", "calico abc"]);
+});
+
+test("DEL leaves an interface alone whose other end is not the pod's", async () => {
+  const bench = new AgentBench();
+  await bench.added();
+  bench.host.addLink(vethName("cali", "default", "other"), { type: "veth", linkIfindex: 99 });
+  const { exitCode } = await bench.answer({
+    CNI_COMMAND: "DEL",
+    CNI_CONTAINERID: "xyz",
+    CNI_ARGS: "K8S_POD_NAMESPACE=default;K8S_POD_NAME=other",
+  });
+  assert.equal(exitCode, 0);
+  assert.equal((await bench.answer({ CNI_COMMAND: "CHECK" })).exitCode, 0);
 });
 
 test("ADD with policy_setup_timeout_seconds 0 does not wait for policy", async () => {
@@ -243,4 +315,25 @@ test("in Kubernetes a pod that it does not have is to be tried again", async () 
   const { code, msg } = await bench.answer();
   assert.equal(code, 11);
   assert.match(msg ?? "", /Cannot find the pod default\/web/);
+});
+
+test("containers without Kubernetes have a profile of their network, which is made where there is none", async () => {
+  const key = { kind: "Profile", name: "net" } as const;
+  const profilesOf = async (bench: AgentBench) => {
+    const { items } = await bench.datastore.list("WorkloadEndpoint");
+    return items.map(({ spec }) => spec.profiles);
+  };
+  const bench = new AgentBench();
+  assert.equal((await bench.added({ CNI_ARGS: "" })).exitCode, 0);
+  assert.deepEqual(await profilesOf(bench), [["net"]]);
+  const { spec } = await bench.datastore.get(key);
+  assert.deepEqual(spec, {
+    ingress: [{ action: "Allow", source: { selector: "has(net)" } }],
+    egress: [{ action: "Allow" }],
+    labelsToApply: { net: "" },
+  });
+  const other = new AgentBench();
+  assert.equal((await other.added({ CNI_ARGS: "" }, { policy: { type: "k8s" } })).exitCode, 0);
+  assert.deepEqual(await profilesOf(other), [["net"]]);
+  await assert.rejects(other.datastore.get(key), /net/);
 });

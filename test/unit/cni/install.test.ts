@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import {
+  closeSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   readdirSync,
   readFileSync,
   readlinkSync,
@@ -103,6 +105,20 @@ test("installCni() keeps what others have put into the chain, and drops what was
   assert.deepEqual([name, plugins], ["n", [{ type: "calico" }, mesh]]);
   here.install({ CNI_NETWORK_CONFIG: '{"name": "n", "cniVersion": "1.0.0", "type": "calico"}' });
   assert.deepEqual(here.conflist().plugins, plugins);
+});
+
+test("installCni() again leaves whoever has a file open with the whole old one", () => {
+  const here = host();
+  here.install();
+  const names = [here.bin("calico"), here.bin("portmap"), here.net()];
+  for (const name of names) writeFileSync(name, `{"old": "${name}"}`);
+  const open = names.map((name) => openSync(name, "r"));
+  here.install();
+  for (const [at, name] of names.entries()) {
+    assert.equal(readFileSync(open[at] ?? -1, "utf8"), `{"old": "${name}"}`);
+    assert.doesNotMatch(readFileSync(name, "utf8"), /"old"/);
+    closeSync(open[at] ?? -1);
+  }
 });
 
 test("installCni() refuses a template before it writes anything", () => {

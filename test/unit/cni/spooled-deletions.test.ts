@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -83,6 +83,22 @@ test("a container that is added again is not deleted; one that is being deleted 
   held.resolve();
   await Promise.all([carrying, adding]);
   assert.deepEqual(events, ["deleted", "may be added"]);
+});
+
+test("what cannot be read, or fails, stays, and keeps no other from its end", async () => {
+  const unreadable = join(folder, "calico@0@eth0");
+  mkdirSync(unreadable);
+  const files = ["g", "h"].map((containerId) => write(containerId));
+  await deletions.carryOut({
+    answer: async ({ variables }) => {
+      if (variables.CNI_CONTAINERID === "g") throw new Error("a defect");
+      return { exitCode: 0, stdout: "" };
+    },
+  });
+  assert.deepEqual([unreadable, ...files].map(existsSync), [true, true, false]);
+  assert.match(logged.join(""), /calico@0@eth0.*EISDIR|EISDIR.*calico@0@eth0/);
+  await deletions.carryOut(answering(0));
+  rmSync(unreadable, { recursive: true });
 });
 
 test("no folder, no deletions", async () => {

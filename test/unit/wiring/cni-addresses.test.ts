@@ -5,10 +5,11 @@ import type { IPPool } from "../../../src/api/resources/ip-pool.ts";
 import type { AddCall } from "../../../src/cni/call.ts";
 import { CniError } from "../../../src/cni/cni-error.ts";
 import { identityOf } from "../../../src/cni/endpoint.ts";
-import { systemClock } from "../../../src/lib/clock.ts";
+import { type Clock, systemClock } from "../../../src/lib/clock.ts";
 import { parseIpAddr } from "../../../src/lib/ip-addr.ts";
 import { ipamAddresses } from "../../../src/wiring/cni-addresses.ts";
 import { parseAdd } from "../../support/cni-call.ts";
+import { FakeClock } from "../../support/fake-clock.ts";
 import { checkInvariants, createCluster, inUse, ipamOn, pool } from "../ipam/cluster.ts";
 import { FakeDatastore } from "../ipam/fake-datastore.ts";
 
@@ -22,13 +23,17 @@ const pools: readonly IPPool[] = [
   pool("six", { cidr: "fd00::/112" }),
 ];
 
-async function source(namespace: { annotations?: Record<string, string> } = {}, all = pools) {
+async function source(
+  namespace: { annotations?: Record<string, string> } = {},
+  all = pools,
+  clock: Clock = systemClock,
+) {
   const datastore = new FakeDatastore();
   await createCluster(datastore, { pools: all, nodes: { node1: {} } });
   const [profile] = profilesOfNamespace({ name: "shop", labels: { team: "red" }, ...namespace });
   await datastore.create<"Profile">(profile);
   const ipam = ipamOn(datastore);
-  const addresses = ipamAddresses(ipam, { nodeName: "node1", datastore, clock: systemClock });
+  const addresses = ipamAddresses(ipam, { nodeName: "node1", datastore, clock });
   const assign = (call: AddCall) => addresses.assign(call, identityOf(call, "node1"));
   return { datastore, ipam, addresses, assign };
 }
@@ -137,6 +142,29 @@ test("shortage() says which pools are full, and nothing while one is not", async
   assert.equal(await addresses.shortage(config), undefined);
 });
 
+test("shortage() is asked again after a minute, and at once while there is one", async () => {
+  const clock = new FakeClock();
+  const tiny = [pool("tiny", { cidr: "10.0.0.0/31", blockSize: 31 })];
+  const { addresses, ipam } = await source({}, tiny, clock);
+  const { config } = call({});
+  const assignTo = (handle: string) =>
+    ipam.autoAssign({ node: "node1", use: "Workload", handle, num4: 1, num6: 0, attributes: {} });
+  assert.equal(await addresses.shortage(config), undefined);
+  for (const handle of ["net.a", "net.b"]) await assignTo(handle);
+  clock.advance(59_999);
+  assert.equal(await addresses.shortage(config), undefined);
+  clock.advance(1);
+  assert.match((await addresses.shortage(config)) ?? "", /tiny/);
+  await ipam.releaseByHandle("net.a");
+  assert.equal(await addresses.shortage(config), undefined);
+});
+
+test("shortage() counts a pool that only some namespaces may use", async () => {
+  const selective = [pool("blue", { cidr: "10.5.0.0/24", namespaceSelector: "team == 'blue'" })];
+  const { addresses } = await source({}, selective);
+  assert.equal(await addresses.shortage(call({}).config), undefined);
+});
+
 test("holders() are the containers of a network on this node, once each", async () => {
   const { addresses, assign, ipam } = await source();
   await assign(call({ ipam: { assign_ipv6: "true" } }));
@@ -153,9 +181,18 @@ test("holders() are the containers of a network on this node, once each", async 
     handle: "net.c3",
     attributes: { node: "node2" },
   });
-  assert.deepEqual(await addresses.holders("net"), [
-    { handle: "net.c1", containerId: "c1", namespace: "shop" },
-  ]);
+  // Of the network "net.b", which has a list of its own.
+  await ipam.autoAssign({
+    ...taken,
+    node: "node1",
+    handle: "net.b.c4",
+    attributes: { node: "node1" },
+  });
+  const holders = await addresses.holders("net");
+  assert.deepEqual(
+    holders.map(({ addresses: given, ...holder }) => ({ ...holder, given: given.length })),
+    [{ handle: "net.c1", containerId: "c1", namespace: "shop", given: 2 }],
+  );
   const holds = (containerId: string) => {
     const other = { ...call({}), containerId };
     return addresses.holds(other, identityOf(other, "node1"));
