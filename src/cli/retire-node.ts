@@ -43,9 +43,10 @@ async function requireDeletable(key: ResourceKey, { datastore }: StorePorts): Pr
   }
 }
 
-/** Used by it alone; or by nobody, and given to it. */
-function isHeldBy(node: string, { attributes, users, coolingSince }: Allocation): boolean {
-  if (coolingSince !== undefined) return false;
+/** Used by it alone; or by nobody, and given to it. A virtual machine's goes with the machine. */
+function isHeldBy(node: string, allocation: Allocation): boolean {
+  const { attributes, users, coolingSince, machine } = allocation;
+  if (coolingSince !== undefined || machine !== undefined) return false;
   if (users.length === 0) return attributes["node"] === node;
   return users.every((user) => user.node === node);
 }

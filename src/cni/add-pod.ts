@@ -246,6 +246,7 @@ async function undo(
   await removeHostInterface(identity.hostInterface, ports.hostKernel);
   await store.forget(identity, call.containerId);
   await ports.addresses.release(identity.handle);
+  await ports.addresses.leave(call, identity);
 }
 
 function tooSlow(): CniError {

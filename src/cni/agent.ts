@@ -93,7 +93,7 @@ export class CniAgent {
         requireNetns(netnsFd);
         const endpoint = await this.#store.get(identity);
         await checkPod(call, { identity, netnsFd, endpoint }, this.#ports);
-      } else if (!(await this.#ports.addresses.holds(identity.handle))) {
+      } else if (!(await this.#ports.addresses.holds(call, identity))) {
         const what = `Cannot find an address of container ${call.containerId}`;
         throw new CniError(cniCodes.ipam, what, `IPAM does not know the handle ${identity.handle}`);
       }

@@ -18,6 +18,7 @@ export async function deletePod(
   if (call.plugin === "calico-ipam") {
     await addresses.release(identity.handle);
     await addresses.release(identity.legacyHandle);
+    await addresses.leave(call, identity);
     return;
   }
   const existing = await store.get(identity);
@@ -33,4 +34,6 @@ export async function deletePod(
   }
   await addresses.release(identity.handle);
   if (ours) await addresses.release(identity.legacyHandle);
+  // The same pod may be in another container by now.
+  if (ours || owner === undefined) await addresses.leave(call, identity);
 }

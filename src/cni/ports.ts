@@ -4,7 +4,7 @@ import type { Datastore } from "../datastore/datastore.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { IpAddr } from "../lib/ip-addr.ts";
 import type { Logger } from "../lib/log.ts";
-import type { AddCall, Attachment, Plugin, StatusCall } from "./call.ts";
+import type { AddCall, Attachment, Plugin, PodCall, StatusCall } from "./call.ts";
 import type { EndpointIdentity } from "./endpoint.ts";
 import type { PodNetworkPorts } from "./pod-network.ts";
 
@@ -40,8 +40,10 @@ export interface AddressSource {
   assign(call: AddCall, identity: EndpointIdentity): Promise<readonly IpAddr[]>;
   /** No address under the handle is success. */
   release(handle: string): Promise<void>;
-  /** Whether anything was assigned under the handle. */
-  holds(handle: string): Promise<boolean>;
+  /** The pod has no address of a virtual machine any more, which may keep it: of any other pod nothing. */
+  leave(call: PodCall, identity: EndpointIdentity): Promise<void>;
+  /** Whether the pod has any address. */
+  holds(call: PodCall, identity: EndpointIdentity): Promise<boolean>;
   /** Whoever has addresses of this network on this node. */
   holders(network: string): Promise<readonly AddressHolder[]>;
   /** Why `assign` would find no address; undefined when it would. */

@@ -204,8 +204,8 @@ function coldBlocks(blocks: readonly StoredBlock[]): Prefix[] {
   });
 }
 
-function graceOf({ attributes }: Allocation, graceMs: number): number {
-  const isVm = attributes["pod"]?.startsWith("virt-launcher-") === true;
+function graceOf({ attributes, machine }: Allocation, graceMs: number): number {
+  const isVm = machine !== undefined || attributes["pod"]?.startsWith("virt-launcher-") === true;
   return isVm ? Math.max(graceMs, minVmGraceMs) : graceMs;
 }
 

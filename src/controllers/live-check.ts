@@ -4,6 +4,8 @@ import { type Datastore, unlessAbsent } from "../datastore/datastore.ts";
 import { allocationUse } from "../ipam/allocation-use.ts";
 import { usersOf } from "../ipam/audit.ts";
 import { handleName } from "../ipam/handles.ts";
+import { machineKey } from "../ipam/vm-handle.ts";
+import { machineStates } from "../ipam/vm-states.ts";
 import type { Clock, Millis } from "../lib/clock.ts";
 
 import type { Leak } from "./ipam-collector.ts";
@@ -45,8 +47,16 @@ export class LiveCheck {
     const nodes = await this.#nodesOf(leak);
     const users = usersOf({ endpoints: await this.#endpointsOf(leak), nodes });
     const present = new Set(nodes.map(({ metadata }) => metadata.name));
+    const states = await machineStates(allocations, this.#ports.datastore);
     return allocations.every((allocation) => {
-      const seen = { ...allocation, users: users.get(allocation.address) ?? [] };
+      const { machine } = allocation;
+      const seen = {
+        ...allocation,
+        users: users.get(allocation.address) ?? [],
+        ...(machine && {
+          machine: { ...machine, state: states.get(machineKey(machine)) ?? "unknown" },
+        }),
+      };
       const use = allocationUse(seen, present);
       return use === "node-gone" || (use === "unused" && reason === "unused");
     });
@@ -72,7 +82,9 @@ export class LiveCheck {
 
   async #endpointsOf({ allocations }: Leak): Promise<readonly WorkloadEndpoint[]> {
     const namespaces = new Set(
-      allocations.flatMap(({ attributes }) => attributes["namespace"] ?? []),
+      allocations.flatMap(
+        ({ attributes, machine }) => attributes["namespace"] ?? machine?.namespace ?? [],
+      ),
     );
     const listed = await Promise.all([...namespaces].map((each) => this.#endpointsIn(each)));
     return listed.flat();

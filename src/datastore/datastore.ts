@@ -1,6 +1,7 @@
 import type { ResourceKey } from "../api/resource-key.ts";
 import type { Kind, ResourceOfKind } from "../api/resource-of-kind.ts";
 import { CodedError } from "../lib/errors.ts";
+import type { VirtualMachines } from "./virtual-machines.ts";
 
 /**
  * One store of resources, the same promises from every driver (test/conformance):
@@ -55,6 +56,8 @@ export interface Datastore {
   createAll?(resources: readonly ResourceOfKind[Kind][]): Promise<readonly ResourceOfKind[Kind][]>;
   /** Names of all objects of a kind. Stores have it to which that is less than a list. */
   names?(kind: Kind): Promise<readonly string[]>;
+  /** Kubernetes has it: there pods may run virtual machines. */
+  readonly virtualMachines?: VirtualMachines;
   close(): Promise<void>;
 }
 

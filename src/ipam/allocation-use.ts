@@ -3,10 +3,10 @@ import { windowsHandle } from "./handles.ts";
 
 /**
  * What an allocation looks like at one moment:
- * - `used`: somebody has it on an interface;
+ * - `used`: somebody has it on an interface, or it is of a virtual machine that is there;
  * - `resting`: released, and not free yet;
- * - `unknown`: neither a pod's nor a tunnel's, so nobody can say that it is unused;
- * - `unused`: of a pod that is not there;
+ * - `unknown`: nobody can say that it is unused: neither a pod's nor a tunnel's, say;
+ * - `unused`: of a pod or virtual machine that is not there;
  * - `node-gone`: unused, and its node does not exist.
  */
 export type AllocationUse = "used" | "resting" | "unknown" | "unused" | "node-gone";
@@ -26,12 +26,16 @@ export function isOfService({ type, service }: Allocation["attributes"]): boolea
   return type === serviceType && service !== undefined;
 }
 
+/** A machine keeps its addresses while it has no pod (facts 3.12), and while its last one ends. */
+const machineUse = { there: "used", ending: "used", unknown: "unknown", gone: "unused" } as const;
+
 /** Facts 3.10: what cannot be told is taken for used. */
 export function allocationUse(allocation: Allocation, nodes: ReadonlySet<string>): AllocationUse {
-  const { handle, attributes, users, coolingSince } = allocation;
+  const { handle, attributes, users, coolingSince, machine } = allocation;
   if (coolingSince !== undefined) return "resting";
   if (users.length > 0) return "used";
   if (handle === "" || handle === windowsHandle) return "unknown";
+  if (machine !== undefined) return machineUse[machine.state];
   const { node, pod, namespace, type = "" } = attributes;
   if (node === undefined) return "unknown";
   if (tunnelTypes.has(type)) return nodes.has(node) ? "used" : "node-gone";

@@ -2,6 +2,7 @@ import type { IPAMHandle } from "../api/resources/ipam.ts";
 import type { Service } from "../api/resources/kubernetes.ts";
 import type { Node } from "../api/resources/node.ts";
 import type { WorkloadEndpoint } from "../api/resources/workload-endpoint.ts";
+import type { MachineState } from "../datastore/virtual-machines.ts";
 import { getOrCreate } from "../lib/collections.ts";
 import { type IpAddr, parseIpAddr } from "../lib/ip-addr.ts";
 import {
@@ -17,6 +18,7 @@ import { affineNode } from "./block-affinity.ts";
 import { handleName, windowsHandle } from "./handles.ts";
 import type { StoredBlock } from "./ipam-records.ts";
 import { type Pool, poolOf } from "./pools.ts";
+import { type MachineName, machineKey, machineOf } from "./vm-handle.ts";
 
 /** Everything that says who has or uses an address, read at about one time. */
 export interface AuditInput {
@@ -27,6 +29,8 @@ export interface AuditInput {
   readonly nodes: readonly Node[];
   /** Absent: Services have no addresses. */
   readonly services?: readonly Service[];
+  /** By `machineKey`: virtual machines with addresses that nobody was seen to use. */
+  readonly machines?: ReadonlyMap<string, MachineState>;
 }
 
 /** Somebody who has an address on an interface. */
@@ -43,12 +47,16 @@ export interface Allocation {
   readonly pool?: string;
   readonly handle: string;
   readonly attributes: Readonly<Record<string, string>>;
+  /** Where the virtual machine that has it moves to. */
+  readonly alternateOwner?: Readonly<Record<string, string>>;
   readonly sequenceNumber: bigint;
   /** The node that the block is affine to, or "" for none, where it is not the node that has the address. */
   readonly borrowedFrom?: string;
   /** RFC 3339: released, and resting. */
   readonly coolingSince?: string;
   readonly users: readonly AddressUser[];
+  /** The virtual machine whose address it is. */
+  readonly machine?: MachineName & { readonly state: MachineState };
 }
 
 export type AuditProblem =
@@ -108,7 +116,20 @@ export function allocationsOf(
   { blocks, pools, ...input }: AuditInput,
   users: ReadonlyMap<IpAddr, readonly AddressUser[]> = usersOf(input),
 ): Allocation[] {
-  return blocks.flatMap((block) => allocationsOfBlock(block, pools, users));
+  const { machines = new Map<string, MachineState>() } = input;
+  return blocks
+    .flatMap((block) => allocationsOfBlock(block, pools, users))
+    .map((allocation) => withMachine(allocation, machines));
+}
+
+function withMachine(
+  allocation: Allocation,
+  machines: ReadonlyMap<string, MachineState>,
+): Allocation {
+  const machine = machineOf(allocation);
+  if (machine === undefined) return allocation;
+  const state = machines.get(machineKey(machine)) ?? "unknown";
+  return { ...allocation, machine: { ...machine, state } };
 }
 
 /** Who has each address on an interface. */
@@ -169,6 +190,9 @@ function allocationsOfBlock(
         sequenceNumber: spec.sequenceNumberForAllocation[ordinal] ?? 0n,
         users: users.get(address) ?? [],
         ...(pool === undefined ? {} : { pool: pool.name }),
+        ...(owner.alternateOwnerAttrs === undefined
+          ? {}
+          : { alternateOwner: owner.alternateOwnerAttrs }),
         ...(isBorrowed ? { borrowedFrom: blockNode ?? "" } : {}),
         ...(owner.releasedAt === undefined ? {} : { coolingSince: owner.releasedAt }),
       },
@@ -191,6 +215,11 @@ function allocationProblems(
     if (use === "unknown" && isOfService(allocation.attributes)) {
       if (served.has(address)) return [];
       return [{ kind: "unclear", address, handle, why: "no Service has it" }];
+    }
+    if (use === "unknown" && allocation.machine !== undefined) {
+      const { namespace, name } = allocation.machine;
+      const why = `whether its virtual machine ${namespace}/${name} is there cannot be read`;
+      return [{ kind: "unclear", address, handle, why }];
     }
     if (use === "unknown") {
       return [{ kind: "unclear", address, handle, why: "it does not say of which pod it is" }];

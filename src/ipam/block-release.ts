@@ -124,7 +124,8 @@ export function collectGarbage(block: IPAMBlockSpec, cooldownMs: number, now: Da
   });
 }
 
-function pruneAttributes(block: IPAMBlockSpec): IPAMBlockSpec {
+/** Without attributes that no address refers to. */
+export function pruneAttributes(block: IPAMBlockSpec): IPAMBlockSpec {
   const isUsed = block.attributes.map(() => false);
   for (const index of block.allocations) if (index !== null) isUsed[index] = true;
   if (!isUsed.includes(false)) return block;

@@ -41,8 +41,10 @@ import {
   type UnsettledAffinity,
 } from "./repair.ts";
 import { reservedPrefixes } from "./reservations.ts";
+import { SharedHandle } from "./shared-handle.ts";
 import { type ShortageRequest, shortageOf } from "./shortage.ts";
 import { type PoolUtilization, utilizationOf } from "./utilization.ts";
+import { machinesOf } from "./vm-states.ts";
 import type { Assigned } from "./write-assignment.ts";
 
 export type { AutoAssignRequest };
@@ -188,6 +190,12 @@ export class Ipam {
     });
   }
 
+  /** For a handle whose pods change, and which several nodes may ask for at once. */
+  async sharedHandle(handle: string): Promise<SharedHandle> {
+    const { records } = await this.#open();
+    return new SharedHandle(handle, { records, release: (requests) => this.releaseIps(requests) });
+  }
+
   /** True when the handle counts any address. */
   async knowsHandle(handle: string): Promise<boolean> {
     const { records } = await this.#open();
@@ -322,7 +330,7 @@ export class Ipam {
       datastore.list("Node"),
       isServices(pools, blocks) ? datastore.list("Service") : { items: [] },
     ]);
-    return {
+    const read = {
       pools,
       blocks,
       handles: handles.items.filter(({ spec }) => spec.deleted !== true),
@@ -330,6 +338,7 @@ export class Ipam {
       nodes: nodes.items,
       services: services.items,
     };
+    return { ...read, machines: await machinesOf(read, datastore) };
   }
 
   /** What is assigned, by the blocks: to whom, but not who uses it. */

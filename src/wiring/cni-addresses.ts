@@ -10,9 +10,11 @@ import { type Datastore, isDatastoreError } from "../datastore/datastore.ts";
 import type { AssignIpRequest } from "../ipam/assign-ip.ts";
 import type { Ipam } from "../ipam/ipam.ts";
 import { IpamError } from "../ipam/ipam-error.ts";
+import type { Assigned } from "../ipam/write-assignment.ts";
 import type { Clock, Millis } from "../lib/clock.ts";
 import { getOrCreate } from "../lib/collections.ts";
-import type { IpAddr } from "../lib/ip-addr.ts";
+import { type IpAddr, type IpFamily, ipFamily } from "../lib/ip-addr.ts";
+import { holdsMachineAddresses, leaveMachine, machinePod } from "./vm-addresses.ts";
 
 /** Gives the CNI agent addresses from IPAM (facts 3.6, 6.4). */
 export function ipamAddresses(
@@ -32,7 +34,10 @@ export function ipamAddresses(
     release: async (handle) => {
       await ipam.releaseByHandle(handle);
     },
-    holds: (handle) => ipam.knowsHandle(handle),
+    leave: (call, identity) => leaveMachine(call, identity, { ...ports, ipam }),
+    holds: async (call, identity) =>
+      (await ipam.knowsHandle(identity.handle)) ||
+      (await holdsMachineAddresses(call, identity, ipam)),
     holders: (network) => holdersOf(network, ports.nodeName, ipam),
     shortage: (config) => shortageOf(config, { ...ports, ipam, known }),
   };
@@ -40,7 +45,8 @@ export function ipamAddresses(
 
 /**
  * Containers whose handle is of this network, on this node. Networks and containers may have dots in their
- * names: "a.b.c" may be of the network "a.b", which has a list of its own, and is nobody's here.
+ * names: "a.b.c" may be of the network "a.b", which has a list of its own, and is nobody's here. Nor is
+ * "a.vmi.b.c", a virtual machine's.
  */
 async function holdersOf(network: string, node: string, ipam: Ipam): Promise<AddressHolder[]> {
   const prefix = handleOf(network, "");
@@ -87,39 +93,76 @@ async function shortageOf(
   return undefined;
 }
 
+interface AssignPorts {
+  readonly datastore: Datastore;
+  readonly clock: Clock;
+}
+
 async function assign(
   call: AddCall,
   identity: EndpointIdentity,
   ipam: Ipam,
-  { datastore, clock }: { readonly datastore: Datastore; readonly clock: Clock },
+  ports: AssignPorts,
 ): Promise<readonly IpAddr[]> {
-  const { config } = call;
-  const owner = {
-    handle: identity.handle,
-    node: identity.node,
-    use: "Workload" as const,
-    attributes: {
-      namespace: identity.namespace,
-      node: identity.node,
-      pod: identity.workload,
-      timestamp: clock.date().toISOString(),
-    },
-  };
-  const { annotations } = config;
+  const { annotations } = call.config;
+  const machine = await machinePod(call, identity, { ...ports, ipam });
   if (annotations.addressesWithoutIpam !== undefined) return annotations.addressesWithoutIpam;
-  if (annotations.addresses !== undefined) return assignEach(annotations.addresses, owner, ipam);
-  const namespace = await namespaceOf(identity.namespace, datastore);
+  const { handle, namespace, node, workload: pod } = identity;
+  const timestamp = ports.clock.date().toISOString();
+  const owner = {
+    handle,
+    node,
+    use: "Workload",
+    attributes: { namespace, node, pod, timestamp },
+  } as const;
+  const families = familiesOf(call);
+  if (machine !== undefined) {
+    const attributes = { ...owner.attributes, ...machine.attributes };
+    const shared = await ipam.sharedHandle(machine.handle);
+    return await shared.claim({
+      families,
+      owner: attributes,
+      assign: (missing) =>
+        assignNew(call, { ...owner, handle: machine.handle, attributes }, missing, {
+          ipam,
+          ...ports,
+        }),
+    });
+  }
+  const assigned = await assignNew(call, owner, families, { ipam, ...ports });
+  return assigned.map(({ address }) => address);
+}
+
+/** Families of the pod's own addresses, else those that the configuration asks for. */
+function familiesOf({ config }: AddCall): readonly IpFamily[] {
+  const { addresses } = config.annotations;
+  const wanted = { 4: config.assignIpv4, 6: config.assignIpv6 };
+  if (addresses === undefined) return ([4, 6] as const).filter((family) => wanted[family]);
+  return [...new Set(addresses.map(ipFamily))];
+}
+
+async function assignNew(
+  { config }: AddCall,
+  owner: Omit<AssignIpRequest, "address"> & { readonly use: "Workload" },
+  families: readonly IpFamily[],
+  { ipam, datastore }: AssignPorts & { readonly ipam: Ipam },
+): Promise<readonly Assigned[]> {
+  const { annotations } = config;
+  if (annotations.addresses !== undefined) {
+    const wanted = annotations.addresses.filter((each) => families.includes(ipFamily(each)));
+    return assignEach(wanted, owner, ipam);
+  }
+  const namespace = await namespaceOf(owner.attributes["namespace"] ?? "", datastore);
   const pools4 = annotations.ipv4Pools ?? namespace.ipv4Pools ?? config.ipv4Pools;
   const pools6 = annotations.ipv6Pools ?? namespace.ipv6Pools ?? config.ipv6Pools;
-  const assigned = await ipam.autoAssign({
+  return await ipam.autoAssign({
     ...owner,
-    num4: config.assignIpv4 ? 1 : 0,
-    num6: config.assignIpv6 ? 1 : 0,
+    num4: families.includes(4) ? 1 : 0,
+    num6: families.includes(6) ? 1 : 0,
     ...(pools4 === undefined ? {} : { pools4 }),
     ...(pools6 === undefined ? {} : { pools6 }),
     namespaceLabels: namespace.labels,
   });
-  return assigned.map(({ address }) => address);
 }
 
 /** All of them or none. */
@@ -127,12 +170,15 @@ async function assignEach(
   addresses: readonly IpAddr[],
   owner: Omit<AssignIpRequest, "address">,
   ipam: Ipam,
-): Promise<readonly IpAddr[]> {
+): Promise<readonly Assigned[]> {
+  const assigned: Assigned[] = [];
   try {
-    for (const address of addresses) await ipam.assignIp({ ...owner, address });
-    return addresses;
+    for (const address of addresses) assigned.push(await ipam.assignIp({ ...owner, address }));
+    return assigned;
   } catch (error) {
-    await ipam.releaseByHandle(owner.handle);
+    // A machine's handle is not this pod's alone.
+    if (owner.attributes["vmi-name"] !== undefined) await ipam.releaseIps(assigned);
+    else await ipam.releaseByHandle(owner.handle);
     throw error;
   }
 }

@@ -6,6 +6,7 @@ import { kubernetesCrds } from "./kubernetes-crds.suite.ts";
 import { kubernetesFaults } from "./kubernetes-faults.suite.ts";
 import { kubernetesIpam } from "./kubernetes-ipam.suite.ts";
 import { kubernetesLists } from "./kubernetes-lists.suite.ts";
+import { kubernetesMachines } from "./kubernetes-machines.suite.ts";
 import { kubernetesObjects } from "./kubernetes-objects.suite.ts";
 import { kubernetesPools } from "./kubernetes-pools.suite.ts";
 import { kubernetesDriver, withKubeApiServer } from "./kubernetes-server.ts";
@@ -31,6 +32,7 @@ await withKubeApiServer(
       migrate: () => migrateKubernetes(server),
       "the other API group": () => datastoreSuite(driver),
       lists: () => kubernetesLists(server, "projectcalico.org/v3", "watch"),
+      machines: () => kubernetesMachines(server),
       faults: () => kubernetesFaults(server),
     };
     for (const [name, declare] of Object.entries(parts)) {

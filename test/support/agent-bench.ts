@@ -41,6 +41,8 @@ export class AgentBench {
   readonly pod: FakeKernel = new FakeKernel();
   readonly clock: FakeClock = new FakeClock();
   readonly released: string[] = [];
+  /** Pods whose machines, if any, are to do without them. */
+  readonly left: string[] = [];
   /** Containers whose waiting deletions were forgotten. */
   readonly forgotten: string[] = [];
   readonly logged: string[] = [];
@@ -168,7 +170,8 @@ export class AgentBench {
           return [parseIpAddr("10.65.0.1")];
         },
         release: async (handle) => void this.released.push(handle),
-        holds: async (handle) => this.holders.some((holder) => holder.handle === handle),
+        leave: async (_call, { workload }) => void this.left.push(workload),
+        holds: async (_call, { handle }) => this.holders.some((holder) => holder.handle === handle),
         holders: async () => this.holders,
         shortage: async () => this.shortage,
       },

@@ -243,6 +243,35 @@ export const routeReflector: Account = {
   ],
 };
 
+/** Beside their own, where the cluster has KubeVirt: not in the comparison with what they use. */
+const kubeVirtGrant: Grant = {
+  group: "kubevirt.io",
+  resources: ["virtualmachineinstances", "virtualmachines"],
+  verbs: ["get"],
+  why: "Whose addresses a pod has, and whether they are still kept.",
+};
+
+/** A role for both of those that give and take back addresses. */
+export function kubeVirtObjects(): object[] {
+  const rbac = "rbac.authorization.k8s.io";
+  const metadata = { name: "tortie-kubevirt" };
+  const kind = "ClusterRole";
+  return [
+    { apiVersion: `${rbac}/v1`, kind, metadata, rules: [ruleOf(kubeVirtGrant)] },
+    {
+      apiVersion: `${rbac}/v1`,
+      kind: `${kind}Binding`,
+      metadata,
+      roleRef: { apiGroup: rbac, kind, ...metadata },
+      subjects: [calicoNode, kubeControllers].map(({ name }) => ({
+        kind: "ServiceAccount",
+        name,
+        namespace,
+      })),
+    },
+  ];
+}
+
 /** ServiceAccount, and roles with their bindings. */
 export function accountObjects({ name, cluster, own }: Account): object[] {
   const rbac = "rbac.authorization.k8s.io";

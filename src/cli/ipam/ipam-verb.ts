@@ -70,7 +70,7 @@ export const ipamVerb: Verb = {
     "max-blocks-per-host": { value: "N", help: "configure: 0 is the default of 20" },
     "kubevirt-ip-persistence": {
       value: "WORD",
-      help: "configure: Enabled or Disabled; kept, tortie has no KubeVirt",
+      help: "configure: Enabled or Disabled: whether virtual machines keep their addresses",
     },
     "ip-cooldown-seconds": { value: "N", help: "configure: rest of a released address" },
     name: { value: "POOL", help: "split: the pool of this name" },

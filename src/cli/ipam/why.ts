@@ -48,12 +48,14 @@ function holderLines({
   attributes,
   sequenceNumber,
   borrowedFrom,
+  machine,
 }: Allocation): string[] {
   const lines = [
     `${address} is allocated in block ${block} of ${pool === undefined ? "no pool" : `pool ${pool}`}.`,
     `  handle           ${handle || "(none)"}`,
     `  sequence number  ${sequenceNumber}`,
     ...Object.entries(attributes).map(([name, value]) => `  ${name.padEnd(17)}${value}`),
+    ...(machine === undefined ? [] : [`  virtual machine  ${machine.namespace}/${machine.name}`]),
   ];
   if (borrowedFrom === undefined) return lines;
   const lender =
@@ -62,7 +64,7 @@ function holderLines({
 }
 
 function verdictLines(
-  { coolingSince }: Allocation,
+  { coolingSince, machine }: Allocation,
   names: readonly string[],
   problem: AuditProblem | undefined,
 ): string[] {
@@ -71,6 +73,9 @@ function verdictLines(
   }
   if (names.length === 1) return [`It is used by ${names[0]}.`];
   if (names.length > 1) return [`It is used by ${names.join(" and ")}: only one of them can be.`];
+  if (problem?.kind === "leaked" && machine !== undefined) {
+    return ["No workload uses it, and its virtual machine is gone: it is leaked."];
+  }
   if (problem?.kind === "leaked") {
     return [
       "No workload and no tunnel uses it: it is leaked, unless a pod is being added right now.",
@@ -78,6 +83,9 @@ function verdictLines(
   }
   if (problem?.kind === "unclear") {
     return [`Nobody is seen to use it, but ${problem.why}: it is not given back by itself.`];
+  }
+  if (machine !== undefined) {
+    return ["No pod has it: its virtual machine is there, and keeps it."];
   }
   return ["Its node keeps it for itself."];
 }

@@ -49,6 +49,11 @@ function isUnknownKind(answer: KubeAnswer, { key, verb }: Asked): boolean {
   return key === undefined || (verb === "create" && statusOf(answer).reason === undefined);
 }
 
+/** Of a 404: the server knows the kind, and has no such object. It says so in a Status. */
+export function isKnownKind(answer: KubeAnswer): boolean {
+  return statusOf(answer).reason === "NotFound";
+}
+
 export function unavailable(message: string, cause?: unknown): DatastoreError {
   return new DatastoreError(message, { code: "unavailable" }, cause === undefined ? {} : { cause });
 }

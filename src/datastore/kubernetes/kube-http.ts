@@ -9,7 +9,15 @@ import { Backoff } from "../../lib/backoff.ts";
 import { parseBigJson, stringifyBigJson } from "../../lib/big-json.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { KubeAuth } from "./kube-auth.ts";
-import { type Asked, type KubeAnswer, refusalOf, unavailable, whatOf } from "./kube-error.ts";
+import {
+  type Asked,
+  isKnownKind,
+  type KubeAnswer,
+  refusalOf,
+  unavailable,
+  whatOf,
+} from "./kube-error.ts";
+import type { KubeObject } from "./kube-object.ts";
 
 export interface KubeRequest {
   readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
@@ -19,6 +27,12 @@ export interface KubeRequest {
   readonly contentType?: string;
   /** Reads the body of a success, from its beginning at each try; as JSON when absent. */
   readonly read?: (body: IncomingMessage) => Promise<unknown>;
+}
+
+/** An object that may not be there, nor its kind. */
+export interface Found {
+  readonly isKnownKind: boolean;
+  readonly object?: KubeObject;
 }
 
 export interface KubeHttpPorts {
@@ -50,15 +64,27 @@ export class KubeHttp {
 
   /** @throws {DatastoreError} or {InputError} for any answer but success. */
   async call(request: KubeRequest): Promise<unknown> {
+    const answer = await this.#answerTo(request);
+    if (answer.status >= 300) throw refusalOf(answer, request.asked);
+    return request.read === undefined ? parseKubeJson(answer.text) : answer.value;
+  }
+
+  /** One object, of a kind that the server need not have. @throws as `call`, but not for 404. */
+  async find(request: KubeRequest): Promise<Found> {
+    const answer = await this.#answerTo(request);
+    if (answer.status === 404) return { isKnownKind: isKnownKind(answer) };
+    if (answer.status >= 300) throw refusalOf(answer, request.asked);
+    return { isKnownKind: true, object: parseKubeJson(answer.text) as KubeObject };
+  }
+
+  async #answerTo(request: KubeRequest): Promise<WholeAnswer> {
     const { clock, deadlineMs } = this.#ports;
     const deadline = new AbortController();
     const cancel = clock.setTimer(deadlineMs, () =>
       deadline.abort(new Error(`no answer in ${deadlineMs} ms`)),
     );
     try {
-      const answer = await this.#tryUntil(deadline.signal, request);
-      if (answer.status >= 300) throw refusalOf(answer, request.asked);
-      return request.read === undefined ? parseKubeJson(answer.text) : answer.value;
+      return await this.#tryUntil(deadline.signal, request);
     } finally {
       cancel();
     }

@@ -21,6 +21,7 @@ export interface OwnerReference {
   readonly kind: string;
   readonly name: string;
   readonly uid: string;
+  readonly controller?: boolean;
 }
 
 /** Metadata as the server has it, without what is its bookkeeping. */

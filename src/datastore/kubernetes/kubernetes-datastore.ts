@@ -10,11 +10,13 @@ import {
   type WatchEvent,
 } from "../datastore.ts";
 import { inOrder, objectRefused, prepareForCreate } from "../stored-metadata.ts";
+import type { VirtualMachines } from "../virtual-machines.ts";
 import { type ApiGroup, objectPath } from "./collections.ts";
 import { type KubeAccess, KubeAuth } from "./kube-auth.ts";
 import { KubeHttp } from "./kube-http.ts";
 import { type Listed, listKube, oldest } from "./kube-list.ts";
 import { KubeObjects } from "./kube-objects.ts";
+import { KubeVirt } from "./kube-virt.ts";
 import { watchKube } from "./kube-watch.ts";
 import type { Mapping } from "./mapping.ts";
 import { mappingsOf } from "./mappings.ts";
@@ -54,6 +56,7 @@ export async function openKubernetesDatastore(
 }
 
 class KubernetesDatastore implements Datastore {
+  readonly virtualMachines: VirtualMachines;
   readonly #http: KubeHttp;
   readonly #clock: Clock;
   readonly #mappings: Readonly<Record<Kind, readonly Mapping[]>>;
@@ -78,6 +81,7 @@ class KubernetesDatastore implements Datastore {
     const { apiGroup, interfacePrefix = "cali" } = config;
     this.#mappings = mappingsOf({ apiGroup, interfacePrefix });
     this.#objects = new KubeObjects(http);
+    this.virtualMachines = new KubeVirt(http);
     this.#optional = new OptionalCollections({ http, clock, askMs });
   }
 

@@ -90,3 +90,18 @@ test("where nodes cannot be deleted, or it was changed, nothing of it is taken a
   await assert.rejects(deleteObject(node1, [], { ...ports, resourceVersion: "1" }), /changed/);
   assert.deepEqual(store.contents(), before);
 });
+
+test("a virtual machine keeps its address when the node of its pod is deleted", async () => {
+  const { ports } = await cluster();
+  const handle = "net.vmi.default.db";
+  const pod = { namespace: "default", pod: "virt-launcher-db-a", node: "node1" };
+  const attributes = { ...pod, "vmi-name": "db" };
+  const owner = { handle, attributes, node: "node1", use: "Workload", num4: 1 } as const;
+  const [assigned] = await new Ipam(ports).autoAssign(owner);
+  await deleteObject(node1, [], ports);
+  const held = await (await new Ipam(ports).sharedHandle(handle)).addresses();
+  assert.deepEqual(
+    held.map(({ address }) => address),
+    [assigned?.address],
+  );
+});

@@ -6,6 +6,7 @@ import { Readable } from "node:stream";
 import { after, before, beforeEach, test } from "node:test";
 import type { WorkloadEndpoint } from "../../../src/api/resources/workload-endpoint.ts";
 import { runResourceCommand } from "../../../src/cli/resource-command.ts";
+import type { MachineState } from "../../../src/datastore/virtual-machines.ts";
 import { parseIpAddr } from "../../../src/lib/ip-addr.ts";
 import { MemoryDatastore } from "../../support/memory-datastore.ts";
 import { createCluster, ipamOn, pool } from "../ipam/cluster.ts";
@@ -290,6 +291,30 @@ test("ipam configure refuses what the resource may not say, and writes nothing",
     assert.match(err, message);
     assert.deepEqual((await datastore.list("IPAMConfiguration")).items, []);
   }
+});
+
+test("ipam check and why know the addresses of a virtual machine, with its pod and without", async () => {
+  let state: MachineState = "there";
+  const ofPod = async () => undefined;
+  Object.assign(datastore, { virtualMachines: { ofPod, stateOf: async () => state } });
+  const pod = { namespace: "default", pod: "virt-launcher-db-x" };
+  await ipamOn(datastore).autoAssign({
+    node: "node1",
+    use: "Workload",
+    num4: 1,
+    handle: "net.vmi.default.db",
+    attributes: { ...pod, node: "node1", "vmi-name": "db" },
+  });
+  await (await ipamOn(datastore).sharedHandle("net.vmi.default.db")).leave(pod);
+  assert.equal((await run("ipam check")).code, 0);
+  const { out } = await run("ipam why 10.0.0.2");
+  assert.match(out, /virtual machine {2}default\/db/);
+  assert.match(out, /No pod has it: its virtual machine is there/);
+  state = "gone";
+  assert.match((await run("ipam why 10.0.0.2")).out, /its virtual machine is gone: it is leaked/);
+  assert.equal((await run("ipam check")).code, 1);
+  state = "unknown";
+  assert.match((await run("ipam why 10.0.0.2")).out, /default\/db is there cannot be read/);
 });
 
 test("ipam release --ip, why and configure say what they did", async () => {

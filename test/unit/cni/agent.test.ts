@@ -86,6 +86,7 @@ test("an ADD whose policy is late fails with try again, and leaves nothing", asy
   assert.deepEqual(bench.stored(), []);
   assert.equal(bench.offered.length, 0);
   assert.equal(bench.released.length, 1);
+  assert.deepEqual(bench.left, ["web"]);
 });
 
 test("an ADD that cannot write its endpoint leaves nothing", async () => {
@@ -117,6 +118,9 @@ test("DEL of another sandbox's container leaves the pod alone", async () => {
   assert.equal(late.exitCode, 0);
   assert.equal(bench.stored().length, 1);
   assert.equal((await bench.hostVeths()).length, 1);
+  assert.deepEqual(bench.left, [], "a virtual machine's address is the pod's, not the container's");
+  await bench.answer({ CNI_COMMAND: "DEL" });
+  assert.deepEqual(bench.left, ["web"]);
 });
 
 test("DEL on a locked datastore is to be tried again, and takes nothing away", async () => {

@@ -193,8 +193,9 @@ test("holders() are the containers of a network on this node, once each", async 
     holders.map(({ addresses: given, ...holder }) => ({ ...holder, given: given.length })),
     [{ handle: "net.c1", containerId: "c1", namespace: "shop", given: 2 }],
   );
-  assert.deepEqual(
-    [await addresses.holds("net.c1"), await addresses.holds("net.c9")],
-    [true, false],
-  );
+  const holds = (containerId: string) => {
+    const other = { ...call({}), containerId };
+    return addresses.holds(other, identityOf(other, "node1"));
+  };
+  assert.deepEqual([await holds("c1"), await holds("c9")], [true, false]);
 });

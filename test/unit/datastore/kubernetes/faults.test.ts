@@ -363,3 +363,21 @@ async function firstEvent(datastore: Datastore, signal: AbortSignal): Promise<un
   for await (const event of datastore.watch(["GlobalNetworkPolicy"], "5", signal)) return event;
   return undefined;
 }
+
+test("a machine that is not there differs from a server without KubeVirt; a refusal names the right", async () => {
+  const machine = { namespace: "shop", name: "db" };
+  const stateWith = async (answer: Answer) => {
+    let state: string | undefined;
+    await withAnswers([answer], async ({ virtualMachines }) => {
+      state = await virtualMachines?.stateOf(machine);
+    });
+    return state;
+  };
+  assert.equal(await stateWith(json(404, { kind: "Status", reason: "NotFound" })), "gone");
+  const noGroup: Answer = (_request, response) => response.writeHead(404).end("404 page not found");
+  assert.equal(await stateWith(noGroup), "unknown");
+  await assert.rejects(stateWith(json(403, { message: "no" })), (error) => {
+    assert.match(String(error), /we may not "get" virtualmachines\.kubevirt\.io/);
+    return is("forbidden")(error);
+  });
+});
