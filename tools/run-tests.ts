@@ -55,7 +55,7 @@ const groups: readonly Group[] = [
     shared: true,
   },
   { name: "stores", folders: ["test/conformance"], match: /\.test\.ts$/, concurrency: 2 },
-  { name: "netns", folders: ["test/integration"], match: /\.test\.ts$/, concurrency: 2 },
+  { name: "netns", folders: ["test/integration"], match: /\.test\.ts$/, concurrency: 3 },
   { name: "runtimes", folders: ["test/runtimes"], match: /\.test\.ts$/, concurrency: 2 },
   { name: "interop", folders: ["test/interop"], match: /\.test\.ts$/, concurrency: 2 },
   {
