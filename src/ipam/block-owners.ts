@@ -26,12 +26,24 @@ export interface HeldAddress {
   readonly alternateOwner: OwnerAttributes;
 }
 
+/** Attribute of an address that its assigner may still give up for another's. */
+const claimAttribute = "claim";
+
+/** Attributes of an address until its assigner knows that it is alone. */
+export function pendingOwner<Owner extends OwnerAttributes>(owner: Owner): Owner {
+  return { ...owner, [claimAttribute]: "pending" };
+}
+
+export function isPending({ owner }: HeldAddress): boolean {
+  return owner[claimAttribute] === "pending";
+}
+
 export function isOwner(attributes: OwnerAttributes, { namespace, pod }: PodName): boolean {
   return attributes["namespace"] === namespace && attributes["pod"] === pod;
 }
 
 export function hasOwner({ owner, alternateOwner }: HeldAddress): boolean {
-  return Object.keys(owner).length > 0 || Object.keys(alternateOwner).length > 0;
+  return owner["pod"] !== undefined || Object.keys(alternateOwner).length > 0;
 }
 
 /** Addresses of a block in use by the handle. */
@@ -94,9 +106,11 @@ export function withoutOwner(block: IPAMBlockSpec, handle: string, pod: PodName)
     if (!isActive && !isAlternate) continue;
     const isLeft = (attributes: OwnerAttributes, isCleared: boolean) =>
       !isCleared && Object.keys(attributes).length > 0;
+    const { [claimAttribute]: claim } = owner;
+    const left = !isActive ? owner : claim === undefined ? {} : { [claimAttribute]: claim };
     changed = withAttribute(changed, ordinal, {
       handle_id,
-      ...(isLeft(owner, isActive) ? { secondary: owner } : {}),
+      ...(isLeft(left, false) ? { secondary: left } : {}),
       ...(isLeft(alternateOwner, isAlternate) ? { alternateOwnerAttrs: alternateOwner } : {}),
     });
   }

@@ -7,14 +7,19 @@ import {
   hasOwner,
   heldAddresses,
   isOwner,
+  isPending,
   type OwnerAttributes,
   type PodName,
+  pendingOwner,
   takeOver,
   withoutOwner,
 } from "./block-owners.ts";
 import { IpamError } from "./ipam-error.ts";
 import type { IpamRecords } from "./ipam-records.ts";
 import type { ReleaseRequest } from "./release-addresses.ts";
+
+/** At each so many looks, what others left pending is released: they may have died. */
+const patientLooks = 20;
 
 export interface SharedHandlePorts {
   readonly records: IpamRecords;
@@ -26,7 +31,7 @@ export interface Claim {
   readonly families: readonly IpFamily[];
   readonly owner: OwnerAttributes & { readonly namespace: string; readonly pod: string };
   /** Assigns one address of each of the families under the handle, with these very attributes. */
-  assign(families: readonly IpFamily[]): Promise<unknown>;
+  assign(families: readonly IpFamily[], attributes: OwnerAttributes): Promise<unknown>;
 }
 
 /**
@@ -50,8 +55,10 @@ export class SharedHandle {
    */
   claim(claim: Claim): Promise<readonly IpAddr[]> {
     const { families, owner } = claim;
+    let looks = 0;
     return this.#ports.records.retry(async () => {
-      const step = claimStep(await this.addresses(), families, owner);
+      const isImpatient = ++looks % patientLooks === 0;
+      const step = claimStep(await this.addresses(), { families, pod: owner, isImpatient });
       switch (step.kind) {
         case "wait":
           return undefined;
@@ -59,7 +66,10 @@ export class SharedHandle {
           for (const each of step.addresses) await this.#releaseUnlessTaken(each);
           return undefined;
         case "assign":
-          await claim.assign(step.families);
+          await claim.assign(step.families, pendingOwner(owner));
+          return undefined;
+        case "settle":
+          for (const each of step.addresses) await this.#take(each, owner);
           return undefined;
         case "take":
           for (const each of step.addresses) {
@@ -98,9 +108,10 @@ export class SharedHandle {
     return Object.keys(read?.spec.block ?? {}) as Prefix[];
   }
 
-  /** False when somebody else was first. What was just assigned to the pod needs no write. */
+  /** False when somebody else was first. What the pod has just settled needs no write. */
   async #take(seen: HeldAddress, owner: Claim["owner"]): Promise<boolean> {
-    if (isOwner(seen.owner, owner) && seen.owner["timestamp"] === owner["timestamp"]) return true;
+    const isMine = isOwner(seen.owner, owner) && seen.owner["timestamp"] === owner["timestamp"];
+    if (isMine && !isPending(seen)) return true;
     let isTaken = false;
     await this.#change(seen.block as Prefix, (spec) => {
       const changed = takeOver(spec, seen, owner);

@@ -122,8 +122,8 @@ async function assign(
     return await shared.claim({
       families,
       owner: attributes,
-      assign: (missing) =>
-        assignNew(call, { ...owner, handle: machine.handle, attributes }, missing, {
+      assign: (missing, pending) =>
+        assignNew(call, { ...owner, handle: machine.handle, attributes: pending }, missing, {
           ipam,
           ...ports,
         }),

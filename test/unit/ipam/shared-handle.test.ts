@@ -26,12 +26,12 @@ let stamps = 0;
 
 async function claim(ipam: Ipam, pod: string, node: string): Promise<readonly IpAddr[]> {
   const owner = { namespace: "shop", pod, node, timestamp: String(stamps++) };
-  const assign = (families: readonly IpFamily[]) =>
+  const assign = (families: readonly IpFamily[], attributes: OwnerAttributes) =>
     ipam.autoAssign({
       handle,
       node,
       use: "Workload",
-      attributes: owner,
+      attributes,
       num4: families.includes(4) ? 1 : 0,
       num6: families.includes(6) ? 1 : 0,
     });
@@ -172,26 +172,40 @@ describe("claimStep()", () => {
     owner: pod === "" ? {} : { namespace: "shop", pod },
     alternateOwner: alternate,
   });
+  const pending = (last: number, pod: string): HeldAddress => {
+    const { owner, ...rest } = held(last, pod);
+    return { ...rest, owner: { ...owner, claim: "pending" } };
+  };
   const rows: readonly (readonly [string, readonly HeldAddress[], string])[] = [
     ["nothing is there", [], "assign 4"],
     ["mine alone", [held(1, "me")], "take 1"],
     ["nobody's", [held(1, "")], "take 1"],
     ["another's", [held(1, "b")], "take 1"],
-    ["mine and another's", [held(1, "me"), held(2, "b")], "release 1"],
-    ["mine and two others'", [held(1, "me"), held(2, "b"), held(3, "c")], "release 1"],
-    ["two others'", [held(1, "b"), held(2, "c")], "wait"],
+    ["mine pending alone", [pending(1, "me")], "settle 1"],
+    ["two of mine pending", [pending(1, "me"), pending(2, "me")], "release 2"],
+    ["mine and another's pending", [pending(1, "me"), pending(2, "b")], "release 1"],
+    ["another's pending", [pending(1, "b")], "wait"],
+    ["mine pending beside another's", [pending(1, "me"), held(2, "b")], "release 1"],
+    ["another's pending beside mine", [pending(1, "b"), held(2, "me")], "take 2"],
+    ["pending of a pod that left", [pending(1, ""), held(2, "b")], "release 1"],
+    ["pending of a pod that left alone", [pending(1, "")], "release 1"],
+    ["mine is never released, whoever comes", [held(1, "me"), pending(2, "b")], "take 1"],
     ["nobody's and another's", [held(1, ""), held(2, "b")], "release 1"],
-    ["nobody's and mine", [held(1, ""), held(2, "me")], "release 1"],
     ["two of nobody", [held(2, ""), held(1, "")], "release 2"],
     [
-      "mine, and one that another moves to",
-      [held(1, "me"), held(2, "", { namespace: "shop", pod: "b" })],
+      "one that another moves to",
+      [pending(1, "me"), held(2, "", { namespace: "shop", pod: "b" })],
       "release 1",
     ],
   ];
+  test("who has waited long releases what others left pending", () => {
+    const all = [pending(1, "b"), pending(2, "me")];
+    const step = claimStep(all, { families: [4], pod: me, isImpatient: true });
+    assert.deepEqual(step, { kind: "release", addresses: [all[0]] });
+  });
   for (const [name, all, expected] of rows) {
     test(name, () => {
-      const step = claimStep(all, [4], me);
+      const step = claimStep(all, { families: [4], pod: me, isImpatient: false });
       const what =
         "addresses" in step
           ? step.addresses.map(({ ordinal }) => ordinal)
