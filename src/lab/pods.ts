@@ -24,7 +24,7 @@ export function labConflist(families: readonly IpFamily[]): object {
   return {
     name: "k8s-pod-network",
     cniVersion: "1.0.0",
-    plugins: [{ type: "calico", ipam, policy: { type: "k8s" } }],
+    plugins: [{ type: "calico", ipam }],
   };
 }
 
