@@ -10,22 +10,25 @@ export type Placeholders = Readonly<Record<string, string>>;
 /** Types of the plugins that we put there: what else is in the chain is somebody else's, and stays. */
 const installedKey = "tortie.installed";
 
-export const defaultTemplate: string = JSON.stringify({
-  name: "k8s-pod-network",
-  cniVersion: "1.0.0",
-  plugins: [
-    {
-      type: "calico",
-      datastore_type: "__DATASTORE_TYPE__",
-      nodename: "__KUBERNETES_NODE_NAME__",
-      mtu: 0,
-      ipam: { type: "calico-ipam" },
-      policy: { type: "k8s" },
-      capabilities: { "io.kubernetes.cri.pod-annotations": true },
-    },
-    { type: "portmap", snat: true, capabilities: { portMappings: true } },
-  ],
-});
+/** Without Kubernetes nobody else makes the profiles of containers. */
+export function defaultTemplate(inKubernetes: boolean): string {
+  return JSON.stringify({
+    name: "k8s-pod-network",
+    cniVersion: "1.0.0",
+    plugins: [
+      {
+        type: "calico",
+        datastore_type: "__DATASTORE_TYPE__",
+        nodename: "__KUBERNETES_NODE_NAME__",
+        mtu: 0,
+        ipam: { type: "calico-ipam" },
+        ...(inKubernetes ? { policy: { type: "k8s" } } : {}),
+        capabilities: { "io.kubernetes.cri.pod-annotations": true },
+      },
+      { type: "portmap", snat: true, capabilities: { portMappings: true } },
+    ],
+  });
+}
 
 /**
  * The conflist that the template makes of `present`, the one that is there.

@@ -60,7 +60,9 @@ function fileName(env: Environment, variable: string): string | undefined {
 
 function templateOf(env: Environment): string {
   const file = env["CNI_NETWORK_CONFIG_FILE"];
-  if (!file) return env["CNI_NETWORK_CONFIG"] || defaultTemplate;
+  const inKubernetes =
+    Boolean(env["KUBERNETES_SERVICE_HOST"]) || env["DATASTORE_TYPE"] === "kubernetes";
+  if (!file) return env["CNI_NETWORK_CONFIG"] || defaultTemplate(inKubernetes);
   try {
     return readFileSync(file, "utf8");
   } catch (cause) {

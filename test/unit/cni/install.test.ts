@@ -75,6 +75,13 @@ test("installCni() writes plugins and configuration, readable by root alone, and
     [plugins[0].type, plugins[0].nodename, plugins[1].type],
     ["calico", "node1", "portmap"],
   );
+  assert.equal(plugins[0].policy, undefined);
+});
+
+test("installCni() leaves the profiles of pods to Kubernetes where that is", () => {
+  const here = host({ KUBERNETES_SERVICE_HOST: "10.96.0.1" });
+  here.install();
+  assert.deepEqual(here.conflist().plugins[0].policy, { type: "k8s" });
 });
 
 test("installCni() fills upstream's template in, and leaves no credentials", () => {
