@@ -47,7 +47,9 @@ await superviseChild(child, { runDir: process.env.RUN_DIR, clock: systemClock, l
 );
 
 const started: number[] = [];
+const supervisors: AbortController[] = [];
 afterEach(() => {
+  for (const supervisor of supervisors.splice(0)) supervisor.abort();
   for (const pid of started.splice(0)) {
     if (processIdentity(pid) !== undefined) process.kill(pid, "SIGKILL");
   }
@@ -67,7 +69,8 @@ function runFolder(): { readonly dir: string; readonly child: SupervisedChild } 
 
 function pids(dir: string, file = "starts"): number[] {
   if (!existsSync(join(dir, file))) return [];
-  const found = readFileSync(join(dir, file), "utf8").trim().split("\n").map(Number);
+  // A line that is not ended yet is still being written.
+  const found = readFileSync(join(dir, file), "utf8").split("\n").slice(0, -1).map(Number);
   started.push(...found);
   return found;
 }
@@ -84,6 +87,7 @@ async function until<T>(what: string, look: () => T | undefined | false): Promis
 
 function supervise(dir: string, child: SupervisedChild) {
   const stop = new AbortController();
+  supervisors.push(stop);
   const states: ChildState[] = [];
   const log = createLogger({ name: "node", level: "silent" });
   const ports = {
