@@ -5,7 +5,7 @@ import { InputError } from "../../lib/errors.ts";
 type Json = Readonly<Record<string, unknown>>;
 
 /** What upstream's manifests leave to be filled in, and its values on this node. */
-export type Placeholders = Readonly<Record<string, string>>;
+export type TemplateValues = Readonly<Record<string, string>>;
 
 /** Types of the plugins that we put there: what else is in the chain is somebody else's, and stays. */
 const installedKey = "tortie.installed";
@@ -33,9 +33,9 @@ export function defaultTemplate(inKubernetes: boolean): string {
 /**
  * The conflist that the template makes of `present`, the one that is there.
  *
- * @throws {InputError} for a placeholder that nobody knows, or a template that is no configuration.
+ * @throws {InputError} for a variable that nobody knows, or a template that is no configuration.
  */
-export function conflistOf(template: string, values: Placeholders, present?: string): string {
+export function conflistOf(template: string, values: TemplateValues, present?: string): string {
   const list = asList(objectOf(filled(template, values), "CNI_NETWORK_CONFIG"));
   const own = pluginsOf(list).map(withoutCredentials);
   const types = own.map(({ type }) => type);
@@ -49,7 +49,7 @@ export function isInstalled(text: string): boolean {
   return Array.isArray(parsed(text)?.[installedKey]);
 }
 
-function filled(template: string, values: Placeholders): string {
+function filled(template: string, values: TemplateValues): string {
   // MTU and booleans stand there without quotes: only text is escaped.
   const text = template.replaceAll(/__[A-Z0-9_]+?__/g, (name) => {
     const value = values[name.slice(2, -2)];

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { InputError } from "../../lib/errors.ts";
-import { defaultTemplate, type Placeholders } from "./conflist.ts";
+import { defaultTemplate, type TemplateValues } from "./conflist.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -14,7 +14,7 @@ export interface InstallConfig {
   /** A file of earlier releases that is to go. */
   readonly oldConfName?: string;
   readonly template: string;
-  readonly placeholders: Placeholders;
+  readonly templateValues: TemplateValues;
   readonly updateBinaries: boolean;
   /** Names of programs that are not to be written. */
   readonly skip: ReadonlySet<string>;
@@ -40,7 +40,7 @@ export function installConfig(
     confName,
     ...(oldConfName === undefined || oldConfName === confName ? {} : { oldConfName }),
     template: templateOf(env),
-    placeholders: placeholdersOf(env, nodeName, netDir),
+    templateValues: templateValuesOf(env, nodeName, netDir),
     updateBinaries: env["UPDATE_CNI_BINARIES"] !== "false",
     skip: new Set((env["SKIP_CNI_BINARIES"] ?? "").split(",").filter(Boolean)),
   };
@@ -70,7 +70,7 @@ function templateOf(env: Environment): string {
   }
 }
 
-function placeholdersOf(env: Environment, nodeName: string, netDir: string): Placeholders {
+function templateValuesOf(env: Environment, nodeName: string, netDir: string): TemplateValues {
   const of = (variable: string, fallback: string) => env[variable] || fallback;
   const host = of("KUBERNETES_SERVICE_HOST", "");
   return {

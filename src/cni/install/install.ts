@@ -45,7 +45,7 @@ const searchedBytes = 4 << 20;
 export function installCni(config: InstallConfig, programs: Programs, log: Logger): void {
   const target = join(config.netFolder, config.confName);
   const present = existsSync(target) ? readFileSync(target, "utf8") : undefined;
-  const conflist = conflistOf(config.template, config.placeholders, present);
+  const conflist = conflistOf(config.template, config.templateValues, present);
   mkdirSync(config.binFolder, { recursive: true });
   mkdirSync(config.netFolder, { recursive: true });
   installBinaries(config, programs, log);
