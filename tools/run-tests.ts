@@ -89,7 +89,7 @@ const groups: readonly Group[] = [
     ...encapsulation,
     timeoutMs: 10_800_000,
     inVm: true,
-    env: { ENCAPSULATIONS: "IPIP,IPIPCrossSubnet", TORTIE_IN_VM: "1" },
+    env: { ENCAPSULATIONS: "IPIP,IPIPCrossSubnet", ENCAPSULATION_LABS: "2", TORTIE_IN_VM: "1" },
   },
 ];
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { checks } from "../../encapsulation/checks.ts";
-import { readCell, withCells } from "../../encapsulation/document.ts";
+import { readCell, withCells, withLastRun } from "../../encapsulation/document.ts";
 
 const written = readFileSync(new URL("../../../docs/encapsulation.md", import.meta.url), "utf8");
 
@@ -16,8 +16,14 @@ test("withCells() changes the cells of a run and keeps the others", () => {
   assert.match(once, /\nafter\n$/);
   const twice = withCells(once, [cell(second, "yes")]);
   const [, ipv6 = ""] = twice.split("| IPv6 alone |");
-  assert.ok(ipv6.includes(`| ${first} | not tested | yes | not tested |\n`));
-  assert.ok(ipv6.includes(`| ${second} | not tested | yes | not tested |\n`));
+  const ipip = "not offered: IPIP is IPv4's";
+  const row = (title = "", result: string) =>
+    `| ${title} | not tested | ${result} | not tested | ${ipip} | ${ipip} |\n`;
+  assert.ok(ipv6.includes(row(first, "yes")));
+  assert.ok(ipv6.includes(row(second, "yes")));
+  const seen = withCells(twice, withLastRun([cell(first, "yes")], "2026-11-21, e4e130c"));
+  assert.ok(seen.includes(row("last run", "2026-11-21, e4e130c")));
+  assert.ok(seen.includes(row(second, "yes")));
   assert.equal(withCells(twice, []), twice);
 });
 
