@@ -48,19 +48,21 @@ const helperFile = fileURLToPath(
 );
 
 /**
- * Nothing but where Node keeps compiled code: without it each start strips the types of the helper's
- * files and compiles them anew. What the helper runs gets an environment of its own.
- */
-function helperEnvironment({ NODE_COMPILE_CACHE }: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  return NODE_COMPILE_CACHE === undefined ? {} : { NODE_COMPILE_CACHE };
-}
-
-/**
  * Starts the helper process. Call it first of all, while this process is small: the helper never
  * grows. A helper that died is started again by the next call.
  */
 export function startExecHelper(): ExecHelper {
   return new HelperClient();
+}
+
+/** Of the owner's only what keeps the helper small: programs get none of it. */
+function helperEnvironment(): Record<string, string> {
+  const kept = ["NODE_COMPILE_CACHE", "MALLOC_MMAP_THRESHOLD_"].map(
+    (name) => [name, process.env[name]] as const,
+  );
+  return Object.fromEntries(
+    kept.filter((entry): entry is [string, string] => entry[1] !== undefined),
+  );
 }
 
 interface Pending {
@@ -121,9 +123,9 @@ class HelperClient implements ExecHelper {
   }
 
   #start(): HelperChild {
-    const child = spawn(process.execPath, [helperFile], {
+    const child = spawn(process.execPath, ["--max-semi-space-size=1", helperFile], {
       stdio: ["pipe", "pipe", "inherit"],
-      env: helperEnvironment(process.env),
+      env: helperEnvironment(),
       cwd: "/",
     });
     const died = (): void => this.#died(child);

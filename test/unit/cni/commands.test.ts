@@ -4,7 +4,8 @@ import { vethName } from "../../../src/api/names.ts";
 import type { AnyResource } from "../../../src/api/resource-of-kind.ts";
 import type { AddressHolder } from "../../../src/cni/ports.ts";
 import { parseIpAddr } from "../../../src/lib/ip-addr.ts";
-import { AgentBench, clusterInformation } from "../../support/agent-bench.ts";
+import { clusterInformation } from "../../states/resources.ts";
+import { AgentBench } from "../../support/agent-bench.ts";
 
 /** CHECK, GC, STATUS, calico-ipam, and ADD as its configuration says. */
 
