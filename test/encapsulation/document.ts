@@ -14,6 +14,7 @@ const headings: Readonly<Record<LabIpFamily, string>> = {
   dual: "Dual stack",
 };
 const notTested = "not tested";
+export const failed = "failed";
 const notOffered = "not offered: IPIP is IPv4's";
 /** Of a column: when, and of what commit. */
 const lastRun = "last run";
@@ -25,9 +26,16 @@ export function readCell(line: string): CellResult | undefined {
   return text === undefined ? undefined : (JSON.parse(text) as CellResult);
 }
 
-/** A run's cells, and that their columns were seen then: "2026-11-21, e4e130c". */
-export function withLastRun(results: readonly CellResult[], seen: string): CellResult[] {
-  return results.flatMap((cell) => [cell, { ...cell, check: lastRun, result: seen }]);
+/**
+ * The columns of a run that were seen to the end without a failure, and when that was: "2026-11-21,
+ * e4e130c". Of the others the document keeps what it has.
+ */
+export function wholeColumns(results: readonly CellResult[], seen: string): CellResult[] {
+  const columns = Map.groupBy(results, ({ ipFamily, mode }) => `${ipFamily}/${mode}`);
+  return [...columns.values()]
+    .filter((cells) => cells.length === checks.length)
+    .filter((cells) => cells.every(({ result }) => result !== failed))
+    .flatMap((cells) => cells.flatMap((cell) => [cell, { ...cell, check: lastRun, result: seen }]));
 }
 
 /** The document with the cells of a run; those that were not in the run stay as they are. */

@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { describe, type TestContext, test } from "node:test";
 import { calicoEncapsulations, type Encapsulation, labIpFamilies } from "../../src/lab/lab-plan.ts";
 import { type Check, checks } from "./checks.ts";
-import { isOffered } from "./document.ts";
+import { failed, isOffered } from "./document.ts";
 import { MatrixLab, report } from "./matrix-lab.ts";
 
 /**
@@ -34,7 +34,7 @@ describe("encapsulations", { concurrency: labsAtOnce }, () => {
 async function cell({ title, without, run }: Check, lab: MatrixLab, t: TestContext): Promise<void> {
   const { mode, ipFamily } = lab;
   const reason = without?.(lab);
-  let result = reason ?? "failed";
+  let result = reason ?? failed;
   await t.test(title, { skip: reason }, async () => {
     await lab.told(title, () => run(lab));
     result = "yes";
