@@ -45,6 +45,33 @@ export function dispatchChains(interfaceNames: Iterable<string>, config: RulesCo
   ];
 }
 
+/** What `dispatchChains` gives; a chain that leads to the same as before is the same object again. */
+export class DispatchChains {
+  #known: ReadonlyMap<string, Chain> = new Map();
+  #config: RulesConfig | undefined;
+
+  of(interfaceNames: Iterable<string>, config: RulesConfig): Chain[] {
+    const known = config === this.#config ? this.#known : undefined;
+    const made = dispatchChains(interfaceNames, config).map((chain) => {
+      const before = known?.get(chain.name);
+      return before !== undefined && leadsAs(before, chain) ? before : chain;
+    });
+    this.#known = new Map(made.map((chain) => [chain.name, chain]));
+    this.#config = config;
+    return made;
+  }
+}
+
+/** Of one configuration: then rules are known by their interface and where they lead. */
+function leadsAs(before: Chain, after: Chain): boolean {
+  const mark = ({ match: [first], action }: Rule) =>
+    first?.kind === "interface" && action?.kind === "goto" ? `${first.name} ${action.chain}` : "";
+  return (
+    before.rules.length === after.rules.length &&
+    after.rules.every((rule, at) => mark(rule) === mark(before.rules[at] ?? rule))
+  );
+}
+
 /** Interfaces that have a host endpoint in one table. `all`: others have the one of all interfaces. */
 export interface HostInterfaces {
   readonly names: Iterable<string>;
