@@ -356,7 +356,9 @@ for (const kind of ["nft", "legacy"] as const) {
         filter.setChains(dispatchChains([...names, ...more], config));
       withOthers("calia2", "califffff", "cali");
       const plan = await filter.apply();
-      const touched = new Set(plan?.write.map((line) => line.replace(/^:|^-[AI] /, "").split(" ")[0]));
+      const touched = new Set(
+        plan?.write.map((line) => line.replace(/^:|^-[AI] /, "").split(" ")[0]),
+      );
       assert.ok(touched.has("cali-from-wl-dispatch"));
       assert.deepEqual(
         plan?.write.filter((line) => /^(:cali-(from|to)-wl-dispatch |-[DRFX])/.test(line)),

@@ -244,11 +244,7 @@ export class L3Routes {
   }
 
   /** `says`: contributions that say the same are the same; undefined: never. */
-  #replace(
-    key: string,
-    says: string | undefined,
-    contribute: () => readonly (() => void)[],
-  ): void {
+  #replace(key: string, says: string | undefined, contribute: () => readonly (() => void)[]): void {
     const before = this.#contributions.get(key);
     if (before !== undefined && says !== undefined && before.says === says) return;
     for (const step of before?.undo ?? []) step();

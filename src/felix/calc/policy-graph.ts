@@ -282,7 +282,12 @@ export class PolicyGraph {
     // A profile that is not there allows nothing (facts 4.2).
     const value =
       profile === undefined
-        ? this.#activate(id, { source: profile, updateId: name, ingress: onlyDeny, egress: onlyDeny })
+        ? this.#activate(id, {
+            source: profile,
+            updateId: name,
+            ingress: onlyDeny,
+            egress: onlyDeny,
+          })
         : this.#activate(id, {
             source: profile,
             updateId: name,
