@@ -42,6 +42,8 @@ export interface DataplanePorts {
   openSets?(family: IpFamily): KernelSets;
   /** Whether this kernel has IPv6, where that is not to be asked of it. */
   hasIpv6?(): boolean;
+  /** Sets what pods' interfaces are to have: the kernel's own, unless said otherwise. */
+  writeSysctl?(path: readonly string[], value: string): void;
 }
 
 /** False when the step failed: its error is remembered. */
@@ -103,7 +105,8 @@ export class Dataplane {
     this.#bandwidth = new BandwidthManager(ports.kernel, this.#links);
     this.#addresses = new KnownAddresses(ports.kernel.addresses);
     const ipv6 = config.ipv6Support && (ports.hasIpv6?.() ?? kernelHasIpv6());
-    this.#sysctls = new EndpointSysctls({ ipv6 });
+    const { writeSysctl: write } = ports;
+    this.#sysctls = new EndpointSysctls({ ipv6, ...(write === undefined ? {} : { write }) });
     const families: IpFamily[] = ipv6 ? [4, 6] : [4];
     this.#memory = new TableMemory(ports.backend.kind === "nft" ? openNftGeneration() : undefined);
     const of = { config, ports, memory: this.#memory };
