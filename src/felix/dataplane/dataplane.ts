@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
 import type { ExecHelper } from "../../kernel/exec-helper.ts";
 import { routeKey } from "../../kernel/ip/route-identity.ts";
@@ -400,6 +401,8 @@ export class Dataplane {
         // A set that fails need not stop the rules: those that need it fail by themselves.
         const sets = await attempt(() => part.applySets());
         applied.push(attempt(() => part.applyRules()).then((rules) => rules && sets));
+        // Its programs begin before the next family's chains are rendered.
+        await setImmediate();
       }
       onBegun();
       return (await Promise.all(applied)).every(Boolean);
