@@ -47,6 +47,11 @@ const tools: Readonly<Record<string, Command>> = {
     summary: "puts the CNI plugins and their configuration where runtimes look for them",
     run: async (argv) => (await import("./wiring/install-cni.ts")).runInstallCni(argv, process),
   },
+  takeover: {
+    summary: "takeover check: what tortie would change on a node of Calico, before it does",
+    run: async (argv) =>
+      (await import("./wiring/takeover-command.ts")).runTakeoverCommand(argv, process),
+  },
   lab: {
     summary: "several nodes on this machine, to try things on",
     run: async (argv) => (await import("./lab/lab-command.ts")).runLabCommand(argv),

@@ -50,6 +50,8 @@ export class Felix {
   readonly #runner: PacedRunner;
   readonly #offered: OfferedEndpoints;
   readonly #waiters = new Set<() => void>();
+  /** By endpoint: the number of the first apply that knows what was offered of it last. */
+  readonly #knownFrom = new Map<string, number>();
   readonly #refresh: RefreshTimers;
   readonly #keys: KeyPublisher;
   /** Number of the apply that began last, and of the one that ended last. */
@@ -60,6 +62,7 @@ export class Felix {
   readonly #began: Millis;
   readonly #busySince = new Map<HealthPart, Millis>();
   #firstApply: (() => void) | undefined;
+  #cancelDue: () => void = () => undefined;
   /** Packets that policy denied, as lines of JSON. */
   readonly denials: LogTail = new LogTail();
   /** Resolves when the kernel was made right for the first time. */
@@ -129,7 +132,9 @@ export class Felix {
 
   /** What the datastore will say too, sooner. */
   offerEndpoint(endpoint: WorkloadEndpoint): void {
-    this.#offered.offer(keyOf(endpoint), endpoint);
+    const key = keyOf(endpoint);
+    this.#knownFrom.set(endpointId(key), this.#applies + 1);
+    this.#offered.offer(key, endpoint);
   }
 
   /** What the CNI agent said and the datastore has not said yet; after `run`, too. */
@@ -138,6 +143,7 @@ export class Felix {
   }
 
   withdrawEndpoint(key: ResourceKey<"WorkloadEndpoint">): void {
+    this.#knownFrom.delete(endpointId(key));
     this.#offered.offer(key, null);
   }
 
@@ -146,10 +152,11 @@ export class Felix {
     key: ResourceKey<"WorkloadEndpoint">,
     signal: AbortSignal,
   ): Promise<void> {
-    // Only an apply that begins from now on knows of what was offered until now.
-    const enough = this.#applies + 1;
-    this.#runner.request();
-    while (this.#finished < enough || !this.#dataplane.isProgrammed(endpointId(key))) {
+    const id = endpointId(key);
+    const enough = this.#knownFrom.get(id) ?? this.#applies + 1;
+    // One that is under way will see the interface, too.
+    if (this.#finished >= enough) this.#runner.request();
+    while (this.#finished < enough || !this.#dataplane.isProgrammed(id)) {
       signal.throwIfAborted();
       await new Promise<void>((resolve) => {
         const done = () => {
@@ -168,6 +175,7 @@ export class Felix {
     try {
       await this.#runServices(signal);
     } finally {
+      this.#cancelDue();
       this.#offered.close();
       this.#dataplane.close();
     }
@@ -271,6 +279,7 @@ export class Felix {
       this.#firstApply?.();
     } finally {
       this.#keys.tell(this.#dataplane.wireguardKeys);
+      this.#applyWhenDue();
       this.#finished = number;
       const milliseconds = clock.now() - started;
       this.#counters.applied(milliseconds, failed);
@@ -278,5 +287,14 @@ export class Felix {
       // What failed for one endpoint may have gone well for another.
       for (const waiter of this.#waiters) waiter();
     }
+  }
+
+  #applyWhenDue(): void {
+    this.#cancelDue();
+    const { dueInMs } = this.#dataplane;
+    if (dueInMs === undefined) return;
+    this.#cancelDue = this.#ports.clock.setTimer(Math.max(dueInMs, pacing.retryIntervalMs), () =>
+      this.#runner.request(),
+    );
   }
 }
