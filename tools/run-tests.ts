@@ -206,5 +206,10 @@ function startInVm(args: readonly string[], { env = {} }: Group): Run {
   const quoted = [process.execPath, ...args].map((word) => `'${word}'`);
   warmCompileCache(process.cwd(), compileCache);
   const { machine, exitCode } = spawnInVm(process.cwd(), [...settings, ...quoted].join(" "));
-  return { stdout: machine.stdout, ended: exitCode };
+  // What it printed before counts: a table of encapsulations keeps what has been seen.
+  const ended = exitCode.catch((error: unknown) => {
+    console.error(error instanceof Error ? error.message : error);
+    return null;
+  });
+  return { stdout: machine.stdout, ended };
 }
