@@ -18,6 +18,8 @@ import { findKubeApiServer } from "../support/kube-apiserver/program.ts";
 import { TestNetns } from "../support/netns.ts";
 import { waitFor } from "../support/wait-for.ts";
 import { ipamOn, pool } from "../unit/ipam/cluster.ts";
+import { chartCases } from "./deploy-chart.ts";
+import { overlayCases } from "./deploy-overlays.ts";
 
 /*
  * What people apply, on a real API server: each program runs with the command, environment and service
@@ -74,6 +76,9 @@ describe("deploy/*.yaml on a real API server", { skip }, () => {
     await cluster?.remove();
     stock.remove();
   });
+
+  chartCases(() => cluster.server);
+  overlayCases(() => cluster.server);
 
   it("accepts the pods of every DaemonSet and Deployment", async () => {
     for (const object of cluster.objects) {
