@@ -9,6 +9,7 @@ import {
   calicoNode,
   kubeControllers,
   kubeVirtObjects,
+  leaseNamespaceObject,
   routeReflector,
 } from "./rbac.ts";
 import {
@@ -21,7 +22,7 @@ import {
 
 /** What deploy/tortie.yaml has beside the CRDs, and the other manifests, by what they are for. */
 const manifestObjects: ChartObjects = {
-  config: [configMap],
+  config: [configMap, leaseNamespaceObject],
   node: [...accountObjects(calicoNode), calicoNodeDaemonSet],
   controllers: [...accountObjects(kubeControllers), kubeControllersDeployment],
   reflector: [...accountObjects(routeReflector), routeReflectorDeployment],

@@ -169,6 +169,8 @@ test("STATUS says why an ADD would fail, with code 50", async () => {
     CNI_COMMAND: "STATUS",
   });
   assert.deepEqual([locked.exitCode, locked.code], [1, 50]);
+  const elsewhere = await bench.answer({ CNI_COMMAND: "STATUS" }, { nodename: "node9" });
+  assert.deepEqual([elsewhere.code, elsewhere.details], [50, 'got "node9"']);
   assert.match(`${locked.msg} ${locked.details}`, /datastoreReady/);
 });
 
