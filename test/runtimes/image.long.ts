@@ -137,7 +137,7 @@ describe("the image", { skip }, () => {
     assert.ok(new Set([...stock, "start_runit"]).isSubsetOf(programs));
     for (const [program, option] of [
       ["iptables", "--version"],
-      ["ipset", "version"],
+      ["ipset", "help"],
       ["ip", "-V"],
       ["modprobe", "--version"],
     ] as const) {
