@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { type ClusterNode, ManifestCluster } from "../support/deploy/cluster.ts";
+import { readManifest } from "../support/deploy/manifest.ts";
 import { buildImage } from "../support/image/build-image.ts";
 import { type ContainerHost, ManifestContainer } from "../support/image/manifest-container.ts";
 import { findKubeApiServer } from "../support/kube-apiserver/program.ts";
@@ -44,10 +45,10 @@ describe("the image", { skip }, () => {
     root = (await podman.must("image", "mount", image)).trim();
     const archive = join(folder, "tortie.tar");
     await podman.must("save", image, "-o", archive);
-    cluster = await ManifestCluster.start("path" in found ? found.path : "", [
-      "tortie.yaml",
-      "route-reflector.yaml",
-    ]);
+    cluster = await ManifestCluster.start(
+      "path" in found ? found.path : "",
+      ["tortie.yaml", "route-reflector.yaml"].flatMap(readManifest),
+    );
     node = await cluster.addNode("node1");
     containerd = await Containerd.start({ netns: node.netns.path, pluginFolders: [], env: {} });
     containerd.importImage(archive);
