@@ -113,9 +113,11 @@ class HelperClient implements ExecHelper {
   }
 
   #start(): HelperChild {
-    const child = spawn(process.execPath, [helperFile], {
+    const { NODE_COMPILE_CACHE: cache } = process.env;
+    const child = spawn(process.execPath, ["--max-semi-space-size=1", helperFile], {
       stdio: ["pipe", "pipe", "inherit"],
-      env: {},
+      // Without the cache it strips types itself, with 15 MB of WebAssembly. Its programs do not see it.
+      env: cache === undefined ? {} : { NODE_COMPILE_CACHE: cache },
       cwd: "/",
     });
     const died = (): void => this.#died(child);
