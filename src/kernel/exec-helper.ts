@@ -114,10 +114,14 @@ class HelperClient implements ExecHelper {
 
   #start(): HelperChild {
     const { NODE_COMPILE_CACHE: cache } = process.env;
-    const child = spawn(process.execPath, ["--max-semi-space-size=1", helperFile], {
+    const limits = ["--max-semi-space-size=1", "--heap-growing-percent=30"];
+    const child = spawn(process.execPath, [...limits, helperFile], {
       stdio: ["pipe", "pipe", "inherit"],
       // Without the cache it strips types itself, with 15 MB of WebAssembly. Its programs do not see it.
-      env: cache === undefined ? {} : { NODE_COMPILE_CACHE: cache },
+      env: {
+        MALLOC_ARENA_MAX: "1",
+        ...(cache === undefined ? {} : { NODE_COMPILE_CACHE: cache }),
+      },
       cwd: "/",
     });
     const died = (): void => this.#died(child);
