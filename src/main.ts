@@ -17,7 +17,11 @@ const daemons: Readonly<Record<string, Command>> = {
   },
   felix: {
     summary: "routes, policy and the CNI agent of one node",
-    run: async () => (await import("./wiring/felix.ts")).runFelixProcess(process.env),
+    run: async () => {
+      // First of all, while this process is small (ADR 5), and at work while this one loads the rest.
+      const exec = (await import("./kernel/exec-helper.ts")).startExecHelper();
+      return (await import("./wiring/felix.ts")).runFelixProcess(process.env, exec);
+    },
   },
   bgp: {
     summary: "the BGP speaker of one node or of its own file, and what it knows",

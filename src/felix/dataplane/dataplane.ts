@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
 import type { ExecHelper } from "../../kernel/exec-helper.ts";
 import { routeKey } from "../../kernel/ip/route-identity.ts";
@@ -127,6 +128,11 @@ export class Dataplane {
   close(): void {
     this.#memory.close();
     for (const part of this.#parts) part.close();
+  }
+
+  /** When an apply has something to do that no event tells of; undefined: never. */
+  get dueInMs(): number | undefined {
+    return this.#state.dueInMs;
   }
 
   /** How many chains, rules, sets and routes of ours there are. */
@@ -400,6 +406,8 @@ export class Dataplane {
         // A set that fails need not stop the rules: those that need it fail by themselves.
         const sets = await attempt(() => part.applySets());
         applied.push(attempt(() => part.applyRules()).then((rules) => rules && sets));
+        // Its programs begin before the next family's chains are rendered.
+        await setImmediate();
       }
       onBegun();
       return (await Promise.all(applied)).every(Boolean);
