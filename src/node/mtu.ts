@@ -19,6 +19,7 @@ export type EncapsulationMtus = Pick<
   | "ipipEnabled"
   | "ipipMTU"
   | "udpMTU"
+  | "ip6TunnelMTU"
   | "vxlanEnabled"
   | "vxlanMTU"
   | "vxlanMTUV6"
@@ -62,6 +63,8 @@ export function podMtu(host: number, pools: readonly IPPool[], values: Encapsula
       headers: overhead.vxlan[4],
     },
     { inUse: uses("vxlan", true), mtu: values.vxlanMTUV6, headers: overhead.vxlan[6] },
+    { inUse: uses("ip6ip6", true), mtu: values.ip6TunnelMTU, headers: overhead.ip6ip6 },
+    { inUse: uses("sit", true), mtu: values.ip6TunnelMTU, headers: overhead.sit },
     { inUse: values.wireguardEnabled, mtu: values.wireguardMTU, headers: overhead.wireguard[4] },
     {
       inUse: values.wireguardEnabledV6,

@@ -334,10 +334,12 @@ export function hostAddresses({ spec }: Node): HostAddresses {
   const v4 = spec.bgp?.ipv4Address || firstAddress(spec, 4);
   const v6 = spec.bgp?.ipv6Address || firstAddress(spec, 6);
   const ipip = spec.bgp?.ipv4IPIPTunnelAddr;
+  const vxlanV6 = spec.ipv6VXLANTunnelAddr;
   return {
     ...(v4 === undefined ? {} : { v4: parseInterfaceAddress(v4) }),
     ...(v6 === undefined ? {} : { v6: parseInterfaceAddress(v6) }),
     ...(ipip && isIpAddr(ipip) ? { ipipTunnelAddress: parseIpAddr(ipip) } : {}),
+    ...(vxlanV6 && isIpAddr(vxlanV6) ? { vxlanTunnelAddressV6: parseIpAddr(vxlanV6) } : {}),
   };
 }
 

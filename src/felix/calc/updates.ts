@@ -270,6 +270,8 @@ export interface HostAddresses {
   readonly v4?: { readonly address: IpAddr; readonly length: number };
   readonly v6?: { readonly address: IpAddr; readonly length: number };
   readonly ipipTunnelAddress?: IpAddr;
+  /** Also a node's that has no IPv6 address of its own. */
+  readonly vxlanTunnelAddressV6?: IpAddr;
 }
 
 /** `id` is the pool's key. */

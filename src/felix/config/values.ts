@@ -15,7 +15,7 @@ export interface ParameterValues
     IptablesValues,
     VxlanValues,
     IpipValues,
-    UdpValues,
+    OwnTunnelValues,
     WireguardValues,
     PathCheckValues {}
 
@@ -136,7 +136,8 @@ export interface VxlanValues {
   readonly vxlanVNI: number;
 }
 
-export interface UdpValues {
+export interface OwnTunnelValues {
+  readonly ip6TunnelMTU: number;
   readonly udpMTU: number;
   readonly udpPort: number;
 }

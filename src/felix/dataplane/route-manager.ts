@@ -3,6 +3,7 @@ import { mainTable } from "../../kernel/ownership.ts";
 import type { IpFamily } from "../../lib/ip-addr.ts";
 import { hostPrefix, isHostPrefix, type Prefix, prefixFamily } from "../../lib/prefix.ts";
 import type { ClusterRoute, DataplaneUpdate, PoolClass, Vtep } from "../calc/updates.ts";
+import type { TunnelWay } from "./ip6-tunnel-manager.ts";
 import { clusterRouteProtocol } from "./kernel-tables.ts";
 
 /** What the route manager must know of the kernel. */
@@ -16,7 +17,14 @@ export interface RouteContext {
   readonly ipipIfindex: number | undefined;
   /** The device of the userspace UDP tunnel, once it has its address. */
   readonly udpIfindex?: number | undefined;
+  /** Devices that carry IPv6 in IP, once they have their addresses, and how they lead to a node. */
+  readonly ip6Tunnels?: ReadonlyMap<PoolClass, Ip6Tunnel>;
   readonly deviceRouteProtocol: number;
+}
+
+export interface Ip6Tunnel {
+  readonly ifindex: number;
+  wayTo(node: string): TunnelWay | undefined;
 }
 
 /**
@@ -117,6 +125,14 @@ function remoteRoute(route: ClusterRoute, context: RouteContext): KernelRoute | 
     if (ifindex === undefined || gateway === undefined || family !== 4) return undefined;
     const protocol = clusterRouteProtocol(context.deviceRouteProtocol);
     return { ...common, gateway, ifindex, protocol };
+  }
+  if (route.poolClass === "ip6ip6" || route.poolClass === "sit") {
+    const tunnel = context.ip6Tunnels?.get(route.poolClass);
+    const way = tunnel?.wayTo(route.node ?? "");
+    if (tunnel === undefined || way === undefined) return undefined;
+    const { onlink: _onlink, ...plain } = common;
+    const protocol = clusterRouteProtocol(context.deviceRouteProtocol);
+    return { ...plain, ...way, ifindex: tunnel.ifindex, protocol };
   }
   const ifindex = tunnelIfindex(route.poolClass, family, context);
   const vtep = context.vteps.get(route.node ?? "");

@@ -13,11 +13,12 @@ import type { FelixConfig } from "../config/felix-config.ts";
 import type { RulesConfig, WireguardRules } from "../rules/rules-config.ts";
 import type { FamilyPart } from "./family-part.ts";
 import type { IpSetManager } from "./ip-set-manager.ts";
+import { Ip6TunnelManager } from "./ip6-tunnel-manager.ts";
 import { IpipManager } from "./ipip-manager.ts";
 import type { KernelLinks } from "./kernel-links.ts";
 import type { DesiredState } from "./kernel-state.ts";
 import { ownedClasses } from "./owned-classes.ts";
-import { RouteManager } from "./route-manager.ts";
+import { type RouteContext, RouteManager } from "./route-manager.ts";
 import { SubnetWatch } from "./subnet-watch.ts";
 import { UdpManager } from "./udp-manager.ts";
 import { VxlanManager } from "./vxlan-manager.ts";
@@ -47,6 +48,7 @@ export interface TunnelManager {
 }
 
 interface Tunnel<Manager extends TunnelManager = TunnelManager> {
+  /** Of the packets outside: the interface with the node's address of this family is what they leave by. */
   readonly family: IpFamily;
   readonly manager: Manager;
   /** Pools, or the configuration, call for it, or others may still use the device, if it `isThere`. */
@@ -77,6 +79,7 @@ export class Tunnels {
   readonly #ipip: Tunnel<IpipManager> | undefined;
   /** Of IPv4 alone: a node's IPv6 address does not go into a MAC address. */
   readonly #udp: Tunnel<UdpManager> | undefined;
+  readonly #ip6: readonly Tunnel<Ip6TunnelManager>[];
   readonly #wireguard: readonly Tunnel<WireguardManager>[];
   readonly #all: readonly Tunnel[];
   readonly #routes: RouteManager;
@@ -111,6 +114,12 @@ export class Tunnels {
       manager: new UdpManager(nodeName, config),
       wanted: () => v4.setManager.uses("udp"),
     };
+    const v6 = families.find(({ family }) => family === 6);
+    this.#ip6 = (v6 === undefined ? [] : (["ip6ip6", "sit"] as const)).map((kind) => {
+      const manager = new Ip6TunnelManager(kind, nodeName, config);
+      const wanted = () => v6?.setManager.uses(kind) === true;
+      return { family: manager.outerFamily, manager, wanted };
+    });
     this.#wireguard = families.map(({ family }) => {
       const manager = new WireguardManager(family, nodeName, {
         config: config.wireguard,
@@ -123,6 +132,7 @@ export class Tunnels {
       ...this.#vxlan,
       ...(this.#ipip === undefined ? [] : [this.#ipip]),
       ...(this.#udp === undefined ? [] : [this.#udp]),
+      ...this.#ip6,
       ...this.#wireguard,
     ];
   }
@@ -222,7 +232,13 @@ export class Tunnels {
   /** What rules must know of the tunnels. */
   rulesConfig(): Pick<
     RulesConfig,
-    "vxlanEnabled" | "vxlanDevice" | "ipipEnabled" | "ipipDevice" | "udpTunnel" | "wireguard"
+    | "vxlanEnabled"
+    | "vxlanDevice"
+    | "ipipEnabled"
+    | "ipipDevice"
+    | "udpTunnel"
+    | "ip6Tunnels"
+    | "wireguard"
   > {
     const enabled: Record<IpFamily, boolean> = { 4: false, 6: false };
     const devices: Partial<Record<IpFamily, string>> = {};
@@ -237,6 +253,14 @@ export class Tunnels {
       ipipEnabled: this.#ipip?.wanted(ipipDevice !== undefined) === true,
       ...(ipipDevice === undefined ? {} : { ipipDevice }),
       ...(this.#udp?.wanted(true) === true ? { udpTunnel: this.#udpRules(this.#udp) } : {}),
+      ip6Tunnels: Object.fromEntries(
+        this.#ip6
+          .filter(({ wanted, link }) => wanted(link !== undefined))
+          .map(({ manager, link }) => [
+            manager.kind,
+            link === undefined ? {} : { device: link.name },
+          ]),
+      ),
       wireguard: this.#wireguardRules(),
     };
   }
@@ -284,10 +308,21 @@ export class Tunnels {
       vxlanIfindex,
       ipipIfindex: this.#ipip?.link?.ifindex,
       udpIfindex: udpLink?.ifindex,
+      ip6Tunnels: this.#ip6Devices(),
       deviceRouteProtocol: this.#config.deviceRouteProtocol,
     });
     const awaited = this.#routes.given().union(this.#routes.lacking(routes));
     return { routes, neighbors, fdbEntries, awaited };
+  }
+
+  #ip6Devices(): NonNullable<RouteContext["ip6Tunnels"]> {
+    return new Map(
+      this.#ip6.flatMap(({ manager, link }) => {
+        if (link === undefined) return [];
+        const wayTo = (node: string) => manager.wayTo(node);
+        return [[manager.kind, { ifindex: link.ifindex, wayTo }] as const];
+      }),
+    );
   }
 }
 

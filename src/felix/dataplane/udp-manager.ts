@@ -6,8 +6,11 @@ import { tunnelMac } from "../../kernel/tap/tunnel-mac.ts";
 import type { IpAddr } from "../../lib/ip-addr.ts";
 import type { DataplaneUpdate, Vtep } from "../calc/updates.ts";
 import type { FelixConfig } from "../config/felix-config.ts";
-import { repairTunnelDevice } from "./tunnel-device.ts";
+import { presentDevice, repairTunnelDevice } from "./tunnel-device.ts";
 import type { TunnelManager, TunnelPorts } from "./tunnels.ts";
+
+/** Of TUN and TAP devices. */
+const deviceType = "tun";
 
 /**
  * The device of the userspace UDP tunnel, its address, and who is behind it (docs/udp-tunnel.md). Its ends
@@ -43,19 +46,25 @@ export class UdpManager implements TunnelManager {
     });
   }
 
-  /** Makes the device what it must be: created, repaired, or removed. */
+  /**
+   * Makes the device what it must be: created, repaired, or removed.
+   *
+   * @throws {Error} when there is another's device of this name.
+   */
   async applyDevice(
     wanted: boolean,
     parent: KernelLink | undefined,
     { kernel, links }: TunnelPorts,
   ): Promise<KernelLink | undefined> {
     const local = this.#vteps.get(this.#nodeName)?.v4;
-    const present = links.byName(this.deviceName);
-    if (!wanted || local === undefined || parent === undefined) {
-      if (!wanted && present?.type === "tun") await kernel.links.remove(present.ifindex);
-      // The node's address may be away for a moment: what is there stays as it is.
-      return wanted && local !== undefined && present?.type === "tun" ? present : undefined;
+    const link = links.byName(this.deviceName);
+    if (!wanted) {
+      if (link?.type === deviceType) await kernel.links.remove(link.ifindex);
+      return undefined;
     }
+    const present = presentDevice(link, deviceType, this.deviceName);
+    // The node's address may be away for a moment: what is there stays as it is.
+    if (local === undefined || parent === undefined) return local && present;
     if (present === undefined) await kernel.links.addTap(this.deviceName);
     const device = present ?? (await links.look(this.deviceName));
     if (device === undefined) throw new Error(`Cannot find ${this.deviceName} after adding it`);

@@ -22,6 +22,8 @@ export interface RulesConfig {
   readonly wireguardHostEncryption: boolean;
   /** While a pool asks for the userspace UDP tunnel. `device`: once it has its address. */
   readonly udpTunnel?: { readonly port: number; readonly device?: string };
+  /** While pools ask for them: those that carry IPv6 in IP. `device`: once it has its address. */
+  readonly ip6Tunnels: Readonly<Partial<Record<"ip6ip6" | "sit", { readonly device?: string }>>>;
   readonly defaultEndpointToHostAction: "ACCEPT" | "DROP" | "RETURN";
   readonly filterAllowAction: "ACCEPT" | "RETURN";
   readonly mangleAllowAction: "ACCEPT" | "RETURN";
@@ -83,6 +85,7 @@ export const defaultRulesConfig: RulesConfig = {
   vxlanPort: 4789,
   wireguard: {},
   wireguardHostEncryption: false,
+  ip6Tunnels: {},
   defaultEndpointToHostAction: "DROP",
   filterAllowAction: "ACCEPT",
   mangleAllowAction: "ACCEPT",
