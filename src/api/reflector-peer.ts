@@ -1,3 +1,4 @@
+import { leaseNamespace } from "./leases.ts";
 import { calicoApiVersion, type Metadata } from "./meta.ts";
 import type { ResourceKey } from "./resource-key.ts";
 import type { BGPPeer } from "./resources/bgp.ts";
@@ -7,7 +8,7 @@ import type { BGPPeer } from "./resources/bgp.ts";
  * names the reflector's Lease.
  */
 
-/** Label of such a BGPPeer: the reflector's name. */
+/** Label of such a BGPPeer, and of the Lease: the reflector's name. */
 export const reflectorLabel = "tortie.dev/route-reflector";
 
 /** A reflector that has not renewed its Lease for so long is gone. */
@@ -15,7 +16,7 @@ export const reflectorLeaseSeconds = 60;
 
 /** The Lease that a reflector renews as long as it lives. */
 export function reflectorLeaseKey(reflector: string): ResourceKey<"Lease"> {
-  return { kind: "Lease", name: `tortie-${reflector}`, namespace: "kube-system" };
+  return { kind: "Lease", name: `tortie-${reflector}`, namespace: leaseNamespace };
 }
 
 /** By which every node speaks with a reflector. `address` is IPv4 or IPv6. */
@@ -29,7 +30,7 @@ export function reflectorPeer(reflector: string, address: string, port: number):
   };
 }
 
-/** The reflector that made a BGPPeer; undefined for one that a person wrote. */
+/** The reflector that made a BGPPeer or Lease; undefined for one that somebody else wrote. */
 export function reflectorOf({ labels = {} }: Metadata): string | undefined {
   return labels[reflectorLabel] || undefined;
 }

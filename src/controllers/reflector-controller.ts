@@ -1,5 +1,8 @@
-import { reflectorLeaseKey, reflectorLeaseSeconds, reflectorOf } from "../api/reflector-peer.ts";
+import { leaseNamespace } from "../api/leases.ts";
+import { reflectorLeaseSeconds, reflectorOf } from "../api/reflector-peer.ts";
 import { keyOf } from "../api/resource-key.ts";
+import type { BGPPeer } from "../api/resources/bgp.ts";
+import type { Lease } from "../api/resources/kubernetes.ts";
 import { type Datastore, unlessAbsent } from "../datastore/datastore.ts";
 import type { Clock, Millis } from "../lib/clock.ts";
 import { errorMessage } from "../lib/errors.ts";
@@ -22,8 +25,8 @@ interface Sighting {
 }
 
 /**
- * Takes away the BGPPeers of route reflectors that are gone without a word: their Lease has not changed for
- * its time, by our clock. A look that fails counts as none, so that nobody is taken for dead who could not be
+ * Takes away the BGPPeers and Leases of route reflectors that are gone without a word: their Lease has not
+ * changed for its time, by our clock. A look that fails counts as none, so that nobody is taken for dead who could not be
  * heard.
  */
 export function reflectorController(ports: ReflectorPorts): Service {
@@ -46,29 +49,26 @@ async function look(
   before: ReadonlyMap<string, Sighting>,
   { datastore, clock, log }: ReflectorPorts,
 ): Promise<Map<string, Sighting>> {
-  const { items } = await datastore.list("BGPPeer");
-  const own = items.flatMap((peer) => {
-    const reflector = reflectorOf(peer.metadata);
-    return reflector === undefined ? [] : [{ peer, reflector }];
-  });
+  const peers = ofReflectors((await datastore.list("BGPPeer")).items);
+  const leases = ofReflectors((await datastore.list("Lease", { namespace: leaseNamespace })).items);
   const sightings = new Map<string, Sighting>();
-  for (const reflector of new Set(own.map((each) => each.reflector))) {
-    const version = await leaseVersion(reflector, datastore);
+  for (const reflector of new Set([...peers.keys(), ...leases.keys()])) {
+    const version = leases.get(reflector)?.[0]?.metadata.resourceVersion;
     const last = before.get(reflector);
     const isSame = last !== undefined && last.version === version;
-    sightings.set(reflector, isSame ? last : { version, since: clock.now() });
-  }
-  for (const { peer, reflector } of own) {
-    const { since = clock.now() } = sightings.get(reflector) ?? {};
-    if (clock.now() - since < reflectorLeaseSeconds * 1000) continue;
-    await unlessAbsent(datastore.delete(keyOf(peer), peer.metadata.resourceVersion));
-    await unlessAbsent(datastore.delete(reflectorLeaseKey(reflector)));
-    log.info({ bgpPeer: peer.metadata.name }, "Took away the BGPPeer of a reflector that is gone");
+    const sighting = isSame ? last : { version, since: clock.now() };
+    sightings.set(reflector, sighting);
+    if (clock.now() - sighting.since < reflectorLeaseSeconds * 1000) continue;
+    for (const gone of [...(peers.get(reflector) ?? []), ...(leases.get(reflector) ?? [])]) {
+      await unlessAbsent(datastore.delete(keyOf(gone), gone.metadata.resourceVersion));
+    }
+    log.info({ reflector }, "Took away what a reflector has left that is gone");
   }
   return sightings;
 }
 
-async function leaseVersion(reflector: string, datastore: Datastore): Promise<string | undefined> {
-  const lease = await unlessAbsent(datastore.get(reflectorLeaseKey(reflector)));
-  return lease?.metadata.resourceVersion;
+function ofReflectors<R extends BGPPeer | Lease>(resources: readonly R[]): Map<string, R[]> {
+  const byName = Map.groupBy(resources, ({ metadata }) => reflectorOf(metadata) ?? "");
+  byName.delete("");
+  return byName;
 }

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
+import { leaseNamespace } from "../api/leases.ts";
 import { autoCreateOf } from "../controllers/auto-host-endpoints.ts";
 import { hostEndpointController } from "../controllers/host-endpoint-controller.ts";
 import { ipamController } from "../controllers/ipam-controller.ts";
@@ -26,7 +27,7 @@ export function runControllersProcess(env: Environment): Promise<number> {
       const ipam = new Ipam({ datastore, clock, random: Math.random });
       const lease = {
         ...defaultLease,
-        namespace: "kube-system",
+        namespace: leaseNamespace,
         name: "tortie-controllers",
         identity: `${hostname()}_${randomBytes(6).toString("hex")}`,
       };

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { leaseNamespace } from "../../src/api/leases.ts";
 import type { KubeControllersConfiguration } from "../../src/api/resources/kube-controllers-configuration.ts";
 import type { Datastore } from "../../src/datastore/datastore.ts";
 import { soakServers } from "../soak/servers.ts";
@@ -98,7 +99,7 @@ async function churn(server: SoakServer): Promise<void> {
   try {
     await requireHeld(await killedWorkers(server.env), datastore);
     await setGrace(datastore, "1s");
-    const lease = { kind: "Lease", name: "tortie-controllers", namespace: "kube-system" } as const;
+    const lease = { kind: "Lease", name: "tortie-controllers", namespace: leaseNamespace } as const;
     const leader = await waitFor(async () => (await datastore.get(lease)).spec.holderIdentity, {
       timeoutMs: 60_000,
       what: "a leader",

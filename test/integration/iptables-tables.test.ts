@@ -349,6 +349,33 @@ for (const kind of ["nft", "legacy"] as const) {
       assert.equal(save(4, "filter"), before);
     });
 
+    test("a pod more is only added, and the chains are those of a fresh start", async () => {
+      const filter = tableOf("filter", 4);
+      const names = endpoints.map(({ interfaceName }) => interfaceName);
+      const withOthers = (...more: readonly string[]) =>
+        filter.setChains(dispatchChains([...names, ...more], config));
+      withOthers("calia2", "califffff", "cali");
+      const plan = await filter.apply();
+      const touched = new Set(
+        plan?.write.map((line) => line.replace(/^:|^-[AI] /, "").split(" ")[0]),
+      );
+      assert.ok(touched.has("cali-from-wl-dispatch"));
+      assert.deepEqual(
+        plan?.write.filter((line) => /^(:cali-(from|to)-wl-dispatch |-[DRFX])/.test(line)),
+        [],
+      );
+      assert.equal(await filter.check(), true);
+      const grown = save(4, "filter");
+      withOthers();
+      await filter.apply();
+      withOthers("cali", "califffff", "calia2");
+      filter.invalidate();
+      await filter.apply();
+      assert.equal(save(4, "filter"), grown);
+      fill(filter);
+      await filter.apply();
+    });
+
     test("a change after our own reads nothing with nft, and what others wrote is never overlooked", async () => {
       const programs: string[] = [];
       const counted: Pick<ExecHelper, "run"> = {

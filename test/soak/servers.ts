@@ -1,3 +1,4 @@
+import { leaseNamespace } from "../../src/api/leases.ts";
 import type { Datastore } from "../../src/datastore/datastore.ts";
 import { openEtcdDatastore } from "../../src/datastore/etcd/etcd-datastore.ts";
 import { openKubernetesDatastore } from "../../src/datastore/kubernetes/kubernetes-datastore.ts";
@@ -22,7 +23,7 @@ export const soakServers: Readonly<Record<string, () => Promise<SoakServer>>> = 
     if ("missing" in found) throw new Error(found.missing);
     const server = await KubeApiServer.start(found.path);
     await server.installCrds("crd.projectcalico.org");
-    await server.createNamespaces(...soakNamespaces);
+    await server.createNamespaces(...soakNamespaces, leaseNamespace);
     return new KubernetesSoakServer(server);
   },
 };

@@ -8,6 +8,7 @@ import {
   calicoNode,
   kubeControllers,
   kubeVirtObjects,
+  leaseNamespaceObject,
   routeReflector,
 } from "./rbac.ts";
 import {
@@ -28,6 +29,7 @@ export function deployManifests(): Readonly<Record<string, string>> {
       crdDocuments(crds),
       ...documents([
         configMap,
+        leaseNamespaceObject,
         ...accountObjects(calicoNode),
         ...accountObjects(kubeControllers),
         calicoNodeDaemonSet,

@@ -1,3 +1,5 @@
+import { leaseNamespace } from "../../src/api/leases.ts";
+
 /**
  * What each service account may do, as little as it needs: test/conformance/deploy.test.ts runs the
  * programs under these accounts, and fails for a request that is refused and for a right that nobody used.
@@ -16,11 +18,19 @@ export interface Account {
   readonly name: string;
   /** Everywhere. */
   readonly cluster: readonly Grant[];
-  /** In `namespace` alone. */
-  readonly own: readonly Grant[];
+  /** In the namespace of our Leases alone: Leases of others are none of our business. */
+  readonly leases: readonly Grant[];
 }
 
 export const namespace = "kube-system";
+
+/** Of `leases`. */
+export const leaseNamespaceObject: object = {
+  apiVersion: "v1",
+  kind: "Namespace",
+  metadata: { name: leaseNamespace },
+};
+
 export const calicoGroup = "crd.projectcalico.org";
 
 const follow = ["list", "watch"] as const;
@@ -128,7 +138,7 @@ export const calicoNode: Account = {
       why: "and the answers.",
     },
   ],
-  own: [],
+  leases: [],
 };
 
 export const kubeControllers: Account = {
@@ -201,11 +211,11 @@ export const kubeControllers: Account = {
       why: "The BGPPeer of a route reflector that is gone.",
     },
   ],
-  own: [
+  leases: [
     {
       group: "coordination.k8s.io",
       resources: ["leases"],
-      verbs: ["get", "create", "update", "delete"],
+      verbs: ["get", "list", "create", "update", "delete"],
       why: "Who of several works; which route reflectors live.",
     },
   ],
@@ -233,7 +243,7 @@ export const routeReflector: Account = {
       why: "The BGPPeer by which all nodes speak with it.",
     },
   ],
-  own: [
+  leases: [
     {
       group: "coordination.k8s.io",
       resources: ["leases"],
@@ -273,7 +283,7 @@ export function kubeVirtObjects(): object[] {
 }
 
 /** ServiceAccount, and roles with their bindings. */
-export function accountObjects({ name, cluster, own }: Account): object[] {
+export function accountObjects({ name, cluster, leases }: Account): object[] {
   const rbac = "rbac.authorization.k8s.io";
   const subjects = [{ kind: "ServiceAccount", name, namespace }];
   const role = (kind: "ClusterRole" | "Role", where: object, grants: readonly Grant[]) => [
@@ -289,7 +299,7 @@ export function accountObjects({ name, cluster, own }: Account): object[] {
   return [
     { apiVersion: "v1", kind: "ServiceAccount", metadata: { name, namespace } },
     ...(cluster.length === 0 ? [] : role("ClusterRole", {}, cluster)),
-    ...(own.length === 0 ? [] : role("Role", { namespace }, own)),
+    ...(leases.length === 0 ? [] : role("Role", { namespace: leaseNamespace }, leases)),
   ];
 }
 

@@ -24,6 +24,8 @@ export interface PresencePorts {
 
 const renewMs = 15_000;
 const retryMs = 2_000;
+/** Kubernetes kills after 30 s, and the sessions need some of it; what is left then the controllers take away. */
+const takeBackMs = 10_000;
 
 /**
  * Tells the cluster of a route reflector: a Lease that it renews, and a BGPPeer for each of its addresses,
@@ -45,7 +47,14 @@ export function reflectorPresence(reflector: ReflectorIdentity, ports: PresenceP
       }
       await clock.sleep(waitMs, signal).catch(() => undefined);
     }
-    await takeBack(reflector, ports);
+    const limit = new AbortController();
+    const late = clock.sleep(takeBackMs, limit.signal).catch(() => undefined);
+    const isLate = late.then(() => "the datastore does not answer");
+    const reason = await Promise.race([takeBack(reflector, ports), isLate]);
+    limit.abort();
+    if (reason === "")
+      log.info({ reflector: reflector.name }, "The nodes are told that this reflector goes");
+    else log.warn({ reason }, "The cluster still knows of this reflector");
   };
 }
 
@@ -61,15 +70,17 @@ async function renewLease(name: string, { datastore, clock }: PresencePorts): Pr
     renewTime: now,
   };
   const key = reflectorLeaseKey(name);
+  const labels = { [reflectorLabel]: name };
   const present = await unlessAbsent(datastore.get<"Lease">(key));
   if (present !== undefined) {
-    await datastore.update<"Lease">({ ...present, spec: { ...present.spec, ...spec } });
+    const metadata = { ...present.metadata, labels: { ...present.metadata.labels, ...labels } };
+    await datastore.update<"Lease">({ ...present, metadata, spec: { ...present.spec, ...spec } });
     return;
   }
   const lease: Lease = {
     apiVersion: "coordination.k8s.io/v1",
     kind: "Lease",
-    metadata: { name: key.name, ...(key.namespace && { namespace: key.namespace }) },
+    metadata: { name: key.name, ...(key.namespace && { namespace: key.namespace }), labels },
     spec: { ...spec, acquireTime: now },
   };
   await datastore.create<"Lease">(lease);
@@ -105,9 +116,11 @@ function isOwn(present: BGPPeer, wanted: BGPPeer): boolean {
   );
 }
 
-/** Nothing is left behind; what cannot be reached now is left to the controllers. */
-async function takeBack(reflector: ReflectorIdentity, ports: PresencePorts): Promise<void> {
-  const { datastore, log } = ports;
+/** Nothing is left behind; what cannot be reached now is left to the controllers. @returns why not all is. */
+async function takeBack(
+  reflector: ReflectorIdentity,
+  { datastore }: PresencePorts,
+): Promise<string> {
   try {
     for (const peer of peersOf(reflector)) {
       const present = await unlessAbsent(datastore.get<"BGPPeer">(keyOf(peer)));
@@ -115,8 +128,8 @@ async function takeBack(reflector: ReflectorIdentity, ports: PresencePorts): Pro
       await unlessAbsent(datastore.delete(keyOf(peer)));
     }
     await unlessAbsent(datastore.delete(reflectorLeaseKey(reflector.name)));
-    log.info({ reflector: reflector.name }, "The nodes are told that this reflector goes");
+    return "";
   } catch (error) {
-    log.warn({ reason: errorMessage(error) }, "The cluster still knows of this reflector");
+    return errorMessage(error);
   }
 }

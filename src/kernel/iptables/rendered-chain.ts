@@ -37,21 +37,22 @@ export const noRules: RenderedRules = {
 /** @throws {InputError} naming the chain and what of it cannot be written. */
 export function renderChain(chain: Chain, features: IptablesFeatures): RenderedChain {
   const name = checkedChainName(chain.name);
-  return { name, ...renderRules(name, chain.rules, features) };
+  return { name, ...renderRules(name, chain.rules, features, chain) };
 }
 
-/** Rules that go to the head of a kernel chain, or behind all others when `appended`. */
+/** `appended`: rules that go behind all others of a kernel chain, not to its head. */
 export function renderRules(
   chain: string,
   rules: readonly Rule[],
   features: IptablesFeatures,
-  appended = false,
+  { appended = false, separate = false }: { appended?: boolean; separate?: boolean } = {},
 ): RenderedRules {
   const hashName = appended ? `${chain}${appendsSuffix}` : chain;
   const texts = rules.map((rule) => renderRule(rule, hashPlaceholder, features));
   const hashes = ruleHashes(
     hashName,
     texts.map((text) => `-A ${hashName} ${text}`),
+    separate,
   );
   return {
     hashes,

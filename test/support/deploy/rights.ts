@@ -1,3 +1,4 @@
+import { leaseNamespace } from "../../../src/api/leases.ts";
 import type { KubeApiServer } from "../kube-apiserver.ts";
 import type { AuditEvent } from "./audit-log.ts";
 
@@ -7,13 +8,16 @@ interface Rule {
   readonly verbs: readonly string[];
 }
 
-/** Rights of a service account of kube-system, each as in "watch pods" or "get leases.coordination.k8s.io in kube-system". */
+/** Rights of a service account of kube-system, each as in "watch pods" or "get leases.coordination.k8s.io in tortie-system". */
 export async function grantedRights(server: KubeApiServer, account: string): Promise<Set<string>> {
   const rbac = "/apis/rbac.authorization.k8s.io/v1";
   const rights = new Set<string>();
   const places = [
     { path: `${rbac}/clusterroles/${account}`, where: "" },
-    { path: `${rbac}/namespaces/kube-system/roles/${account}`, where: " in kube-system" },
+    {
+      path: `${rbac}/namespaces/${leaseNamespace}/roles/${account}`,
+      where: ` in ${leaseNamespace}`,
+    },
   ];
   for (const { path, where } of places) {
     const { status, text } = await server.request("GET", path);
@@ -36,7 +40,7 @@ function rightsOf(rules: readonly Rule[]): string[] {
 /** The rights that a request used: of two that would do, both. */
 export function usedRights(event: AuditEvent): string[] {
   const right = rightText(event.verb, event.group, event.resource);
-  return event.namespace === "kube-system" ? [right, `${right} in kube-system`] : [right];
+  return event.namespace === leaseNamespace ? [right, `${right} in ${leaseNamespace}`] : [right];
 }
 
 function rightText(verb: string, group: string, resource: string): string {

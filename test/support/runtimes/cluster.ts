@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { leaseNamespace } from "../../../src/api/leases.ts";
 import { libc } from "../../../src/kernel/netlink/libc.ts";
 import { openNetns } from "../../../src/kernel/netns.ts";
 import {
@@ -135,6 +136,7 @@ export class Cluster {
     try {
       await server.installCrds("crd.projectcalico.org");
       await cluster.createNamespace("default");
+      await server.createNamespaces(leaseNamespace);
       await Promise.all(nodes.map((node) => node.register()));
       await Promise.all(nodes.map((node) => node.boot()));
       return cluster;

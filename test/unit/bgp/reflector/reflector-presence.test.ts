@@ -1,6 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { reflectorLeaseKey, reflectorPeer } from "../../../../src/api/reflector-peer.ts";
+import { leaseNamespace } from "../../../../src/api/leases.ts";
+import {
+  reflectorLabel,
+  reflectorLeaseKey,
+  reflectorPeer,
+} from "../../../../src/api/reflector-peer.ts";
+import type { Lease } from "../../../../src/api/resources/kubernetes.ts";
 import {
   reflectorHealth,
   reflectorIdentity,
@@ -103,6 +109,47 @@ test("the controller takes away what a dead reflector left, never a living one's
   life.abort();
   stop.abort();
   await Promise.all([living, ended]);
+});
+
+test("the controller takes away the Lease of a reflector that was killed without a BGPPeer, and no other Lease", async () => {
+  const clock = new FakeClock();
+  const datastore = new FakeDatastore();
+  const stop = new AbortController();
+  const lease = (name: string, labels?: Record<string, string>): Lease => ({
+    apiVersion: "coordination.k8s.io/v1",
+    kind: "Lease",
+    metadata: { name, namespace: leaseNamespace, ...(labels && { labels }) },
+    spec: { holderIdentity: "any" },
+  });
+  const { name: ofDead } = reflectorLeaseKey("rr-dead");
+  await datastore.create<"Lease">(lease(ofDead, { [reflectorLabel]: "rr-dead" }));
+  await datastore.create<"Lease">(lease("tortie-controllers"));
+  const ended = reflectorController({ datastore, clock, log })(stop.signal);
+  await clock.advanceSlowly(50_000, 500);
+  const names = async () =>
+    (await datastore.list("Lease")).items.map(({ metadata }) => metadata.name).sort();
+  assert.deepEqual(await names(), ["tortie-controllers", ofDead]);
+  await clock.advanceSlowly(40_000, 500);
+  assert.deepEqual(await names(), ["tortie-controllers"]);
+  stop.abort();
+  await ended;
+});
+
+test("a reflector ends in time also when the datastore does not answer", async () => {
+  const clock = new FakeClock();
+  const datastore = new FakeDatastore();
+  const stop = new AbortController();
+  let isOver = false;
+  const ended = reflectorPresence(identity, { datastore, clock, log })(stop.signal).then(() => {
+    isOver = true;
+  });
+  await clock.advanceSlowly(1_000, 100);
+  datastore.get = () => new Promise(() => undefined);
+  stop.abort();
+  await clock.advanceSlowly(9_500, 500);
+  assert.equal(isOver, false);
+  await clock.advanceSlowly(1_000, 500);
+  await ended;
 });
 
 test("reflectorIdentity() and reflectorHealth() name what is wrong", () => {
