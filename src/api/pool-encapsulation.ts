@@ -57,9 +57,8 @@ export function ownEncapsulationProblem({
   if (isGiven(spec.vxlanMode) || isGiven(spec.ipipMode)) {
     return `"${own}": ipipMode and vxlanMode must both be Never`;
   }
-  const carried = mode.class === "udp" ? 4 : 6;
-  const family = spec.cidr.includes(":") ? 6 : 4;
-  return family === carried ? undefined : `"${own}": it carries IPv${carried} alone`;
+  const isCarried = mode.class === "udp" || spec.cidr.includes(":");
+  return isCarried ? undefined : `"${own}": it carries IPv6 alone`;
 }
 
 function isGiven(mode: string | undefined): boolean {

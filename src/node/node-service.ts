@@ -1,5 +1,6 @@
 import { rmSync } from "node:fs";
 import { isDeepStrictEqual } from "node:util";
+import { outerFamily } from "../felix/calc/l3-routes.ts";
 import { localSources } from "../felix/config/config-file.ts";
 import { readParameters } from "../felix/config/read-parameters.ts";
 import { readHealth } from "../felix/health/felix-health.ts";
@@ -217,10 +218,11 @@ function reconciler(
     if (!isDeepStrictEqual(config, answering)) health.set(config);
     answering = config;
     const { items: pools } = await datastore.list("IPPool");
+    const udpFamily = outerFamily(await datastore.get({ kind: "Node", name }));
     const host = hostMtu(values.mtuIfacePattern, await hostInterfaces(ports.kernel));
     mtus.update(host, {
       required: values.requireMTUFile,
-      podMtu: (ofHost) => podMtu(ofHost, pools, values),
+      podMtu: (ofHost) => podMtu(ofHost, pools, { values, udpFamily }),
     });
     const port = udpTunnelPort(pools, values);
     if (port !== servedPort) udpTunnel.set(port);

@@ -10,7 +10,7 @@ export const overhead: Readonly<Record<Carrier, number>> = {
   ipip: tunnelOverhead.ipip,
   ip6ip6: tunnelOverhead.ip6ip6,
   sit: tunnelOverhead.sit,
-  udp: tunnelOverhead.udp,
+  udp: tunnelOverhead.udp[4],
   vxlan: tunnelOverhead.vxlan[4],
   "vxlan-v6": tunnelOverhead.vxlan[6],
   wireguard: tunnelOverhead.wireguard[4],

@@ -11,7 +11,7 @@ const carriers: Readonly<Record<string, Readonly<Record<IpFamily, Carrier>>>> = 
   ip6tnl: { 4: "none", 6: "ip6ip6" },
   sit: { 4: "none", 6: "sit" },
   // Of all TUN and TAP devices felix leads tunnel addresses into its own alone.
-  tun: { 4: "udp", 6: "none" },
+  tun: { 4: "udp", 6: "udp" },
   wireguard: { 4: "wireguard", 6: "wireguard-v6" },
 };
 

@@ -37,12 +37,12 @@ before(async () => {
       ipv6VXLANTunnelAddr: tunnelV6(of),
     }),
   );
-  for (const of of [a, b]) {
-    const name = `node--${of.name}-k8s-pod-eth0`;
+  for (const segment of [a, b]) {
+    const name = `node--${segment.name}-k8s-pod-eth0`;
     const { items } = await datastore.list("WorkloadEndpoint");
     const stored = items.find(({ metadata }) => metadata.name === name);
     assert.ok(stored !== undefined, name);
-    const ipNetworks = [`${of.podAddress}/32`, `${podV6(of)}/128`];
+    const ipNetworks = [`${segment.podAddress}/32`, `${podV6(segment)}/128`];
     await datastore.update<"WorkloadEndpoint">({
       ...stored,
       spec: { ...stored.spec, ipNetworks },
@@ -74,13 +74,14 @@ const modes = [
     mode: "IP6IP6",
     // An underlay route that is not the default one: Linux takes no gateway behind it (docs/ipv6.md).
     before: () => a.netns.ip("-6 route add 2001:db8:2::/64 via 2001:db8:1::1"),
-    route: `fd00::2:0/125 encap ip6 id 0 src ${nodeV6(a)} dst ${nodeV6(b)} .*dev ip6ip6.tortie proto 80`,
+    route: `fd00::2:0/125 +encap ip6 id 0 src ${nodeV6(a)} dst ${nodeV6(b)} .*dev ip6ip6.tortie proto 80`,
     outer: `IP6 ${nodeV6(a)} > ${nodeV6(b)}: IP6 `,
     mtu: 1460,
   },
   {
     mode: "SITCrossSubnet",
-    before: () => undefined,
+    // The pod remembers how large a packet the tunnel before could take.
+    before: () => a.podNetns.ip("-6 route flush cache"),
     route: `fd00::2:0/125 via ::${b.nodeAddress} dev sit.tortie proto 80 .*onlink`,
     outer: `IP ${a.nodeAddress} > ${b.nodeAddress}: IP6 `,
     mtu: 1480,

@@ -43,7 +43,7 @@ export class Ip6TunnelManager implements TunnelManager {
   }
 
   get address(): IpAddr | undefined {
-    return this.#hosts.get(this.#nodeName)?.vxlanTunnelAddressV6;
+    return this.#hosts.get(this.#nodeName)?.tunnelAddresses?.[6];
   }
 
   onUpdate(update: DataplaneUpdate): void {

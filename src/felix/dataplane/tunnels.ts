@@ -77,8 +77,7 @@ export class Tunnels {
   readonly #vxlan: readonly Tunnel<VxlanManager>[];
   /** Of IPv4 alone: there is no IPIP of IPv6. */
   readonly #ipip: Tunnel<IpipManager> | undefined;
-  /** Of IPv4 alone: a node's IPv6 address does not go into a MAC address. */
-  readonly #udp: Tunnel<UdpManager> | undefined;
+  readonly #udp: Tunnel<UdpManager>;
   readonly #ip6: readonly Tunnel<Ip6TunnelManager>[];
   readonly #wireguard: readonly Tunnel<WireguardManager>[];
   readonly #all: readonly Tunnel[];
@@ -109,10 +108,15 @@ export class Tunnels {
       const wanted = () => isWanted("ipip", manager, v4.setManager);
       this.#ipip = { family: 4, manager, wanted };
     }
-    this.#udp = v4 && {
-      family: 4,
-      manager: new UdpManager(nodeName, config),
-      wanted: () => v4.setManager.uses("udp"),
+    const udpFamilies = () =>
+      families.flatMap(({ family, setManager }) => (setManager.uses("udp") ? family : []));
+    const udp = new UdpManager(nodeName, config, udpFamilies);
+    this.#udp = {
+      get family() {
+        return udp.outerFamily;
+      },
+      manager: udp,
+      wanted: () => udpFamilies().length > 0,
     };
     const v6 = families.find(({ family }) => family === 6);
     this.#ip6 = (v6 === undefined ? [] : (["ip6ip6", "sit"] as const)).map((kind) => {
@@ -131,7 +135,7 @@ export class Tunnels {
     this.#all = [
       ...this.#vxlan,
       ...(this.#ipip === undefined ? [] : [this.#ipip]),
-      ...(this.#udp === undefined ? [] : [this.#udp]),
+      this.#udp,
       ...this.#ip6,
       ...this.#wireguard,
     ];
@@ -183,7 +187,8 @@ export class Tunnels {
   isOwnAddress(address: IpAddr): boolean {
     return (
       this.#families.some(({ setManager }) => setManager.hostAddress(this.#nodeName) === address) ||
-      this.#all.some(({ manager }) => manager.address === address)
+      this.#all.some(({ manager }) => manager.address === address) ||
+      this.#udp.manager.addresses.includes(address)
     );
   }
 
@@ -252,7 +257,7 @@ export class Tunnels {
       vxlanDevice: devices,
       ipipEnabled: this.#ipip?.wanted(ipipDevice !== undefined) === true,
       ...(ipipDevice === undefined ? {} : { ipipDevice }),
-      ...(this.#udp?.wanted(true) === true ? { udpTunnel: this.#udpRules(this.#udp) } : {}),
+      ...(this.#udp.wanted(true) ? { udpTunnel: this.#udpRules(this.#udp) } : {}),
       ip6Tunnels: Object.fromEntries(
         this.#ip6
           .filter(({ wanted, link }) => wanted(link !== undefined))
@@ -265,9 +270,10 @@ export class Tunnels {
     };
   }
 
-  #udpRules({ link }: Tunnel): NonNullable<RulesConfig["udpTunnel"]> {
+  #udpRules({ link, family }: Tunnel): NonNullable<RulesConfig["udpTunnel"]> {
     return {
       port: this.#config.udpPort,
+      family,
       ...(link === undefined ? {} : { device: link.name }),
     };
   }
@@ -298,16 +304,17 @@ export class Tunnels {
       neighbors.push(...manager.neighbors(link.ifindex));
       fdbEntries.push(...manager.fdbEntries(link.ifindex));
     }
-    const udpLink = this.#udp?.link;
-    if (udpLink !== undefined) {
-      neighbors.push(...(this.#udp?.manager.neighbors(udpLink.ifindex) ?? []));
-    }
+    const { link: udpLink, manager: udp } = this.#udp;
+    if (udpLink !== undefined) neighbors.push(...udp.neighbors(udpLink.ifindex));
     const routes = this.#routes.routes({
       vteps: this.#vxlan[0]?.manager.vteps ?? new Map(),
       parentIfindex,
       vxlanIfindex,
       ipipIfindex: this.#ipip?.link?.ifindex,
-      udpIfindex: udpLink?.ifindex,
+      udp: udpLink && {
+        ifindex: udpLink.ifindex,
+        tunnelAddress: (node, family) => udp.tunnelAddress(node, family),
+      },
       ip6Tunnels: this.#ip6Devices(),
       deviceRouteProtocol: this.#config.deviceRouteProtocol,
     });

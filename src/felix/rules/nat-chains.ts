@@ -131,7 +131,7 @@ function tunnelMasquerade(config: RulesConfig, family: IpFamily): Rule[] {
   const wireguard = config.wireguard[family];
   if (wireguard?.isUp === true) devices.push(wireguard.device);
   const { udpTunnel } = config;
-  if (family === 4 && udpTunnel?.device !== undefined) devices.push(udpTunnel.device);
+  if (udpTunnel?.device !== undefined) devices.push(udpTunnel.device);
   for (const tunnel of family === 6 ? Object.values(config.ip6Tunnels) : []) {
     if (tunnel.device !== undefined) devices.push(tunnel.device);
   }

@@ -54,6 +54,7 @@ const rows: readonly Row[] = [
   [[vxlanV6, vxlan], {}, 1430],
   [[udp, plain], {}, 1472],
   [[udp], { udpMTU: 1400 }, 1400],
+  [[own("UDP", "fd00:3::/48")], {}, 1472],
   [[ip6ip6, plain], {}, 1460],
   [[sit, plain], {}, 1480],
   [[sit], { ip6TunnelMTU: 1300 }, 1300],
@@ -76,9 +77,13 @@ const rows: readonly Row[] = [
 for (const [pools, spec, mtu] of rows) {
   const names = pools.map(({ metadata }) => metadata.name).join("+");
   test(`podMtu() of pools ${names || "none"} with ${JSON.stringify(spec)} is ${mtu}`, () => {
-    assert.equal(podMtu(1500, pools, parameters(spec)), mtu);
+    assert.equal(podMtu(1500, pools, { values: parameters(spec), udpFamily: 4 }), mtu);
   });
 }
+
+test("the UDP tunnel's own packets of IPv6 take more", () => {
+  assert.equal(podMtu(1500, [udp], { values: parameters({}), udpFamily: 6 }), 1452);
+});
 
 test("requireMTUFile: what is not written is an error, and only logged without it", (t) => {
   const folder = mkdtempSync(join(tmpdir(), "tortie-mtu-"));

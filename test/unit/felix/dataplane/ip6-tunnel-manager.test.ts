@@ -116,6 +116,7 @@ test("a node that moves has a new SIT device, and a route of the others by its n
   state.update(member("node-b", [2, 99], "both"), member("node-a", [1, 77], "both"));
   const ifindex = kernel.indexOf("eth0") ?? 0;
   await kernel.addresses.add({ ifindex, address: parseIpAddr("192.168.1.77"), length: 24 });
+  state.dataplane.resync();
   await state.apply();
   assert.equal((await kernel.links.get("sit.tortie"))?.sitLocal, "192.168.1.77");
   assert.match(kernel.text().join("\n"), /fd00::b:0\/122 via ::192\.168\.2\.99 dev sit\.tortie/);
