@@ -73,6 +73,7 @@ export interface MetricsValues {
   readonly prometheusMetricsKeyFile: string;
   readonly prometheusMetricsPort: number;
   readonly prometheusProcessMetricsEnabled: boolean;
+  readonly prometheusWireGuardMetricsEnabled: boolean;
 }
 
 export interface CommonValues {
