@@ -25,10 +25,6 @@ export function programmedClasses(setting: ProgramClusterRoutes): readonly Share
   return classes[setting];
 }
 
-export function isSharedClass(poolClass: PoolClass): poolClass is SharedClass {
-  return poolClass === "ipip" || poolClass === "noEncap";
-}
-
 /** A setting in any case of letters; what is none counts as not said, as upstream. */
 export function clusterRoutesSetting(
   given: unknown,

@@ -1,4 +1,3 @@
-import { isSharedClass } from "../../api/cluster-routes.ts";
 import type { KernelRoute } from "../../kernel/kernel.ts";
 import { mainTable, routeProtocol } from "../../kernel/ownership.ts";
 import { type IpAddr, type IpFamily, ipFamily } from "../../lib/ip-addr.ts";
@@ -112,7 +111,7 @@ export class FibPolicy {
     if (!this.#installs) return "not-installed";
     if (this.#services.covers(prefixes, index)) return "service-range";
     if (pool === undefined || pool.class === "none") return "programmed";
-    if (!isSharedClass(pool.class)) return "tunneled-pool";
+    if (pool.class !== "ipip" && pool.class !== "noEncap") return "tunneled-pool";
     return this.#programs.includes(pool.class) ? "programmed" : "felix-owns-pool";
   }
 

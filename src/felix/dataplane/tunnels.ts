@@ -10,7 +10,6 @@ import type { IpAddr, IpFamily } from "../../lib/ip-addr.ts";
 import type { Logger } from "../../lib/log.ts";
 import type { DataplaneUpdate } from "../calc/updates.ts";
 import type { FelixConfig } from "../config/felix-config.ts";
-import type { RulesConfig, WireguardRules } from "../rules/rules-config.ts";
 import type { FamilyPart } from "./family-part.ts";
 import type { IpSetManager } from "./ip-set-manager.ts";
 import { Ip6TunnelManager } from "./ip6-tunnel-manager.ts";
@@ -20,6 +19,7 @@ import type { DesiredState } from "./kernel-state.ts";
 import { ownedClasses } from "./owned-classes.ts";
 import { type RouteContext, RouteManager } from "./route-manager.ts";
 import { SubnetWatch } from "./subnet-watch.ts";
+import { type TunnelRules, tunnelRules } from "./tunnel-rules.ts";
 import { UdpManager } from "./udp-manager.ts";
 import { VxlanManager } from "./vxlan-manager.ts";
 import { WireguardManager } from "./wireguard-manager.ts";
@@ -47,7 +47,7 @@ export interface TunnelManager {
   ): Promise<KernelLink | undefined>;
 }
 
-interface Tunnel<Manager extends TunnelManager = TunnelManager> {
+export interface Tunnel<Manager extends TunnelManager = TunnelManager> {
   /** Of the packets outside: the interface with the node's address of this family is what they leave by. */
   readonly family: IpFamily;
   readonly manager: Manager;
@@ -235,57 +235,17 @@ export class Tunnels {
   }
 
   /** What rules must know of the tunnels. */
-  rulesConfig(): Pick<
-    RulesConfig,
-    | "vxlanEnabled"
-    | "vxlanDevice"
-    | "ipipEnabled"
-    | "ipipDevice"
-    | "udpTunnel"
-    | "ip6Tunnels"
-    | "wireguard"
-  > {
-    const enabled: Record<IpFamily, boolean> = { 4: false, 6: false };
-    const devices: Partial<Record<IpFamily, string>> = {};
-    for (const { family, wanted, link } of this.#vxlan) {
-      enabled[family] = wanted(link !== undefined);
-      if (link !== undefined) devices[family] = link.name;
-    }
-    const ipipDevice = this.#ipip?.link?.name;
-    return {
-      vxlanEnabled: enabled,
-      vxlanDevice: devices,
-      ipipEnabled: this.#ipip?.wanted(ipipDevice !== undefined) === true,
-      ...(ipipDevice === undefined ? {} : { ipipDevice }),
-      ...(this.#udp.wanted(true) ? { udpTunnel: this.#udpRules(this.#udp) } : {}),
-      ip6Tunnels: Object.fromEntries(
-        this.#ip6
-          .filter(({ wanted, link }) => wanted(link !== undefined))
-          .map(({ manager, link }) => [
-            manager.kind,
-            link === undefined ? {} : { device: link.name },
-          ]),
-      ),
-      wireguard: this.#wireguardRules(),
-    };
-  }
-
-  #udpRules({ link, family }: Tunnel): NonNullable<RulesConfig["udpTunnel"]> {
-    return {
-      port: this.#config.udpPort,
-      family,
-      ...(link === undefined ? {} : { device: link.name }),
-    };
-  }
-
-  #wireguardRules(): RulesConfig["wireguard"] {
-    const rules: Partial<Record<IpFamily, WireguardRules>> = {};
-    for (const { family, manager, wanted, link } of this.#wireguard) {
-      if (!wanted(link !== undefined)) continue;
-      const port = this.#config.wireguard.port[family];
-      rules[family] = { device: manager.deviceName, port, isUp: link !== undefined };
-    }
-    return rules;
+  rulesConfig(): TunnelRules {
+    return tunnelRules(
+      {
+        vxlan: this.#vxlan,
+        ipip: this.#ipip,
+        udp: this.#udp,
+        ip6: this.#ip6,
+        wireguard: this.#wireguard,
+      },
+      this.#config,
+    );
   }
 
   /** Routes to the rest of the cluster, and who is behind the tunnel devices. */
