@@ -5,7 +5,7 @@ import { runAgentSocket } from "../cni/agent-service.ts";
 import { defaultSocketPath, defaultSpoolFolder } from "../cni/protocol.ts";
 import { SpooledDeletions } from "../cni/spooled-deletions.ts";
 import type { Datastore } from "../datastore/datastore.ts";
-import { datastoreType, openDatastore } from "../datastore/open-datastore.ts";
+import { datastoreType } from "../datastore/open-datastore.ts";
 import type { FelixConfig } from "../felix/config/felix-config.ts";
 import { hostSysctls } from "../felix/dataplane/host-sysctls.ts";
 import { sweepLeftovers } from "../felix/dataplane/leftovers.ts";
@@ -21,7 +21,7 @@ import { wireguardDevices, wireguardMetrics } from "../felix/metrics/wireguard-m
 import { nflogGroups } from "../felix/rules/nflog.ts";
 import { withoutDenialLog } from "../felix/rules/rules-config.ts";
 import { Ipam } from "../ipam/ipam.ts";
-import { type ExecHelper, startExecHelper } from "../kernel/exec-helper.ts";
+import type { ExecHelper } from "../kernel/exec-helper.ts";
 import { detectBackend, withFeatures } from "../kernel/iptables/backend.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import { openLinuxKernel } from "../kernel/linux-kernel.ts";
@@ -41,6 +41,7 @@ import { ipamAddresses } from "./cni-addresses.ts";
 import { acceptStored } from "./decode.ts";
 import { watchConfig } from "./felix-config.ts";
 import { FelixLog } from "./felix-log.ts";
+import { openSharedDatastore } from "./node-datastore.ts";
 import { type Environment, runDaemon } from "./process.ts";
 
 const programTimeoutMs = 30_000;
@@ -63,13 +64,11 @@ interface FelixParts extends Parts {
   readonly checks: PathChecks;
 }
 
-/** `tortie felix`: felix, and the CNI agent beside it. Gives the exit code. */
-export async function runFelixProcess(env: Environment): Promise<number> {
-  // First of all, while this process is small (ADR 5).
-  const exec = startExecHelper();
+/** `tortie felix`: felix, and the CNI agent beside it. Ends the helper, too. Gives the exit code. */
+export async function runFelixProcess(env: Environment, exec: ExecHelper): Promise<number> {
   const felixLog = new FelixLog();
   const run = async (log: Logger, signal: AbortSignal) => {
-    const datastore = await openDatastore(env);
+    const datastore = await openSharedDatastore(env, log);
     const limits = { netlinkMs: 0 };
     const kernel = openLinuxKernel({ timeoutMs: () => limits.netlinkMs });
     try {

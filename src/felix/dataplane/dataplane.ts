@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
 import type { ExecHelper } from "../../kernel/exec-helper.ts";
 import { routeKey } from "../../kernel/ip/route-identity.ts";
@@ -42,6 +43,8 @@ export interface DataplanePorts {
   openSets?(family: IpFamily): KernelSets;
   /** Whether this kernel has IPv6, where that is not to be asked of it. */
   hasIpv6?(): boolean;
+  /** Sets what pods' interfaces are to have: the kernel's own, unless said otherwise. */
+  writeSysctl?(path: readonly string[], value: string): void;
 }
 
 /** False when the step failed: its error is remembered. */
@@ -103,7 +106,8 @@ export class Dataplane {
     this.#bandwidth = new BandwidthManager(ports.kernel, this.#links);
     this.#addresses = new KnownAddresses(ports.kernel.addresses);
     const ipv6 = config.ipv6Support && (ports.hasIpv6?.() ?? kernelHasIpv6());
-    this.#sysctls = new EndpointSysctls({ ipv6 });
+    const { writeSysctl: write } = ports;
+    this.#sysctls = new EndpointSysctls({ ipv6, ...(write === undefined ? {} : { write }) });
     const families: IpFamily[] = ipv6 ? [4, 6] : [4];
     this.#memory = new TableMemory(ports.backend.kind === "nft" ? openNftGeneration() : undefined);
     const of = { config, ports, memory: this.#memory };
@@ -124,6 +128,11 @@ export class Dataplane {
   close(): void {
     this.#memory.close();
     for (const part of this.#parts) part.close();
+  }
+
+  /** When an apply has something to do that no event tells of; undefined: never. */
+  get dueInMs(): number | undefined {
+    return this.#state.dueInMs;
   }
 
   /** How many chains, rules, sets and routes of ours there are. */
@@ -397,6 +406,8 @@ export class Dataplane {
         // A set that fails need not stop the rules: those that need it fail by themselves.
         const sets = await attempt(() => part.applySets());
         applied.push(attempt(() => part.applyRules()).then((rules) => rules && sets));
+        // Its programs begin before the next family's chains are rendered.
+        await setImmediate();
       }
       onBegun();
       return (await Promise.all(applied)).every(Boolean);

@@ -34,10 +34,17 @@ export const noRules: RenderedRules = {
   sets: new Set(),
 };
 
+/** By the very chain: most are the same for IPv4 and IPv6, which then share their text, too. */
+const rendered = new WeakMap<Chain, { readonly features: IptablesFeatures; run: RenderedChain }>();
+
 /** @throws {InputError} naming the chain and what of it cannot be written. */
 export function renderChain(chain: Chain, features: IptablesFeatures): RenderedChain {
+  const known = rendered.get(chain);
+  if (known?.features === features) return known.run;
   const name = checkedChainName(chain.name);
-  return { name, ...renderRules(name, chain.rules, features, chain) };
+  const run = { name, ...renderRules(name, chain.rules, features, chain) };
+  rendered.set(chain, { features, run });
+  return run;
 }
 
 /** `appended`: rules that go behind all others of a kernel chain, not to its head. */
