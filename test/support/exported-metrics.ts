@@ -1,6 +1,7 @@
 import { speakerMetrics } from "../../src/bgp/speaker/metrics.ts";
 import { FelixCounters } from "../../src/felix/metrics/felix-counters.ts";
 import { felixMetrics } from "../../src/felix/metrics/felix-metrics.ts";
+import { wireguardMetrics } from "../../src/felix/metrics/wireguard-metrics.ts";
 import type { Metric } from "../../src/lib/metrics.ts";
 import { ProcessMetrics } from "../../src/lib/process-metrics.ts";
 import { pathMetrics } from "../../src/paths/metrics.ts";
@@ -26,6 +27,7 @@ export function exportedMetrics(): Readonly<
     return {
       felix: [
         ...felixMetrics("node1", new FelixCounters(), sizes),
+        ...wireguardMetrics("node1", []),
         ...pathMetrics(report as unknown as Parameters<typeof pathMetrics>[0]),
       ],
       bgp: speakerMetrics(new FakeRunning([secretNeighbor])),

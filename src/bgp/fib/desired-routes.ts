@@ -111,7 +111,7 @@ export class FibPolicy {
     if (!this.#installs) return "not-installed";
     if (this.#services.covers(prefixes, index)) return "service-range";
     if (pool === undefined || pool.class === "none") return "programmed";
-    if (pool.class === "vxlan" || pool.class === "udp") return "tunneled-pool";
+    if (pool.class !== "ipip" && pool.class !== "noEncap") return "tunneled-pool";
     return this.#programs.includes(pool.class) ? "programmed" : "felix-owns-pool";
   }
 
