@@ -35,6 +35,22 @@ export const calicoGroup = "crd.projectcalico.org";
 
 const follow = ["list", "watch"] as const;
 
+/** Of whoever gives addresses. */
+const addressRules: readonly Grant[] = [
+  {
+    group: calicoGroup,
+    resources: ["ipreservations"],
+    verbs: ["list"],
+    why: "Addresses that are given to nobody.",
+  },
+  {
+    group: calicoGroup,
+    resources: ["ipamconfigs"],
+    verbs: ["get"],
+    why: "How addresses are given.",
+  },
+];
+
 export const calicoNode: Account = {
   name: "calico-node",
   cluster: [
@@ -107,18 +123,7 @@ export const calicoNode: Account = {
       verbs: ["get"],
       why: "Whether the datastore is locked for a migration.",
     },
-    {
-      group: calicoGroup,
-      resources: ["ipreservations"],
-      verbs: ["list"],
-      why: "Addresses that are given to nobody.",
-    },
-    {
-      group: calicoGroup,
-      resources: ["ipamconfigs"],
-      verbs: ["get"],
-      why: "How addresses are given.",
-    },
+    ...addressRules,
     {
       group: calicoGroup,
       resources: ["blockaffinities", "ipamblocks"],
@@ -186,18 +191,7 @@ export const kubeControllers: Account = {
       verbs: follow,
       why: "Pools for services.",
     },
-    {
-      group: calicoGroup,
-      resources: ["ipreservations"],
-      verbs: ["list"],
-      why: "Addresses that are given to nobody.",
-    },
-    {
-      group: calicoGroup,
-      resources: ["ipamconfigs"],
-      verbs: ["get"],
-      why: "How addresses are given.",
-    },
+    ...addressRules,
     {
       group: calicoGroup,
       resources: ["blockaffinities", "ipamblocks", "ipamhandles"],
