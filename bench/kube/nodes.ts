@@ -40,7 +40,9 @@ function document(): string {
 Written by \`node bench/kube/nodes.ts --write-doc\` (\`npm run bench:kube\` prints it). All nodes start at once in one
 process, each with the start-up of \`tortie node\` and the syncers of \`tortie node\`, \`felix\` and \`bgp\`, which share
 what all three follow as the three processes do; only the kernel is made up. kube-apiserver 1.33 on loopback of the same
-machine (${machineText()}); its audit log counts every request, a watch as one. Lists that are
+machine (${machineText()}); its audit log counts every request, a watch as one. CPU is
+that of the process with all the nodes, which has one thread: on a machine with other work, or with fewer cores than the API
+server, etcd and it want, the time until in sync is that of the machine. Lists that are
 watches need WatchList, which Kubernetes has by default from 1.34 on (here it is switched on), and etcd 3.4.25 or later
 (here 3.5); without them a list is paged and a watch follows it (etcd 3.4).
 

@@ -3,7 +3,7 @@ import { keyOf, keyText } from "../api/resource-key.ts";
 import type { AnyResource, Kind } from "../api/resource-of-kind.ts";
 import type { ClusterInformation } from "../api/resources/cluster-information.ts";
 import type { Tier, TierSpec } from "../api/resources/policy.ts";
-import { type Datastore, isDatastoreError, unlessAbsent } from "../datastore/datastore.ts";
+import { type Datastore, isDatastoreError } from "../datastore/datastore.ts";
 import { groupBy } from "../lib/collections.ts";
 
 export interface ClusterIdentity {
@@ -56,7 +56,9 @@ export async function createMissing(
 ): Promise<AnyResource[]> {
   const created: AnyResource[] = [];
   for (const [kind, wanted] of groupBy(resources, (resource) => resource.kind)) {
-    const present = await presentOf(datastore, kind, wanted);
+    // One list is less than to ask for each, and often known already.
+    const { items } = await datastore.list(kind);
+    const present = new Set((items as readonly AnyResource[]).map((each) => keyText(keyOf(each))));
     for (const resource of wanted) {
       if (present.has(keyText(keyOf(resource)))) continue;
       try {
@@ -69,17 +71,4 @@ export async function createMissing(
     }
   }
   return created;
-}
-
-/** Keys of those that are there: for several, one list is less than to ask for each. */
-async function presentOf(
-  datastore: Datastore,
-  kind: Kind,
-  [first, ...others]: readonly AnyResource[],
-): Promise<ReadonlySet<string>> {
-  const found =
-    first === undefined || others.length > 0
-      ? (await datastore.list(kind)).items
-      : [(await unlessAbsent(datastore.get(keyOf(first)))) ?? []].flat();
-  return new Set((found as readonly AnyResource[]).map((resource) => keyText(keyOf(resource))));
 }

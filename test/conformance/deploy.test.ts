@@ -112,6 +112,13 @@ describe("deploy/*.yaml on a real API server", { skip }, () => {
     assert.equal(await networkCondition(cluster, nodes[0]), "True");
   });
 
+  it("follows once what the three processes of a node share", async () => {
+    const lists = cluster.events().filter(({ user, verb, resource }) => {
+      return user.endsWith(":calico-node") && verb === "list" && resource === "felixconfigurations";
+    });
+    assert.equal(lists.length, nodes.length);
+  });
+
   it("runs what Calico's manifests execute, of both columns of facts 7.10", async () => {
     const rows = [
       ...["calico-ipam -upgrade", "calico-node -init -best-effort"],

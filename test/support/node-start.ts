@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import type { Kind } from "../../src/api/resource-of-kind.ts";
 import { bgpKinds } from "../../src/bgp/speaker/resource-cache.ts";
-import type { Datastore } from "../../src/datastore/datastore.ts";
+import { type Datastore, isDatastoreError } from "../../src/datastore/datastore.ts";
 import { runSyncer } from "../../src/datastore/reflector.ts";
 import { sharedDatastore, sharingDatastore } from "../../src/datastore/shared/shared-datastore.ts";
 import { calcKinds } from "../../src/felix/calc/calc-graph.ts";
@@ -67,12 +67,14 @@ export async function startNode(start: NodeStart, signal: AbortSignal): Promise<
   const kernel = kernelOf(index);
   const random = (octets: number) => randomBytes(octets);
   const ports = { datastore, kernel, clock, log, random, version: "v0", ipv6: false };
-  await runStartup(env, ports, signal);
-  const ipam = new Ipam({ datastore, clock, random: Math.random });
-  await ipam.upgradeHost(name);
-  const stored = await storedInputs(datastore);
-  await felixValues(env, name, { ...stored, datastore });
-  await reconcileTunnelAddresses(name, stored, { datastore, ipam, log, env });
+  await untilDone(async () => {
+    await runStartup(env, ports, signal);
+    const ipam = new Ipam({ datastore, clock, random: Math.random });
+    await ipam.upgradeHost(name);
+    const stored = await storedInputs(datastore);
+    await felixValues(env, name, { ...stored, datastore });
+    await reconcileTunnelAddresses(name, stored, { datastore, ipam, log, env });
+  }, signal);
   // The daemons are started now.
   const ofFelix = closeLater(sharedDatastore(await connect()));
   const ofBgp = closeLater(sharedDatastore(await connect()));
@@ -86,6 +88,19 @@ export async function startNode(start: NodeStart, signal: AbortSignal): Promise<
     inSync(bgpKinds, ofBgp, signal),
     inSync(["CalicoNodeStatus"], ofBgp, signal),
   ]);
+}
+
+/** A server that is asked too much ends connections: a node's start is tried again then. */
+async function untilDone(start: () => Promise<void>, signal: AbortSignal): Promise<void> {
+  for (;;) {
+    try {
+      await start();
+      return;
+    } catch (error) {
+      if (!isDatastoreError(error, "unavailable")) throw error;
+      await clock.sleep(1_000, signal);
+    }
+  }
 }
 
 /** Path checks that are off, as they are unless asked for: they look whether they left something. */

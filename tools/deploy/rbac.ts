@@ -114,8 +114,14 @@ export const calicoNode: Account = {
     {
       group: calicoGroup,
       resources: ["clusterinformations", "felixconfigurations", "ippools", "tiers"],
-      verbs: ["get", ...follow, "create"],
+      verbs: [...follow, "create"],
       why: "The first node makes those that every cluster has.",
+    },
+    {
+      group: calicoGroup,
+      resources: ["clusterinformations"],
+      verbs: ["get"],
+      why: "Whether the datastore is locked for a migration.",
     },
     ...addressRules,
     {

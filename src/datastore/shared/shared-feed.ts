@@ -1,5 +1,6 @@
+import { isDeepStrictEqual } from "node:util";
 import { keyText, type ResourceKey } from "../../api/resource-key.ts";
-import type { Kind, ResourceOfKind } from "../../api/resource-of-kind.ts";
+import type { AnyResource, Kind, ResourceOfKind } from "../../api/resource-of-kind.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/log.ts";
 import type { Datastore } from "../datastore.ts";
@@ -32,7 +33,8 @@ interface Receiver {
 
 /**
  * Follows some kinds once, for all who want them, and keeps a copy for those who come later. It begins
- * with the first of them and goes on until it is closed.
+ * with the first of them and goes on until it is closed. A new version of what is otherwise the same is news for the copy
+ * alone.
  */
 export class SharedFeed implements SharedKinds {
   readonly #kinds: ReadonlySet<Kind>;
@@ -131,12 +133,18 @@ export class SharedFeed implements SharedKinds {
   }
 
   #onUpdates(updates: readonly Update[]): void {
-    for (const { key, value } of updates) {
-      if (value === null) this.#objects.delete(keyText(key));
-      else this.#objects.set(keyText(key), { key, value });
-    }
-    for (const receiver of this.#receivers) tell(receiver, updates);
+    const news = updates.filter((update) => this.#learn(update));
+    if (news.length > 0) for (const receiver of this.#receivers) tell(receiver, news);
     this.#tellChange();
+  }
+
+  /** @returns whether anything but the version is new: kubelet writes its Node every few minutes. */
+  #learn({ key, value }: Update): boolean {
+    const text = keyText(key);
+    const before = this.#objects.get(text)?.value;
+    if (value === null) return this.#objects.delete(text);
+    this.#objects.set(text, { key, value });
+    return before === undefined || !isDeepStrictEqual(unversioned(before), unversioned(value));
   }
 
   #onStatus(status: SyncStatus): void {
@@ -164,6 +172,11 @@ export class SharedFeed implements SharedKinds {
     this.#change = Promise.withResolvers<void>();
     resolve();
   }
+}
+
+function unversioned({ metadata, ...rest }: AnyResource): object {
+  const { resourceVersion: _version, ...others } = metadata;
+  return { ...rest, metadata: others };
 }
 
 function tell({ kinds, callbacks, fail }: Receiver, updates: readonly Update[]): void {

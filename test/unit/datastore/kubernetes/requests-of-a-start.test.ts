@@ -7,8 +7,8 @@ import { openKubernetesDatastore } from "../../../../src/datastore/kubernetes/ku
 import { FakeKubeApi } from "../../../support/fake-kube-api.ts";
 import { startNode } from "../../../support/node-start.ts";
 
-/** What `npm run bench:kube` allows a node of a cluster that has its default objects. */
-const mostRequests = 40;
+/** Of a node of a cluster that has its default objects; `npm run bench:kube` allows 40, for what load adds. */
+const mostRequests = 37;
 
 /** Requests of the second node that starts, once both are in sync. */
 async function requestsOfStart(t: TestContext, hasWatchList: boolean): Promise<readonly string[]> {
@@ -40,7 +40,7 @@ test("a node's start asks the API server for each thing once", async (t) => {
     [],
     "three processes watch each collection once",
   );
-  assert.ok(asked.length < mostRequests, `${asked.length}:\n${asked.join("\n")}`);
+  assert.ok(asked.length <= mostRequests, `${asked.length}:\n${asked.join("\n")}`);
 });
 
 test("where lists do not come as watches, each collection is listed before its watch, and no more", async (t) => {

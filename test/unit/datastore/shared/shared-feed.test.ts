@@ -58,3 +58,22 @@ test("a receiver that throws ends its own syncer, and no other", async () => {
   await sound.ended;
   await feed.close();
 });
+
+test("a write that changes nothing is known, and not told", async () => {
+  const { datastore, feed, stop, ports } = shared();
+  let told = 0;
+  const onUpdate = () => {
+    told++;
+  };
+  const one = follower(datastore, ["IPPool"], { ...ports, onUpdate });
+  await waitFor(() => one.statuses.at(-1) === "in-sync");
+  const key = { kind: "IPPool", name: "a" } as const;
+  const { metadata } = await datastore.update<"IPPool">(await datastore.get(key));
+  await waitFor(() => feed.find(key)?.metadata.resourceVersion === metadata.resourceVersion);
+  assert.equal(told, 1);
+  await datastore.update<"IPPool">({ ...pool("a", "10.9.0.0/16"), metadata });
+  await waitFor(() => told === 2);
+  stop.abort();
+  await one.ended;
+  await feed.close();
+});
