@@ -3,14 +3,13 @@ import type { Node } from "../api/resources/node.ts";
 import type { WorkloadEndpoint } from "../api/resources/workload-endpoint.ts";
 import { blocksInUse } from "../bgp/config/drain.ts";
 import { ownBlocks } from "../bgp/config/originate.ts";
-import { type Datastore, isDatastoreError } from "../datastore/datastore.ts";
+import type { Datastore } from "../datastore/datastore.ts";
+import { rewrite } from "../datastore/rewrite.ts";
 import { InputError } from "../lib/errors.ts";
 import { nodeNameOf } from "../node/node-name.ts";
 import type { Arguments } from "./arguments.ts";
 import type { Verb, VerbContext } from "./verb.ts";
 
-/** Tries of a change when others write too. */
-const maxAttempts = 10;
 const pollMs = 1000;
 
 /** `tortie node drain`: the one way to have a node's routes told as those of one that is about to go. */
@@ -46,24 +45,10 @@ async function runDrain(args: Arguments, context: VerbContext): Promise<number> 
   if (isDraining(node) === !undo) {
     stdout.write(`Node ${name} is ${undo ? "not drained" : "drained already"}\n`);
   } else {
-    await setDraining(node, !undo, datastore);
+    await rewrite(datastore, { kind: "Node", name }, (present) => withDrain(present, !undo));
     stdout.write(`Node ${name} is ${undo ? "not drained any more" : "drained"}\n`);
   }
   return wait ? waitForWorkloads(name, context) : 0;
-}
-
-async function setDraining(read: Node, on: boolean, datastore: Datastore): Promise<void> {
-  const { name } = read.metadata;
-  let node = read;
-  for (let attempt = 1; ; attempt++) {
-    try {
-      await datastore.update<"Node">(withDrain(node, on));
-      return;
-    } catch (error) {
-      if (attempt >= maxAttempts || !isDatastoreError(error, "conflict")) throw error;
-      node = await datastore.get<"Node">({ kind: "Node", name });
-    }
-  }
 }
 
 function withDrain(node: Node, on: boolean): Node {

@@ -8,7 +8,16 @@ import { defaultLease, whileLeader } from "../controllers/leader.ts";
 import { loadBalancerController } from "../controllers/load-balancer-controller.ts";
 import { poolController } from "../controllers/pool-controller.ts";
 import { reflectorController } from "../controllers/reflector-controller.ts";
-import { forgetStatus, keepStatusFile, statusFile } from "../controllers/status-file.ts";
+import {
+  type ElectionState,
+  electionController,
+} from "../controllers/reflectors/election-controller.ts";
+import {
+  type ControllersState,
+  forgetStatus,
+  keepStatusFile,
+  statusFile,
+} from "../controllers/status-file.ts";
 import { kubernetesConfigOf } from "../datastore/kubernetes/kubernetes-config.ts";
 import { datastoreType, openDatastore } from "../datastore/open-datastore.ts";
 import { Ipam } from "../ipam/ipam.ts";
@@ -32,16 +41,24 @@ export function runControllersProcess(env: Environment): Promise<number> {
         identity: `${hostname()}_${randomBytes(6).toString("hex")}`,
       };
       const ports = { datastore, ipam, clock, log };
+      const state: ControllersState = { isLeading: false };
+      const onState = (reflectors: ElectionState) => Object.assign(state, { reflectors });
       const services = [
         ipamController(ports),
         hostEndpointController({ ...ports, override }),
         reflectorController(ports),
+        electionController({ ...ports, onState }),
       ];
       if (datastoreType(env) === "kubernetes") services.push(loadBalancerController(ports));
       if (keepsFinalizers(env)) services.push(poolController(ports));
-      const work: Service = (stop) => runServices(services, stop);
+      const work: Service = async (stop) => {
+        state.isLeading = true;
+        await runServices(services, stop).finally(() => {
+          Object.assign(state, { isLeading: false, reflectors: undefined });
+        });
+      };
       const run = whileLeader(lease, work, { datastore, clock, log });
-      await runServices([run, keepStatusFile(statusFile(env), ports)], signal);
+      await runServices([run, keepStatusFile(statusFile(env), { ...ports, state })], signal);
     } finally {
       await datastore.close();
     }

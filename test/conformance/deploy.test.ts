@@ -1,7 +1,11 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { after, before, describe, it } from "node:test";
-import { reflectorPeer } from "../../src/api/reflector-peer.ts";
+import {
+  reflectorLabel,
+  reflectorLeaseKey,
+  reflectorPeer,
+} from "../../src/api/reflector-peer.ts";
 import type { KubeControllersConfigurationSpec } from "../../src/api/resources/kube-controllers-configuration.ts";
 import { type Datastore, unlessAbsent } from "../../src/datastore/datastore.ts";
 import { openKubernetesDatastore } from "../../src/datastore/kubernetes/kubernetes-datastore.ts";
@@ -49,8 +53,17 @@ describe("deploy/*.yaml on a real API server", { skip }, () => {
     ipam = ipamOn(datastore);
     await installClusterNetworkPolicy(cluster);
     nodes = [await cluster.addNode("node1"), await cluster.addNode("node2")];
-    // A reflector that was killed long ago: the controllers take its BGPPeer away a minute after they start.
-    await datastore.create<"BGPPeer">(reflectorPeer("route-reflector-dead", "192.0.2.99", 1790));
+    // A reflector that was killed long ago: the controllers take its BGPPeer and its Lease away a minute after
+    // they start.
+    const dead = "route-reflector-dead";
+    await datastore.create<"BGPPeer">(reflectorPeer(dead, "192.0.2.99", 1790));
+    const { name, namespace } = reflectorLeaseKey(dead);
+    await datastore.create<"Lease">({
+      apiVersion: "coordination.k8s.io/v1",
+      kind: "Lease",
+      metadata: { name, namespace: namespace ?? "", labels: { [reflectorLabel]: dead } },
+      spec: { holderIdentity: dead },
+    });
     await datastore.create<"BGPConfiguration">({
       apiVersion,
       kind: "BGPConfiguration",
