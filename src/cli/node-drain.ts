@@ -1,4 +1,5 @@
 import { drainAnnotation, isDraining } from "../api/drain.ts";
+import { isElected } from "../api/elected-reflectors.ts";
 import type { Node } from "../api/resources/node.ts";
 import type { WorkloadEndpoint } from "../api/resources/workload-endpoint.ts";
 import { blocksInUse } from "../bgp/config/drain.ts";
@@ -24,7 +25,9 @@ export const nodeDrainVerb: Verb = {
   options: {
     undo: { help: "tell the routes as usual again" },
     "dry-run": { help: "say what would be done, and do nothing" },
-    wait: { help: "wait until the node's blocks hold no workload any more" },
+    wait: {
+      help: "wait until the node's blocks hold no workload any more, and it is no elected route reflector",
+    },
   },
   run: runDrain,
 };
@@ -48,7 +51,7 @@ async function runDrain(args: Arguments, context: VerbContext): Promise<number> 
     await rewrite(datastore, { kind: "Node", name }, (present) => withDrain(present, !undo));
     stdout.write(`Node ${name} is ${undo ? "not drained any more" : "drained"}\n`);
   }
-  return wait ? waitForWorkloads(name, context) : 0;
+  return wait ? waitUntilFree(name, context) : 0;
 }
 
 function withDrain(node: Node, on: boolean): Node {
@@ -72,21 +75,23 @@ async function planText(node: Node, on: boolean, datastore: Datastore): Promise<
 }
 
 /** @returns the exit code: 1 when it is interrupted. */
-async function waitForWorkloads(
+async function waitUntilFree(
   name: string,
   { io, clock, datastore, interrupted }: VerbContext,
 ): Promise<number> {
   const signal = interrupted();
   const store = await datastore();
-  let before: number | undefined;
+  let before = "";
   while (!signal.aborted) {
     const { length } = await workloadsOf(name, store);
-    if (length === 0) {
+    const reflects = isElected(await store.get<"Node">({ kind: "Node", name }));
+    if (length === 0 && !reflects) {
       io.stdout.write("No workload is left\n");
       return 0;
     }
-    if (length !== before) io.stdout.write(`Workloads left: ${length}\n`);
-    before = length;
+    const left = `Workloads left: ${length}${reflects ? "; it is a route reflector" : ""}\n`;
+    if (left !== before) io.stdout.write(left);
+    before = left;
     await clock.sleep(pollMs, signal).catch(() => undefined);
   }
   return 1;

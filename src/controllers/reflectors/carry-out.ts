@@ -6,7 +6,6 @@ import {
   meshOffAnnotation,
   meshOffMark,
 } from "../../api/elected-reflectors.ts";
-import { calicoApiVersion } from "../../api/meta.ts";
 import { keyOf } from "../../api/resource-key.ts";
 import type { BGPConfiguration } from "../../api/resources/bgp.ts";
 import type { Node } from "../../api/resources/node.ts";
@@ -80,21 +79,17 @@ function retired(node: Node): Node {
 const configurationKey = { kind: "BGPConfiguration", name: "default" } as const;
 
 async function switchMeshOff(datastore: Datastore): Promise<void> {
-  const present = await unlessAbsent(datastore.get<"BGPConfiguration">(configurationKey));
-  if (present?.spec.nodeToNodeMeshEnabled === false) return;
-  const { metadata, spec, ...rest }: BGPConfiguration = present ?? {
-    apiVersion: calicoApiVersion,
-    kind: "BGPConfiguration",
-    metadata: { name: "default" },
-    spec: {},
+  const off = (present: BGPConfiguration): BGPConfiguration => {
+    const { metadata, spec } = present;
+    if (spec.nodeToNodeMeshEnabled === false) return present;
+    const annotations = { ...metadata.annotations, [meshOffAnnotation]: meshOffMark };
+    return {
+      ...present,
+      metadata: { ...metadata, annotations },
+      spec: { ...spec, nodeToNodeMeshEnabled: false },
+    };
   };
-  const annotations = { ...metadata.annotations, [meshOffAnnotation]: meshOffMark };
-  const next: BGPConfiguration = {
-    ...rest,
-    metadata: { ...metadata, annotations },
-    spec: { ...spec, nodeToNodeMeshEnabled: false },
-  };
-  await (present === undefined ? datastore.create(next) : datastore.update(next));
+  await unlessAbsent(rewrite(datastore, configurationKey, off));
 }
 
 async function switchMeshOn(datastore: Datastore): Promise<void> {

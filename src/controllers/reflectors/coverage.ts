@@ -12,6 +12,16 @@ export interface SessionReport {
 
 export type Reports = ReadonlyMap<string, SessionReport>;
 
+/** What is known of sessions with reflectors. */
+export interface Sessions {
+  readonly reports: Reports;
+  /** Nodes that none of the reflectors that live reaches, and for how many ms. */
+  readonly uncovered: ReadonlyMap<string, number>;
+}
+
+/** A node may be without a reflector for so long: a restart is shorter, and its routes are kept for longer. */
+export const uncoveredMs = 90_000;
+
 /** True when a node has a session with a reflector that lives, or is one itself. */
 export function isCovered(node: ElectionNode, reports: Reports): boolean {
   for (const [name, report] of reports) {
@@ -22,23 +32,30 @@ export function isCovered(node: ElectionNode, reports: Reports): boolean {
 }
 
 /**
- * Nodes whose routes matter: not those that Kubernetes knows to be down, nor drained ones that are gone already.
+ * Nodes whose routes matter: not those that Kubernetes knows to be down, nor drained ones that nobody has reached for a
+ * while.
  */
-export function livingNodes(nodes: readonly ElectionNode[], reports: Reports): ElectionNode[] {
-  return nodes.filter((node) => node.mayWork && (!node.isDrained || isCovered(node, reports)));
+export function livingNodes(
+  nodes: readonly ElectionNode[],
+  uncovered: ReadonlyMap<string, number>,
+): ElectionNode[] {
+  return nodes.filter(
+    ({ name, mayWork, isDrained }) =>
+      mayWork && (!isDrained || (uncovered.get(name) ?? 0) < uncoveredMs),
+  );
 }
 
 /** Why not every living node has a session with this reflector; "" when each has. */
 export function whyIncomplete(
   reflector: string,
   nodes: readonly ElectionNode[],
-  reports: Reports,
+  { reports, uncovered }: Sessions,
 ): string {
   const report = reports.get(reflector);
   if (report === undefined || !report.isAlive || !report.isCurrent) {
     return `${reflector} has not told of its sessions yet`;
   }
-  const missing = livingNodes(nodes, reports).filter(
+  const missing = livingNodes(nodes, uncovered).filter(
     (node) => node.name !== reflector && !reaches(report, node),
   );
   const [first] = missing;

@@ -1,7 +1,7 @@
 import { electedLeaseSeconds, electedNodeOf, establishedOf } from "../../api/elected-reflectors.ts";
 import type { Lease } from "../../api/resources/kubernetes.ts";
 import type { Millis } from "../../lib/clock.ts";
-import { isCovered, livingNodes, type Reports, type SessionReport } from "./coverage.ts";
+import { isCovered, type Reports, type SessionReport } from "./coverage.ts";
 import type { ElectionPlan, ElectionTimes } from "./election-plan.ts";
 import type { ElectionView } from "./election-view.ts";
 
@@ -103,8 +103,10 @@ export class ElectionMemory {
   }
 
   #uncovered({ nodes }: ElectionView, reports: Reports, now: number): ReadonlyMap<string, number> {
-    const lost = reports.size === 0 ? [] : livingNodes(nodes, reports);
-    const names = lost.filter((node) => !isCovered(node, reports)).map(({ name }) => name);
+    // Where no reflector lives, nobody could tell.
+    const isTold = [...reports.values()].some(({ isAlive }) => isAlive);
+    const lost = isTold ? nodes.filter((node) => node.mayWork && !isCovered(node, reports)) : [];
+    const names = lost.map(({ name }) => name);
     forgetOthers(this.#uncoveredSince, names);
     for (const name of names) {
       if (!this.#uncoveredSince.has(name)) this.#uncoveredSince.set(name, now);

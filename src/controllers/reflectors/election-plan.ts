@@ -1,19 +1,16 @@
 import type { ElectionSettings } from "../../api/elected-reflectors.ts";
-import { type Reports, whyIncomplete } from "./coverage.ts";
+import { type Sessions, uncoveredMs, whyIncomplete } from "./coverage.ts";
 import { chosenReflectors } from "./elect.ts";
 import type { ElectionNode, ElectionView } from "./election-view.ts";
 
 /** What the view alone does not say: all times are those since the controller saw it. */
-export interface ElectionTimes {
-  readonly reports: Reports;
+export interface ElectionTimes extends Sessions {
   /** Since our last change. */
   readonly quietMs: number;
   /** Since the mesh was seen to be on. */
   readonly meshOnMs: number;
   /** Since reflectors failed and the mesh took their place. */
   readonly fellBackMs: number;
-  /** Nodes that no reflector reaches, and for how long. */
-  readonly uncovered: ReadonlyMap<string, number>;
   /** Nodes that were elected, and were of no use. */
   readonly unfit: ReadonlySet<string>;
 }
@@ -53,8 +50,6 @@ export interface ElectionPlan {
 const settleMs = 10_000;
 /** Sessions of the mesh are there after this long; nodes keep routes for twice as long (RFC 4724). */
 const meshSettleMs = 60_000;
-/** A node may be without a reflector for so long: a restart is shorter, and its routes are kept for longer. */
-const uncoveredMs = 90_000;
 /** Reflectors that have failed are not trusted again at once. */
 const holdMs = 300_000;
 
@@ -97,7 +92,9 @@ export function hasOurs({ nodes, peer, mesh }: ElectionView): boolean {
 function failureOf({ nodes }: ElectionView, { reports, uncovered }: ElectionTimes): string {
   const isAnyAlive = [...reports.values()].some(({ isAlive }) => isAlive);
   if (!isAnyAlive) return "no reflector lives";
-  const lost = nodes.filter(({ name }) => (uncovered.get(name) ?? 0) >= uncoveredMs);
+  const lost = nodes.filter(
+    ({ name, isDrained }) => !isDrained && (uncovered.get(name) ?? 0) >= uncoveredMs,
+  );
   const [first] = lost;
   if (first === undefined) return "";
   const others = lost.length === 1 ? "" : ` (and ${lost.length - 1} more)`;
@@ -177,7 +174,7 @@ function advancing(
     return waits("reflectors", lost === undefined ? "" : `${lost} has no session with a reflector`);
   }
   if (times.quietMs < settleMs) return waits(phase, "a change is being taken over");
-  const reasons = [...chosen].map((name) => whyIncomplete(name, view.nodes, times.reports));
+  const reasons = [...chosen].map((name) => whyIncomplete(name, view.nodes, times));
   const incomplete = reasons.find((reason) => reason !== "");
   if (incomplete !== undefined) return waits(phase, incomplete);
   if (leaving.length > 0) {
