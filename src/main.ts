@@ -17,7 +17,11 @@ const daemons: Readonly<Record<string, Command>> = {
   },
   felix: {
     summary: "routes, policy and the CNI agent of one node",
-    run: async () => (await import("./wiring/felix.ts")).runFelixProcess(process.env),
+    run: async () => {
+      // First of all, while this process is small (ADR 5), and at work while this one loads the rest.
+      const exec = (await import("./kernel/exec-helper.ts")).startExecHelper();
+      return (await import("./wiring/felix.ts")).runFelixProcess(process.env, exec);
+    },
   },
   bgp: {
     summary: "the BGP speaker of one node or of its own file, and what it knows",
@@ -42,6 +46,11 @@ const tools: Readonly<Record<string, Command>> = {
   "install-cni": {
     summary: "puts the CNI plugins and their configuration where runtimes look for them",
     run: async (argv) => (await import("./wiring/install-cni.ts")).runInstallCni(argv, process),
+  },
+  takeover: {
+    summary: "takeover check: what tortie would change on a node of Calico, before it does",
+    run: async (argv) =>
+      (await import("./wiring/takeover-command.ts")).runTakeoverCommand(argv, process),
   },
   lab: {
     summary: "several nodes on this machine, to try things on",

@@ -21,6 +21,7 @@ const ranks: Readonly<Record<string, number>> = {
   typha: 3,
   cni: 4,
   controllers: 4,
+  takeover: 4,
   node: 4,
   cli: 5,
   web: 5,

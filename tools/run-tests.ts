@@ -6,7 +6,8 @@ import type { Readable } from "node:stream";
 import { readCell } from "../test/encapsulation/document.ts";
 import type { CellResult } from "../test/encapsulation/matrix-lab.ts";
 import { spawnInVm } from "../test/support/vm/spawn-in-vm.ts";
-import { writeEncapsulationDocument } from "./write-encapsulation-doc.ts";
+import { warmCompileCache } from "../test/support/vm/warm-compile-cache.ts";
+import { thisRun, writeEncapsulationDocument } from "./write-encapsulation-doc.ts";
 import { writeInteropDocument } from "./write-interop-doc.ts";
 
 /**
@@ -89,12 +90,13 @@ const groups: readonly Group[] = [
     ...encapsulation,
     timeoutMs: 10_800_000,
     inVm: true,
-    env: { ENCAPSULATIONS: "IPIP,IPIPCrossSubnet", TORTIE_IN_VM: "1" },
+    env: { ENCAPSULATIONS: "IPIP,IPIPCrossSubnet", ENCAPSULATION_LABS: "2", TORTIE_IN_VM: "1" },
   },
 ];
 
 const writesDocument = process.argv.includes("--write-doc");
 const asked = process.argv.slice(2).filter((word) => word !== "--write-doc");
+const run = writesDocument ? thisRun() : "";
 const resultsFolder = writesDocument ? mkdtempSync(join(tmpdir(), "tt-interop-")) : undefined;
 const unknown = asked.find((name) => !groups.some((group) => group.name === name));
 if (unknown !== undefined) {
@@ -123,7 +125,7 @@ for (const group of chosen) {
   total.skipped += counts.skipped;
 }
 if (resultsFolder !== undefined) {
-  if (total.failed === 0 && cells.length > 0) writeEncapsulationDocument(cells);
+  if (cells.length > 0) writeEncapsulationDocument(cells, run);
   else if (total.failed === 0) writeInteropDocument(resultsFolder);
   rmSync(resultsFolder, { recursive: true });
 }
@@ -197,6 +199,7 @@ function startInVm(args: readonly string[], { env = {} }: Group): Run {
     ([name, value]) => `${name}='${value}'`,
   );
   const quoted = [process.execPath, ...args].map((word) => `'${word}'`);
+  warmCompileCache(process.cwd(), compileCache);
   const { machine, exitCode } = spawnInVm(process.cwd(), [...settings, ...quoted].join(" "));
   return { stdout: machine.stdout, ended: exitCode };
 }

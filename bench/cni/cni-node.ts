@@ -1,7 +1,5 @@
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
-import { calicoApiVersion } from "../../src/api/meta.ts";
-import type { AnyResource } from "../../src/api/resource-of-kind.ts";
 import { CniAgent } from "../../src/cni/agent.ts";
 import { runAgentSocket } from "../../src/cni/agent-service.ts";
 import { SpooledDeletions } from "../../src/cni/spooled-deletions.ts";
@@ -16,10 +14,12 @@ import { writeSysctl } from "../../src/kernel/sysctl.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { createLogger } from "../../src/lib/log.ts";
 import { ipamAddresses } from "../../src/wiring/cni-addresses.ts";
-import { me, node, policy, pool, profile } from "../../test/states/resources.ts";
+import { me } from "../../test/states/resources.ts";
 import type { RecordedExec } from "../felix/recorded-exec.ts";
+import { podCluster } from "../pod-cluster.ts";
 
-const policies = 10;
+/** Of ten policies. */
+const policyPorts = Array.from({ length: 10 }, (_, index) => 8000 + index);
 
 /** felix and the CNI agent in this process, on the kernel of its namespace and an embedded datastore. */
 export class CniNode {
@@ -81,7 +81,7 @@ export class CniNode {
   ): Promise<CniNode> {
     prepareHost();
     const started = new CniNode(folder, ports.exec, ports.backend);
-    for (const resource of resources()) await started.#store.create(resource as never);
+    for (const resource of podCluster(policyPorts)) await started.#store.create(resource as never);
     await started.ready;
     return started;
   }
@@ -103,37 +103,4 @@ function prepareHost(): void {
     "route add default via 192.168.1.1",
   ];
   execFileSync("ip", ["-batch", "-"], { input: lines.join("\n") });
-}
-
-/** Every pod has ten policies, and the one set that they share. */
-function resources(): AnyResource[] {
-  return [
-    {
-      apiVersion: calicoApiVersion,
-      kind: "ClusterInformation",
-      metadata: { name: "default" },
-      spec: { datastoreReady: true },
-    },
-    node(me, "192.168.1.11/24"),
-    pool("default", "10.0.0.0/16"),
-    profile("kns.default"),
-    ...Array.from({ length: policies }, (_, index) =>
-      policy(
-        `policy-${index}`,
-        {
-          selector: "all()",
-          types: ["Ingress"],
-          ingress: [
-            {
-              action: "Allow",
-              protocol: "TCP",
-              source: { selector: "all()" },
-              destination: { ports: [8000 + index] },
-            },
-          ],
-        },
-        "default",
-      ),
-    ),
-  ];
 }

@@ -38,7 +38,8 @@ One process is felix and the CNI agent, in a network namespace of its own, with 
 variant of iptables. Each pod has ten policies and one profile. A bash starts the plugins and takes their time from
 start to exit; each round calls Debian's \`ptp\` with \`host-local\`, the shim with the policy gate off, the TypeScript
 plugin and the shim, each after felix has been quiet for 300 ms. "By hand" are the very restores that felix ran for
-that ADD, run again by the same bash, both families at once; with nft there is no save. \`ptp\` writes no policy. The
+that ADD, run again by the same bash, both families at once, when the pod is deleted and felix has removed its chains:
+so they add what the ADD added; with nft there is no save. \`ptp\` writes no policy. The
 growth of a node with more pods is compared with that of what is done by hand. Memory is PSS, of \`tortie node\` and
 all of its children, in a lab of one node.
 `;

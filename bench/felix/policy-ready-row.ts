@@ -3,15 +3,14 @@ import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { calicoApiVersion } from "../../src/api/meta.ts";
-import type { AnyResource } from "../../src/api/resource-of-kind.ts";
 import { FelixNode } from "../../test/integration/felix-node.ts";
-import { me, node, policy, pool, profile } from "../../test/states/resources.ts";
 import { CniRuntime, cniPlugins } from "../../test/support/cni.ts";
 import { TestNetns } from "../../test/support/netns.ts";
+import { podCluster } from "../pod-cluster.ts";
 import { median, ms, type Row, timed } from "../row.ts";
 
-const policies = 10;
+/** Of ten policies, of which one allows what is sent. */
+const ports = [80, ...Array.from({ length: 9 }, (_, index) => 8001 + index)];
 const mustReachMs = 100;
 const mustReach = `p99 <= ${mustReachMs} ms`;
 
@@ -20,7 +19,7 @@ export async function policyReadyRow(
   backend: "nft" | "legacy",
   { quick }: { readonly quick: boolean },
 ): Promise<Row> {
-  const work = `CNI ADD of a pod with ${policies} policies until its first allowed packet, ${backend}`;
+  const work = `CNI ADD of a pod with ${ports.length} policies until its first allowed packet, ${backend}`;
   if (!existsSync(cniPlugins.shim)) {
     return { work, measured: `not measured: no ${cniPlugins.shim}`, mustReach };
   }
@@ -28,7 +27,7 @@ export async function policyReadyRow(
   const client = new TestNetns("client");
   let sender: ChildProcess | undefined;
   try {
-    for (const resource of resources()) await felix.datastore.create(resource as never);
+    for (const resource of podCluster(ports)) await felix.datastore.create(resource as never);
     await felix.start();
     const runtime = new CniRuntime(cniPlugins.shim, join(felix.folder, "cni.sock"));
     await add(runtime, "client", client);
@@ -46,38 +45,6 @@ export async function policyReadyRow(
     client.remove();
     await felix.close();
   }
-}
-
-function resources(): AnyResource[] {
-  return [
-    {
-      apiVersion: calicoApiVersion,
-      kind: "ClusterInformation",
-      metadata: { name: "default" },
-      spec: { datastoreReady: true },
-    },
-    node(me, "192.168.1.11/24"),
-    pool("default", "10.0.0.0/16"),
-    profile("kns.default"),
-    ...Array.from({ length: policies }, (_, index) =>
-      policy(
-        `policy-${index}`,
-        {
-          selector: "all()",
-          types: ["Ingress"],
-          ingress: [
-            {
-              action: "Allow",
-              protocol: "TCP",
-              source: { selector: "all()" },
-              destination: { ports: [index === 0 ? 80 : 8000 + index] },
-            },
-          ],
-        },
-        "default",
-      ),
-    ),
-  ];
 }
 
 async function untilAnswered(

@@ -32,8 +32,9 @@ iproute2, and what \`iptables-save\` and \`ipset save\` of the lab's nodes print
 pings, 2 ms apart; lab and copy in turn, five times. A ratio is the median of the five rounds' ratios. All packets go by the one machine's processors: the figures say what
 tortie's ways cost, not what a network card does.
 
-The tables are felix' of one node, whose other nodes are told by a datastore in memory. "The writer alone" is
-\`kernel.routes.replace\` of the same routes: rtnetlink messages, 128 at a time. From the event to the kernel means: from
+The tables are felix' of one node, whose other nodes are told by a datastore in memory. The bare writer puts the
+same routes into rtnetlink messages, sends 128 at a time, waits for one answer each time and does nothing else: no
+list, no plan, no look at what failed, and its process stands still meanwhile. From the event to the kernel means: from
 the first object's deletion or creation in the datastore until the kernel has told of the last route, with felix'
 calculation, rules and everything else that it does between.
 `;

@@ -42,7 +42,7 @@ const modes: readonly (readonly [Encapsulation, segments: number])[] = [
 /** Rows of each mode: throughput, and round trips. */
 export function pathRows({ quick }: { readonly quick: boolean }): (() => Promise<Row>)[] {
   const effort = quick ? { runs: 3, seconds: 1, pings: 300 } : { runs: 5, seconds: 5, pings: 2000 };
-  return modes.flatMap(([mode, segments]) => {
+  const compared = modes.flatMap(([mode, segments]) => {
     let measuring: Promise<Comparison> | undefined;
     const measure = () => {
       measuring ??= compare(mode, segments, effort);
@@ -54,6 +54,24 @@ export function pathRows({ quick }: { readonly quick: boolean }): (() => Promise
       async () => roundTripRow(`${mode}, ${where}`, await measure()),
     ];
   });
+  return [...compared, () => udpRow(effort)];
+}
+
+/** Packets go through a program of ours: nothing can be made by hand to hold it against. */
+async function udpRow(effort: Effort): Promise<Row> {
+  const all = await inLab("UDP", 1, async (lab, status) => {
+    const figures: Figures[] = [];
+    for (let round = 0; round < effort.runs; round++) {
+      figures.push(await measure(pathOf(status), lab, effort));
+    }
+    return figures;
+  });
+  const { gigabits, p50, p99 } = medians(all);
+  return {
+    work: "UDP, one segment, a last resort: TCP, and round trip, from pod to pod",
+    measured: `${gigabits.toFixed(2)} Gbit/s, p50 ${micros(p50)}, p99 ${micros(p99)}`,
+    mustReach: "-",
+  };
 }
 
 function throughputRow(mode: string, { ours, byHand, ratios }: Comparison): Row {
@@ -86,30 +104,47 @@ async function compare(
   segments: number,
   effort: Effort,
 ): Promise<Comparison> {
+  return inLab(encapsulation, segments, async (lab, status, request) => {
+    const twin = new Twin(lab, status, request);
+    try {
+      await twin.up();
+      const [ours, [first, last]] = [pathOf(status), endsOf(status)];
+      const byHand = { ...ours, from: twin.netnsOf(first), to: twin.netnsOf(last) };
+      return await alternate([ours, byHand], lab, effort);
+    } finally {
+      await twin.down();
+    }
+  });
+}
+
+/** A lab of two nodes with a pod each. */
+async function inLab<Result>(
+  encapsulation: Encapsulation,
+  segments: number,
+  work: (lab: TestLab, status: LabStatus, request: LabRequest) => Promise<Result>,
+): Promise<Result> {
   const request: LabRequest = { ...defaultRequest, nodes: 2, segments, pods: 1, encapsulation };
   const lab = new TestLab(`p${encapsulation.toLowerCase()}`);
-  let twin: Twin | undefined;
   try {
     const size = ["--nodes", "2", "--segments", `${segments}`, "--pods", "1"];
     await lab.mustLab("up", "--encapsulation", encapsulation, ...size);
-    const status = await lab.status();
-    twin = new Twin(lab, status, request);
-    await twin.up();
-    return await alternate(pathsOf(status, twin), lab, effort);
+    return await work(lab, await lab.status(), request);
   } finally {
-    await twin?.down();
     await lab.down();
   }
 }
 
-function pathsOf({ pods }: LabStatus, twin: Twin): readonly [ours: Path, byHand: Path] {
+function endsOf({
+  pods,
+}: LabStatus): readonly [LabStatus["pods"][number], LabStatus["pods"][number]] {
   const [first, last] = [pods[0], pods.at(-1)];
   if (first === undefined || last === undefined) throw new Error("Cannot measure without pods");
-  const address = last.addresses[0] ?? "";
-  return [
-    { from: first.netns, to: last.netns, address },
-    { from: twin.netnsOf(first), to: twin.netnsOf(last), address },
-  ];
+  return [first, last];
+}
+
+function pathOf(status: LabStatus): Path {
+  const [first, last] = endsOf(status);
+  return { from: first.netns, to: last.netns, address: last.addresses[0] ?? "" };
 }
 
 /** In turn, so that what else the machine does hits both. */

@@ -53,6 +53,11 @@ export function parseArguments(argv: readonly string[], specs: OptionSpecs): Arg
   }
 }
 
+/** The help of one verb: what it is for, how it is called, its options. */
+export function verbHelp(summary: string, usage: string, options: OptionSpecs): string {
+  return `${summary}\n\nUsage:\n  ${usage}\n\nOptions:\n${optionsHelp(options)}`;
+}
+
 /** Options as the help lists them. */
 export function optionsHelp(specs: OptionSpecs): string {
   const rows = Object.entries(specs).flatMap(([name, { short, value, help }]) => {

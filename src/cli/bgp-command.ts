@@ -1,6 +1,6 @@
 import { defaultControlPath } from "../bgp/control/control-path.ts";
 import { InputError } from "../lib/errors.ts";
-import { type Arguments, type OptionSpecs, optionsHelp, parseArguments } from "./arguments.ts";
+import { type Arguments, type OptionSpecs, parseArguments, verbHelp } from "./arguments.ts";
 import { type BgpQuery, bgpQueries, checkWordCount, queryNamed } from "./bgp-queries.ts";
 import { linesJson, type RowsText } from "./bgp-tables.ts";
 import { askControl } from "./control-client.ts";
@@ -41,9 +41,7 @@ export async function runBgpQuery(
   const options = { ...query.options, ...bgpOptions };
   const args = parseArguments(rest, options);
   if (args.has("help")) {
-    io.stdout.write(
-      `${query.summary}\n\nUsage:\n  tortie bgp ${query.usage}\n\nOptions:\n${optionsHelp(options)}`,
-    );
+    io.stdout.write(verbHelp(query.summary, `tortie bgp ${query.usage}`, options));
     return 0;
   }
   checkWordCount(query, args.words);

@@ -4,7 +4,7 @@ import {
   statusFile,
   statusProblem,
 } from "../controllers/status-file.ts";
-import { type OptionSpecs, optionsHelp, parseArguments } from "./arguments.ts";
+import { type OptionSpecs, parseArguments, verbHelp } from "./arguments.ts";
 import type { CommandIo } from "./io.ts";
 
 const options: OptionSpecs = {
@@ -22,7 +22,11 @@ export function runControllersStatus(
   const args = parseArguments(argv, options);
   if (args.has("help")) {
     io.stdout.write(
-      `how the controllers on this machine are\n\nUsage:\n  tortie controllers status [--live] [--ready]\n\nOptions:\n${optionsHelp(options)}`,
+      verbHelp(
+        "how the controllers on this machine are",
+        "tortie controllers status [--live] [--ready]",
+        options,
+      ),
     );
     return 0;
   }

@@ -5,7 +5,7 @@ import { localSources } from "../felix/config/config-file.ts";
 import { readParameters } from "../felix/config/read-parameters.ts";
 import { errorMessage, InputError } from "../lib/errors.ts";
 import { nodenameFile } from "../node/node-name.ts";
-import { type OptionSpecs, optionsHelp, parseArguments } from "./arguments.ts";
+import { type OptionSpecs, parseArguments, verbHelp } from "./arguments.ts";
 import { askControl } from "./control-client.ts";
 import type { CommandIo } from "./io.ts";
 
@@ -40,9 +40,7 @@ export async function runNodeHealth(
 ): Promise<number> {
   const args = parseArguments(argv, options);
   if (args.has("help")) {
-    io.stdout.write(
-      `whether this node works\n\nUsage:\n  tortie node health QUESTION...\n\nOptions:\n${optionsHelp(options)}`,
-    );
+    io.stdout.write(verbHelp("whether this node works", "tortie node health QUESTION...", options));
     return 0;
   }
   const asked = (Object.keys(questions) as Question[]).filter((question) => args.has(question));

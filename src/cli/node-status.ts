@@ -2,7 +2,7 @@ import { shortTime } from "../bgp/bird-socket/times.ts";
 import { defaultControlPath } from "../bgp/control/control-path.ts";
 import type { PeerRow } from "../bgp/control/peer-views.ts";
 import { InputError } from "../lib/errors.ts";
-import { type OptionSpecs, optionsHelp, parseArguments } from "./arguments.ts";
+import { type OptionSpecs, parseArguments, verbHelp } from "./arguments.ts";
 import { askControl } from "./control-client.ts";
 import type { CommandIo } from "./io.ts";
 import { framedTable } from "./output/framed-table.ts";
@@ -30,9 +30,7 @@ export async function runNodeStatus(
 ): Promise<number> {
   const args = parseArguments(argv, options);
   if (args.has("help")) {
-    io.stdout.write(
-      `the BGP sessions of this node\n\nUsage:\n  tortie node status\n\nOptions:\n${optionsHelp(options)}`,
-    );
+    io.stdout.write(verbHelp("the BGP sessions of this node", "tortie node status", options));
     return 0;
   }
   const path = args.value("socket") ?? defaultControlPath(io.env);

@@ -3,7 +3,7 @@ import { type RouteRow, ribRows } from "../bgp/control/rib-rows.ts";
 import { replay } from "../bgp/record/replay.ts";
 import { errorMessage, InputError } from "../lib/errors.ts";
 import { parsePrefix } from "../lib/prefix.ts";
-import { type OptionSpecs, optionsHelp, parseArguments } from "./arguments.ts";
+import { type OptionSpecs, parseArguments, verbHelp } from "./arguments.ts";
 import { ribText } from "./bgp-tables.ts";
 import type { CommandIo } from "./io.ts";
 
@@ -19,7 +19,7 @@ export async function runReplay(argv: readonly string[], io: CommandIo): Promise
   const args = parseArguments(argv, options);
   if (args.has("help")) {
     io.stdout.write(
-      `the routes of a recorded run\n\nUsage:\n  tortie bgp replay FILE [PREFIX]\n\nOptions:\n${optionsHelp(options)}`,
+      verbHelp("the routes of a recorded run", "tortie bgp replay FILE [PREFIX]", options),
     );
     return 0;
   }

@@ -16,6 +16,7 @@ import { collectGarbage } from "./collect.ts";
 import { deletePod } from "./delete-pod.ts";
 import { type EndpointIdentity, identityOf } from "./endpoint.ts";
 import { EndpointStore } from "./endpoint-store.ts";
+import type { NetworkConfig } from "./network-config.ts";
 import type { AgentConfig, AgentPorts } from "./ports.ts";
 import type { CniAnswer, CniCall } from "./protocol.ts";
 import { waitForGates } from "./readiness.ts";
@@ -67,7 +68,7 @@ export class CniAgent {
   }
 
   async #add(call: AddCall, netnsFd: number | undefined): Promise<object> {
-    this.#requireNode(call);
+    this.#requireNode(call.config);
     const context = { config: this.#config, ports: this.#ports, store: this.#store };
     await this.#ports.deletions.forget(call.plugin, call);
     const { containerId } = call;
@@ -87,7 +88,7 @@ export class CniAgent {
   }
 
   #check(call: AddCall, netnsFd: number | undefined): Promise<undefined> {
-    this.#requireNode(call);
+    this.#requireNode(call.config);
     return this.#forPod(call, async (identity) => {
       if (call.plugin === "calico") {
         requireNetns(netnsFd);
@@ -124,6 +125,7 @@ export class CniAgent {
   /** Facts 6.9: whether an ADD would succeed. */
   async #status({ config }: StatusCall): Promise<undefined> {
     try {
+      this.#requireNode(config);
       await this.#store.requireReady();
       const shortage = await this.#ports.addresses.shortage(config);
       if (shortage !== undefined) throw new CniError(cniCodes.ipam, "No address is free", shortage);
@@ -135,7 +137,7 @@ export class CniAgent {
   }
 
   /** What felix of another node would have to do would never be done. */
-  #requireNode({ config }: AddCall): void {
+  #requireNode(config: NetworkConfig): void {
     const { nodeName } = this.#config;
     if (config.nodeName === undefined) return;
     if (config.nodeName.toLowerCase() === nodeName.toLowerCase()) return;

@@ -1,5 +1,7 @@
 import {
+  closeSync,
   constants,
+  fsyncSync,
   mkdirSync,
   openSync,
   readFileSync,
@@ -95,6 +97,7 @@ function spool(request: CniCall): CniAnswer {
     rmSync(draft, { force: true });
     writeFileSync(draft, encodeCall(request), { mode: 0o600, flag: "wx", flush: true });
     renameSync(draft, file);
+    syncFolder(folder);
   } catch (cause) {
     throw new CniError(
       cniCodes.io,
@@ -104,6 +107,16 @@ function spool(request: CniCall): CniAnswer {
     );
   }
   return { exitCode: 0, stdout: "" };
+}
+
+/** The new name is not lost either, when the power fails. */
+function syncFolder(path: string): void {
+  const folder = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    fsyncSync(folder);
+  } finally {
+    closeSync(folder);
+  }
 }
 
 function isFileWord(text: string): boolean {

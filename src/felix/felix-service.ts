@@ -50,6 +50,8 @@ export class Felix {
   readonly #runner: PacedRunner;
   readonly #offered: OfferedEndpoints;
   readonly #waiters = new Set<() => void>();
+  /** By endpoint: the number of the first apply that knows what was offered of it last. */
+  readonly #knownFrom = new Map<string, number>();
   readonly #refresh: RefreshTimers;
   readonly #keys: KeyPublisher;
   /** Number of the apply that began last, and of the one that ended last. */
@@ -129,7 +131,9 @@ export class Felix {
 
   /** What the datastore will say too, sooner. */
   offerEndpoint(endpoint: WorkloadEndpoint): void {
-    this.#offered.offer(keyOf(endpoint), endpoint);
+    const key = keyOf(endpoint);
+    this.#knownFrom.set(endpointId(key), this.#applies + 1);
+    this.#offered.offer(key, endpoint);
   }
 
   /** What the CNI agent said and the datastore has not said yet; after `run`, too. */
@@ -138,6 +142,7 @@ export class Felix {
   }
 
   withdrawEndpoint(key: ResourceKey<"WorkloadEndpoint">): void {
+    this.#knownFrom.delete(endpointId(key));
     this.#offered.offer(key, null);
   }
 
@@ -146,10 +151,11 @@ export class Felix {
     key: ResourceKey<"WorkloadEndpoint">,
     signal: AbortSignal,
   ): Promise<void> {
-    // Only an apply that begins from now on knows of what was offered until now.
-    const enough = this.#applies + 1;
-    this.#runner.request();
-    while (this.#finished < enough || !this.#dataplane.isProgrammed(endpointId(key))) {
+    const id = endpointId(key);
+    const enough = this.#knownFrom.get(id) ?? this.#applies + 1;
+    // One that is under way will see the interface, too.
+    if (this.#finished >= enough) this.#runner.request();
+    while (this.#finished < enough || !this.#dataplane.isProgrammed(id)) {
       signal.throwIfAborted();
       await new Promise<void>((resolve) => {
         const done = () => {

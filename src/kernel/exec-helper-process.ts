@@ -1,4 +1,5 @@
 import { constants } from "node:os";
+import type { Readable } from "node:stream";
 import { execa } from "execa";
 import { errorMessage } from "../lib/errors.ts";
 import {
@@ -20,7 +21,8 @@ const fixedEnvironment = { PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/
 
 const allowed = new Set<string>(helperPrograms);
 const reader = new FrameReader<HelperRequest>();
-const ownerGone = new AbortController();
+/** Ends each program that runs. */
+const running = new Set<() => void>();
 
 // A Ctrl-C goes to the whole group; the owner may still need us to clean up.
 process.on("SIGINT", () => undefined);
@@ -35,7 +37,7 @@ process.stdin.on("data", (piece: Buffer) => {
 });
 
 function end(): void {
-  ownerGone.abort();
+  for (const kill of running) kill();
   process.exit(0);
 }
 
@@ -55,33 +57,52 @@ async function run({ id, program, args, stdin, timeoutMs }: HelperRequest): Prom
       failure: { code: "not-allowed", message: `Cannot run ${program}: not in the list` },
     };
   }
-  const running = execa(program, args, {
+  // What execa does beside of it is done here: its buffers, timers and signals take as long as the spawn.
+  const child = execa(program, args, {
     env: fixedEnvironment,
     extendEnv: false,
     cwd: "/",
     shell: false,
     reject: false,
-    stripFinalNewline: false,
-    timeout: timeoutMs,
-    killSignal: "SIGKILL",
-    cancelSignal: ownerGone.signal,
-    maxBuffer: maxStreamBytes,
+    buffer: false,
+    cleanup: false,
   });
-  // As `input` it would cost another millisecond of our time.
-  running.stdin.end(stdin);
-  const result = await running;
-  if (result.timedOut) {
-    const message = `Cannot finish ${program} within ${timeoutMs} ms`;
-    return { id, failure: { code: "timeout", message } };
+  let failure: HelperFailure | undefined;
+  const kill = (why?: HelperFailure) => {
+    failure ??= why;
+    child.kill("SIGKILL");
+  };
+  const kills = () => kill();
+  running.add(kills);
+  const late = `Cannot finish ${program} within ${timeoutMs} ms`;
+  const timer = setTimeout(() => kill({ code: "timeout", message: late }), timeoutMs);
+  const tooMuch = `Cannot run ${program}: it writes more than ${maxStreamBytes} octets`;
+  const full = () => kill({ code: "too-much-output", message: tooMuch });
+  const [stdout, stderr] = [collect(child.stdout, full), collect(child.stderr, full)];
+  child.stdin.on("error", () => undefined);
+  child.stdin.end(stdin);
+  const { exitCode, signal, code } = await child;
+  clearTimeout(timer);
+  running.delete(kills);
+  if (failure !== undefined) return { id, failure };
+  if (exitCode === undefined && signal === undefined) {
+    const message = `Cannot run ${program}: ${code}`;
+    return { id, failure: { code: code === "ENOENT" ? "not-found" : "not-started", message } };
   }
-  if (result.isMaxBuffer) {
-    const message = `Cannot run ${program}: it writes more than ${maxStreamBytes} octets`;
-    return { id, failure: { code: "too-much-output", message } };
-  }
-  if (result.exitCode === undefined && result.signal === undefined) {
-    const code = result.code === "ENOENT" ? "not-found" : "not-started";
-    return { id, failure: { code, message: `Cannot run ${program}: ${result.code}` } };
-  }
-  const code = result.exitCode ?? 128 + (constants.signals[result.signal ?? "SIGKILL"] ?? 0);
-  return { id, result: { code, stdout: result.stdout, stderr: result.stderr } };
+  const ended = exitCode ?? 128 + (constants.signals[signal ?? "SIGKILL"] ?? 0);
+  return { id, result: { code: ended, stdout: stdout(), stderr: stderr() } };
+}
+
+type HelperFailure = Extract<HelperAnswer, { readonly failure: object }>["failure"];
+
+/** Gives the text, once the stream has ended. */
+function collect(stream: Readable, onTooMuch: () => void): () => string {
+  const pieces: Buffer[] = [];
+  let size = 0;
+  stream.on("data", (piece: Buffer) => {
+    size += piece.length;
+    if (size > maxStreamBytes) onTooMuch();
+    else pieces.push(piece);
+  });
+  return () => Buffer.concat(pieces).toString("utf8");
 }

@@ -55,6 +55,16 @@ export function startExecHelper(): ExecHelper {
   return new HelperClient();
 }
 
+/** Of the owner's only what keeps the helper small: programs get none of it. */
+function helperEnvironment(): Record<string, string> {
+  const kept = ["NODE_COMPILE_CACHE", "MALLOC_MMAP_THRESHOLD_"].map(
+    (name) => [name, process.env[name]] as const,
+  );
+  return Object.fromEntries(
+    kept.filter((entry): entry is [string, string] => entry[1] !== undefined),
+  );
+}
+
 interface Pending {
   readonly program: HelperProgram;
   readonly resolve: (result: ExecResult) => void;
@@ -113,9 +123,9 @@ class HelperClient implements ExecHelper {
   }
 
   #start(): HelperChild {
-    const child = spawn(process.execPath, [helperFile], {
+    const child = spawn(process.execPath, ["--max-semi-space-size=1", helperFile], {
       stdio: ["pipe", "pipe", "inherit"],
-      env: {},
+      env: helperEnvironment(),
       cwd: "/",
     });
     const died = (): void => this.#died(child);

@@ -30,7 +30,7 @@ export interface LinuxKernelOptions {
  */
 export function openLinuxKernel(options: LinuxKernelOptions = {}): Kernel {
   const { netnsFd, timeoutMs } = options;
-  const socketOf = () => new NetlinkSocket(NETLINK_ROUTE, timeoutMs);
+  const socketOf = () => new NetlinkSocket(NETLINK_ROUTE, { timeoutMs });
   const inside = <Result>(open: () => Result) =>
     netnsFd === undefined ? open() : inNetns(netnsFd, open);
   // Two of our own namespace: in a pod's nobody else waits.
@@ -38,8 +38,8 @@ export function openLinuxKernel(options: LinuxKernelOptions = {}): Kernel {
     const first = socketOf();
     return [first, netnsFd === undefined ? socketOf() : first] as const;
   });
-  const wireguard = wireguardDevices(() =>
-    inside(() => new NetlinkSocket(NETLINK_GENERIC, timeoutMs)),
+  const wireguard = wireguardDevices((options) =>
+    inside(() => new NetlinkSocket(NETLINK_GENERIC, { ...options, timeoutMs })),
   );
   return {
     routes: routeTable(socket),

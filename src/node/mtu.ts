@@ -2,22 +2,13 @@ import { mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { type PoolClass, poolEncapsulation } from "../api/pool-encapsulation.ts";
 import type { IPPool } from "../api/resources/ip-pool.ts";
+import { tunnelOverhead as overhead } from "../api/tunnel-overhead.ts";
 import type { ParameterValues } from "../felix/config/values.ts";
 import { errorMessage } from "../lib/errors.ts";
 import type { Logger } from "../lib/log.ts";
 import type { HostInterface } from "./host-interfaces.ts";
 
 type Env = Readonly<Record<string, string | undefined>>;
-
-/** Octets of outer headers, where an encapsulation's MTU is not configured (facts 4.9). */
-const overhead = {
-  ipip: 20,
-  udp: 28,
-  vxlan: 50,
-  vxlanV6: 70,
-  wireguard: 60,
-  wireguardV6: 80,
-} as const;
 
 /** Where no uplink tells: the smallest among those of common clouds, as Calico has it. */
 const guessedHostMtu = 1460;
@@ -68,11 +59,15 @@ export function podMtu(host: number, pools: readonly IPPool[], values: Encapsula
     {
       inUse: values.vxlanEnabled ?? uses("vxlan", false),
       mtu: values.vxlanMTU,
-      headers: overhead.vxlan,
+      headers: overhead.vxlan[4],
     },
-    { inUse: uses("vxlan", true), mtu: values.vxlanMTUV6, headers: overhead.vxlanV6 },
-    { inUse: values.wireguardEnabled, mtu: values.wireguardMTU, headers: overhead.wireguard },
-    { inUse: values.wireguardEnabledV6, mtu: values.wireguardMTUV6, headers: overhead.wireguardV6 },
+    { inUse: uses("vxlan", true), mtu: values.vxlanMTUV6, headers: overhead.vxlan[6] },
+    { inUse: values.wireguardEnabled, mtu: values.wireguardMTU, headers: overhead.wireguard[4] },
+    {
+      inUse: values.wireguardEnabledV6,
+      mtu: values.wireguardMTUV6,
+      headers: overhead.wireguard[6],
+    },
   ].filter(({ inUse }) => inUse);
   if (devices.length === 0) return host;
   return Math.min(...devices.map(({ mtu, headers }) => mtu || host - headers));

@@ -1,17 +1,18 @@
+import { tunnelOverhead } from "../api/tunnel-overhead.ts";
 import type { Carrier, Path, TunnelState } from "./path.ts";
 
 /** What to change, in words, by what carries a path. */
 
-/** Octets that a tunnel adds to a packet (facts 4.9). */
+/** Octets that a carrier adds to a packet. */
 export const overhead: Readonly<Record<Carrier, number>> = {
   underlay: 0,
   none: 0,
-  ipip: 20,
-  udp: 28,
-  vxlan: 50,
-  "vxlan-v6": 70,
-  wireguard: 60,
-  "wireguard-v6": 80,
+  ipip: tunnelOverhead.ipip,
+  udp: tunnelOverhead.udp,
+  vxlan: tunnelOverhead.vxlan[4],
+  "vxlan-v6": tunnelOverhead.vxlan[6],
+  wireguard: tunnelOverhead.wireguard[4],
+  "wireguard-v6": tunnelOverhead.wireguard[6],
 };
 
 export function isTunnel(carrier: Carrier): boolean {

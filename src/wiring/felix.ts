@@ -20,7 +20,7 @@ import { serveFelixMetrics } from "../felix/metrics/serve-felix-metrics.ts";
 import { nflogGroups } from "../felix/rules/nflog.ts";
 import { withoutDenialLog } from "../felix/rules/rules-config.ts";
 import { Ipam } from "../ipam/ipam.ts";
-import { type ExecHelper, startExecHelper } from "../kernel/exec-helper.ts";
+import type { ExecHelper } from "../kernel/exec-helper.ts";
 import { detectBackend, withFeatures } from "../kernel/iptables/backend.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import { openLinuxKernel } from "../kernel/linux-kernel.ts";
@@ -62,10 +62,8 @@ interface FelixParts extends Parts {
   readonly checks: PathChecks;
 }
 
-/** `tortie felix`: felix, and the CNI agent beside it. Gives the exit code. */
-export async function runFelixProcess(env: Environment): Promise<number> {
-  // First of all, while this process is small (ADR 5).
-  const exec = startExecHelper();
+/** `tortie felix`: felix, and the CNI agent beside it. Ends the helper, too. Gives the exit code. */
+export async function runFelixProcess(env: Environment, exec: ExecHelper): Promise<number> {
   const felixLog = new FelixLog();
   const run = async (log: Logger, signal: AbortSignal) => {
     const datastore = await openDatastore(env);

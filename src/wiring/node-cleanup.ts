@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, rmSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
-import { type OptionSpecs, optionsHelp, parseArguments } from "../cli/arguments.ts";
+import { type OptionSpecs, parseArguments, verbHelp } from "../cli/arguments.ts";
 import type { CommandIo } from "../cli/io.ts";
 import { removeCni } from "../cni/install/install.ts";
 import { installConfig } from "../cni/install/install-config.ts";
@@ -29,10 +29,10 @@ const options: OptionSpecs = {
 export async function runNodeCleanup(argv: readonly string[], io: CommandIo): Promise<number> {
   const args = parseArguments(argv, options);
   if (args.has("help")) {
-    io.stdout.write(
+    const summary =
       "removes devices, routes, rules, IP sets, CNI and state files of a node that does not run any more; its pods " +
-        `lose their network\n\nUsage:\n  tortie node cleanup [--dry-run]\n\nOptions:\n${optionsHelp(options)}`,
-    );
+      "lose their network";
+    io.stdout.write(verbHelp(summary, "tortie node cleanup [--dry-run]", options));
     return 0;
   }
   const dryRun = args.has("dry-run");

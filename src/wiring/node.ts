@@ -27,7 +27,7 @@ export function runNodeProcess(env: Environment): Promise<number> {
         random: (count) => randomBytes(count),
         version: await versionOfPackage(),
         ipv6: existsSync("/proc/sys/net/ipv6"),
-        command: { program: process.execPath, args: [main] },
+        command: { program: process.execPath, args: [...process.execArgv, main] },
         ...(tellsOfNetwork(env)
           ? { started: (stop) => tellOfNetworkSurely(env, { log, signal: stop }) }
           : {}),

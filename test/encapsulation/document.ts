@@ -1,4 +1,9 @@
-import { calicoEncapsulations, type LabIpFamily, labIpFamilies } from "../../src/lab/lab-plan.ts";
+import {
+  calicoEncapsulations,
+  type Encapsulation,
+  type LabIpFamily,
+  labIpFamilies,
+} from "../../src/lab/lab-plan.ts";
 import { checks } from "./checks.ts";
 import type { CellResult } from "./matrix-lab.ts";
 
@@ -9,11 +14,28 @@ const headings: Readonly<Record<LabIpFamily, string>> = {
   dual: "Dual stack",
 };
 const notTested = "not tested";
+export const failed = "failed";
+const notOffered = "not offered: IPIP is IPv4's";
+/** Of a column: when, and of what commit. */
+const lastRun = "last run";
+const rows = [...checks.map(({ title }) => title), lastRun];
 
 /** What a line of the tests' output tells of a cell, if it does. */
 export function readCell(line: string): CellResult | undefined {
   const text = /^ENCAPSULATION (\{.*\})$/.exec(line)?.[1];
   return text === undefined ? undefined : (JSON.parse(text) as CellResult);
+}
+
+/**
+ * The columns of a run that were seen to the end without a failure, and when that was: "2026-11-21,
+ * e4e130c". Of the others the document keeps what it has.
+ */
+export function wholeColumns(results: readonly CellResult[], seen: string): CellResult[] {
+  const columns = Map.groupBy(results, ({ ipFamily, mode }) => `${ipFamily}/${mode}`);
+  return [...columns.values()]
+    .filter((cells) => cells.length === checks.length)
+    .filter((cells) => cells.every(({ result }) => result !== failed))
+    .flatMap((cells) => cells.flatMap((cell) => [cell, { ...cell, check: lastRun, result: seen }]));
 }
 
 /** The document with the cells of a run; those that were not in the run stay as they are. */
@@ -28,23 +50,27 @@ function keyOf({ ipFamily, mode, check }: Omit<CellResult, "result">): string {
   return `${ipFamily}/${mode}/${check}`;
 }
 
-function modesOf(ipFamily: LabIpFamily) {
-  return calicoEncapsulations.filter((mode) => ipFamily !== "ipv6" || !mode.startsWith("IPIP"));
+/** Calico's IPIP carries IPv4 (facts 2.3): there is no lab to run. */
+export function isOffered(mode: Encapsulation, ipFamily: LabIpFamily): boolean {
+  return ipFamily !== "ipv6" || !mode.startsWith("IPIP");
 }
 
 function renderTables(cells: ReadonlyMap<string, CellResult>): string {
   return labIpFamilies
     .map((ipFamily) => {
-      const modes = modesOf(ipFamily);
-      const rows = checks.map(({ title: check }) => {
-        const results = modes.map((mode) => cells.get(keyOf({ ipFamily, mode, check }))?.result);
-        return [check, ...results.map((result) => result ?? notTested)];
-      });
+      const body = rows.map((check) => [
+        check,
+        ...calicoEncapsulations.map((mode) =>
+          isOffered(mode, ipFamily)
+            ? (cells.get(keyOf({ ipFamily, mode, check }))?.result ?? notTested)
+            : notOffered,
+        ),
+      ]);
       const head = [
-        [headings[ipFamily], ...modes],
-        ["---", ...modes.map(() => "---")],
+        [headings[ipFamily], ...calicoEncapsulations],
+        ["---", ...calicoEncapsulations.map(() => "---")],
       ];
-      return [...head, ...rows].map((row) => `| ${row.join(" | ")} |\n`).join("");
+      return [...head, ...body].map((row) => `| ${row.join(" | ")} |\n`).join("");
     })
     .join("\n");
 }
@@ -61,7 +87,7 @@ function readTables(text: string): CellResult[] {
     const heading = labIpFamilies.find((each) => headings[each] === first);
     if (heading !== undefined) ipFamily = heading;
     else if (first !== "---") {
-      for (const [index, mode] of modesOf(ipFamily).entries()) {
+      for (const [index, mode] of calicoEncapsulations.entries()) {
         const result = words[index] ?? notTested;
         if (result !== notTested) results.push({ check: first, mode, ipFamily, result });
       }

@@ -45,8 +45,21 @@ export class MatrixLab {
       ...["--fabric", plain ? "bgp" : "static", "--timeout", `${patienceMs / 1000}`],
     );
     await this.refresh();
-    for (const { name } of this.status.nodes) await this.addPods(name);
+    await Promise.all(this.status.nodes.map(({ name }) => this.addPods(name)));
     await this.refresh();
+  }
+
+  /** Says when `act` has ended, and how long it took: whoever waits for a slow machine sees where it is. */
+  async told(what: string, act: () => Promise<void>): Promise<void> {
+    const started = performance.now();
+    let outcome = "failed";
+    try {
+      await act();
+      outcome = "done";
+    } finally {
+      const seconds = Math.round((performance.now() - started) / 1000);
+      console.log(`${this.mode}, ${this.ipFamily}: ${what}: ${outcome} in ${seconds} s`);
+    }
   }
 
   /** Two: a client and a server. A slow machine may need more than one try. */

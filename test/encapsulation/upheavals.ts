@@ -41,6 +41,7 @@ export async function nodeRestarts(lab: MatrixLab): Promise<void> {
   }
   await lab.inside(node, "nft", "flush", "ruleset");
   start(watchful);
+  await lab.agentListens(3);
   await lab.converges();
 }
 

@@ -2,8 +2,7 @@ import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import type { AnyResource } from "../../src/api/resource-of-kind.ts";
-import { me, node, pool, profile } from "../states/resources.ts";
+import { clusterInformation, me, node, pool, profile } from "../states/resources.ts";
 import { CniRuntime, cniPlugins } from "../support/cni.ts";
 import { TestNetns } from "../support/netns.ts";
 import { waitFor } from "../support/wait-for.ts";
@@ -15,14 +14,8 @@ const felix = new FelixNode("del");
 const spool = join(felix.folder, "cni-deletions");
 
 before(async () => {
-  const information: AnyResource = {
-    apiVersion: "projectcalico.org/v3",
-    kind: "ClusterInformation",
-    metadata: { name: "default" },
-    spec: { datastoreReady: true },
-  };
   await felix.create(
-    information,
+    clusterInformation(true),
     node(me, "192.168.1.11/24"),
     pool("default", "10.0.0.0/16"),
     profile("kns.default"),

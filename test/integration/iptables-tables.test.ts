@@ -3,7 +3,8 @@ import { execFileSync } from "node:child_process";
 import { after, before, describe, test } from "node:test";
 import koffi from "koffi";
 import { kernelSetName } from "../../src/api/names.ts";
-import type { ActivePolicy, LocalEndpoint, ResolvedEntity } from "../../src/felix/calc/updates.ts";
+import { anyEntity } from "../../src/felix/calc/rule-scanner.ts";
+import type { ActivePolicy, LocalEndpoint } from "../../src/felix/calc/updates.ts";
 import { HostEndpointManager } from "../../src/felix/dataplane/host-endpoint-manager.ts";
 import { dispatchChains } from "../../src/felix/rules/dispatch-chains.ts";
 import { egressDscpChain } from "../../src/felix/rules/dscp-chain.ts";
@@ -52,18 +53,6 @@ const config: RulesConfig = {
   denialLogLimit: { rate: "100/second", burst: 100 },
 };
 
-const anything: ResolvedEntity = {
-  nets: [],
-  notNets: [],
-  ipSets: [],
-  ipPortSets: [],
-  notIpSets: [],
-  ports: [],
-  notPorts: [],
-  namedPortSets: [],
-  notNamedPortSets: [],
-};
-
 const clients = "s:g_TM4cHGncRYRKupcms5_3mlb7DhnbSzVvsVlw";
 const namedPort = "n:ac_JrbZRp5ORL-z9cQxMyVpA98RIhLpq9rkrXg";
 
@@ -79,20 +68,20 @@ function policy(name: string, selector: string): ActivePolicy {
       {
         action: "allow",
         protocol: "tcp",
-        source: { ...anything, ipSets: [clients] },
-        destination: { ...anything, ports: [{ first: 80, last: 80 }] },
+        source: { ...anyEntity, ipSets: [clients] },
+        destination: { ...anyEntity, ports: [{ first: 80, last: 80 }] },
         annotations: { 'quote"s': 'new\nline "; -j ACCEPT\0 \u{1f408}' },
       },
       {
         action: "deny",
         protocol: "udp",
         source: {
-          ...anything,
+          ...anyEntity,
           nets: ["10.0.0.0/8", "172.16.0.0/12", "fd00::/8", "fe80::/10"] as Prefix[],
           notNets: ["10.1.0.0/16", "fd01::/16"] as Prefix[],
         },
         destination: {
-          ...anything,
+          ...anyEntity,
           namedPortSets: [namedPort],
           ports: Array.from({ length: 20 }, (_, i) => ({
             first: 1000 + 10 * i,
@@ -105,18 +94,18 @@ function policy(name: string, selector: string): ActivePolicy {
         action: "log",
         protocol: "icmp",
         icmp: { type: 8, code: 0 },
-        source: anything,
-        destination: anything,
+        source: anyEntity,
+        destination: anyEntity,
       },
       {
         action: "log",
         protocol: "icmpv6",
         icmp: { type: 128 },
-        source: anything,
-        destination: anything,
+        source: anyEntity,
+        destination: anyEntity,
       },
     ],
-    egress: [{ action: "pass", notProtocol: "sctp", source: anything, destination: anything }],
+    egress: [{ action: "pass", notProtocol: "sctp", source: anyEntity, destination: anyEntity }],
   };
 }
 
@@ -211,7 +200,7 @@ function chainsOf(table: TableName, family: IpFamily): Chain[] {
   }
 }
 
-const allowAll = { action: "allow", source: anything, destination: anything } as const;
+const allowAll = { action: "allow", source: anyEntity, destination: anyEntity } as const;
 
 function fill(table: IptablesTable): void {
   table.setChains(chainsOf(table.table, table.family));
@@ -347,6 +336,33 @@ for (const kind of ["nft", "legacy"] as const) {
       fill(filter);
       await filter.apply();
       assert.equal(save(4, "filter"), before);
+    });
+
+    test("a pod more is only added, and the chains are those of a fresh start", async () => {
+      const filter = tableOf("filter", 4);
+      const names = endpoints.map(({ interfaceName }) => interfaceName);
+      const withOthers = (...more: readonly string[]) =>
+        filter.setChains(dispatchChains([...names, ...more], config));
+      withOthers("calia2", "califffff", "cali");
+      const plan = await filter.apply();
+      const touched = new Set(
+        plan?.write.map((line) => line.replace(/^:|^-[AI] /, "").split(" ")[0]),
+      );
+      assert.ok(touched.has("cali-from-wl-dispatch"));
+      assert.deepEqual(
+        plan?.write.filter((line) => /^(:cali-(from|to)-wl-dispatch |-[DRFX])/.test(line)),
+        [],
+      );
+      assert.equal(await filter.check(), true);
+      const grown = save(4, "filter");
+      withOthers();
+      await filter.apply();
+      withOthers("cali", "califffff", "calia2");
+      filter.invalidate();
+      await filter.apply();
+      assert.equal(save(4, "filter"), grown);
+      fill(filter);
+      await filter.apply();
     });
 
     test("a change after our own reads nothing with nft, and what others wrote is never overlooked", async () => {

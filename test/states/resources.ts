@@ -1,5 +1,6 @@
 import { calicoApiVersion } from "../../src/api/meta.ts";
 import type { AnyResource } from "../../src/api/resource-of-kind.ts";
+import type { ClusterInformation } from "../../src/api/resources/cluster-information.ts";
 import type { HostEndpoint, HostEndpointSpec } from "../../src/api/resources/host-endpoint.ts";
 import type { IPPool, IPPoolSpec } from "../../src/api/resources/ip-pool.ts";
 import type { IPAMBlock } from "../../src/api/resources/ipam.ts";
@@ -33,6 +34,13 @@ function resource<R extends AnyResource>(
 ): R {
   const { spec, ...metadata } = content;
   return { apiVersion: calicoApiVersion, kind, metadata: { name, ...metadata }, spec } as R;
+}
+
+/** Of a datastore that is open, or locked. */
+export function clusterInformation(datastoreReady: boolean): ClusterInformation {
+  return resource<ClusterInformation>("ClusterInformation", "default", {
+    spec: { datastoreReady },
+  });
 }
 
 /** A pod of namespace "prod" unless said, with the profile of its namespace. */

@@ -9,21 +9,13 @@ import { mainTable } from "../../src/kernel/ownership.ts";
 import { parseIpAddr } from "../../src/lib/ip-addr.ts";
 import { createLogger } from "../../src/lib/log.ts";
 import { parsePrefix } from "../../src/lib/prefix.ts";
+import { clusterInformation } from "../states/resources.ts";
 import { FakeClock } from "./fake-clock.ts";
 import { FakeKernel } from "./fake-kernel.ts";
 import { MemoryDatastore } from "./memory-datastore.ts";
 import { waitFor } from "./wait-for.ts";
 
 const netnsFd = 7;
-
-export function clusterInformation(datastoreReady: boolean): AnyResource {
-  return {
-    apiVersion: "projectcalico.org/v3",
-    kind: "ClusterInformation",
-    metadata: { name: "default" },
-    spec: { datastoreReady },
-  };
-}
 
 export interface BenchAnswer {
   readonly exitCode: number;

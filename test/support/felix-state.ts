@@ -23,6 +23,8 @@ export class FelixState {
   readonly runs: string[] = [];
   /** What was logged, a record a line. */
   logged = "";
+  /** What happens while a program runs. */
+  whileRunning: (() => Promise<void>) | undefined;
   readonly dataplane: Dataplane;
   readonly #graph: CalcGraph;
 
@@ -82,6 +84,7 @@ export class FelixState {
       ) => {
         this.runs.push([program, ...args].join(" "));
         this.rules += stdin;
+        await this.whileRunning?.();
         return { code: 0, stdout: "", stderr: "" };
       },
     } as unknown as ExecHelper;

@@ -113,7 +113,7 @@ export class FibSync {
   async run(signal: AbortSignal): Promise<void> {
     const { log } = this.#deps;
     await this.#runner.start(
-      () => this.#apply(),
+      () => this.apply(),
       (error) => log.warn({ reason: errorMessage(error) }, "Routes not all programmed"),
       signal,
     );
@@ -163,7 +163,8 @@ export class FibSync {
     }
   }
 
-  async #apply(): Promise<void> {
+  /** Makes the kernel what is known to be wanted now. */
+  async apply(): Promise<void> {
     if (!this.#isStarted) return;
     const now = this.#deps.clock.now();
     if (now - this.#listedMs >= this.#refreshMs) {

@@ -223,7 +223,8 @@ export class DatastoreConfig {
   }
 }
 
-function speakerEnv(env: Environment): SpeakerEnv {
+/** Of the variables those that the configuration depends on. */
+export function speakerEnv(env: Environment): SpeakerEnv {
   const names = [
     "CALICO_ROUTER_ID",
     "CALICO_ADVERTISE_CLUSTER_IPS",

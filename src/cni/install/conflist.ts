@@ -84,16 +84,24 @@ function asList(config: Json): Json {
 }
 
 function pluginsOf(list: Json): readonly Json[] {
-  const plugins = list["plugins"] as readonly Json[];
-  const isPlugin = (plugin: unknown) => typeof (plugin as Json | null)?.["type"] === "string";
+  const plugins = list["plugins"] as readonly unknown[];
   if (plugins.length > 0 && plugins.every(isPlugin)) return plugins;
   throw new InputError("Cannot accept CNI_NETWORK_CONFIG: each of its plugins must have a type");
+}
+
+function isPlugin(value: unknown): value is Json {
+  return typeof (value as Json | null)?.["type"] === "string";
 }
 
 /** The agent has the credentials: none is to lie in a file. */
 function withoutCredentials(plugin: Json): Json {
   const { policy, kubernetes: _, etcd_key_file: _key, etcd_cert_file: _cert, ...rest } = plugin;
-  if (policy === undefined) return rest;
+  if (policy === undefined || policy === null) return rest;
+  if (typeof policy !== "object") {
+    throw new InputError(
+      `Cannot accept CNI_NETWORK_CONFIG: policy must be an object, got ${JSON.stringify(policy)}`,
+    );
+  }
   const { k8s_auth_token: _token, k8s_client_key: _clientKey, ...kept } = policy as Json;
   return { ...rest, policy: kept };
 }
@@ -101,8 +109,10 @@ function withoutCredentials(plugin: Json): Json {
 /** What others have put into the chain that is there, like a service mesh. */
 function foreignPlugins(present: string | undefined, types: readonly unknown[]): readonly Json[] {
   const list = present === undefined ? undefined : parsed(present);
-  const plugins = list?.["plugins"];
+  const plugins: unknown = list?.["plugins"];
   if (!Array.isArray(plugins)) return [];
   const installed = (list?.[installedKey] ?? []) as readonly unknown[];
-  return plugins.filter(({ type }) => !types.includes(type) && !installed.includes(type));
+  return plugins
+    .filter(isPlugin)
+    .filter(({ type }) => !types.includes(type) && !installed.includes(type));
 }

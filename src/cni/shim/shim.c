@@ -108,6 +108,15 @@ static int make_folder(const char *path) {
   }
 }
 
+/* The new name is not lost either, when the power fails. */
+static int sync_folder(const char *path) {
+  int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (folder < 0) return -1;
+  int failed = fsync(folder);
+  close(folder);
+  return failed;
+}
+
 /* Writes the request beside its place, then renames it: the agent never reads half of one. */
 static int write_down(const char *folder, const char *name, size_t length) {
   char draft[PATH_MAX], file[PATH_MAX];
@@ -126,7 +135,7 @@ static int write_down(const char *folder, const char *name, size_t length) {
   }
   int failed = at < length || fsync(out) < 0;
   if (close(out) < 0 || failed || rename(draft, file) < 0) { unlink(draft); return -1; }
-  return 0;
+  return sync_folder(folder);
 }
 
 static int is_file_word(const char *text) {

@@ -40,6 +40,11 @@ interface Entry {
   readonly refs: Map<string, { readonly node: string; readonly kind: RefKind; count: number }>;
 }
 
+interface Contribution {
+  readonly says: string | undefined;
+  readonly undo: readonly (() => void)[];
+}
+
 /** What says where addresses are: the blocks of IPAM, or each endpoint for itself (facts 4.9). */
 export type RouteSource = "CalicoIPAM" | "WorkloadIPs";
 
@@ -52,8 +57,8 @@ export class L3Routes {
   readonly #nodes = new Map<string, HostAddresses>();
   /** CIDRs whose entries name a node, and how often: a change of the node concerns only them. */
   readonly #cidrsOfNode = new Map<string, Map<Prefix, number>>();
-  /** What each source object put in, so that its next version can take it out. */
-  readonly #contributions = new Map<string, () => void>();
+  /** What each source object put in, so that its next version can take it out, if it says something else. */
+  readonly #contributions = new Map<string, Contribution>();
 
   constructor(
     nodeName: string,
@@ -70,7 +75,7 @@ export class L3Routes {
   }
 
   setPool(key: string, pool: IPPool | null): void {
-    this.#replace(key, () => {
+    this.#replace(key, undefined, () => {
       if (pool === null) return [];
       const active = activePool(pool);
       this.#entry(active.cidr).pools.set(key, active);
@@ -86,12 +91,15 @@ export class L3Routes {
 
   setBlock(key: string, block: IPAMBlock | null): void {
     if (this.#source === "WorkloadIPs") return;
-    this.#replace(key, () => {
-      const node = block?.spec.affinity?.startsWith("host:")
-        ? block.spec.affinity.slice("host:".length)
-        : undefined;
-      if (block === null || block.spec.deleted === true) return [];
-      const cidr = parsePrefix(block.spec.cidr);
+    const isThere = block !== null && block.spec.deleted !== true;
+    const node = block?.spec.affinity?.startsWith("host:")
+      ? block.spec.affinity.slice("host:".length)
+      : undefined;
+    const cidr = isThere ? parsePrefix(block.spec.cidr) : undefined;
+    const borrowed = cidr === undefined || block === null ? [] : [...borrowers(block, cidr, node)];
+    // Most changes are of what the node itself has in its block: its route stays as it is.
+    this.#replace(key, [cidr, node, ...borrowed.flat()].join(" "), () => {
+      if (cidr === undefined) return [];
       const undo: (() => void)[] = [];
       if (node !== undefined) {
         this.#entry(cidr).blockNodes.set(key, node);
@@ -101,7 +109,7 @@ export class L3Routes {
           unname();
         });
       }
-      for (const [address, owner] of borrowers(block, cidr, node)) {
+      for (const [address, owner] of borrowed) {
         undo.push(this.#addRef(hostPrefix(address), owner, "workload"));
       }
       return undo;
@@ -109,10 +117,12 @@ export class L3Routes {
   }
 
   setEndpoint(key: string, endpoint: WorkloadEndpoint | null): void {
-    this.#replace(key, () => {
-      const isLocal = endpoint?.spec.node === this.#nodeName;
-      if (endpoint === null || (!isLocal && this.#source === "CalicoIPAM")) return [];
-      return (endpoint.spec.ipNetworks ?? []).map((text) => {
+    const isLocal = endpoint?.spec.node === this.#nodeName;
+    const tells = endpoint !== null && (isLocal || this.#source !== "CalicoIPAM");
+    const networks = tells ? (endpoint.spec.ipNetworks ?? []) : [];
+    this.#replace(key, [endpoint?.spec.node, ...networks].join(" "), () => {
+      if (endpoint === null) return [];
+      return networks.map((text) => {
         const { address, length } = parseInterfaceAddress(text);
         return this.#addRef(prefixOf(address, length), endpoint.spec.node, "workload");
       });
@@ -125,7 +135,7 @@ export class L3Routes {
     if (after === undefined) this.#nodes.delete(name);
     else this.#nodes.set(name, after);
     if (JSON.stringify(before) !== JSON.stringify(after)) this.#dirtyOfNode(name);
-    this.#replace(`node ${name}`, () => {
+    this.#replace(`node ${name}`, undefined, () => {
       if (node === null) return [];
       const undo = ownAddresses(node, after).map((address) => {
         const cidr = hostPrefix(address);
@@ -233,15 +243,14 @@ export class L3Routes {
     };
   }
 
-  #replace(key: string, contribute: () => readonly (() => void)[]): void {
-    this.#contributions.get(key)?.();
+  /** `says`: contributions that say the same are the same; undefined: never. */
+  #replace(key: string, says: string | undefined, contribute: () => readonly (() => void)[]): void {
+    const before = this.#contributions.get(key);
+    if (before !== undefined && says !== undefined && before.says === says) return;
+    for (const step of before?.undo ?? []) step();
     const undo = contribute();
     if (undo.length === 0) this.#contributions.delete(key);
-    else {
-      this.#contributions.set(key, () => {
-        for (const step of undo) step();
-      });
-    }
+    else this.#contributions.set(key, { says, undo });
   }
 
   #dirtyInside(outer: Prefix): void {

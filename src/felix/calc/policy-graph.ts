@@ -38,6 +38,8 @@ type Endpoint = WorkloadEndpoint | HostEndpoint;
 export type Emit = (update: DataplaneUpdate) => void;
 
 interface ActiveRules {
+  /** What they are the rules of: another version of it is another object. */
+  readonly source: KnownPolicy | Pick<Profile, "spec"> | undefined;
   /** Under which the dataplane knows it. */
   readonly updateId: string;
   readonly ingress: ScannedRules;
@@ -239,9 +241,12 @@ export class PolicyGraph {
       this.#deactivate(id, "policy");
       return;
     }
+    // Who it selects is others' affair.
+    if (this.#active.get(id)?.source === known) return;
     const { policy, identity, ordered } = known;
     const namespace = policy.metadata.namespace;
     const rules = this.#activate(id, {
+      source: known,
       updateId: identity.id,
       ingress: scanRules(ordered.ingress ? (policy.spec.ingress ?? []) : [], namespace),
       egress: scanRules(ordered.egress ? (policy.spec.egress ?? []) : [], namespace),
@@ -272,11 +277,19 @@ export class PolicyGraph {
       return;
     }
     const profile = this.#profiles.get(name) ?? builtInProfiles.get(name);
+    const active = this.#active.get(id);
+    if (active !== undefined && active.source === profile) return;
     // A profile that is not there allows nothing (facts 4.2).
     const value =
       profile === undefined
-        ? this.#activate(id, { updateId: name, ingress: onlyDeny, egress: onlyDeny })
+        ? this.#activate(id, {
+            source: profile,
+            updateId: name,
+            ingress: onlyDeny,
+            egress: onlyDeny,
+          })
         : this.#activate(id, {
+            source: profile,
             updateId: name,
             ingress: scanRules(profile.spec.ingress ?? [], undefined),
             egress: scanRules(profile.spec.egress ?? [], undefined),

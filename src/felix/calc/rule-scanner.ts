@@ -46,7 +46,8 @@ export function scanRules(rules: readonly Rule[], namespace: string | undefined)
   return { rules: resolved, sets };
 }
 
-const anyEntity: ResolvedEntity = {
+/** Matches every packet. */
+export const anyEntity: ResolvedEntity = {
   nets: [],
   notNets: [],
   ipSets: [],

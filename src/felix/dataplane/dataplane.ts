@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
 import type { ExecHelper } from "../../kernel/exec-helper.ts";
 import { routeKey } from "../../kernel/ip/route-identity.ts";
@@ -27,6 +28,7 @@ import { FamilyPart, type KernelSets } from "./family-part.ts";
 import { HostEndpointManager } from "./host-endpoint-manager.ts";
 import { KernelLinks } from "./kernel-links.ts";
 import { type DesiredState, KernelState, type StateReport } from "./kernel-state.ts";
+import { KnownAddresses } from "./known-addresses.ts";
 import { PolicyManager } from "./policy-manager.ts";
 import { ifbPrefix } from "./token-bucket.ts";
 import { Tunnels, type WireguardKeys } from "./tunnels.ts";
@@ -41,10 +43,17 @@ export interface DataplanePorts {
   openSets?(family: IpFamily): KernelSets;
   /** Whether this kernel has IPv6, where that is not to be asked of it. */
   hasIpv6?(): boolean;
+  /** Sets what pods' interfaces are to have: the kernel's own, unless said otherwise. */
+  writeSysctl?(path: readonly string[], value: string): void;
 }
 
 /** False when the step failed: its error is remembered. */
 type Attempt = (step: () => Promise<unknown>) => Promise<boolean>;
+
+interface AppliedState extends StateReport {
+  /** Endpoints that had an interface. */
+  readonly present: readonly PresentEndpoint[];
+}
 
 /** Changes of others do not change any chain. */
 const chainKinds: ReadonlySet<UpdateKind> = new Set([
@@ -79,6 +88,7 @@ export class Dataplane {
   readonly #memory: TableMemory;
   readonly #parts: readonly FamilyPart[];
   readonly #status: EndpointStatusFiles | undefined;
+  readonly #addresses: KnownAddresses;
   #programmed: ReadonlyMap<string, LocalEndpoint> = new Map();
   #chainsDirty = true;
   /** Links, addresses, routes and sysctls want a look. */
@@ -94,8 +104,10 @@ export class Dataplane {
     this.#state = new KernelState(ports, this.#links, config);
     this.#ended = new EndedConnections(ports);
     this.#bandwidth = new BandwidthManager(ports.kernel, this.#links);
+    this.#addresses = new KnownAddresses(ports.kernel.addresses);
     const ipv6 = config.ipv6Support && (ports.hasIpv6?.() ?? kernelHasIpv6());
-    this.#sysctls = new EndpointSysctls({ ipv6 });
+    const { writeSysctl: write } = ports;
+    this.#sysctls = new EndpointSysctls({ ipv6, ...(write === undefined ? {} : { write }) });
     const families: IpFamily[] = ipv6 ? [4, 6] : [4];
     this.#memory = new TableMemory(ports.backend.kind === "nft" ? openNftGeneration() : undefined);
     const of = { config, ports, memory: this.#memory };
@@ -177,11 +189,14 @@ export class Dataplane {
       case "address":
         return this.#concernsAddress(event.address, event.op);
       default:
-        return this.#state.drifts(event) || this.#tunnels.drifts(event);
+        if (!this.#tunnels.drifts(event)) return this.#state.drifts(event);
+        this.#addresses.forget();
+        return true;
     }
   }
 
   #concernsAddress({ address, ifindex }: KernelAddress, op: "set" | "removed"): boolean {
+    if (!this.#isWorkloadInterface(ifindex)) this.#addresses.forget();
     const isKnown = this.#parts.some(({ setManager }) => setManager.isLocalAddress(address));
     return (
       (isKnown !== (op === "set") && !this.#isWorkloadInterface(ifindex)) ||
@@ -198,6 +213,7 @@ export class Dataplane {
       this.#config.interfacePrefixes.some((prefix) => link.name.startsWith(prefix)) ||
       link.name.startsWith(ifbPrefix);
     if (!used) return false;
+    if (ofTunnel) this.#addresses.forget();
     // A new pod's, whose endpoint is on its way: nothing is to be done for it before.
     const wentDown = before?.up === true && !link.up;
     if (op === "set" && !wentDown && this.#isUnknownWorkload(link.name)) return false;
@@ -232,6 +248,7 @@ export class Dataplane {
     }
     if (what?.has("interfaces") !== false) {
       this.#links.resync();
+      this.#addresses.forget();
       this.#sysctls.resync();
       this.#bandwidth.resync();
     }
@@ -261,15 +278,15 @@ export class Dataplane {
     this.#stateDirty = false;
     try {
       if (all) errors.push(...(await this.#lookAround()));
-      const present = this.#endpoints.present();
       const begun = Promise.withResolvers<void>();
       // While programs write the rules there is time for the rest.
-      const [rules, state] = await Promise.all([
+      const [rules, meanwhile] = await Promise.all([
         this.#applyRules(attempt, begun.resolve).finally(begun.resolve),
-        begun.promise.then(() => (all ? this.#applyState(present) : undefined)),
+        begun.promise.then(() => (all ? this.#applyState() : undefined)),
       ]);
+      const state = rules && this.#mayFollow() ? await this.#applyState() : meanwhile;
       errors.push(...(state?.errors ?? []));
-      if (state !== undefined && rules) await attempt(async () => this.#settle(present, state));
+      if (state !== undefined && rules) await attempt(async () => this.#settle(state));
       for (const part of this.#parts) if (rules) await attempt(() => part.destroyUnusedSets());
     } catch (error) {
       errors.push(error);
@@ -283,8 +300,7 @@ export class Dataplane {
   /** What the kernel has that decides what we want of it, and the tunnel devices. */
   async #lookAround(): Promise<readonly unknown[]> {
     await this.#links.refresh();
-    for (const name of this.#endpoints.missingInterfaces()) await this.#links.look(name);
-    const addresses = await this.#ports.kernel.addresses.list();
+    const addresses = await this.#addresses.list();
     this.#resolveHosts(addresses);
     this.#tellSets(addresses);
     const ports = { kernel: this.#ports.kernel, links: this.#links };
@@ -294,8 +310,20 @@ export class Dataplane {
     return errors;
   }
 
+  /**
+   * Whether what happened while programs wrote the rules, a pod's interface that came say, can be done
+   * at once: it changes no tunnel and no chain.
+   */
+  #mayFollow(): boolean {
+    if (!this.#stateDirty || !this.#addresses.areKnown) return false;
+    this.#stateDirty = false;
+    return true;
+  }
+
   /** All but rules and sets. */
-  async #applyState(present: readonly PresentEndpoint[]): Promise<StateReport> {
+  async #applyState(): Promise<AppliedState> {
+    for (const name of this.#endpoints.missingInterfaces()) await this.#links.look(name);
+    const present = this.#endpoints.present();
     const { allowSourceSpoofing } = this.#config.rules;
     const configured = present.map(({ link, endpoint }) => ({
       link,
@@ -312,11 +340,11 @@ export class Dataplane {
         ),
       ),
     );
-    return { ...state, errors };
+    return { ...state, errors, present };
   }
 
-  /** Which endpoints are now wholly in the kernel: those that had an interface when we began. */
-  #settle(present: readonly PresentEndpoint[], { failedRoutes }: StateReport): void {
+  /** Which endpoints are now wholly in the kernel: those that had an interface when we looked. */
+  #settle({ present, failedRoutes }: AppliedState): void {
     const done = new Set(
       present
         .filter((one) =>
@@ -373,6 +401,8 @@ export class Dataplane {
         // A set that fails need not stop the rules: those that need it fail by themselves.
         const sets = await attempt(() => part.applySets());
         applied.push(attempt(() => part.applyRules()).then((rules) => rules && sets));
+        // Its programs begin before the next family's chains are rendered.
+        await setImmediate();
       }
       onBegun();
       return (await Promise.all(applied)).every(Boolean);

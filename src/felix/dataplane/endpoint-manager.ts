@@ -7,7 +7,7 @@ import { KeptValue } from "../../lib/kept-value.ts";
 import { hostPrefix } from "../../lib/prefix.ts";
 import type { DataplaneUpdate, LocalEndpoint } from "../calc/updates.ts";
 import type { FelixConfig } from "../config/felix-config.ts";
-import { dispatchChains } from "../rules/dispatch-chains.ts";
+import { DispatchChains } from "../rules/dispatch-chains.ts";
 import { workloadEndpointChains } from "../rules/endpoint-chains.ts";
 import { endpointGroupChains } from "../rules/policy-groups.ts";
 import type { RulesConfig } from "../rules/rules-config.ts";
@@ -38,6 +38,7 @@ export class EndpointManager {
   readonly #endpoints = new Map<string, LocalEndpoint>();
   #active: ReadonlyMap<string, LocalEndpoint> | undefined;
   readonly #rendered = new WeakMap<LocalEndpoint, Rendered>();
+  readonly #dispatchChains = new DispatchChains();
   readonly #dispatch = new KeptValue<readonly Chain[]>();
 
   constructor(config: FelixConfig, links: KernelLinks) {
@@ -79,7 +80,9 @@ export class EndpointManager {
     });
     return [
       ...chains,
-      ...this.#dispatch.of([rules, ...active.keys()], () => dispatchChains(active.keys(), rules)),
+      ...this.#dispatch.of([rules, ...active.keys()], () =>
+        this.#dispatchChains.of(active.keys(), rules),
+      ),
     ];
   }
 

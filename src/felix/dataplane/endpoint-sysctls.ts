@@ -12,12 +12,14 @@ export function kernelHasIpv6(): boolean {
  */
 export class EndpointSysctls {
   readonly #ipv6: boolean;
+  readonly #write: typeof writeSysctl;
   readonly #rpFilter = readSysctl(["net", "ipv4", "conf", "default", "rp_filter"]);
   /** By name: the link that was configured, and its reverse-path filter. */
   readonly #configured = new Map<string, { readonly ifindex: number; readonly rpFilter: string }>();
 
-  constructor(options: { readonly ipv6: boolean }) {
+  constructor(options: { readonly ipv6: boolean; readonly write?: typeof writeSysctl }) {
     this.#ipv6 = options.ipv6;
+    this.#write = options.write ?? writeSysctl;
   }
 
   /** Everything is written again by the next apply. */
@@ -44,7 +46,7 @@ export class EndpointSysctls {
       if (known?.ifindex === ifindex && known.rpFilter === rpFilter) continue;
       try {
         const options = { rpFilter, ipv6: this.#ipv6 };
-        for (const [path, value] of interfaceSysctls(name, options)) writeSysctl(path, value);
+        for (const [path, value] of interfaceSysctls(name, options)) this.#write(path, value);
         this.#configured.set(name, { ifindex, rpFilter });
       } catch (error) {
         // An interface that is gone again needs nothing: its event is on the way.

@@ -1,3 +1,4 @@
+import { tunnelOverhead } from "../../api/tunnel-overhead.ts";
 import type { Kernel, KernelLink } from "../../kernel/kernel.ts";
 import { ipipDevice } from "../../kernel/ownership.ts";
 import type { IpAddr } from "../../lib/ip-addr.ts";
@@ -5,8 +6,6 @@ import type { DataplaneUpdate } from "../calc/updates.ts";
 import type { FelixConfig } from "../config/felix-config.ts";
 import { repairTunnelDevice } from "./tunnel-device.ts";
 import type { TunnelManager, TunnelPorts } from "./tunnels.ts";
-
-const overhead = 20;
 
 /**
  * The IPIP device and its address (facts 4.9): one for all peers, as each route names the peer. It is
@@ -60,7 +59,7 @@ export class IpipManager implements TunnelManager {
     if (device === undefined) throw new Error(`Cannot find ${this.deviceName} after adding it`);
     this.#isOurs = true;
     const { ipipMtu } = this.#config;
-    const mtu = ipipMtu > 0 ? ipipMtu : parent.mtu - overhead;
+    const mtu = ipipMtu > 0 ? ipipMtu : parent.mtu - tunnelOverhead.ipip;
     await repairTunnelDevice(device, { mtu, family: 4, address }, kernel);
     return device;
   }

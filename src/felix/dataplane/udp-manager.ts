@@ -1,3 +1,4 @@
+import { tunnelOverhead } from "../../api/tunnel-overhead.ts";
 import type { KernelLink, KernelNeighbor } from "../../kernel/kernel.ts";
 import { udpDevice } from "../../kernel/ownership.ts";
 import { longestPacket } from "../../kernel/tap/packet-batch.ts";
@@ -7,9 +8,6 @@ import type { DataplaneUpdate, Vtep } from "../calc/updates.ts";
 import type { FelixConfig } from "../config/felix-config.ts";
 import { repairTunnelDevice } from "./tunnel-device.ts";
 import type { TunnelManager, TunnelPorts } from "./tunnels.ts";
-
-/** IPv4 and UDP headers. */
-const overhead = 28;
 
 /**
  * The device of the userspace UDP tunnel, its address, and who is behind it (docs/udp-tunnel.md). Its ends
@@ -62,7 +60,7 @@ export class UdpManager implements TunnelManager {
     const device = present ?? (await links.look(this.deviceName));
     if (device === undefined) throw new Error(`Cannot find ${this.deviceName} after adding it`);
     const { tunnelAddress: address, nodeAddress } = local;
-    const mtu = Math.min(this.#config.udpMtu || parent.mtu - overhead, longestPacket);
+    const mtu = Math.min(this.#config.udpMtu || parent.mtu - tunnelOverhead.udp, longestPacket);
     await repairTunnelDevice(
       device,
       { family: 4, mac: tunnelMac(nodeAddress), mtu, address },

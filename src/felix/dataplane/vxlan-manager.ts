@@ -1,4 +1,5 @@
 import { release } from "node:os";
+import { tunnelOverhead } from "../../api/tunnel-overhead.ts";
 import type { FdbEntry, KernelLink, KernelNeighbor } from "../../kernel/kernel.ts";
 import { vxlanDevice, vxlanDeviceV6 } from "../../kernel/ownership.ts";
 import type { IpAddr, IpFamily } from "../../lib/ip-addr.ts";
@@ -9,7 +10,6 @@ import { isChecksumOffloadBroken } from "./checksum-offload.ts";
 import { repairTunnelDevice } from "./tunnel-device.ts";
 import type { TunnelManager, TunnelPorts } from "./tunnels.ts";
 
-const overhead: Readonly<Record<IpFamily, number>> = { 4: 50, 6: 70 };
 const deviceNames: Readonly<Record<IpFamily, string>> = { 4: vxlanDevice, 6: vxlanDeviceV6 };
 
 export interface TunnelEnd {
@@ -133,7 +133,7 @@ export class VxlanManager implements TunnelManager {
   }
 
   #mtu(parent: KernelLink): number {
-    return this.#config.vxlanMtu[this.#family] || parent.mtu - overhead[this.#family];
+    return this.#config.vxlanMtu[this.#family] || parent.mtu - tunnelOverhead.vxlan[this.#family];
   }
 
   #isCompatible({ type, vxlan }: KernelLink, local: TunnelEnd, parent: KernelLink): boolean {

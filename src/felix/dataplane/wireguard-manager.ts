@@ -1,3 +1,4 @@
+import { tunnelOverhead } from "../../api/tunnel-overhead.ts";
 import { routeKey, sameRoute } from "../../kernel/ip/route-identity.ts";
 import type {
   Kernel,
@@ -18,7 +19,6 @@ import { readPresharedKey, WireguardDevice } from "./wireguard-device.ts";
 import { type WireguardPlan, wireguardPlan } from "./wireguard-plan.ts";
 import { applyRule, type TunnelRule, tunnelRouteTable } from "./wireguard-tables.ts";
 
-const overhead: Readonly<Record<IpFamily, number>> = { 4: 60, 6: 80 };
 /**
  * WireGuard of one family: its device, the other nodes as peers, a routing table of its own and the
  * rule that leads to it (facts 4.21). The private key is made once a device, and only the kernel has
@@ -130,7 +130,8 @@ export class WireguardManager implements TunnelManager {
     }
     // The node's address may be away for a moment: what is there stays as it is.
     if (parent === undefined) return present;
-    const mtu = this.#config.mtu[this.#family] || parent.mtu - overhead[this.#family];
+    const mtu =
+      this.#config.mtu[this.#family] || parent.mtu - tunnelOverhead.wireguard[this.#family];
     if (present === undefined && !(await this.#device.create(mtu))) {
       this.#isKnown = true;
       return undefined;

@@ -15,6 +15,10 @@ import { filterDeny, type RulesConfig } from "./rules-config.ts";
  * Finds an endpoint's chain by the interface in two steps rather than by one long list (facts 4.6):
  * names that share the character behind the common prefix share a child chain. A goto does not come
  * back, so what is on none of the interfaces meets the same end in child chains as in the root.
+ *
+ * Pods come and go: differs from Calico there. What a new one needs is only added, never is a rule changed
+ * for it: names are told apart by the character behind the configured prefix, a child chain is there from
+ * the first name on, and each rule has a hash of its own.
  */
 interface Dispatch {
   readonly root: string;
@@ -22,22 +26,50 @@ interface Dispatch {
   /** Chain of an interface. */
   readonly target: (interfaceName: string) => string;
   readonly end: readonly Rule[];
+  /** Beginnings of pods' interfaces. Undefined: interfaces are the host's. */
+  readonly podPrefixes?: readonly string[];
 }
 
 /** What is on no pod's interface is dropped. */
 export function dispatchChains(interfaceNames: Iterable<string>, config: RulesConfig): Chain[] {
   const names = sorted(interfaceNames);
   const end: Rule[] = [{ match: [], action: filterDeny(config), comments: ["Unknown interface"] }];
-  const target = (direction: Direction) => (name: string) => endpointChainName(name, direction);
+  const podPrefixes = config.workloadInterfacePrefixes;
+  const side = (root: string, way: "in" | "out", direction: Direction) => {
+    const target = (name: string) => endpointChainName(name, direction);
+    return tree(names, { root, way, target, end, podPrefixes });
+  };
   return [
-    ...tree(names, {
-      root: chains.fromWorkloadDispatch,
-      way: "in",
-      target: target("egress"),
-      end,
-    }),
-    ...tree(names, { root: chains.toWorkloadDispatch, way: "out", target: target("ingress"), end }),
+    ...side(chains.fromWorkloadDispatch, "in", "egress"),
+    ...side(chains.toWorkloadDispatch, "out", "ingress"),
   ];
+}
+
+/** What `dispatchChains` gives; a chain that leads to the same as before is the same object again. */
+export class DispatchChains {
+  #known: ReadonlyMap<string, Chain> = new Map();
+  #config: RulesConfig | undefined;
+
+  of(interfaceNames: Iterable<string>, config: RulesConfig): Chain[] {
+    const known = config === this.#config ? this.#known : undefined;
+    const made = dispatchChains(interfaceNames, config).map((chain) => {
+      const before = known?.get(chain.name);
+      return before !== undefined && leadsAs(before, chain) ? before : chain;
+    });
+    this.#known = new Map(made.map((chain) => [chain.name, chain]));
+    this.#config = config;
+    return made;
+  }
+}
+
+/** Of one configuration: then rules are known by their interface and where they lead. */
+function leadsAs(before: Chain, after: Chain): boolean {
+  const mark = ({ match: [first], action }: Rule) =>
+    first?.kind === "interface" && action?.kind === "goto" ? `${first.name} ${action.chain}` : "";
+  return (
+    before.rules.length === after.rules.length &&
+    after.rules.every((rule, at) => mark(rule) === mark(before.rules[at] ?? rule))
+  );
 }
 
 /** Interfaces that have a host endpoint in one table. `all`: others have the one of all interfaces. */
@@ -95,24 +127,30 @@ function sorted(names: Iterable<string>): string[] {
 }
 
 /** Child chains, then the root. `names` are sorted and distinct. */
-function tree(names: readonly string[], { root, way, target, end }: Dispatch): Chain[] {
+function tree(
+  names: readonly string[],
+  { root, way, target, end, podPrefixes }: Dispatch,
+): Chain[] {
   const toEndpoint = (name: string): Rule => ({
     match: [interfaceIs(way, name)],
     action: goto(target(name)),
   });
-  const common = commonPrefix(names);
+  const hashes = podPrefixes === undefined ? {} : { separate: true };
+  const common =
+    podPrefixes?.find((prefix) => names.every((name) => name.startsWith(prefix))) ??
+    commonPrefix(names);
   const children: Chain[] = [];
   const rules: Rule[] = [];
   for (const [next, bucket] of groupBy(names, (name) => name.charAt(common.length))) {
-    if (bucket.length === 1) {
+    if (bucket.length === 1 && (podPrefixes === undefined || next === "")) {
       rules.push(...bucket.map(toEndpoint));
       continue;
     }
     const child = `${root}-${next}`;
     rules.push({ match: [interfacePrefix(way, common + next)], action: goto(child) });
-    children.push({ name: child, rules: [...bucket.map(toEndpoint), ...end] });
+    children.push({ name: child, rules: [...bucket.map(toEndpoint), ...end], ...hashes });
   }
-  return [...children, { name: root, rules: [...rules, ...end] }];
+  return [...children, { name: root, rules: [...rules, ...end], ...hashes }];
 }
 
 /** The first and the last of a sorted list share what all share. */

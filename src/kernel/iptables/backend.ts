@@ -68,6 +68,11 @@ export function withFeatures(
   return { ...backend, features: { ...backend.features, ...features } };
 }
 
+/** Whether a restore may put rules between others: before 1.8.3 the nft variant miscounts (facts 4.17). */
+export function insertsInPlace({ kind, version }: IptablesBackend): boolean {
+  return kind === "legacy" || isAtLeast(version, [1, 8, 3]);
+}
+
 interface Version {
   readonly text: string;
   readonly kind: "nft" | "legacy";

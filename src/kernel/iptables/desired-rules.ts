@@ -96,10 +96,11 @@ export class DesiredRules implements DesiredTable {
   }
 }
 
-/** The hash of a rule stands for all before it, so the last one stands for the run. */
 function sameRun(a: RenderedRules | undefined, b: RenderedRules): boolean {
   return (
-    a !== undefined && a.hashes.length === b.hashes.length && a.hashes.at(-1) === b.hashes.at(-1)
+    a !== undefined &&
+    a.hashes.length === b.hashes.length &&
+    a.hashes.every((hash, at) => hash === b.hashes[at])
   );
 }
 

@@ -12,6 +12,8 @@ export type TableName = (typeof tableNames)[number];
 export interface Chain {
   readonly name: string;
   readonly rules: readonly Rule[];
+  /** Each rule has a hash of its own, so that one comes between others without writing them anew. */
+  readonly separate?: boolean;
 }
 
 /** Absent action: the rule only counts, or carries a comment. All matches must hold. */

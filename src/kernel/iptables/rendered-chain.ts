@@ -34,24 +34,32 @@ export const noRules: RenderedRules = {
   sets: new Set(),
 };
 
+/** By the very chain: most are the same for IPv4 and IPv6, which then share their text, too. */
+const rendered = new WeakMap<Chain, { readonly features: IptablesFeatures; run: RenderedChain }>();
+
 /** @throws {InputError} naming the chain and what of it cannot be written. */
 export function renderChain(chain: Chain, features: IptablesFeatures): RenderedChain {
+  const known = rendered.get(chain);
+  if (known?.features === features) return known.run;
   const name = checkedChainName(chain.name);
-  return { name, ...renderRules(name, chain.rules, features) };
+  const run = { name, ...renderRules(name, chain.rules, features, chain) };
+  rendered.set(chain, { features, run });
+  return run;
 }
 
-/** Rules that go to the head of a kernel chain, or behind all others when `appended`. */
+/** `appended`: rules that go behind all others of a kernel chain, not to its head. */
 export function renderRules(
   chain: string,
   rules: readonly Rule[],
   features: IptablesFeatures,
-  appended = false,
+  { appended = false, separate = false }: { appended?: boolean; separate?: boolean } = {},
 ): RenderedRules {
   const hashName = appended ? `${chain}${appendsSuffix}` : chain;
   const texts = rules.map((rule) => renderRule(rule, hashPlaceholder, features));
   const hashes = ruleHashes(
     hashName,
     texts.map((text) => `-A ${hashName} ${text}`),
+    separate,
   );
   return {
     hashes,

@@ -1,3 +1,4 @@
+import { additionLines, indexesOfAdded } from "./chain-growth.ts";
 import type { TableName } from "./model.ts";
 import type { SavedRule, SavedTable } from "./parse-save.ts";
 import { noRules, type RenderedChain, type RenderedRules } from "./rendered-chain.ts";
@@ -37,8 +38,10 @@ const ownPrefixes = ["cali", "felix-"];
 /** In what a table differs from what is desired. */
 export interface TableDifference {
   readonly table: TableName;
-  /** Chains to write anew. */
+  /** Chains to write. */
   readonly changed: readonly RenderedChain[];
+  /** Of those the ones that keep all rules that they have: which others come between and behind, by index. */
+  readonly added: ReadonlyMap<string, readonly number[]>;
   /** Chains to empty: nobody leads to them any more. */
   readonly flushed: readonly string[];
   /** Chains to delete. */
@@ -64,27 +67,37 @@ export function differenceOf(table: TableName, input: PlanInput): TableDifferenc
   const flushed = dying.filter(
     (name) => removed.has(name) || (actual.chains.get(name)?.length ?? 0) > 0,
   );
-  return { table, changed, flushed, removed, kernelLines: planKernelChains(input) };
+  const added = additionsTo(changed, input);
+  return { table, changed, added, flushed, removed, kernelLines: planKernelChains(input) };
 }
 
 /** The same where `actual` was as desired before the rules of these chains changed, and nothing else. */
 export function differenceIn(
   chains: Iterable<string>,
-  { table, desired, actual }: PlanInput & { readonly table: TableName },
+  input: PlanInput & { readonly table: TableName },
 ): TableDifference {
+  const { table, desired, actual } = input;
   const changed = [...chains].flatMap((name) => {
     const chain = desired.needed?.get(name);
     const differs = chain && !sameRules(actual.chains.get(name), chain.hashes);
     return differs === true ? [chain] : [];
   });
-  return { table, changed, flushed: [], removed: new Set(), kernelLines: [] };
+  const added = additionsTo(changed, input);
+  return { table, changed, added, flushed: [], removed: new Set(), kernelLines: [] };
 }
 
+/**
+ * A chain that only grows is not emptied: with nft a restore that deletes even one rule takes 20 ms, since
+ * the kernel lets its process end only when no packet sees that rule any more, and one that adds takes 3 ms.
+ */
 export function planOf(difference: TableDifference): TablePlan {
-  const { table, changed, flushed, removed, kernelLines } = difference;
-  const write = [...flushed, ...changed.map(({ name }) => name)].map((name) => `:${name} - [0:0]`);
+  const { table, changed, added, flushed, removed, kernelLines } = difference;
+  const rewritten = changed.map(({ name }) => name).filter((name) => !added.has(name));
+  const write = [...flushed, ...rewritten].map((name) => `:${name} - [0:0]`);
   for (const { name, bodies } of changed) {
-    for (const body of bodies) write.push(`-A ${name} ${body}`);
+    const positions = added.get(name);
+    if (positions === undefined) for (const body of bodies) write.push(`-A ${name} ${body}`);
+    else write.push(...additionLines({ name, bodies }, positions));
   }
   write.push(...kernelLines);
   return { table, write, remove: [...removed].map((name) => `-X ${name}`) };
@@ -94,6 +107,8 @@ export interface PlanInput {
   readonly desired: DesiredTable;
   readonly actual: SavedTable;
   readonly insertMode: InsertMode;
+  /** Whether rules may be put between others. */
+  readonly inPlace: boolean;
 }
 
 /** Chains that some programmed rule leads to, by name. An unused policy never reaches the kernel. */
@@ -137,6 +152,19 @@ function sameRules(actual: readonly SavedRule[] | undefined, hashes: readonly st
     actual.length === hashes.length &&
     actual.every((rule, i) => rule.hash === hashes[i])
   );
+}
+
+function additionsTo(
+  changed: readonly RenderedChain[],
+  { actual, inPlace }: PlanInput,
+): Map<string, readonly number[]> {
+  const added = new Map<string, readonly number[]>();
+  for (const { name, hashes } of inPlace ? changed : []) {
+    const present = actual.chains.get(name);
+    const indexes = present && indexesOfAdded(present, hashes);
+    if (indexes !== undefined) added.set(name, indexes);
+  }
+  return added;
 }
 
 /** Dying chains that no rule which stays refers to: the kernel would refuse to delete the others. */

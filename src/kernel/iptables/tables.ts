@@ -3,7 +3,7 @@ import { CodedError, errorMessage } from "../../lib/errors.ts";
 import type { IpFamily } from "../../lib/ip-addr.ts";
 import type { ExecHelper, ExecResult } from "../exec-helper.ts";
 import type { IptablesBackend } from "./backend.ts";
-import { programOf } from "./backend.ts";
+import { insertsInPlace, programOf } from "./backend.ts";
 import { DesiredRules } from "./desired-rules.ts";
 import type { Chain, Rule, TableName } from "./model.ts";
 import { parseSave, type SavedTable } from "./parse-save.ts";
@@ -228,7 +228,8 @@ export class IptablesTable {
   }
 
   #planInput(actual: SavedTable): PlanInput {
-    return { desired: this.#desired, actual, insertMode: this.#config.insertMode ?? "insert" };
+    const { insertMode = "insert", backend } = this.#config;
+    return { desired: this.#desired, actual, insertMode, inPlace: insertsInPlace(backend) };
   }
 
   async #read(): Promise<SavedTable> {
@@ -269,7 +270,7 @@ export class IptablesTable {
 
   #setRun(place: "insertions" | "appends", chain: string, rules: readonly Rule[]): void {
     const { features } = this.#config.backend;
-    const rendered = renderRules(chain, rules, features, place === "appends");
+    const rendered = renderRules(chain, rules, features, { appended: place === "appends" });
     if (this.#desired.setRun(place, chain, rendered)) this.#dirty = true;
   }
 

@@ -97,6 +97,11 @@ export class MessageWriter {
     return this.#buffer.subarray(0, this.#length);
   }
 
+  /** There may be keys in it: after this there are none. */
+  wipe(): void {
+    this.#buffer.fill(0);
+  }
+
   /** Room for an attribute, its header written. Gives where the value goes; its padding is zero. */
   #attributeHeader(type: number, valueLength: number): number {
     const length = attributeHeaderBytes + valueLength;
@@ -112,6 +117,7 @@ export class MessageWriter {
     if (this.#length > this.#buffer.length) {
       const grown = Buffer.alloc(Math.max(this.#length, this.#buffer.length * 2));
       this.#buffer.copy(grown, 0, 0, at);
+      this.wipe();
       this.#buffer = grown;
     }
     return at;

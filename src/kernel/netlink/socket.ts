@@ -40,14 +40,27 @@ export interface Request {
   readonly type: number;
   /** Beside REQUEST and ACK or DUMP, which are always set. */
   readonly flags: number;
-  /** A list's messages are wiped as soon as they are decoded. */
-  readonly hasSecrets?: boolean;
   fill(writer: MessageWriter): void;
 }
 
 /** What became of request number `index` when the kernel refused it. */
 export interface RequestFailure extends Refusal {
   readonly index: number;
+}
+
+export interface SocketOptions {
+  /** How long an answer may take, asked each time; 0, as without it: as long as it wants. */
+  readonly timeoutMs?: (() => number) | undefined;
+  /** The kernel's answers have keys in them: nothing of any stays, asked for or late. */
+  readonly hasSecrets?: boolean;
+}
+
+/** `count` requests from number `start` on, the sequence number of the first, and their messages. */
+interface Batch {
+  readonly writer: MessageWriter;
+  readonly start: number;
+  readonly count: number;
+  readonly first: number;
 }
 
 type Decode<Item> = (message: NetlinkMessage) => Item | undefined;
@@ -65,12 +78,15 @@ export class NetlinkSocket {
   readonly #received = Buffer.alloc(receiveBytes);
   readonly #lock = new KeyedLock();
   readonly #timeoutMs: () => number;
+  readonly #hasSecrets: boolean;
+  /** Octets of the receive buffer that may hold something. */
+  #filled = 0;
   #sequence = 1;
   #closed = false;
 
-  /** `timeoutMs`: how long an answer may take, asked each time; 0: as long as it wants. */
-  constructor(protocol: number, timeoutMs: () => number = () => 0) {
-    this.#timeoutMs = timeoutMs;
+  constructor(protocol: number, { timeoutMs, hasSecrets }: SocketOptions = {}) {
+    this.#timeoutMs = timeoutMs ?? (() => 0);
+    this.#hasSecrets = hasSecrets ?? false;
     this.#fd = openNetlink(protocol);
     for (const option of [NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK]) {
       setOption(this.#fd, SOL_NETLINK, option, 1);
@@ -106,10 +122,24 @@ export class NetlinkSocket {
   /** Applies requests in order. A refused one does not stop the others. */
   async batch(requests: readonly Request[]): Promise<RequestFailure[]> {
     const failures: RequestFailure[] = [];
-    for (let start = 0; start < requests.length; ) {
-      const { count, failed } = await this.#exchange(() => this.#batchFrom(requests, start));
-      failures.push(...failed);
-      start += count;
+    let next = this.#writtenFrom(requests, 0);
+    try {
+      while (next.count > 0) {
+        const batch = next;
+        const failed = await this.#exchange(async () => {
+          const sent = this.#send(batch.writer);
+          // While the kernel works, in another thread.
+          try {
+            next = this.#writtenFrom(requests, batch.start + batch.count);
+          } finally {
+            await sent;
+          }
+          return this.#refusalsOf(batch);
+        });
+        failures.push(...failed);
+      }
+    } finally {
+      next.writer.wipe();
     }
     return failures;
   }
@@ -147,7 +177,8 @@ export class NetlinkSocket {
     });
   }
 
-  async #batchFrom(requests: readonly Request[], start: number) {
+  /** The messages of one send. */
+  #writtenFrom(requests: readonly Request[], start: number): Batch {
     const first = this.#sequence;
     const writer = new MessageWriter();
     const end = Math.min(start + batchMessages, requests.length);
@@ -160,7 +191,10 @@ export class NetlinkSocket {
       count = index + 1;
       if (isLast) break;
     }
-    await this.#send(writer);
+    return { writer, start, count, first };
+  }
+
+  async #refusalsOf({ start, count, first }: Batch): Promise<RequestFailure[]> {
     const failed: RequestFailure[] = [];
     for (let isAnswered = false; !isAnswered; ) {
       for (const message of messagesOf(await this.#receive())) {
@@ -171,7 +205,7 @@ export class NetlinkSocket {
         if (refusal !== undefined) failed.push({ index: start + offset, ...refusal });
       }
     }
-    return { count, failed };
+    return failed;
   }
 
   async #dumpOnce<Item>(
@@ -195,7 +229,6 @@ export class NetlinkSocket {
         }
         const item = decode(message);
         if (item !== undefined) items.push(item);
-        if (request.hasSecrets === true) message.body.fill(0);
       }
       if (performance.now() - sliceStart > sliceMs) {
         await setImmediate();
@@ -206,7 +239,13 @@ export class NetlinkSocket {
 
   async #exchange<Result>(task: () => Promise<Result>): Promise<Result> {
     if (this.#closed) throw systemError("Cannot use a closed netlink socket", EBADF);
-    return await this.#lock.run("", task);
+    return await this.#lock.run("", () => task().finally(() => this.#wipeReceived()));
+  }
+
+  #wipeReceived(): void {
+    if (!this.#hasSecrets) return;
+    this.#received.fill(0, 0, this.#filled);
+    this.#filled = 0;
   }
 
   #nextSequence(): number {
@@ -216,12 +255,10 @@ export class NetlinkSocket {
   }
 
   async #send(writer: MessageWriter): Promise<void> {
-    const bytes = writer.bytes();
     try {
-      await this.#sendBytes(bytes);
+      await this.#sendBytes(writer.bytes());
     } finally {
-      // There may be keys among them.
-      bytes.fill(0);
+      writer.wipe();
     }
   }
 
@@ -241,7 +278,10 @@ export class NetlinkSocket {
   async #receive(): Promise<Buffer> {
     for (;;) {
       const got = Number(libc.recv(this.#fd, this.#received, receiveBytes, MSG_DONTWAIT));
-      if (got >= 0) return this.#received.subarray(0, got);
+      if (got >= 0) {
+        this.#filled = Math.max(this.#filled, got);
+        return this.#received.subarray(0, got);
+      }
       const code = errno();
       if (code === EAGAIN) await readable(this.#fd, this.#timeoutMs());
       else if (code !== EINTR) throw systemError("Cannot receive from the kernel", code);

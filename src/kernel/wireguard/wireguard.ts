@@ -3,7 +3,7 @@ import type { KernelFailure, WireguardDevices, WireguardPeer } from "../kernel.t
 import { genericFamily } from "../netlink/generic.ts";
 import type { MessageWriter } from "../netlink/message.ts";
 import { systemError } from "../netlink/netlink-error.ts";
-import type { NetlinkSocket, Request } from "../netlink/socket.ts";
+import type { NetlinkSocket, Request, SocketOptions } from "../netlink/socket.ts";
 import { newPrivateKey } from "./wireguard-key.ts";
 import {
   allowedPerMessage,
@@ -24,11 +24,14 @@ const EOPNOTSUPP = 95;
  * The WireGuard devices of a network namespace. `open` gives a socket of generic netlink: only what
  * has WireGuard asks for one.
  */
-export function wireguardDevices(open: () => NetlinkSocket): WireguardDevices & { close(): void } {
+export function wireguardDevices(
+  open: (options: Pick<SocketOptions, "hasSecrets">) => NetlinkSocket,
+): WireguardDevices & { close(): void } {
   let socket: NetlinkSocket | undefined;
   let type: number | undefined;
   const family = async () => {
-    socket ??= open();
+    // The kernel tells a device's private key too.
+    socket ??= open({ hasSecrets: true });
     type ??= await genericFamily(socket, wireguardFamily);
     if (type === undefined) throw systemError("Cannot use WireGuard", EOPNOTSUPP);
     return { socket, type };
@@ -47,8 +50,6 @@ export function wireguardDevices(open: () => NetlinkSocket): WireguardDevices & 
         {
           type,
           flags: 0,
-          // The kernel tells the private key too.
-          hasSecrets: true,
           fill: (writer) => writeDeviceRequest(writer, ifindex),
         },
         `Cannot read WireGuard device ${ifindex}`,

@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import type { AnyResource } from "../../../src/api/resource-of-kind.ts";
-import { me, node, policy, pool, profile } from "../../states/resources.ts";
+import { clusterInformation, me, node, policy, pool, profile } from "../../states/resources.ts";
 import { CniRuntime, cniConfig, cniPlugins } from "../../support/cni.ts";
 import { Flood } from "../../support/flood/flood.ts";
 import { TestNetns } from "../../support/netns.ts";
@@ -23,14 +22,8 @@ export function floodNewPods(pods: number): void {
   const peer = new TestNetns("peer");
 
   before(async () => {
-    const information: AnyResource = {
-      apiVersion: "projectcalico.org/v3",
-      kind: "ClusterInformation",
-      metadata: { name: "default" },
-      spec: { datastoreReady: true },
-    };
     await felix.create(
-      information,
+      clusterInformation(true),
       node(me, "192.168.1.11/24"),
       pool("default", "10.0.0.0/16"),
       profile("kns.default"),

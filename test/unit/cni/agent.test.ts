@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { DatastoreError } from "../../../src/datastore/datastore.ts";
-import { AgentBench as Bench, clusterInformation } from "../../support/agent-bench.ts";
+import { clusterInformation } from "../../states/resources.ts";
+import { AgentBench as Bench } from "../../support/agent-bench.ts";
 
 test("ADD answers only when routes and policy of the pod are in the kernel", async () => {
   const bench = new Bench();

@@ -4,7 +4,8 @@ import { vethName } from "../../../src/api/names.ts";
 import type { AnyResource } from "../../../src/api/resource-of-kind.ts";
 import type { AddressHolder } from "../../../src/cni/ports.ts";
 import { parseIpAddr } from "../../../src/lib/ip-addr.ts";
-import { AgentBench, clusterInformation } from "../../support/agent-bench.ts";
+import { clusterInformation } from "../../states/resources.ts";
+import { AgentBench } from "../../support/agent-bench.ts";
 
 /** CHECK, GC, STATUS, calico-ipam, and ADD as its configuration says. */
 
@@ -168,6 +169,8 @@ test("STATUS says why an ADD would fail, with code 50", async () => {
     CNI_COMMAND: "STATUS",
   });
   assert.deepEqual([locked.exitCode, locked.code], [1, 50]);
+  const elsewhere = await bench.answer({ CNI_COMMAND: "STATUS" }, { nodename: "node9" });
+  assert.deepEqual([elsewhere.code, elsewhere.details], [50, 'got "node9"']);
   assert.match(`${locked.msg} ${locked.details}`, /datastoreReady/);
 });
 

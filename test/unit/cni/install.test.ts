@@ -106,8 +106,10 @@ test("installCni() keeps what others have put into the chain, and drops what was
   here.install();
   const list = here.conflist();
   const mesh = { type: "istio-cni", log_level: "debug" };
-  writeFileSync(here.net(), JSON.stringify({ ...list, plugins: [...list.plugins, mesh] }));
-  here.install({ CNI_NETWORK_CONFIG: '{"name": "n", "cniVersion": "1.0.0", "type": "calico"}' });
+  writeFileSync(here.net(), JSON.stringify({ ...list, plugins: [...list.plugins, mesh, null] }));
+  here.install({
+    CNI_NETWORK_CONFIG: '{"name": "n", "cniVersion": "1.0.0", "type": "calico", "policy": null}',
+  });
   const { name, plugins } = here.conflist();
   assert.deepEqual([name, plugins], ["n", [{ type: "calico" }, mesh]]);
   here.install({ CNI_NETWORK_CONFIG: '{"name": "n", "cniVersion": "1.0.0", "type": "calico"}' });
@@ -133,6 +135,8 @@ test("installCni() refuses a template before it writes anything", () => {
     ['{"name": "__WHO_KNOWS__"}', /__WHO_KNOWS__ is not known/],
     ["{", /no JSON object/],
     ['{"name": "n", "plugins": [{}]}', /must have a type/],
+    ['{"name": "n", "plugins": [{"type": "calico"}, null]}', /must have a type/],
+    ['{"name": "n", "type": "calico", "policy": "k8s"}', /policy must be an object, got "k8s"/],
   ] as const) {
     const here = host({ CNI_NETWORK_CONFIG: template });
     assert.throws(() => here.install(), words);

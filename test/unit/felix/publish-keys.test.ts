@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { KeyPublisher } from "../../../src/felix/publish-keys.ts";
 import { systemClock } from "../../../src/lib/clock.ts";
 import { createLogger } from "../../../src/lib/log.ts";
-import { node } from "../../states/resources.ts";
+import { clusterInformation, node } from "../../states/resources.ts";
 import { MemoryDatastore } from "../../support/memory-datastore.ts";
 import { waitFor } from "../../support/wait-for.ts";
 
@@ -59,12 +59,7 @@ test("a datastore that fails is tried again", async () => {
 test("a key is not written while the datastore is locked", async () => {
   const datastore = new MemoryDatastore();
   await datastore.create(node("node-a", "192.168.1.11/24"));
-  const info = await datastore.create<"ClusterInformation">({
-    apiVersion: "projectcalico.org/v3",
-    kind: "ClusterInformation",
-    metadata: { name: "default" },
-    spec: { datastoreReady: false },
-  });
+  const info = await datastore.create<"ClusterInformation">(clusterInformation(false));
   let looks = 0;
   const get = datastore.get.bind(datastore);
   datastore.get = (wanted) => {

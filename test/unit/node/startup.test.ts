@@ -10,6 +10,7 @@ import { systemClock } from "../../../src/lib/clock.ts";
 import { createLogger } from "../../../src/lib/log.ts";
 import { parseInterfaceAddress } from "../../../src/lib/prefix.ts";
 import { refreshNode, runStartup, type StartupPorts } from "../../../src/node/startup.ts";
+import { clusterInformation } from "../../states/resources.ts";
 import { FakeDatastore } from "../ipam/fake-datastore.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "tortie-startup-"));
@@ -83,12 +84,7 @@ test("runStartup() makes a node of an empty datastore", async () => {
 
 test("runStartup() on a locked datastore writes the Node, and makes up nothing", async () => {
   const datastore = new FakeDatastore();
-  await datastore.create<"ClusterInformation">({
-    apiVersion: calicoApiVersion,
-    kind: "ClusterInformation",
-    metadata: { name: "default" },
-    spec: { datastoreReady: false },
-  });
+  await datastore.create(clusterInformation(false));
   await runStartup(env, ports(datastore), never);
   assert.equal((await datastore.list("Node")).items.length, 1);
   assert.deepEqual((await datastore.list("IPPool")).items, []);

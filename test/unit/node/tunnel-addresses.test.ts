@@ -7,6 +7,7 @@ import { parseIpAddr } from "../../../src/lib/ip-addr.ts";
 import { createLogger } from "../../../src/lib/log.ts";
 import { reconcileTunnelAddresses } from "../../../src/node/tunnel-addresses.ts";
 import { lingerMs, TunnelLinger } from "../../../src/node/tunnel-linger.ts";
+import { clusterInformation } from "../../states/resources.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 import { checkInvariants, createCluster, inUse, ipamOn, pool } from "../ipam/cluster.ts";
 import { FakeDatastore } from "../ipam/fake-datastore.ts";
@@ -133,12 +134,7 @@ test("WireGuard has an address while it is enabled and the node has a key, from 
 
 test("a locked datastore gives no address, and loses none", async () => {
   const datastore = await cluster({ cidr: "10.1.0.0/24", vxlanMode: "Always" });
-  const info = await datastore.create<"ClusterInformation">({
-    apiVersion: "projectcalico.org/v3",
-    kind: "ClusterInformation",
-    metadata: { name: "default" },
-    spec: { datastoreReady: false },
-  });
+  const info = await datastore.create<"ClusterInformation">(clusterInformation(false));
   await reconcile(datastore);
   assert.equal((await inUse(datastore)).size, 0);
   await datastore.update<"ClusterInformation">({ ...info, spec: { datastoreReady: true } });
@@ -321,12 +317,10 @@ test("nothing is waited for while the datastore is locked", async () => {
 });
 
 async function setReady(datastore: FakeDatastore, datastoreReady: boolean): Promise<void> {
-  const metadata = { name: "default" };
-  const info = { apiVersion: calicoApiVersion, kind: "ClusterInformation", metadata } as const;
   const present = await datastore.list("ClusterInformation");
   const [before] = present.items;
   if (before === undefined) {
-    await datastore.create<"ClusterInformation">({ ...info, spec: { datastoreReady } });
+    await datastore.create(clusterInformation(datastoreReady));
   } else {
     await datastore.update<"ClusterInformation">({ ...before, spec: { datastoreReady } });
   }

@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { parsePrefix } from "../../../../src/lib/prefix.ts";
 import { type ClusterSketch, cluster } from "./cluster.ts";
 import { Network } from "./network.ts";
+import { runningNetwork } from "./running-network.ts";
 
 /** node3 reflects what node1 and node2 tell; node4 is a client that may know less than they. */
 const sketch: ClusterSketch = {
@@ -22,13 +23,7 @@ const longLived = { longLivedSeconds: 600 };
 const staleCommunity = 0xffff0006;
 
 function reflected(options: Parameters<Network["connect"]>[0] = longLived): Network {
-  const network = new Network();
-  for (const [name, bgp] of Object.entries(sketch.nodes)) {
-    network.add(name, bgp?.ipv4Address?.split("/")[0] ?? "");
-  }
-  network.configure(cluster(sketch));
-  network.connect(options);
-  return network;
+  return runningNetwork(sketch, options);
 }
 
 /** The session is lost, and the Restart Time goes by. */

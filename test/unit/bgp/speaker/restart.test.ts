@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type ClusterSketch, cluster } from "./cluster.ts";
-import { Network } from "./network.ts";
+import { runningNetwork } from "./running-network.ts";
 
 const reflector: ClusterSketch = {
   nodes: {
@@ -15,18 +15,8 @@ const reflector: ClusterSketch = {
   blocks: { "10.244.1.0/26": "node1", "10.244.2.0/26": "node2" },
 };
 
-function running(sketch: ClusterSketch): Network {
-  const network = new Network();
-  for (const [name, bgp] of Object.entries(sketch.nodes)) {
-    network.add(name, bgp?.ipv4Address?.split("/")[0] ?? "");
-  }
-  network.configure(cluster(sketch));
-  network.connect();
-  return network;
-}
-
 test("A reflector that restarts ends its RIB when all clients have told theirs, not before", () => {
-  const network = running(reflector);
+  const network = runningNetwork(reflector);
   network.restart("node3", cluster(reflector));
   assert.equal(network.host("node3").speaker.isRestarting, true);
   // One client is back; the other's routes are not known again yet.
@@ -45,7 +35,7 @@ test("Own routes are told at once, whoever is not back", () => {
     [11, 12, 13].map((host) => [`node${host - 10}`, { ipv4Address: `192.168.1.${host}/16` }]),
   );
   const sketch = { nodes, blocks: { "10.244.1.64/26": "node1" } };
-  const network = running(sketch);
+  const network = runningNetwork(sketch);
   network.restart("node1", cluster(sketch));
   const host = network.host("node2");
   network.expire("node2", "stale Mesh_192_168_1_11");
@@ -55,7 +45,7 @@ test("Own routes are told at once, whoever is not back", () => {
 });
 
 test("Two that restart at the same time do not wait for each other", () => {
-  const network = running(reflector);
+  const network = runningNetwork(reflector);
   for (const name of ["node1", "node3", "node2"]) network.restart(name, cluster(reflector));
   network.connect({ restarting: ["node1", "node2", "node3"] });
   for (const name of ["node1", "node2", "node3"]) {
@@ -66,7 +56,7 @@ test("Two that restart at the same time do not wait for each other", () => {
 });
 
 test("A client that does not come back is waited for no longer than the convergence timer", () => {
-  const network = running(reflector);
+  const network = runningNetwork(reflector);
   network.restart("node3", cluster(reflector));
   network.connect({ only: ["node1", "node3"], restarting: ["node3"] });
   const node1 = network.host("node1");

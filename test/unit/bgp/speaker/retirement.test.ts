@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type ClusterSketch, cluster } from "./cluster.ts";
 import { Network } from "./network.ts";
+import { runningNetwork } from "./running-network.ts";
 
 const nodes: ClusterSketch["nodes"] = {
   node1: { ipv4Address: "192.168.1.11/16" },
@@ -22,13 +23,7 @@ const reflectors: ClusterSketch = {
 };
 
 function meshed(): Network {
-  const network = new Network();
-  for (const [name, bgp] of Object.entries(nodes)) {
-    network.add(name, bgp?.ipv4Address?.split("/")[0] ?? "");
-  }
-  network.configure(cluster(mesh));
-  network.connect();
-  return network;
+  return runningNetwork(mesh);
 }
 
 function assertAllReach(network: Network, when: string): void {

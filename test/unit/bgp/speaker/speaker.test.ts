@@ -4,6 +4,7 @@ import { ipFromBits } from "../../../../src/lib/ip-addr.ts";
 import { parsePrefix, prefixOf } from "../../../../src/lib/prefix.ts";
 import { type ClusterSketch, cluster } from "./cluster.ts";
 import { connected, Network } from "./network.ts";
+import { runningNetwork } from "./running-network.ts";
 
 const mesh3: ClusterSketch = {
   nodes: {
@@ -18,18 +19,8 @@ const mesh3: ClusterSketch = {
   },
 };
 
-function meshOf(sketch: ClusterSketch): Network {
-  const network = new Network();
-  for (const [name, bgp] of Object.entries(sketch.nodes)) {
-    network.add(name, bgp?.ipv4Address?.split("/")[0] ?? "");
-  }
-  network.configure(cluster(sketch));
-  network.connect();
-  return network;
-}
-
 test("A mesh of three: every node routes to every other's block, and its own is a blackhole", () => {
-  const network = meshOf(mesh3);
+  const network = runningNetwork(mesh3);
   const node1 = network.host("node1");
   assert.equal(node1.routeTo("10.244.1.0/26"), "blackhole");
   assert.equal(node1.routeTo("10.244.2.0/26"), "via 192.168.1.12");
@@ -41,7 +32,7 @@ test("A mesh of three: every node routes to every other's block, and its own is 
 });
 
 test("A new block is told as soon as the configuration says so", () => {
-  const network = meshOf(mesh3);
+  const network = runningNetwork(mesh3);
   const blocks = { ...mesh3.blocks, "10.244.1.64/26": "node1" };
   network.configure(cluster({ ...mesh3, blocks }));
   network.settle();
@@ -52,7 +43,7 @@ test("A new block is told as soon as the configuration says so", () => {
 });
 
 test("Peers of one update group get the same buffer", () => {
-  const network = meshOf(mesh3);
+  const network = runningNetwork(mesh3);
   const node1 = network.host("node1");
   node1.sent.length = 0;
   network.configure(cluster({ ...mesh3, blocks: { ...mesh3.blocks, "10.244.1.64/26": "node1" } }));
@@ -61,7 +52,7 @@ test("Peers of one update group get the same buffer", () => {
 });
 
 test("An equal configuration sends nothing and changes no route", () => {
-  const network = meshOf(mesh3);
+  const network = runningNetwork(mesh3);
   const node1 = network.host("node1");
   const before = new Map(node1.routes);
   node1.sent.length = 0;
@@ -72,7 +63,7 @@ test("An equal configuration sends nothing and changes no route", () => {
 });
 
 test("Without the mesh its sessions and their routes go, own blocks stay", () => {
-  const network = meshOf(mesh3);
+  const network = runningNetwork(mesh3);
   const configurations = { default: { nodeToNodeMeshEnabled: false } };
   network.configure(cluster({ ...mesh3, configurations }));
   network.settle();
@@ -83,7 +74,7 @@ test("Without the mesh its sessions and their routes go, own blocks stay", () =>
 });
 
 test("A peer that restarts gracefully keeps its routes, twice in a row, until End-of-RIB", () => {
-  const network = meshOf(mesh3);
+  const network = runningNetwork(mesh3);
   const node1 = network.host("node1");
   for (let restart = 0; restart < 2; restart++) {
     network.cut("node1", "node2", true);
@@ -101,7 +92,7 @@ test("A peer that restarts gracefully keeps its routes, twice in a row, until En
 });
 
 test("Stale routes go when the restart timer expires", () => {
-  const network = meshOf(mesh3);
+  const network = runningNetwork(mesh3);
   const node1 = network.host("node1");
   network.cut("node1", "node2", true);
   node1.post({ kind: "timerExpired", timer: "stale Mesh_192_168_1_12" });
@@ -111,13 +102,13 @@ test("Stale routes go when the restart timer expires", () => {
 });
 
 test("A peer that goes down for good takes its routes along at once", () => {
-  const network = meshOf(mesh3);
+  const network = runningNetwork(mesh3);
   network.cut("node1", "node2", false);
   assert.equal(network.host("node1").routeTo("10.244.2.0/26"), undefined);
 });
 
 test("A peer that lost its forwarding state loses its stale routes when it is back", () => {
-  const network = meshOf(mesh3);
+  const network = runningNetwork(mesh3);
   const node1 = network.host("node1");
   network.cut("node1", "node2", true);
   network.establish({ forwardingKept: false });
@@ -128,7 +119,7 @@ test("A peer that lost its forwarding state loses its stale routes when it is ba
 });
 
 test("A stale route that is told again is stale no more", () => {
-  const network = meshOf(mesh3);
+  const network = runningNetwork(mesh3);
   const node1 = network.host("node1");
   network.cut("node1", "node2", true);
   network.connect();
@@ -138,7 +129,7 @@ test("A stale route that is told again is stale no more", () => {
 });
 
 test("A session that is new without the old one's end is told all, once", () => {
-  const network = meshOf(mesh3);
+  const network = runningNetwork(mesh3);
   const node1 = network.host("node1");
   const name = "Mesh_192_168_1_12";
   const negotiated = node1.speaker.peers.get(name)?.negotiated;
@@ -161,7 +152,7 @@ test("Communities go to the routes that prefixAdvertisements cover", () => {
     },
   };
   const blocks = { ...mesh3.blocks, "10.244.1.64/26": "node1" };
-  const network = meshOf({ ...mesh3, blocks, configurations });
+  const network = runningNetwork({ ...mesh3, blocks, configurations });
   const { rib } = network.host("node2").speaker.families[4];
   const attributesOf = (prefix: string) => {
     const best = rib.loc.get(rib.table.findPrefix(parsePrefix(prefix)));
@@ -175,7 +166,7 @@ test("Communities go to the routes that prefixAdvertisements cover", () => {
 
 test("Of one route by two reflectors, that with the lower originator and shorter way wins", () => {
   const reflector = { routeReflectorClusterID: "1.0.0.1" };
-  const network = meshOf({
+  const network = runningNetwork({
     ...mesh3,
     nodes: {
       ...mesh3.nodes,
@@ -215,7 +206,7 @@ test("A start has converged after the End-of-RIB of all peers, or after 120 s", 
 });
 
 test("A route reflector passes on what its clients tell, and they route past it", () => {
-  const network = meshOf({
+  const network = runningNetwork({
     ...mesh3,
     nodes: {
       ...mesh3.nodes,
@@ -265,7 +256,7 @@ function torConfig() {
 }
 
 test("A route whose next hop is not reachable is not used until it is", () => {
-  const network = meshOf(mesh3);
+  const network = runningNetwork(mesh3);
   const node1 = network.host("node1");
   node1.post({ kind: "nextHops", nextHops: connected(node1.address, "172.16.0.0/16") });
   network.settle();
@@ -279,7 +270,7 @@ test("A route whose next hop is not reachable is not used until it is", () => {
 });
 
 test("A slow peer gets nothing until it has drained, then what has changed meanwhile", () => {
-  const network = meshOf(mesh3);
+  const network = runningNetwork(mesh3);
   const [node1, node2] = [network.host("node1"), network.host("node2")];
   const name = "Mesh_192_168_1_12";
   node1.post({ kind: "blocked", name });
@@ -300,7 +291,7 @@ test("A slow peer gets nothing until it has drained, then what has changed meanw
 });
 
 test("Ten thousand routes go in full messages, and nothing is left when they are gone", () => {
-  const network = meshOf(mesh3);
+  const network = runningNetwork(mesh3);
   const [node1, node2] = [network.host("node1"), network.host("node2")];
   const blocks = Object.fromEntries(
     Array.from({ length: 10_000 }, (_, i) => [
@@ -323,7 +314,7 @@ test("Ten thousand routes go in full messages, and nothing is left when they are
 });
 
 test("Route refresh sends the whole table again", () => {
-  const network = meshOf(mesh3);
+  const network = runningNetwork(mesh3);
   const node1 = network.host("node1");
   node1.sent.length = 0;
   const event = { kind: "refreshRequested", name: "Mesh_192_168_1_12", family: 4 } as const;
@@ -333,7 +324,7 @@ test("Route refresh sends the whole table again", () => {
 });
 
 test("A pool that becomes tunneled loses its routes of protocol 12, but stays announced", () => {
-  const network = meshOf(mesh3);
+  const network = runningNetwork(mesh3);
   network.configure(cluster({ ...mesh3, pools: [{ cidr: "10.244.0.0/16", vxlanMode: "Always" }] }));
   network.settle();
   const node1 = network.host("node1");

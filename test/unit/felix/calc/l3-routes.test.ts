@@ -275,6 +275,17 @@ test("a local pod's address is its own, a remote pod's is its block's", () => {
   assert.equal(world.line("10.0.2.1/32"), undefined);
 });
 
+test("an address that a node or a pod has already had tells of no route", () => {
+  const world = cluster().block("10.0.2.0/29", me, { 0: me }).block("10.0.1.0/29", "near");
+  world.pod("here", "10.0.2.1/32").flush();
+  world.block("10.0.2.0/29", me, { 0: me, 1: me }).pod("here", "10.0.2.1/32");
+  assert.deepEqual(world.flush(), []);
+  world.block("10.0.2.0/29", me, { 0: me, 1: "near" });
+  assert.ok(world.flush().includes("10.0.2.1/32"));
+  world.block("10.0.2.0/29", "near", { 0: me, 1: "near" });
+  assert.ok(world.flush().includes("10.0.2.0/29"));
+});
+
 test("blocks without a node, of another kind of affinity, or deleted are no routes", () => {
   const world = cluster().block("10.0.1.0/29").block("10.0.2.0/29", "near");
   const { spec, ...rest } = block("10.0.2.0/29", "near");

@@ -3,8 +3,12 @@ import { test } from "node:test";
 import { kernelSetName } from "../../../../src/api/names.ts";
 import type { EntityRule, Rule } from "../../../../src/api/resources/rule.ts";
 import { canonicalText } from "../../../../src/api/selector/canonical.ts";
-import { denyAll, type SetSource, scanRules } from "../../../../src/felix/calc/rule-scanner.ts";
-import type { ResolvedEntity } from "../../../../src/felix/calc/updates.ts";
+import {
+  anyEntity,
+  denyAll,
+  type SetSource,
+  scanRules,
+} from "../../../../src/felix/calc/rule-scanner.ts";
 
 /** Facts appendix B, by number. */
 const vector = {
@@ -19,18 +23,6 @@ const vector = {
     "svcnoport:b_Odath8L_-pMWpLC_tua_hO2jguw5ajClao3w",
   ],
 } as const;
-
-const nothing: ResolvedEntity = {
-  nets: [],
-  notNets: [],
-  ipSets: [],
-  ipPortSets: [],
-  notIpSets: [],
-  ports: [],
-  notPorts: [],
-  namedPortSets: [],
-  notNamedPortSets: [],
-};
 
 /** One allowing TCP rule to `destination`. */
 function scan(destination: EntityRule, options: { namespace?: string } & Partial<Rule> = {}) {
@@ -80,7 +72,7 @@ test("golden set name 14", () => {
 
 test("golden set id 15: with named ports alone the selector is folded into their set", () => {
   const { entity, sets } = scan({ selector: "app == 'web'", ports: ["http"] });
-  assert.deepEqual(entity, { ...nothing, namedPortSets: [vector[15]] });
+  assert.deepEqual(entity, { ...anyEntity, namedPortSets: [vector[15]] });
   assert.deepEqual(texts(sets), ['app == "web" tcp http']);
 });
 
@@ -179,13 +171,13 @@ test("a negative selector is taken into a positive one, and alone is a set of it
 test("golden set ids 16: a service with its ports as destination, without them as source", () => {
   const services = { name: "web", namespace: "default" };
   const egress = scan({ services }, { namespace: "prod" });
-  assert.deepEqual(egress.entity, { ...nothing, ipPortSets: [vector[16][0]] });
+  assert.deepEqual(egress.entity, { ...anyEntity, ipPortSets: [vector[16][0]] });
   assert.deepEqual(texts(egress.sets), ["default/web ports"]);
   const ingress = scanRules(
     [{ action: "Allow", source: { services: { name: "web" } } }],
     "default",
   );
-  assert.deepEqual(ingress.rules[0]?.source, { ...nothing, ipSets: [vector[16][1]] });
+  assert.deepEqual(ingress.rules[0]?.source, { ...anyEntity, ipSets: [vector[16][1]] });
   assert.deepEqual(texts(ingress.sets), ["default/web"]);
 });
 

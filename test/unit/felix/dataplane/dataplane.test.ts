@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { mock, test } from "node:test";
 import type { ClusterRoute, DataplaneUpdate } from "../../../../src/felix/calc/updates.ts";
 import { parseIpAddr } from "../../../../src/lib/ip-addr.ts";
 import { parsePrefix } from "../../../../src/lib/prefix.ts";
@@ -197,6 +197,57 @@ test("a policy alone makes nobody look at links and routes", async () => {
   state.dataplane.onUpdates([{ op: "remove", kind: "policy", id: "gnp/x" }]);
   await state.apply();
   assert.equal(lists, 0);
+});
+
+const podC: DataplaneUpdate = {
+  op: "set",
+  kind: "workloadEndpoint",
+  id: "k8s/prod/c/eth0",
+  value: { ...nothing, interfaceName: "calic", addresses: [parseIpAddr("10.0.0.3")] },
+};
+
+test("an interface that comes while programs write its pod's rules is done by the same apply", async () => {
+  const { state, kernel } = await applied();
+  state.dataplane.onUpdates([podC]);
+  const others = Promise.withResolvers<void>();
+  let comes = async () => {
+    // As soon as there is nothing left to do but to wait for the programs.
+    for (let turn = 0; turn < 10; turn++) await new Promise(setImmediate);
+    kernel.addLink("calic", { type: "veth" });
+    const link = await kernel.links.get("calic");
+    assert.ok(link);
+    assert.equal(state.dataplane.onKernelEvents([{ kind: "link", op: "set", link }]), true);
+    others.resolve();
+  };
+  state.whileRunning = () => {
+    const come = comes;
+    comes = () => others.promise;
+    return come();
+  };
+  await state.apply();
+  assert.equal(state.dataplane.isProgrammed(podC.id), true);
+  assert.match(kernel.text().join("\n"), /^10\.0\.0\.3 dev calic/m);
+});
+
+test("addresses are listed again when the host's changed, not for a pod's interface", async () => {
+  const { state, kernel, uplink } = await applied();
+  const lists = mock.method(kernel.addresses, "list");
+  state.dataplane.onUpdates([podA]);
+  await state.apply();
+  const calia = await kernel.links.get("calia");
+  const event = (ifindex: number, text: string) => {
+    const address = { ifindex, address: parseIpAddr(text), length: 64, scope: "link" } as const;
+    state.dataplane.onKernelEvents([{ kind: "address", op: "set", address }]);
+    state.dataplane.onUpdates([podA]);
+    return state.apply();
+  };
+  await event(calia?.ifindex ?? 0, "fe80::1");
+  assert.equal(lists.mock.callCount(), 0);
+  await event(uplink, "fe80::2");
+  assert.equal(lists.mock.callCount(), 1);
+  state.dataplane.resync();
+  await state.apply();
+  assert.equal(lists.mock.callCount(), 2);
 });
 
 /** A node with an address in the VXLAN, or without. */

@@ -1,27 +1,13 @@
 import { strict as assert } from "node:assert";
 import { test } from "node:test";
-import type {
-  ActivePolicy,
-  ResolvedEntity,
-  ResolvedRule,
-} from "../../../../src/felix/calc/updates.ts";
+import { anyEntity } from "../../../../src/felix/calc/rule-scanner.ts";
+import type { ActivePolicy, ResolvedRule } from "../../../../src/felix/calc/updates.ts";
 import { PolicyManager } from "../../../../src/felix/dataplane/policy-manager.ts";
 import { RuleTables } from "../../../../src/felix/dataplane/rule-tables.ts";
 import { defaultRulesConfig } from "../../../../src/felix/rules/rules-config.ts";
 import type { Chain } from "../../../../src/kernel/iptables/model.ts";
 
-const anything: ResolvedEntity = {
-  nets: [],
-  notNets: [],
-  ipSets: [],
-  ipPortSets: [],
-  notIpSets: [],
-  ports: [],
-  notPorts: [],
-  namedPortSets: [],
-  notNamedPortSets: [],
-};
-const allow: ResolvedRule = { action: "allow", source: anything, destination: anything };
+const allow: ResolvedRule = { action: "allow", source: anyEntity, destination: anyEntity };
 
 function policy(name: string, ...ingress: readonly ResolvedRule[]): ActivePolicy {
   return {
@@ -62,7 +48,7 @@ test("PolicyManager leaves out a policy that cannot be rendered, and tells once"
   const bad: ResolvedRule = {
     ...allow,
     protocol: "icmp",
-    destination: { ...anything, ports: [{ first: 80, last: 80 }] },
+    destination: { ...anyEntity, ports: [{ first: 80, last: 80 }] },
   };
   manager.onUpdate({ op: "set", kind: "policy", id: "gnp/bad", value: policy("bad", bad) });
   manager.onUpdate({ op: "set", kind: "policy", id: "gnp/good", value: policy("good", allow) });

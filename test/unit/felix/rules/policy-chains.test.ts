@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
+import { anyEntity } from "../../../../src/felix/calc/rule-scanner.ts";
 import type { ActivePolicy, ResolvedRule } from "../../../../src/felix/calc/updates.ts";
 import { splitPorts } from "../../../../src/felix/rules/match-blocks.ts";
 import { policyChains, profileChains } from "../../../../src/felix/rules/policy-chains.ts";
@@ -9,7 +10,7 @@ import { renderChain } from "../../../../src/kernel/iptables/rendered-chain.ts";
 import { InputError } from "../../../../src/lib/errors.ts";
 import type { IpFamily } from "../../../../src/lib/ip-addr.ts";
 import type { Prefix } from "../../../../src/lib/prefix.ts";
-import { anything, showChain } from "./show-chains.ts";
+import { showChain } from "./show-chains.ts";
 
 const base: ActivePolicy = {
   tier: "default",
@@ -29,8 +30,8 @@ function ingress(
 ) {
   const full = rules.map((rule) => ({
     action: "deny" as const,
-    source: anything,
-    destination: anything,
+    source: anyEntity,
+    destination: anyEntity,
     ...rule,
   }));
   return showChain(
@@ -68,8 +69,8 @@ test("facts B.2: the chain of KubernetesNetworkPolicy default/allow-web", () => 
       {
         action: "allow",
         protocol: "tcp",
-        source: { ...anything, ipSets: ["s:g_TM4cHGncRYRKupcms5_3mlb7DhnbSzVvsVlw"] },
-        destination: { ...anything, ports: [{ first: 80, last: 80 }] },
+        source: { ...anyEntity, ipSets: ["s:g_TM4cHGncRYRKupcms5_3mlb7DhnbSzVvsVlw"] },
+        destination: { ...anyEntity, ports: [{ first: 80, last: 80 }] },
       },
     ],
   };
@@ -91,7 +92,7 @@ test("facts B.2: the chain of KubernetesNetworkPolicy default/allow-web", () => 
 test("profileChains() names the profile", () => {
   const profile = {
     ingress: [],
-    egress: [{ action: "allow", source: anything, destination: anything }],
+    egress: [{ action: "allow", source: anyEntity, destination: anyEntity }],
   } as const;
   const chains = profileChains("kns.default", profile, { config: defaultRulesConfig, family: 6 });
   assert.deepEqual(showChain(chains, "cali-pri-kns.default"), [
@@ -200,7 +201,7 @@ describe("matches", () => {
   });
 
   test("ports of no protocol with ports are refused", () => {
-    const destination = { ...anything, ports: [{ first: 80, last: 80 }] };
+    const destination = { ...anyEntity, ports: [{ first: 80, last: 80 }] };
     assert.throws(
       () => matchOf({ destination }),
       /ports of protocol any: GlobalNetworkPolicy p ingress/,
@@ -210,8 +211,8 @@ describe("matches", () => {
 });
 
 describe("families", () => {
-  const source = (...texts: string[]) => ({ source: { ...anything, nets: nets(...texts) } });
-  const notSource = (...texts: string[]) => ({ source: { ...anything, notNets: nets(...texts) } });
+  const source = (...texts: string[]) => ({ source: { ...anyEntity, nets: nets(...texts) } });
+  const notSource = (...texts: string[]) => ({ source: { ...anyEntity, notNets: nets(...texts) } });
 
   test("a rule of the other version vanishes", () => {
     assert.deepEqual(matchOf({ ipVersion: 6 }), [placeholder]);
@@ -237,7 +238,7 @@ describe("match blocks", () => {
   const ports = Array.from({ length: 16 }, (_, i) => ({ first: i + 1, last: i + 1 }));
 
   test("more than 15 ports", () => {
-    assert.deepEqual(matchOf({ protocol: "tcp", destination: { ...anything, ports } }), [
+    assert.deepEqual(matchOf({ protocol: "tcp", destination: { ...anyEntity, ports } }), [
       reset,
       `-p tcp -m multiport --destination-ports 1,2,3,4,5,6,7,8,9,10,11,12,13,14,15 ${setAll}`,
       `-p tcp -m multiport --destination-ports 16 ${setAll}`,
@@ -247,7 +248,7 @@ describe("match blocks", () => {
   });
 
   test("named and numeric ports, on both sides", () => {
-    const entity = { ...anything, ports: ports.slice(0, 1), namedPortSets: ["n:a"] };
+    const entity = { ...anyEntity, ports: ports.slice(0, 1), namedPortSets: ["n:a"] };
     assert.deepEqual(matchOf({ protocol: "tcp", source: entity, destination: entity }), [
       reset,
       `-p tcp -m multiport --source-ports 1 ${setAll}`,
@@ -262,7 +263,7 @@ describe("match blocks", () => {
 
   test("a third block begins without what the second has found", () => {
     const entity = {
-      ...anything,
+      ...anyEntity,
       ports: ports.slice(0, 1),
       namedPortSets: ["n:a"],
       nets: nets("10.0.0.0/8", "172.16.0.0/12"),
@@ -286,7 +287,7 @@ describe("match blocks", () => {
 
   test("several nets, and several that are not", () => {
     const entity = {
-      ...anything,
+      ...anyEntity,
       nets: nets("10.0.0.0/8", "172.16.0.0/12"),
       notNets: nets("10.1.0.0/16", "10.2.0.0/16"),
     };
@@ -307,7 +308,7 @@ describe("match blocks", () => {
   });
 
   test("one net and one that is not do not fit one rule; negated blocks alone begin set", () => {
-    const entity = { ...anything, nets: nets("10.0.0.0/8"), notNets: nets("10.1.0.0/16") };
+    const entity = { ...anyEntity, nets: nets("10.0.0.0/8"), notNets: nets("10.1.0.0/16") };
     assert.deepEqual(matchOf({ source: entity }), [
       "--jump MARK --set-mark 0x80000/0x180000",
       "--source 10.1.0.0/16 --jump MARK --set-mark 0/0x80000",

@@ -1,4 +1,3 @@
-import type { ResolvedEntity } from "../../../../src/felix/calc/updates.ts";
 import type { Chain, Rule } from "../../../../src/kernel/iptables/model.ts";
 import { renderRule } from "../../../../src/kernel/iptables/render.ts";
 
@@ -17,15 +16,3 @@ export function showChain(chains: readonly Chain[], name: string): string[] {
   }
   return show(found[0]?.rules ?? []);
 }
-
-export const anything: ResolvedEntity = {
-  nets: [],
-  notNets: [],
-  ipSets: [],
-  ipPortSets: [],
-  notIpSets: [],
-  ports: [],
-  notPorts: [],
-  namedPortSets: [],
-  notNamedPortSets: [],
-};

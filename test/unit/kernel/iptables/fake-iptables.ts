@@ -85,10 +85,11 @@ function apply(line: string, chains: Map<string, string[]>): boolean {
   }
   const [command = "", name = "", ...words] = line.split(" ");
   const rules = chains.get(name);
+  const number = /^\d+$/.test(words[0] ?? "") ? Number(words.shift()) : 1;
   const body = words.join(" ");
-  if (rules === undefined) return false;
+  if (rules === undefined || number > rules.length + 1) return false;
   if (command === "-A") rules.push(body);
-  else if (command === "-I") rules.unshift(body);
+  else if (command === "-I") rules.splice(number - 1, 0, body);
   else if (command === "-D" && rules.includes(body)) rules.splice(rules.indexOf(body), 1);
   else if (command === "-X" && rules.length === 0 && !isReferenced(name, chains))
     chains.delete(name);

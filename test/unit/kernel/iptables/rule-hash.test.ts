@@ -34,6 +34,12 @@ test("renderChain() renders those rules to just that text", () => {
   );
 });
 
+test("ruleHashes() of separate rules do not depend on one another", () => {
+  const before = ruleHashes(chain, ["a", "b"], true);
+  assert.deepEqual(ruleHashes(chain, ["x", "b", "a"], true).slice(1), before.toReversed());
+  assert.equal(before[0], ruleHashes(chain, ["a"])[0]);
+});
+
 test("ruleHashes() changes all hashes behind a changed rule, none before it", () => {
   const before = ruleHashes(chain, ["a", "b", "c"]);
   const after = ruleHashes(chain, ["a", "x", "c"]);

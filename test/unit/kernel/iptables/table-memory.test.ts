@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import type { IptablesBackend } from "../../../../src/kernel/iptables/backend.ts";
-import type { Rule } from "../../../../src/kernel/iptables/model.ts";
+import type { Chain, Rule } from "../../../../src/kernel/iptables/model.ts";
 import { TableMemory } from "../../../../src/kernel/iptables/table-memory.ts";
 import { IptablesTable } from "../../../../src/kernel/iptables/tables.ts";
 import { FakeIptables } from "./fake-iptables.ts";
@@ -120,6 +120,11 @@ describe("a table in rounds", () => {
   });
 });
 
+/** Of one of them each rule has a hash of its own. */
+function chainsOf(chains: ReadonlyMap<string, readonly Rule[]>): Chain[] {
+  return [...chains].map(([name, rules]) => ({ name, rules, separate: name === "cali-c" }));
+}
+
 test("whatever others write and whenever, rounds end in what a fresh process finds right", async () => {
   const names = fc.constantFrom("cali-a", "cali-b", "cali-c");
   const rules = fc.array(fc.oneof(names.map(jump), fc.nat({ max: 3 }).map(port)), { maxLength: 3 });
@@ -127,6 +132,7 @@ test("whatever others write and whenever, rounds end in what a fresh process fin
     "-I FORWARD -s 198.51.100.1/32 --jump DROP",
     ":FORWARD - [0:0]",
     ":cali-a - [0:0]",
+    ":cali-c - [0:0]",
     ":cali-z - [0:0]",
   );
   const step = fc.oneof(
@@ -150,7 +156,7 @@ test("whatever others write and whenever, rounds end in what a fresh process fin
         if ("within" in one) kernel.beforeNextRestore(() => kernel.restore([one.within]));
         if ("fails" in one) kernel.failNext("no memory");
         if ("gone" in one) table.removeChains([one.gone]);
-        table.setChains([...chains].map(([name, some]) => ({ name, rules: some })));
+        table.setChains(chainsOf(chains));
         table.setInsertions("FORWARD", head);
         await memory.round(() => table.apply()).catch(() => undefined);
       }
@@ -162,7 +168,7 @@ test("whatever others write and whenever, rounds end in what a fresh process fin
       // A failure that was planned and met nobody.
       await kernel.run("iptables-nft-save", []);
       const fresh = new IptablesTable(config, { exec: kernel });
-      fresh.setChains([...chains].map(([name, some]) => ({ name, rules: some })));
+      fresh.setChains(chainsOf(chains));
       fresh.setInsertions("FORWARD", head);
       assert.deepEqual(await fresh.plan(), { table: "filter", write: [], remove: [] });
     }),

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import type { WireguardPeer } from "../../../../src/kernel/kernel.ts";
 import { readFamilyId } from "../../../../src/kernel/netlink/generic.ts";
-import { MessageWriter, messagesOf } from "../../../../src/kernel/netlink/message.ts";
+import type { MessageWriter } from "../../../../src/kernel/netlink/message.ts";
 import { isWireguardKey } from "../../../../src/kernel/wireguard/wireguard-key.ts";
 import {
   joinDevice,
@@ -18,23 +18,14 @@ import { parseIpAddr } from "../../../../src/lib/ip-addr.ts";
 import { type Prefix, parsePrefix } from "../../../../src/lib/prefix.ts";
 import { Secret } from "../../../../src/lib/secret.ts";
 import { fakeKey } from "../../../support/fake-wireguard.ts";
-
-/** What follows the header of one message. */
-function body(fill: (writer: MessageWriter) => void): Buffer {
-  const writer = new MessageWriter();
-  writer.begin(0, 0, 0);
-  fill(writer);
-  const [message] = messagesOf(Buffer.from(writer.end().bytes()));
-  assert.ok(message);
-  return message.body;
-}
+import { netlinkBody } from "../../../support/netlink-body.ts";
 
 /** As the kernel goes on with a listing: with peers alone. */
 function withoutIndex(message: Buffer): Buffer {
   return Buffer.concat([message.subarray(0, 4), message.subarray(12)]);
 }
 
-const hex = (fill: (writer: MessageWriter) => void) => body(fill).toString("hex");
+const hex = (fill: (writer: MessageWriter) => void) => netlinkBody(fill).toString("hex");
 const key = (octet: number) => octet.toString(16).padStart(2, "0").repeat(32);
 
 function peer(octet: number, more: Partial<WireguardPeer> = {}): WireguardPeer {
@@ -104,7 +95,7 @@ test("what is written is what the kernel's listing of it is read as", () => {
     keepaliveSeconds: 25,
     allowed: [parsePrefix("10.0.1.0/26"), parsePrefix("fd00:1::/122")],
   });
-  const read = readDevicePart(body((writer) => writePeer(writer, 7, one, one.allowed)));
+  const read = readDevicePart(netlinkBody((writer) => writePeer(writer, 7, one, one.allowed)));
   assert.deepEqual(JSON.parse(JSON.stringify(read)), {
     ifindex: 7,
     listenPort: 0,
@@ -117,9 +108,9 @@ test("a peer with many addresses goes on in another message, under its key", () 
   const nets = Array.from({ length: 300 }, (_, i) => parsePrefix(`10.${i >> 8}.${i & 255}.0/26`));
   const parts: Prefix[][] = [nets.slice(0, 200), nets.slice(200)];
   const messages = [
-    body((writer) => writePeer(writer, 7, peer(1), parts[0] ?? [])),
-    withoutIndex(body((writer) => writeMoreAllowed(writer, 7, fakeKey(1), parts[1] ?? []))),
-    body((writer) => writePeer(writer, 7, peer(2), [])),
+    netlinkBody((writer) => writePeer(writer, 7, peer(1), parts[0] ?? [])),
+    withoutIndex(netlinkBody((writer) => writeMoreAllowed(writer, 7, fakeKey(1), parts[1] ?? []))),
+    netlinkBody((writer) => writePeer(writer, 7, peer(2), [])),
   ];
   assert.equal(joinDevice([]), undefined);
   const device = joinDevice(messages.map(readDevicePart));
@@ -134,7 +125,7 @@ test("a peer with many addresses goes on in another message, under its key", () 
 
 test("a device without a key has none: 32 zeros are no key", () => {
   const read = readDevicePart(
-    body((writer) => {
+    netlinkBody((writer) => {
       writeDeviceRequest(writer, 7);
       writer.attribute(4, Buffer.alloc(32));
     }),
@@ -151,7 +142,7 @@ test("a device without a key has none: 32 zeros are no key", () => {
 });
 
 test("no octets make the decoders throw", () => {
-  const whole = body((writer) =>
+  const whole = netlinkBody((writer) =>
     writePeer(writer, 7, peer(1, { presharedKey: new Secret(fakeKey(2)) }), [
       parsePrefix("10.0.0.0/8"),
     ]),
@@ -177,7 +168,7 @@ test("no octets make the decoders throw", () => {
 
 test("an allowed address of more bits than there are is none", () => {
   const one = peer(1, { allowed: [parsePrefix("10.0.0.0/32"), parsePrefix("fd00::/128")] });
-  const whole = body((writer) => writePeer(writer, 7, one, one.allowed));
+  const whole = netlinkBody((writer) => writePeer(writer, 7, one, one.allowed));
   for (const [bits, more] of [
     ["0500030020", "0500030021"],
     ["0500030080", "0500030081"],

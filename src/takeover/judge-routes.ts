@@ -1,0 +1,102 @@
+import type { KernelChange } from "../kernel/dry/kernel-change.ts";
+import { routeKey } from "../kernel/ip/route-identity.ts";
+import type { KernelRoute } from "../kernel/kernel.ts";
+import { routeProtocol } from "../kernel/ownership.ts";
+import type { Finding } from "./finding.ts";
+
+export type LinkNames = ReadonlyMap<number, string>;
+
+/**
+ * Routes that would change. A new one is there before the one that it stands in for goes, so only where packets would
+ * go counts.
+ */
+export function judgeRoutes(
+  changes: readonly KernelChange[],
+  before: readonly KernelRoute[],
+  names: LinkNames,
+): Finding[] {
+  const routes = changes.filter((change) => change.kind === "route");
+  const set = routes.filter(({ op }) => op === "set").map(({ route }) => route);
+  const removed = routes.filter(({ op }) => op === "remove").map(({ route }) => route);
+  const gone = new Set(removed.map(routeKey));
+  const replacedBy = new Map<string, KernelRoute>();
+  const findings = set.map((route) => {
+    const old =
+      before.find((one) => routeKey(one) === routeKey(route)) ??
+      removed.find((one) => placeOf(one) === placeOf(route));
+    if (old === undefined) return added(route, names);
+    replacedBy.set(routeKey(old), route);
+    return replaced(old, route, names);
+  });
+  for (const route of removed) {
+    if (replacedBy.has(routeKey(route))) continue;
+    const stays = before.some(
+      (other) => placeOf(other) === placeOf(route) && !gone.has(routeKey(other)),
+    );
+    findings.push(taken(route, stays || set.some((one) => placeOf(one) === placeOf(route)), names));
+  }
+  return findings;
+}
+
+/** As `ip route` writes it, near enough. */
+export function routeText(route: KernelRoute, names: LinkNames): string {
+  const { kind, destination, gateway, ifindex, protocol, priority, nextHops = [] } = route;
+  const hop = (one: { readonly gateway?: string; readonly ifindex?: number }) => [
+    ...(one.gateway === undefined ? [] : [`via ${one.gateway}`]),
+    ...(one.ifindex === undefined ? [] : [`dev ${names.get(one.ifindex) ?? one.ifindex}`]),
+  ];
+  return [
+    ...(kind === "unicast" ? [] : [kind]),
+    destination,
+    ...hop({ ...(gateway && { gateway }), ...(ifindex !== undefined && { ifindex }) }),
+    ...nextHops.flatMap((one) => ["nexthop", ...hop(one)]),
+    `proto ${protocol === routeProtocol.bird ? "bird" : protocol}`,
+    ...(priority === 0 ? [] : [`metric ${priority}`]),
+  ].join(" ");
+}
+
+function placeOf({ table, destination }: KernelRoute): string {
+  return `${table} ${destination}`;
+}
+
+function added(route: KernelRoute, names: LinkNames): Finding {
+  const why =
+    route.kind === "blackhole"
+      ? "it ends packets to addresses of this node's block that no pod has"
+      : "there is no route to this destination now";
+  return { change: "added", what: `route ${routeText(route, names)}`, interrupts: false, why };
+}
+
+function replaced(old: KernelRoute, route: KernelRoute, names: LinkNames): Finding {
+  const interrupts = wayOf(old, names) !== wayOf(route, names);
+  return {
+    change: "replaced",
+    what: `route ${routeText(old, names)} by ${routeText(route, names)}`,
+    interrupts,
+    why: interrupts
+      ? "packets would take another way"
+      : "packets go the same way: the new one is there before the old one goes",
+  };
+}
+
+function taken(route: KernelRoute, hasAnother: boolean, names: LinkNames): Finding {
+  const leads = route.kind === "unicast" && !hasAnother;
+  return {
+    change: "removed",
+    what: `route ${routeText(route, names)}`,
+    interrupts: leads,
+    why: leads
+      ? "nothing in the datastore asks for it: what goes this way now would not any more"
+      : "no packet needs it",
+  };
+}
+
+/** A device that is made anew has another index and the same name. */
+function wayOf(route: KernelRoute, names: LinkNames): string {
+  if (route.kind !== "unicast") return route.kind;
+  const hops = route.nextHops ?? [route];
+  return hops
+    .map((hop) => `${hop.gateway ?? ""}%${names.get(hop.ifindex ?? 0) ?? hop.ifindex}`)
+    .sort()
+    .join(" ");
+}

@@ -1,0 +1,191 @@
+import type { TableReport } from "../felix/dry-run.ts";
+import type { SavedRule } from "../kernel/iptables/parse-save.ts";
+import { canonicalRule, isTelling } from "./canonical-rule.ts";
+import type { Area, Finding } from "./finding.ts";
+
+/**
+ * One table of iptables. All that would be written to it is one restore: the kernel takes all of it or nothing,
+ * between two packets, so none is lost for the writing. What counts is whether the new rules decide otherwise.
+ */
+export function judgeTable(
+  report: TableReport,
+  kind: "nft" | "legacy",
+  otherEnforces: boolean,
+): Area {
+  const { table, family, plan, saved, chains } = report;
+  const written = writtenChains(plan.write);
+  const removed = new Set(plan.remove.map((line) => line.slice("-X ".length)));
+  const findings: Finding[] = [];
+  for (const [name, bodies] of written) {
+    const present = saved.chains.get(name);
+    if (removed.has(name)) continue;
+    if (present === undefined) findings.push(newChain(name, bodies.length));
+    else if (isSame(present, bodies, canonicalRule)) findings.push(onlyHashes(name));
+    else findings.push(judgeChain(name, present, bodies));
+  }
+  findings.push(...[...removed].map(goneChain));
+  findings.push(...judgeKernelChains(plan.write, written, otherEnforces));
+  const changed = [...written.keys()].filter((name) => !removed.has(name)).length;
+  const name = `iptables ${kind} IPv${family} ${table}`;
+  return { name, equal: Math.max(0, chains - changed), findings, notes: [] };
+}
+
+/** Chains that would be emptied and filled, with their new rules. */
+function writtenChains(lines: readonly string[]): Map<string, string[]> {
+  const written = new Map<string, string[]>();
+  for (const line of lines) {
+    const flushed = /^:(\S+) /.exec(line)?.[1];
+    if (flushed !== undefined) written.set(flushed, []);
+    const [, chain = "", body = ""] = /^-A (\S+) (.*)$/s.exec(line) ?? [];
+    written.get(chain)?.push(body);
+  }
+  return written;
+}
+
+type Form = (body: string) => string;
+
+function isSame(present: readonly SavedRule[], bodies: readonly string[], form: Form): boolean {
+  return (
+    present.length === bodies.length &&
+    present.every(({ body }, index) => form(body) === form(bodies[index] ?? ""))
+  );
+}
+
+function onlyHashes(name: string): Finding {
+  return {
+    change: "replaced",
+    what: `chain ${name}`,
+    interrupts: false,
+    why: "differs only in hash comments: all are replaced in one restore, no packet is lost",
+  };
+}
+
+function newChain(name: string, rules: number): Finding {
+  return {
+    change: "added",
+    what: `chain ${name} with ${rules} rules`,
+    interrupts: false,
+    why: "nothing leads to it yet; what will is written with it",
+  };
+}
+
+function goneChain(name: string): Finding {
+  return {
+    change: "removed",
+    what: `chain ${name}`,
+    interrupts: false,
+    why: "nothing leads to it any more once the others are written",
+  };
+}
+
+/** A chain whose rules are others. */
+function judgeChain(
+  name: string,
+  present: readonly SavedRule[],
+  bodies: readonly string[],
+): Finding {
+  const deciding = present.filter(({ body }) => !isTelling(body));
+  const wanted = bodies.filter((body) => !isTelling(body));
+  if (isSame(deciding, wanted, canonicalRule)) {
+    return {
+      change: "replaced",
+      what: `chain ${name}`,
+      interrupts: false,
+      why: "it differs in what it logs: it decides as before",
+    };
+  }
+  const byHand = deciding.find(({ hash }) => hash === undefined);
+  const more = difference(
+    deciding.map(({ body }) => body),
+    wanted,
+  );
+  const why =
+    byHand === undefined
+      ? `it decides otherwise: ${more}`
+      : `it was edited by hand, as one rule has no hash of felix: ${more}`;
+  return { change: "replaced", what: `chain ${name}`, interrupts: true, why };
+}
+
+/** The first rules that only one of them has. */
+function difference(present: readonly string[], wanted: readonly string[]): string {
+  const only = (these: readonly string[], those: readonly string[]) => {
+    const known = new Set(those.map(canonicalRule));
+    return these.filter((body) => !known.has(canonicalRule(body)));
+  };
+  const parts = [
+    ...only(present, wanted)
+      .slice(0, 2)
+      .map((body) => `"${plain(body)}" would go`),
+    ...only(wanted, present)
+      .slice(0, 2)
+      .map((body) => `"${plain(body)}" would come`),
+  ];
+  return parts.length === 0 ? "the same rules come in another order" : parts.join("; ");
+}
+
+/** Without the hash, which nobody reads. */
+function plain(body: string): string {
+  return body.replace(/-m comment --comment "?cali:[\w-]{16}"? ?/, "").trim();
+}
+
+function judgeKernelChains(
+  lines: readonly string[],
+  written: ReadonlyMap<string, unknown>,
+  otherEnforces: boolean,
+): Finding[] {
+  const out = new Map<string, string[]>();
+  const into = new Map<string, string[]>();
+  for (const line of lines) {
+    const [, verb = "", chain = "", body = ""] = /^-([DIA]) (\S+) (.*)$/s.exec(line) ?? [];
+    if (chain === "" || written.has(chain)) continue;
+    const list = verb === "D" ? out : into;
+    list.set(chain, [...(list.get(chain) ?? []), body]);
+  }
+  const chains = new Set([...out.keys(), ...into.keys()]);
+  return [...chains].map((chain) =>
+    judgeKernelChain(chain, out.get(chain) ?? [], into.get(chain) ?? [], otherEnforces),
+  );
+}
+
+function judgeKernelChain(
+  chain: string,
+  out: readonly string[],
+  into: readonly string[],
+  otherEnforces: boolean,
+): Finding {
+  const what = `rules of felix in ${chain}`;
+  if (out.length === 0) {
+    const why = otherEnforces
+      ? "those of the other backend stay until these are there"
+      : `nothing leads from ${chain} to felix's chains now: what policy denies would end`;
+    return { change: "added", what, interrupts: !otherEnforces, why };
+  }
+  const forms = (bodies: readonly string[], form: Form) => bodies.map(form).sort().join("\n");
+  if (forms(out, canonicalRule) !== forms(into, canonicalRule)) {
+    const change = into.length === 0 ? "removed" : "replaced";
+    return {
+      change,
+      what,
+      interrupts: true,
+      why: `they decide otherwise: ${difference(out, into)}`,
+    };
+  }
+  const isHashOnly = forms(out, plainAndHash) !== forms(into, plainAndHash);
+  return isHashOnly
+    ? {
+        change: "replaced",
+        what,
+        interrupts: false,
+        why: "differ only in hash comments: taken out and put in again in one restore",
+      }
+    : {
+        change: "replaced",
+        what,
+        interrupts: true,
+        why: "they stand elsewhere among the rules of others: those before them would come after them",
+      };
+}
+
+function plainAndHash(body: string): string {
+  return `${/cali:[\w-]{16}/.exec(body)?.[0] ?? ""} ${canonicalRule(body)}`;
+}
