@@ -2,16 +2,23 @@ import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import { leaseNamespace } from "../api/leases.ts";
 import { autoCreateOf } from "../controllers/auto-host-endpoints.ts";
+import { controllersMetrics } from "../controllers/controllers-metrics.ts";
 import { hostEndpointController } from "../controllers/host-endpoint-controller.ts";
 import { ipamController } from "../controllers/ipam-controller.ts";
+import { IpamMetrics } from "../controllers/ipam-metrics.ts";
 import { defaultLease, whileLeader } from "../controllers/leader.ts";
 import { loadBalancerController } from "../controllers/load-balancer-controller.ts";
 import { poolController } from "../controllers/pool-controller.ts";
+import { ReconcileCounts } from "../controllers/reconcile-counts.ts";
 import { reflectorController } from "../controllers/reflector-controller.ts";
 import {
   type ElectionState,
   electionController,
 } from "../controllers/reflectors/election-controller.ts";
+import {
+  defaultMetricsPort,
+  serveControllersMetrics,
+} from "../controllers/serve-controllers-metrics.ts";
 import {
   type ControllersState,
   forgetStatus,
@@ -40,11 +47,13 @@ export function runControllersProcess(env: Environment): Promise<number> {
         name: "tortie-controllers",
         identity: `${hostname()}_${randomBytes(6).toString("hex")}`,
       };
-      const ports = { datastore, ipam, clock, log };
+      const counts = new ReconcileCounts();
+      const metrics = new IpamMetrics();
+      const ports = { datastore, ipam, clock, log, counts };
       const state: ControllersState = { isLeading: false };
       const onState = (reflectors: ElectionState) => Object.assign(state, { reflectors });
       const services = [
-        ipamController(ports),
+        ipamController({ ...ports, metrics }),
         hostEndpointController({ ...ports, override }),
         reflectorController(ports),
         electionController({ ...ports, onState }),
@@ -58,7 +67,12 @@ export function runControllersProcess(env: Environment): Promise<number> {
         });
       };
       const run = whileLeader(lease, work, { datastore, clock, log });
-      await runServices([run, keepStatusFile(statusFile(env), { ...ports, state })], signal);
+      const source = { state, counts, ipam: metrics };
+      // As Calico's in a cluster; on a bare host, where others may use the port, only when it is asked for.
+      const port = datastoreType(env) === "kubernetes" ? defaultMetricsPort : 0;
+      const served = serveControllersMetrics(() => controllersMetrics(source), port, ports);
+      const status = keepStatusFile(statusFile(env), { ...ports, state });
+      await runServices([run, status, served], signal);
     } finally {
       await datastore.close();
     }

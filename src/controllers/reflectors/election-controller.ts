@@ -11,12 +11,13 @@ import { errorMessage } from "../../lib/errors.ts";
 import type { Logger } from "../../lib/log.ts";
 import { PacedRunner } from "../../lib/paced-runner.ts";
 import { runServices, type Service } from "../../lib/service.ts";
+import { type CountedPorts, counted } from "../reconcile-counts.ts";
 import { carryOut } from "./carry-out.ts";
 import { ElectionMemory } from "./election-memory.ts";
 import { type ElectionPhase, type ElectionPlan, electionPlan, hasOurs } from "./election-plan.ts";
 import { type ElectionView, electionView } from "./election-view.ts";
 
-export interface ElectionPorts {
+export interface ElectionPorts extends CountedPorts {
   readonly datastore: Datastore;
   readonly clock: Clock;
   readonly log: Logger;
@@ -60,7 +61,12 @@ export function electionController(ports: ElectionPorts): Service {
     };
     return runServices(
       [
-        (stop) => runner.start(() => election.look(stop), onError, stop),
+        (stop) =>
+          runner.start(
+            counted(ports, "election", () => election.look(stop)),
+            onError,
+            stop,
+          ),
         (stop) => runSyncer({ kinds }, { ...ports, callbacks, log }, stop),
       ],
       signal,
