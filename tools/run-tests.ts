@@ -39,6 +39,9 @@ interface Group {
 
 const longMs = 1_800_000;
 
+/** Tests are patient there. */
+const inVmEnv = { TORTIE_IN_VM: "1" };
+
 /** The cells of docs/encapsulation.md. */
 const encapsulation = {
   folders: ["test/encapsulation"],
@@ -66,6 +69,7 @@ const groups: readonly Group[] = [
     concurrency: 2,
     timeoutMs: 900_000,
     inVm: true,
+    env: inVmEnv,
   },
   {
     name: "long",
@@ -83,6 +87,7 @@ const groups: readonly Group[] = [
     timeoutMs: longMs,
     onRequest: true,
     inVm: true,
+    env: inVmEnv,
   },
   { name: "encapsulation", ...encapsulation, timeoutMs: longMs },
   {
@@ -90,7 +95,7 @@ const groups: readonly Group[] = [
     ...encapsulation,
     timeoutMs: 10_800_000,
     inVm: true,
-    env: { ENCAPSULATIONS: "IPIP,IPIPCrossSubnet", ENCAPSULATION_LABS: "2", TORTIE_IN_VM: "1" },
+    env: { ENCAPSULATIONS: "IPIP,IPIPCrossSubnet", ENCAPSULATION_LABS: "2", ...inVmEnv },
   },
 ];
 

@@ -1,6 +1,7 @@
 import type { ResourceKey } from "../api/resource-key.ts";
 import type { Kind, ResourceOfKind } from "../api/resource-of-kind.ts";
 import { CodedError } from "../lib/errors.ts";
+import type { SharedKinds } from "./syncer.ts";
 import type { VirtualMachines } from "./virtual-machines.ts";
 
 /**
@@ -41,6 +42,11 @@ export interface Datastore {
    */
   watch(kinds: readonly Kind[], revision: string, signal: AbortSignal): AsyncIterable<WatchEvent>;
   /**
+   * Lists kinds, and goes on with their changes as `watch` does. Stores have it to which that is less than a
+   * list and a watch. When the caller does not take the changes it aborts `signal`.
+   */
+  follow?(kinds: readonly Kind[], signal: AbortSignal): Promise<Followed>;
+  /**
    * Carries out all of the writes, or none. Only stores have it in which no write takes place after its
    * caller was told that it failed: a file of this host, not a server whose answer may be lost.
    *
@@ -56,6 +62,8 @@ export interface Datastore {
   createAll?(resources: readonly ResourceOfKind[Kind][]): Promise<readonly ResourceOfKind[Kind][]>;
   /** Names of all objects of a kind. Stores have it to which that is less than a list. */
   names?(kind: Kind): Promise<readonly string[]>;
+  /** Kinds of which one syncer serves all others of this process. */
+  readonly shared?: SharedKinds;
   /** Kubernetes has it: there pods may run virtual machines. */
   readonly virtualMachines?: VirtualMachines;
   close(): Promise<void>;
@@ -73,8 +81,6 @@ export interface ListOptions {
   readonly namespace?: string;
   /** Of affinities: others than this node's need not be given. */
   readonly node?: string;
-  /** A watch will follow: the list may take longer, and is easier on the server and on our memory. */
-  readonly beforeWatch?: boolean;
 }
 
 export interface ResourceList<R> {
@@ -83,6 +89,13 @@ export interface ResourceList<R> {
   readonly revision: string;
   /** Where the store has values of this kind that nobody can decode: etcd keys. Absent where there are none. */
   readonly unreadable?: readonly string[];
+}
+
+export interface Followed {
+  readonly resources: readonly ResourceOfKind[Kind][];
+  /** Where a watch that misses nothing starts. */
+  readonly revision: string;
+  readonly changes: AsyncIterable<WatchEvent>;
 }
 
 export type WatchEvent =

@@ -1,40 +1,17 @@
-import { keyOf, keyText, type ResourceKey } from "../api/resource-key.ts";
-import type { Kind, ResourceOfKind } from "../api/resource-of-kind.ts";
-import { Backoff } from "../lib/backoff.ts";
-import type { Clock } from "../lib/clock.ts";
-import type { Logger } from "../lib/log.ts";
-import { Turns } from "../lib/turns.ts";
-import { type Datastore, isDatastoreError, type WatchEvent } from "./datastore.ts";
-import type { SyncerCallbacks, SyncStatus, Update } from "./syncer.ts";
+import { runServices } from "../lib/service.ts";
+import type { Datastore } from "./datastore.ts";
+import { type ListAndWatchPorts, listAndWatch } from "./list-and-watch.ts";
+import type { SyncerCallbacks, SyncerConfig, SyncStatus } from "./syncer.ts";
 
-export interface SyncerConfig {
-  readonly kinds: readonly Kind[];
-  /** Turns an object into what receivers see; null when it is invalid, which is told as absent. */
-  readonly decode?: (resource: ResourceOfKind[Kind]) => ResourceOfKind[Kind] | null;
-}
+export type { SyncerConfig };
 
-export interface SyncerPorts {
+export interface SyncerPorts extends Omit<ListAndWatchPorts, "datastore" | "onWatching"> {
   readonly datastore: Datastore;
-  readonly callbacks: SyncerCallbacks;
-  readonly clock: Clock;
-  readonly log?: Logger;
 }
-
-const retry = { minMs: 100, maxMs: 5_000 };
-/** A watch that lived for so long was sound: the next failure is a new one. */
-const soundMs = 10_000;
-/** A failure that goes on is said again after this long. */
-const remindMs = 60_000;
-/** Updates that are told at once, at most, and how long one waits for others, at most. */
-const batchSize = 100;
-const batchMs = 10;
 
 /**
- * Tells everything of some kinds, then every change, until `signal` aborts (facts 2.2).
- *
- * After a failure it goes on from the last revision seen, or lists again and tells what is gone. A
- * failure itself tells nothing: receivers keep what they have, and stay in sync. Updates are told in
- * batches of up to 100, each within 10 ms, the first of a while at once.
+ * Tells everything of some kinds, then every change, until `signal` aborts (facts 2.2). Kinds that the datastore
+ * shares are told by the syncer that all share; others are listed and watched for this one.
  *
  * @throws what a receiver threw: it may have missed an update.
  */
@@ -43,190 +20,50 @@ export async function runSyncer(
   ports: SyncerPorts,
   signal: AbortSignal,
 ): Promise<void> {
-  const { clock } = ports;
-  const broken = new AbortController();
-  const stop = AbortSignal.any([signal, broken.signal]);
-  const syncer = new Syncer(config, ports, (error) => broken.abort(error));
-  const reporter = new FailureReporter(ports);
-  const backoff = new Backoff(retry);
-  while (!stop.aborted) {
-    const startedAt = clock.now();
-    let failure: unknown;
-    try {
-      await syncer.follow(stop, () => backoff.reset());
-    } catch (error) {
-      failure = error;
-    }
-    if (stop.aborted) break;
-    if (isDatastoreError(failure, "compacted")) syncer.forgetRevision();
-    reporter.report(failure);
-    if (clock.now() - startedAt >= soundMs) backoff.reset();
-    await clock.sleep(backoff.next(), stop).catch(() => undefined);
+  const { shared } = ports.datastore;
+  const common = config.kinds.filter((kind) => shared?.has(kind) === true);
+  if (shared === undefined || common.length === 0) return await listAndWatch(config, ports, signal);
+  const own = config.kinds.filter((kind) => !common.includes(kind));
+  const joined = new JoinedStatus(ports.callbacks, own.length === 0 ? 1 : 2);
+  const { decode = (resource) => resource } = config;
+  const ofShared: SyncerCallbacks = {
+    onUpdates: (updates) =>
+      ports.callbacks.onUpdates(
+        updates.map(({ key, value }) => ({ key, value: value === null ? null : decode(value) })),
+      ),
+    onStatus: joined.part(),
+  };
+  const services = [(stop: AbortSignal) => shared.follow(common, ofShared, stop)];
+  if (own.length > 0) {
+    const { onUpdates } = ports.callbacks;
+    const callbacks = { onUpdates: onUpdates.bind(ports.callbacks), onStatus: joined.part() };
+    services.push((stop) => listAndWatch({ ...config, kinds: own }, { ...ports, callbacks }, stop));
   }
-  syncer.stop();
-  if (broken.signal.aborted) throw broken.signal.reason;
+  await runServices(services, signal);
 }
 
-class Syncer {
-  readonly #config: SyncerConfig;
-  readonly #ports: SyncerPorts;
-  readonly #onBroken: (error: unknown) => void;
-  /** What receivers were told is there, or will be told with the next batch. */
-  readonly #known = new Map<string, ResourceKey>();
-  #batch: Update[] = [];
-  #cancelFlush: (() => void) | undefined;
-  #flushedAt = Number.NEGATIVE_INFINITY;
-  #revision: string | undefined;
-  #status: SyncStatus | undefined;
-  #broken = false;
+const steps: readonly SyncStatus[] = ["waiting", "resyncing", "in-sync"];
 
-  /** `onBroken` hears what a receiver threw: nothing is told after that. */
-  constructor(config: SyncerConfig, ports: SyncerPorts, onBroken: (error: unknown) => void) {
-    this.#config = config;
-    this.#ports = ports;
-    this.#onBroken = onBroken;
-    this.#tellStatus("waiting");
+/** Of several syncers that are one to their receiver: as far as the one that is least far. */
+class JoinedStatus {
+  readonly #callbacks: SyncerCallbacks;
+  readonly #parts: number[];
+  #joined = 0;
+  #told = -1;
+
+  constructor(callbacks: SyncerCallbacks, parts: number) {
+    this.#callbacks = callbacks;
+    this.#parts = Array.from({ length: parts }, () => 0);
   }
 
-  /** The next `follow` lists everything again. */
-  forgetRevision(): void {
-    this.#revision = undefined;
+  part(): (status: SyncStatus) => void {
+    const index = this.#joined++;
+    return (status) => {
+      this.#parts[index] = steps.indexOf(status);
+      const least = Math.min(...this.#parts);
+      if (least === this.#told) return;
+      this.#told = least;
+      this.#callbacks.onStatus(steps[least] as SyncStatus);
+    };
   }
-
-  stop(): void {
-    this.#cancelFlush?.();
-  }
-
-  async follow(signal: AbortSignal, onEvent: () => void): Promise<void> {
-    const { datastore } = this.#ports;
-    this.#revision ??= await this.#listAll(signal);
-    if (signal.aborted) return;
-    for await (const event of datastore.watch(this.#config.kinds, this.#revision, signal)) {
-      if (signal.aborted) return;
-      onEvent();
-      this.#take(event);
-    }
-  }
-
-  /** @returns the revision from which a watch misses nothing: the oldest of the lists. */
-  async #listAll(signal: AbortSignal): Promise<string> {
-    const { datastore } = this.#ports;
-    if (this.#status !== "in-sync") this.#tellStatus("resyncing");
-    const lists = await Promise.all(
-      this.#config.kinds.map((kind) => datastore.list(kind, { beforeWatch: true })),
-    );
-    const revision = lists.map((list) => list.revision).reduce(older);
-    if (signal.aborted) return revision;
-    const resources = lists.flatMap(({ items }) => items as readonly ResourceOfKind[Kind][]);
-    await this.#tellAll(resources, signal);
-    if (signal.aborted) return revision;
-    this.#flush();
-    this.#tellStatus("in-sync");
-    return revision;
-  }
-
-  /** What is gone, then what is there, in turns of the event loop: there may be many. */
-  async #tellAll(resources: readonly ResourceOfKind[Kind][], signal: AbortSignal): Promise<void> {
-    const turns = new Turns(this.#ports.clock);
-    if (this.#known.size > 0) await this.#tellGone(resources, turns, signal);
-    for (const resource of resources) {
-      if (signal.aborted) return;
-      this.#tell(this.#updateOf(resource));
-      if (turns.isOver) await turns.next();
-    }
-  }
-
-  async #tellGone(
-    resources: readonly ResourceOfKind[Kind][],
-    turns: Turns,
-    signal: AbortSignal,
-  ): Promise<void> {
-    const seen = new Set<string>();
-    for (const resource of resources) {
-      seen.add(keyText(keyOf(resource)));
-      if (turns.isOver) await turns.next();
-    }
-    for (const [text, key] of this.#known) {
-      if (signal.aborted) return;
-      if (!seen.has(text)) this.#tell({ key, value: null });
-      if (turns.isOver) await turns.next();
-    }
-  }
-
-  #take(event: WatchEvent): void {
-    this.#revision = event.revision;
-    if (event.kind === "set") this.#tell(this.#updateOf(event.resource));
-    else if (event.kind === "deleted") this.#tell({ key: event.key, value: null });
-  }
-
-  #updateOf(resource: ResourceOfKind[Kind]): Update {
-    const value = this.#config.decode === undefined ? resource : this.#config.decode(resource);
-    return { key: keyOf(resource), value };
-  }
-
-  #tell(update: Update): void {
-    const text = keyText(update.key);
-    if (update.value === null) this.#known.delete(text);
-    else this.#known.set(text, update.key);
-    this.#batch.push(update);
-    if (this.#batch.length >= batchSize) this.#flush();
-    else this.#cancelFlush ??= this.#ports.clock.setTimer(this.#waitMs(), () => this.#flush());
-  }
-
-  /** What comes alone goes at once, with what came in the same turn of the event loop. */
-  #waitMs(): number {
-    return this.#ports.clock.now() - this.#flushedAt < batchMs ? batchMs : 0;
-  }
-
-  #flush(): void {
-    this.#cancelFlush?.();
-    this.#cancelFlush = undefined;
-    this.#flushedAt = this.#ports.clock.now();
-    const updates = this.#batch;
-    this.#batch = [];
-    if (updates.length > 0) this.#call((callbacks) => callbacks.onUpdates(updates));
-  }
-
-  #tellStatus(status: SyncStatus): void {
-    if (status === this.#status) return;
-    this.#status = status;
-    this.#call((callbacks) => callbacks.onStatus(status));
-  }
-
-  #call(tell: (callbacks: SyncerCallbacks) => void): void {
-    if (this.#broken) return;
-    try {
-      tell(this.#ports.callbacks);
-    } catch (error) {
-      this.#broken = true;
-      this.#onBroken(error);
-    }
-  }
-}
-
-/** Says a failure once, and again while it lasts, but not at every try. */
-class FailureReporter {
-  readonly #ports: SyncerPorts;
-  #saidAt: number | undefined;
-
-  constructor(ports: SyncerPorts) {
-    this.#ports = ports;
-  }
-
-  report(failure: unknown): void {
-    const { log, clock } = this.#ports;
-    if (isDatastoreError(failure, "compacted")) {
-      log?.info("datastore history is gone, listing again");
-      return;
-    }
-    const now = clock.now();
-    const isNew = this.#saidAt === undefined || now - this.#saidAt >= remindMs;
-    if (isNew) this.#saidAt = now;
-    log?.[isNew ? "warn" : "debug"]({ err: failure }, "datastore watch ended");
-  }
-}
-
-/** Revisions of one datastore are numbers in text. */
-function older(a: string, b: string): string {
-  return BigInt(a) <= BigInt(b) ? a : b;
 }

@@ -17,3 +17,16 @@ export interface SyncerCallbacks {
   onUpdates(updates: readonly Update[]): void;
   onStatus(status: SyncStatus): void;
 }
+
+export interface SyncerConfig {
+  readonly kinds: readonly Kind[];
+  /** Turns an object into what receivers see; null when it is invalid, which is told as absent. */
+  readonly decode?: (resource: ResourceOfKind[Kind]) => ResourceOfKind[Kind] | null;
+}
+
+/** Kinds that a process follows once, for all who want them. */
+export interface SharedKinds {
+  has(kind: Kind): boolean;
+  /** As a syncer: everything first, then every change, until `signal` aborts. @throws what a receiver threw. */
+  follow(kinds: readonly Kind[], callbacks: SyncerCallbacks, signal: AbortSignal): Promise<void>;
+}

@@ -62,6 +62,7 @@ export class Felix {
   readonly #began: Millis;
   readonly #busySince = new Map<HealthPart, Millis>();
   #firstApply: (() => void) | undefined;
+  #cancelDue: () => void = () => undefined;
   /** Packets that policy denied, as lines of JSON. */
   readonly denials: LogTail = new LogTail();
   /** Resolves when the kernel was made right for the first time. */
@@ -174,6 +175,7 @@ export class Felix {
     try {
       await this.#runServices(signal);
     } finally {
+      this.#cancelDue();
       this.#offered.close();
       this.#dataplane.close();
     }
@@ -277,6 +279,7 @@ export class Felix {
       this.#firstApply?.();
     } finally {
       this.#keys.tell(this.#dataplane.wireguardKeys);
+      this.#applyWhenDue();
       this.#finished = number;
       const milliseconds = clock.now() - started;
       this.#counters.applied(milliseconds, failed);
@@ -284,5 +287,14 @@ export class Felix {
       // What failed for one endpoint may have gone well for another.
       for (const waiter of this.#waiters) waiter();
     }
+  }
+
+  #applyWhenDue(): void {
+    this.#cancelDue();
+    const { dueInMs } = this.#dataplane;
+    if (dueInMs === undefined) return;
+    this.#cancelDue = this.#ports.clock.setTimer(Math.max(dueInMs, pacing.retryIntervalMs), () =>
+      this.#runner.request(),
+    );
   }
 }

@@ -54,15 +54,20 @@ export interface Claims {
   readonly blocks: ReadonlySet<string> | undefined;
 }
 
-/** A node that was given nothing yet most likely needs a new block: one call lists what that takes. */
+/**
+ * A node that was given nothing yet most likely needs a new block: one call lists what that takes.
+ *
+ * @param listed the node's affinities, where they were listed a moment ago.
+ */
 export async function listClaims(
   records: IpamRecords,
   node: string,
   family: IpFamily,
+  listed?: readonly BlockAffinity[],
 ): Promise<Claims> {
   const isNew = records.memory.current(node, family) === undefined;
   const [affinities, blocks] = await Promise.all([
-    records.affinities(node),
+    listed ?? records.affinities(node),
     isNew ? records.blockNames() : undefined,
   ]);
   return { affinities, blocks };

@@ -1,6 +1,7 @@
 import type { BlockAffinity, IPAMConfigurationSpec } from "../api/resources/ipam.ts";
 import { type Datastore, isDatastoreError } from "../datastore/datastore.ts";
 import { BatchQueue } from "../lib/batch-queue.ts";
+import type { Millis } from "../lib/clock.ts";
 import type { IpAddr } from "../lib/ip-addr.ts";
 import { KeyedLock } from "../lib/keyed-lock.ts";
 import { type Prefix, prefixAddress, prefixContains } from "../lib/prefix.ts";
@@ -70,6 +71,9 @@ export interface Survey extends AuditInput {
   readonly affinities: readonly BlockAffinity[];
 }
 
+/** Affinities are taken for what they were so long ago. */
+const freshMs = 5_000;
+
 /** Requests of a node that share a write: their handles, and the block, fit one transaction of etcd. */
 const maxBatch = 32;
 
@@ -98,6 +102,13 @@ export class Ipam {
   readonly #turns = new KeyedLock();
   readonly #memory = new BlockMemory();
 
+  #justListed:
+    | {
+        readonly node: string;
+        readonly affinities: readonly BlockAffinity[];
+        readonly at: Millis;
+      }
+    | undefined;
   readonly #queue: BatchQueue<AutoAssignRequest, readonly Assigned[]>;
 
   constructor(ports: RecordPorts) {
@@ -152,7 +163,15 @@ export class Ipam {
     const [first] = batch.flatMap(familiesOf);
     if (first === undefined || this.#memory.current(node, first.family) !== undefined)
       return undefined;
-    return await listClaims(this.#recordsAhead(), node, first.family);
+    return await listClaims(this.#recordsAhead(), node, first.family, this.#affinitiesOf(node));
+  }
+
+  /** What was listed a moment ago, once: each of its objects is written by its version. */
+  #affinitiesOf(node: string): readonly BlockAffinity[] | undefined {
+    const listed = this.#justListed;
+    this.#justListed = undefined;
+    const isFresh = listed?.node === node && this.#ports.clock.now() - listed.at < freshMs;
+    return isFresh ? listed.affinities : undefined;
   }
 
   /** For what is asked before the configuration is read, and does not go by it. */
@@ -198,8 +217,7 @@ export class Ipam {
 
   /** True when the handle counts any address. */
   async knowsHandle(handle: string): Promise<boolean> {
-    const { records } = await this.#open();
-    return (await records.handle(handle)) !== undefined;
+    return (await this.#recordsAhead().handle(handle)) !== undefined;
   }
 
   /** Releases every address of a handle. An unknown handle is success. */
@@ -275,8 +293,10 @@ export class Ipam {
 
   /** Gives the node's affinities of older releases the labels that lists go by (facts 1.1). */
   async upgradeHost(node: string): Promise<void> {
-    const { records } = await this.#open();
-    for (const { cidr, affinity } of affinitiesOfNode(await records.affinities(), node)) {
+    const records = this.#recordsAhead();
+    const affinities = await records.affinities(node);
+    this.#justListed = { node, affinities, at: this.#ports.clock.now() };
+    for (const { cidr, affinity } of affinitiesOfNode(affinities, node)) {
       if (!affinityLabelsMissing(affinity)) continue;
       await records.writeAffinity(node, cidr, affinity.spec.state);
     }

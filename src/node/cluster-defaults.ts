@@ -1,9 +1,10 @@
 import { calicoApiVersion } from "../api/meta.ts";
-import { keyOf } from "../api/resource-key.ts";
-import type { AnyResource, Kind, ResourceOfKind } from "../api/resource-of-kind.ts";
+import { keyOf, keyText } from "../api/resource-key.ts";
+import type { AnyResource, Kind } from "../api/resource-of-kind.ts";
 import type { ClusterInformation } from "../api/resources/cluster-information.ts";
 import type { Tier, TierSpec } from "../api/resources/policy.ts";
-import { type Datastore, isDatastoreError } from "../datastore/datastore.ts";
+import { type Datastore, isDatastoreError, unlessAbsent } from "../datastore/datastore.ts";
+import { groupBy } from "../lib/collections.ts";
 
 export interface ClusterIdentity {
   /** 32 hexadecimal digits. */
@@ -54,25 +55,31 @@ export async function createMissing(
   resources: readonly AnyResource[],
 ): Promise<AnyResource[]> {
   const created: AnyResource[] = [];
-  for (const resource of resources) {
-    if (await exists(datastore, resource)) continue;
-    try {
-      await datastore.create<Kind>(resource);
-      created.push(resource);
-    } catch (error) {
-      // Another node was first.
-      if (!isDatastoreError(error, "already-exists")) throw error;
+  for (const [kind, wanted] of groupBy(resources, (resource) => resource.kind)) {
+    const present = await presentOf(datastore, kind, wanted);
+    for (const resource of wanted) {
+      if (present.has(keyText(keyOf(resource)))) continue;
+      try {
+        await datastore.create<Kind>(resource);
+        created.push(resource);
+      } catch (error) {
+        // Another node was first.
+        if (!isDatastoreError(error, "already-exists")) throw error;
+      }
     }
   }
   return created;
 }
 
-async function exists(datastore: Datastore, resource: ResourceOfKind[Kind]): Promise<boolean> {
-  try {
-    await datastore.get(keyOf(resource));
-    return true;
-  } catch (error) {
-    if (isDatastoreError(error, "not-found")) return false;
-    throw error;
-  }
+/** Keys of those that are there: for several, one list is less than to ask for each. */
+async function presentOf(
+  datastore: Datastore,
+  kind: Kind,
+  [first, ...others]: readonly AnyResource[],
+): Promise<ReadonlySet<string>> {
+  const found =
+    first === undefined || others.length > 0
+      ? (await datastore.list(kind)).items
+      : [(await unlessAbsent(datastore.get(keyOf(first)))) ?? []].flat();
+  return new Set((found as readonly AnyResource[]).map((resource) => keyText(keyOf(resource))));
 }

@@ -1,39 +1,36 @@
+import type { ResourceKey } from "../api/resource-key.ts";
 import type { Kind } from "../api/resource-of-kind.ts";
-import type { Datastore, WatchEvent } from "../datastore/datastore.ts";
-import { Backoff } from "../lib/backoff.ts";
+import type { Datastore } from "../datastore/datastore.ts";
+import { runSyncer } from "../datastore/reflector.ts";
 import type { Clock } from "../lib/clock.ts";
+import type { Logger } from "../lib/log.ts";
 import type { Service } from "../lib/service.ts";
 
 export interface ChangeCallbacks {
-  /** Which changes count. */
-  matters(change: Exclude<WatchEvent, { kind: "progress" }>): boolean;
+  /** Whose changes count. */
+  matters(key: ResourceKey): boolean;
   /** Something changed, or may have: not what. */
   onChange(): void;
 }
 
-/**
- * Calls back at the start, after every failure, and when objects of these kinds change. Watches
- * until `signal` aborts.
- */
+/** Calls back once all objects of these kinds are known, and when some change, until `signal` aborts. */
 export function onDatastoreChange(
-  kinds: readonly [Kind, ...Kind[]],
-  ports: { readonly datastore: Datastore; readonly clock: Clock },
+  kinds: readonly Kind[],
+  ports: { readonly datastore: Datastore; readonly clock: Clock; readonly log: Logger },
   { matters, onChange }: ChangeCallbacks,
 ): Service {
   return async (signal) => {
-    const pauses = new Backoff({ minMs: 500, maxMs: 30_000 });
-    while (!signal.aborted) {
-      try {
-        const { revision } = await ports.datastore.list(kinds[0]);
+    let isInSync = false;
+    const callbacks = {
+      onUpdates: (updates: readonly { readonly key: ResourceKey }[]) => {
+        if (isInSync && updates.some(({ key }) => matters(key))) onChange();
+      },
+      onStatus: (status: string) => {
+        if (status !== "in-sync") return;
+        isInSync = true;
         onChange();
-        for await (const event of ports.datastore.watch(kinds, revision, signal)) {
-          pauses.reset();
-          if (event.kind !== "progress" && matters(event)) onChange();
-        }
-      } catch {
-        // Compacted or unavailable: the next round lists again, which is all that can be done.
-      }
-      await ports.clock.sleep(pauses.next(), signal).catch(() => undefined);
-    }
+      },
+    };
+    await runSyncer({ kinds }, { ...ports, callbacks }, signal);
   };
 }

@@ -5,6 +5,7 @@ import { localSources } from "../felix/config/config-file.ts";
 import { readParameters } from "../felix/config/read-parameters.ts";
 import type { ParameterValues } from "../felix/config/values.ts";
 import { InputError } from "../lib/errors.ts";
+import type { StoredInputs } from "./stored-inputs.ts";
 
 type Env = Readonly<Record<string, string | undefined>>;
 
@@ -17,12 +18,14 @@ type Env = Readonly<Record<string, string | undefined>>;
 export async function felixValues(
   env: Env,
   nodeName: string,
-  datastore: Datastore,
+  {
+    configurations,
+    datastore,
+  }: Pick<StoredInputs, "configurations"> & { readonly datastore: Datastore },
 ): Promise<ParameterValues> {
   const local = localSources(env);
-  const { items } = await datastore.list("FelixConfiguration");
   const labels = await labelsOf(nodeName, datastore);
-  const stored = felixLayers(items, { name: nodeName, labels });
+  const stored = felixLayers(configurations, { name: nodeName, labels });
   try {
     return readParameters({ ...stored, ...local }).values;
   } catch (error) {

@@ -31,8 +31,10 @@ import {
   type StartupPorts,
   watchesAddresses,
 } from "./startup.ts";
+import { storedInputs } from "./stored-inputs.ts";
 import { type ChildState, type SupervisedChild, superviseChild } from "./supervisor.ts";
 import { reconcileTunnelAddresses } from "./tunnel-addresses.ts";
+import { TunnelDebts } from "./tunnel-debts.ts";
 import { TunnelLinger } from "./tunnel-linger.ts";
 import {
   superviseUdpTunnel,
@@ -44,6 +46,8 @@ import {
 export interface NodePorts extends StartupPorts {
   /** How the daemons are started: Node, and what comes before the subcommand. */
   readonly command: { readonly program: string; readonly args: readonly string[] };
+  /** Runs as soon as this process is the node's, before start-up. */
+  readonly claimed?: Service;
   /** Runs once start-up is over, beside the daemons. */
   readonly started?: Service;
 }
@@ -72,7 +76,11 @@ export function runNode(env: Env, ports: NodePorts): Service {
       reports.report("startup", { live: true, ready: false, reason: "start-up is not finished" });
       const udpTunnel = new LatestValue<number | undefined>();
       const state = { runDir, reports, pollMs, children, health, udpTunnel };
-      const services = [mainService(env, ports, state), answerHealthChecks(health, ports, reports)];
+      const services = [
+        mainService(env, ports, state),
+        answerHealthChecks(health, ports, reports),
+        ...(ports.claimed === undefined ? [] : [ports.claimed]),
+      ];
       await runServices(services, signal);
     } finally {
       removePidFile(runDir, "node", self);
@@ -210,13 +218,15 @@ function reconciler(
   const { datastore, ipam, log, linger, health, udpTunnel } = ports;
   let servedPort: number | undefined;
   const mtus = new MtuFile(mtuFile(env), log);
+  const debts = new TunnelDebts(ports.clock);
   let answering = healthConfig(readParameters(localSources(env)).values);
   return async () => {
-    const values = await felixValues(env, name, datastore);
+    const stored = await storedInputs(datastore);
+    const { pools, configurations } = stored;
+    const values = await felixValues(env, name, { configurations, datastore });
     const config = healthConfig(values);
     if (!isDeepStrictEqual(config, answering)) health.set(config);
     answering = config;
-    const { items: pools } = await datastore.list("IPPool");
     const host = hostMtu(values.mtuIfacePattern, await hostInterfaces(ports.kernel));
     mtus.update(host, {
       required: values.requireMTUFile,
@@ -225,7 +235,7 @@ function reconciler(
     const port = udpTunnelPort(pools, values);
     if (port !== servedPort) udpTunnel.set(port);
     servedPort = port;
-    await reconcileTunnelAddresses(name, { datastore, ipam, log, env, linger });
+    await reconcileTunnelAddresses(name, stored, { datastore, ipam, log, env, linger, debts });
   };
 }
 
@@ -239,7 +249,7 @@ function reconcileService(
     const runner = new PacedRunner(reconcilePace, clock);
     const kinds = ["ClusterInformation", "FelixConfiguration", "IPPool", "Node"] as const;
     const changes = onDatastoreChange(kinds, ports, {
-      matters: ({ key }) => key.kind !== "Node" || key.name === name,
+      matters: (key) => key.kind !== "Node" || key.name === name,
       onChange: () => runner.request(),
     });
     const onError = (error: unknown) => logReconcileFailure(ports, error);

@@ -6,6 +6,8 @@ import type { Ipam } from "../ipam/ipam.ts";
 import { type Pool, poolsOf } from "../ipam/pools.ts";
 import type { IpAddr } from "../lib/ip-addr.ts";
 import type { Logger } from "../lib/log.ts";
+import type { StoredInputs } from "./stored-inputs.ts";
+import type { TunnelDebts } from "./tunnel-debts.ts";
 import type { TunnelLinger } from "./tunnel-linger.ts";
 import {
   parsedAddress,
@@ -25,25 +27,31 @@ export interface TunnelPorts {
   readonly log: Logger;
   /** How long a tunnel stays that no pool calls for. Absent: not at all. */
   readonly linger?: TunnelLinger;
+  /** Addresses that the Node may not have any more, and IPAM still has. Absent: nobody looks for them. */
+  readonly debts?: TunnelDebts;
 }
 
 /**
  * Gives a node an address for each kind of tunnel that its pools call for, and takes back those that
  * none calls for (facts 3.9). Idempotent. A crash between IPAM and the Node leaves an address that
- * only its handle knows: the next run releases it. While the datastore is locked nothing changes.
+ * only its handle knows: the next run that assigns one releases it, or one that looks for such debts. While
+ * the datastore is locked nothing changes.
  *
  * @throws {AggregateError} of all kinds that failed; the others are done.
  */
-export async function reconcileTunnelAddresses(name: string, ports: TunnelPorts): Promise<void> {
+export async function reconcileTunnelAddresses(
+  name: string,
+  stored: StoredInputs,
+  ports: TunnelPorts,
+): Promise<void> {
   const { datastore, env } = ports;
   if (await isLocked(datastore)) {
     ports.linger?.forgetAll();
     return;
   }
-  const pools = poolsOf((await datastore.list("IPPool")).items);
-  const configurations = (await datastore.list("FelixConfiguration")).items;
+  const pools = poolsOf(stored.pools);
   const node = await datastore.get({ kind: "Node", name });
-  const wireguard = wireguardFamilies(env, configurations, node);
+  const wireguard = wireguardFamilies(env, stored.configurations, node);
   const failures: unknown[] = [];
   for (const row of tunnelRows) {
     try {
@@ -61,7 +69,7 @@ async function reconcileTunnel(
   name: string,
   ports: TunnelPorts & { readonly pools: readonly Pool[]; readonly wireguard: WireguardFamilies },
 ): Promise<void> {
-  const { datastore, ipam, log, wireguard, linger } = ports;
+  const { datastore, ipam, log, wireguard, linger, debts } = ports;
   const node = await datastore.get({ kind: "Node", name });
   const pools = tunnelPools(row, ports.pools, { node, wireguard });
   const present = parsedAddress(row.read(node.spec) ?? "");
@@ -69,12 +77,19 @@ async function reconcileTunnel(
   const step = tunnelStep(row, node, { ...pools, holder });
   if (step.kind === "clear" && linger?.isOver(row.kind) === false) return;
   linger?.forget(row.kind);
-  if (step.kind === "keep") return;
   const handle = tunnelHandle(row.kind, name);
+  if (step.kind === "keep") {
+    // What a run released only half: its Node says nothing of it.
+    if (present === undefined && debts?.isDue(row.kind)) await ipam.releaseByHandle(handle);
+    debts?.settle(row.kind);
+    return;
+  }
   if (step.kind === "clear") {
+    debts?.owe(row.kind);
     // First the field: nobody may be told of an address that another may get.
     await writeTunnelAddress(row, name, { datastore, address: undefined });
     await ipam.releaseByHandle(handle);
+    debts?.settle(row.kind);
     log.info({ tunnel: row.kind, address: present }, "tunnel address released");
     return;
   }

@@ -15,17 +15,22 @@ export interface ListenerDeps {
   readonly log: Logger;
 }
 
+/** Somebody else may have the port for a while. */
+const retryMs = 10_000;
+
 /** What answers at this node's own addresses, and at no other. */
 export class Listeners {
   readonly #deps: ListenerDeps;
   readonly #open = new Map<IpAddr, { close(): Promise<void> }>();
+  #cancelRetry: () => void = () => undefined;
 
   constructor(deps: ListenerDeps) {
     this.#deps = deps;
   }
 
-  /** From now on it is these addresses; one that cannot be had is tried again with the next call. */
+  /** From now on it is these addresses; one that cannot be had is tried again. */
   listenAt(addresses: readonly IpAddr[]): void {
+    this.#cancelRetry();
     for (const [address, listener] of this.#open) {
       if (addresses.includes(address)) continue;
       this.#open.delete(address);
@@ -40,9 +45,12 @@ export class Listeners {
         this.#deps.log.warn({ address, reason }, "path checks are not answered");
       }
     }
+    if (addresses.every((address) => this.#open.has(address))) return;
+    this.#cancelRetry = this.#deps.clock.setTimer(retryMs, () => this.listenAt(addresses));
   }
 
   async close(): Promise<void> {
+    this.#cancelRetry();
     const open = [...this.#open.values()];
     this.#open.clear();
     await Promise.all(open.map((listener) => listener.close()));

@@ -1,15 +1,16 @@
 import { isDeepStrictEqual } from "node:util";
 import type { PathChecksConfig } from "../api/path-checks.ts";
-import { type Datastore, isDatastoreError } from "../datastore/datastore.ts";
+import type { Datastore } from "../datastore/datastore.ts";
 import { runSyncer } from "../datastore/reflector.ts";
+import type { Update } from "../datastore/syncer.ts";
 import type { Kernel } from "../kernel/kernel.ts";
-import { Backoff } from "../lib/backoff.ts";
 import type { Clock } from "../lib/clock.ts";
 import { errorMessage, InputError } from "../lib/errors.ts";
 import { LatestValue } from "../lib/latest-value.ts";
 import type { Logger } from "../lib/log.ts";
 import type { Metric } from "../lib/metrics.ts";
 import { aborted, runServices } from "../lib/service.ts";
+import { Announcement } from "./announcement.ts";
 import { servePathChecks } from "./control.ts";
 import { PathKeys } from "./keys.ts";
 import { Listeners } from "./listeners.ts";
@@ -69,10 +70,8 @@ export class PathChecks {
 
   async #runAs(config: PathChecksConfig, signal: AbortSignal): Promise<void> {
     if (!config.enabled || config.intervalMs === 0) this.#last = undefined;
-    if (!config.enabled) {
-      await this.#announce(config, signal);
-      return aborted(signal);
-    }
+    const announcement = this.#announcement(config);
+    if (!config.enabled) return await this.#takeBack(announcement, signal);
     const { nodeName, clock, log, controlPath, kernel } = this.#ports;
     const peers = new PeerBook(nodeName);
     const synced = Promise.withResolvers<void>();
@@ -86,8 +85,15 @@ export class PathChecks {
     try {
       await runServices(
         [
-          (stop) => this.#followNodes(peers, { listeners, synced: synced.resolve }, stop),
-          (stop) => this.#announce(config, stop).then(() => aborted(stop)),
+          (stop) => {
+            const onUpdates = (updates: readonly Update[]) => {
+              announcement.learn(updates);
+              if (!peers.learn(updates) || stop.aborted) return;
+              listeners.listenAt(peers.own === undefined ? [] : addressesOf(peers.own));
+            };
+            return this.#followNodes(onUpdates, synced.resolve, stop);
+          },
+          (stop) => announcement.run(stop),
           (stop) => servePathChecks(controlPath, check, stop),
           (stop) => this.#checkByItself(config, check, stop),
         ],
@@ -99,50 +105,42 @@ export class PathChecks {
   }
 
   #followNodes(
-    peers: PeerBook,
-    on: { readonly listeners: Listeners; readonly synced: () => void },
+    onUpdates: (updates: readonly Update[]) => void,
+    onInSync: () => void,
     signal: AbortSignal,
   ): Promise<void> {
     const { datastore, clock, log } = this.#ports;
-    return runSyncer(
-      { kinds: ["Node"] },
-      {
-        datastore,
-        clock,
-        log,
-        callbacks: {
-          onUpdates: (updates) => {
-            if (!peers.learn(updates) || signal.aborted) return;
-            on.listeners.listenAt(peers.own === undefined ? [] : addressesOf(peers.own));
-          },
-          onStatus: (status) => {
-            if (status === "in-sync") on.synced();
-          },
-        },
-      },
-      signal,
-    );
+    const onStatus = (status: string) => {
+      if (status === "in-sync") onInSync();
+    };
+    const callbacks = { onUpdates, onStatus };
+    return runSyncer({ kinds: ["Node"] }, { datastore, clock, log, callbacks }, signal);
   }
 
-  /** Writes the public key into this node's Node, or takes it away, and what is old; as long as it takes. */
-  async #announce({ enabled, intervalMs }: PathChecksConfig, signal: AbortSignal): Promise<void> {
-    const { nodeName, datastore, clock, log } = this.#ports;
-    const pauses = new Backoff({ minMs: 500, maxMs: 30_000 });
-    while (!signal.aborted) {
-      try {
-        await changeNode(nodeName, datastore, (read) => {
-          const node = withPathKey(read, enabled ? this.#keys.publicKey : undefined);
-          const now = clock.date().toISOString();
-          return enabled && intervalMs > 0 ? node : withoutRuns(node, now);
-        });
-        return;
-      } catch (error) {
-        // A node that is not there has nothing to take away.
-        if (!enabled && isDatastoreError(error, "not-found")) return;
-        log.warn({ reason: errorMessage(error) }, "path check key not written");
-        await clock.sleep(pauses.next(), signal).catch(() => undefined);
-      }
-    }
+  /** The public key in this node's Node, or none; and nothing old. */
+  #announcement({ enabled, intervalMs }: PathChecksConfig): Announcement {
+    const { clock } = this.#ports;
+    return new Announcement(this.#ports, (read) => {
+      const node = withPathKey(read, enabled ? this.#keys.publicKey : undefined);
+      const now = clock.date().toISOString();
+      return enabled && intervalMs > 0 ? node : withoutRuns(node, now);
+    });
+  }
+
+  /** Follows no longer than it takes. */
+  async #takeBack(announcement: Announcement, signal: AbortSignal): Promise<void> {
+    const done = new AbortController();
+    void announcement.said.then(() => done.abort());
+    const stop = AbortSignal.any([signal, done.signal]);
+    const onUpdates = (updates: readonly Update[]) => announcement.learn(updates);
+    await runServices(
+      [
+        (inner) => this.#followNodes(onUpdates, () => announcement.learned(), inner),
+        (inner) => announcement.run(inner),
+      ],
+      stop,
+    );
+    await aborted(signal);
   }
 
   async #check(

@@ -5,7 +5,7 @@ import { runAgentSocket } from "../cni/agent-service.ts";
 import { defaultSocketPath, defaultSpoolFolder } from "../cni/protocol.ts";
 import { SpooledDeletions } from "../cni/spooled-deletions.ts";
 import type { Datastore } from "../datastore/datastore.ts";
-import { datastoreType, openDatastore } from "../datastore/open-datastore.ts";
+import { datastoreType } from "../datastore/open-datastore.ts";
 import type { FelixConfig } from "../felix/config/felix-config.ts";
 import { hostSysctls } from "../felix/dataplane/host-sysctls.ts";
 import { sweepLeftovers } from "../felix/dataplane/leftovers.ts";
@@ -40,6 +40,7 @@ import { ipamAddresses } from "./cni-addresses.ts";
 import { acceptStored } from "./decode.ts";
 import { watchConfig } from "./felix-config.ts";
 import { FelixLog } from "./felix-log.ts";
+import { openSharedDatastore } from "./node-datastore.ts";
 import { type Environment, runDaemon } from "./process.ts";
 
 const programTimeoutMs = 30_000;
@@ -66,7 +67,7 @@ interface FelixParts extends Parts {
 export async function runFelixProcess(env: Environment, exec: ExecHelper): Promise<number> {
   const felixLog = new FelixLog();
   const run = async (log: Logger, signal: AbortSignal) => {
-    const datastore = await openDatastore(env);
+    const datastore = await openSharedDatastore(env, log);
     const limits = { netlinkMs: 0 };
     const kernel = openLinuxKernel({ timeoutMs: () => limits.netlinkMs });
     try {

@@ -2,12 +2,12 @@ import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
-import { openDatastore } from "../datastore/open-datastore.ts";
 import { openLinuxKernel } from "../kernel/linux-kernel.ts";
 import { systemClock } from "../lib/clock.ts";
 import type { Logger } from "../lib/log.ts";
 import { runNode } from "../node/node-service.ts";
 import { tellOfNetworkSurely, tellsOfNetwork } from "./network-condition.ts";
+import { openSharingDatastore } from "./node-datastore.ts";
 import { type Environment, runDaemon } from "./process.ts";
 
 const main = fileURLToPath(new URL("../main.ts", import.meta.url));
@@ -16,7 +16,7 @@ const main = fileURLToPath(new URL("../main.ts", import.meta.url));
 export function runNodeProcess(env: Environment): Promise<number> {
   return runDaemon("node", env, async (log, signal) => {
     warnOfTypha(env, log);
-    const datastore = await openDatastore(env);
+    const { datastore, serve } = await openSharingDatastore(env, log);
     const kernel = openLinuxKernel();
     try {
       const run = runNode(env, {
@@ -28,6 +28,7 @@ export function runNodeProcess(env: Environment): Promise<number> {
         version: await versionOfPackage(),
         ipv6: existsSync("/proc/sys/net/ipv6"),
         command: { program: process.execPath, args: [...process.execArgv, main] },
+        ...(serve === undefined ? {} : { claimed: serve }),
         ...(tellsOfNetwork(env)
           ? { started: (stop) => tellOfNetworkSurely(env, { log, signal: stop }) }
           : {}),

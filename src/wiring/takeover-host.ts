@@ -17,6 +17,7 @@ import { felixValues } from "../node/felix-values.ts";
 import { hostInterfaces } from "../node/host-interfaces.ts";
 import { hostMtu, mtuFile, podMtu } from "../node/mtu.ts";
 import { refreshNode } from "../node/startup.ts";
+import { storedInputs } from "../node/stored-inputs.ts";
 import type { Area, Finding } from "../takeover/finding.ts";
 import { agentsNotes } from "../takeover/running-agents.ts";
 import { attempt, noting, type TakeoverPorts } from "./takeover-ports.ts";
@@ -87,8 +88,8 @@ function judgeNode(present: Node | undefined, written: Node): Finding[] {
 
 async function mtuArea(ports: TakeoverPorts): Promise<readonly Area[]> {
   const { nodeName, env, datastore, kernel } = ports;
-  const values = await felixValues(env, nodeName, datastore);
-  const { items: pools } = await datastore.list("IPPool");
+  const { pools, configurations } = await storedInputs(datastore);
+  const values = await felixValues(env, nodeName, { configurations, datastore });
   const host = hostMtu(values.mtuIfacePattern, await hostInterfaces(kernel));
   const file = mtuFile(env);
   const present = readIfThere(file)?.trim();

@@ -162,11 +162,12 @@ export async function kubernetesObjects(server: KubeApiServer): Promise<void> {
     const stop = new AbortController();
     const kinds = ["GlobalNetworkPolicy"] as const;
     const follow = async () => {
-      const { items, revision } = await own.list("GlobalNetworkPolicy", { beforeWatch: true });
+      assert.ok(own.follow !== undefined);
+      const { resources, changes } = await own.follow(kinds, stop.signal);
       const events: WatchEvent[] = [];
-      const ended = collect(own.watch(kinds, revision, stop.signal), events);
+      const ended = collect(changes, events);
       ended.catch(() => undefined);
-      return { names: items.map(({ metadata }) => metadata.name), events, ended };
+      return { names: resources.map(({ metadata }) => metadata.name), events, ended };
     };
     const without = await follow();
     assert.deepEqual(without.names, []);

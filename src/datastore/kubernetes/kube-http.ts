@@ -5,10 +5,12 @@ import {
   type IncomingMessage,
 } from "node:http";
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
+import { createSecureContext, type SecureContext } from "node:tls";
 import { Backoff } from "../../lib/backoff.ts";
 import { parseBigJson, stringifyBigJson } from "../../lib/big-json.ts";
 import type { Clock } from "../../lib/clock.ts";
-import type { KubeAuth } from "./kube-auth.ts";
+import { KeptValue } from "../../lib/kept-value.ts";
+import type { KubeAuth, TlsOptions } from "./kube-auth.ts";
 import {
   type Asked,
   isKnownKind,
@@ -54,6 +56,8 @@ const maxSockets = 32;
 export class KubeHttp {
   readonly #ports: KubeHttpPorts;
   readonly #agents: readonly [calls: HttpAgent, streams: HttpAgent];
+  /** To make one takes longer than a request. */
+  readonly #context = new KeptValue<SecureContext>();
 
   constructor(ports: KubeHttpPorts) {
     this.#ports = ports;
@@ -185,6 +189,7 @@ export class KubeHttp {
     const secure = server.protocol === "https:";
     const options = {
       ...tls,
+      ...(secure ? { secureContext: this.#contextOf(tls) } : {}),
       method,
       host: server.hostname.replace(/^\[|\]$/g, ""),
       port: server.port || (secure ? 443 : 80),
@@ -205,6 +210,11 @@ export class KubeHttp {
       endWith(signal, request);
       request.end(body);
     });
+  }
+
+  #contextOf({ ca, cert, key }: TlsOptions): SecureContext {
+    const inputs = [ca, cert, key].map((pem) => pem?.toString());
+    return this.#context.of(inputs, () => createSecureContext({ ca, cert, key }));
   }
 }
 

@@ -1,8 +1,6 @@
-import type { Clock } from "../../lib/clock.ts";
 import { errorMessage } from "../../lib/errors.ts";
 import { DatastoreError, maxWaitingEvents, type WatchEvent } from "../datastore.ts";
-import { SilenceGuard } from "../silence-guard.ts";
-import { collectionPath, collectionText } from "./collections.ts";
+import { type Collection, collectionPath, collectionText } from "./collections.ts";
 import { expired, UnknownKindError, unavailable } from "./kube-error.ts";
 import { type KubeHttp, parseKubeJson } from "./kube-http.ts";
 import { decoded, oldest } from "./kube-list.ts";
@@ -10,17 +8,23 @@ import type { KubeObject } from "./kube-object.ts";
 import { linesOf } from "./lines-of.ts";
 import type { Mapping } from "./mapping.ts";
 import type { OptionalCollections } from "./optional-collections.ts";
+import type { WatchGuard } from "./watch-guard.ts";
+import { watchSeconds } from "./watch-seconds.ts";
 
 export interface KubeWatchPorts {
   readonly http: KubeHttp;
-  readonly clock: Clock;
-  /** A watch that is silent for so long is checked: a server that hangs keeps it open. */
-  readonly silenceMs: number;
+  /** A server that hangs keeps a watch open. */
+  readonly guard: WatchGuard;
   readonly optional: OptionalCollections;
 }
 
-/** The server ends a watch after this long, and we go on: so that watches spread over servers. */
-const watchSeconds = { min: 300, spread: 300 };
+/** Where the watch of a collection begins. */
+export interface WatchStart {
+  readonly mapping: Mapping;
+  readonly revision: string;
+  /** A watch from there that is open already: what it tells next. It must end when `ended` is aborted. */
+  readonly opened?: AsyncIterable<string>;
+}
 
 type Told =
   | { readonly type: "ADDED" | "MODIFIED" | "DELETED"; readonly object: KubeObject }
@@ -31,37 +35,30 @@ type Told =
     };
 
 /**
- * Changes of several collections after one revision. Each is in order; which of two collections is
+ * Changes of several collections after a revision of each. Each is in order; which of two collections is
  * first, nobody knows. So the revision that an event tells is the oldest that any collection has
  * reached: who resumes there misses nothing, and may hear something again. When a collection comes that was
  * not there, or goes, only another list tells what is in it: the revision counts as expired.
  */
 export async function* watchKube(
-  all: readonly Mapping[],
-  revision: string,
+  all: readonly WatchStart[],
   ports: KubeWatchPorts,
   signal: AbortSignal,
+  ended: AbortController = new AbortController(),
 ): AsyncGenerator<WatchEvent> {
-  if (!/^[1-9]\d*$/.test(revision)) throw expired(revision);
-  const ended = new AbortController();
+  for (const { revision } of all) if (!/^[1-9]\d*$/.test(revision)) throw expired(revision);
   const stop = AbortSignal.any([signal, ended.signal]);
   const queue = new EventQueue(stop);
-  const { clock, silenceMs } = ports;
-  // One question for all streams.
-  const guard = new SilenceGuard({
-    clock,
-    silenceMs,
-    check: () => ports.http.ping(),
-    onDead: (cause) => {
-      queue.fail(unavailable("Cannot watch: the API server does not answer", cause));
-    },
+  const guard = ports.guard.join((cause) => {
+    queue.fail(unavailable("Cannot watch: the API server does not answer", cause));
   });
-  const mappings = all.filter(({ collection }) => !ports.optional.isAbsent(collection));
-  const absent = all.filter((mapping) => !mappings.includes(mapping));
-  const reached = mappings.map(() => BigInt(revision));
-  const pumps = mappings.map(async (mapping, index) => {
+  const starts = all.filter(({ mapping }) => !ports.optional.isAbsent(mapping.collection));
+  const absent = all.filter((start) => !starts.includes(start));
+  const reached = starts.map(({ revision }) => BigInt(revision));
+  const pumps = starts.map(async (start, index) => {
+    const { mapping, revision } = start;
     try {
-      for await (const told of watchCollection(mapping, revision, ports.http, stop)) {
+      for await (const told of watchCollection(start, ports.http, stop)) {
         guard.heard();
         await queue.put({ index, told });
       }
@@ -70,12 +67,12 @@ export async function* watchKube(
       queue.fail(isGone ? expired(revision) : error);
     }
   });
-  const waits = absent.map(async ({ collection }) => {
-    if (await ports.optional.appears(collection, stop)) queue.fail(expired(revision));
+  const waits = absent.map(async ({ mapping, revision }) => {
+    if (await ports.optional.appears(mapping.collection, stop)) queue.fail(expired(revision));
   });
   try {
     for await (const { index, told } of queue) {
-      const mapping = mappings[index];
+      const mapping = starts[index]?.mapping;
       const version = told.object.metadata.resourceVersion;
       if (mapping === undefined || version === undefined) continue;
       reached[index] = BigInt(version);
@@ -84,7 +81,7 @@ export async function* watchKube(
       if (signal.aborted) return;
     }
   } finally {
-    guard.end();
+    guard.leave();
     ended.abort();
     await Promise.all([...pumps, ...waits]);
   }
@@ -114,23 +111,14 @@ function keyIfAny(mapping: Mapping, object: KubeObject): ReturnType<Mapping["key
 
 /** Changes of one collection, over as many answers as it takes. */
 async function* watchCollection(
-  { collection }: Mapping,
-  revision: string,
+  { mapping: { collection }, revision, opened }: WatchStart,
   http: KubeHttp,
   signal: AbortSignal,
 ): AsyncGenerator<Change> {
-  const path = collectionPath(collection);
-  for (let from = revision; !signal.aborted; ) {
-    const seconds = watchSeconds.min + Math.floor(Math.random() * watchSeconds.spread);
-    const query = new URLSearchParams({
-      watch: "1",
-      resourceVersion: from,
-      allowWatchBookmarks: "true",
-      timeoutSeconds: String(seconds),
-    });
-    const body = await http.stream(`${path}?${query}`, { verb: "watch", collection }, signal);
+  let from = revision;
+  for (let lines = opened; !signal.aborted; lines = undefined) {
     const startedAt = performance.now();
-    for await (const line of linesOf(body)) {
+    for await (const line of lines ?? (await openWatch(collection, from, http, signal))) {
       const told = parseKubeJson(line) as Told;
       if (told.type === "ERROR") throw errorOf(told.object, from, collectionText(collection));
       from = told.object.metadata.resourceVersion ?? from;
@@ -140,6 +128,22 @@ async function* watchCollection(
       throw unavailable(`Cannot watch ${collectionText(collection)}: the server ended it at once`);
     }
   }
+}
+
+async function openWatch(
+  collection: Collection,
+  from: string,
+  http: KubeHttp,
+  signal: AbortSignal,
+): Promise<AsyncIterable<string>> {
+  const query = new URLSearchParams({
+    watch: "1",
+    resourceVersion: from,
+    allowWatchBookmarks: "true",
+    timeoutSeconds: String(watchSeconds()),
+  });
+  const path = `${collectionPath(collection)}?${query}`;
+  return linesOf(await http.stream(path, { verb: "watch", collection }, signal));
 }
 
 function errorOf(

@@ -5,6 +5,7 @@ import { errorMessage, InputError } from "../../lib/errors.ts";
 import {
   type Datastore,
   DatastoreError,
+  type Followed,
   type ListOptions,
   type ResourceList,
   type WatchEvent,
@@ -17,11 +18,12 @@ import { KubeHttp } from "./kube-http.ts";
 import { type Listed, listKube, oldest } from "./kube-list.ts";
 import { KubeObjects } from "./kube-objects.ts";
 import { KubeVirt } from "./kube-virt.ts";
-import { watchKube } from "./kube-watch.ts";
+import { type KubeWatchPorts, watchKube } from "./kube-watch.ts";
 import type { Mapping } from "./mapping.ts";
 import { mappingsOf } from "./mappings.ts";
 import { OptionalCollections } from "./optional-collections.ts";
-import { listByWatch } from "./watch-list.ts";
+import { WatchGuard } from "./watch-guard.ts";
+import { listByWatch, type WatchedList } from "./watch-list.ts";
 
 export interface KubernetesConfig {
   readonly access: KubeAccess;
@@ -63,7 +65,7 @@ class KubernetesDatastore implements Datastore {
   readonly #objects: KubeObjects;
   readonly #optional: OptionalCollections;
   readonly #deadlineMs: number;
-  readonly #silenceMs: number;
+  readonly #guard: WatchGuard;
   /** Whether the server sends lists as watches; undefined: it has not answered yet. */
   #hasWatchList: boolean | undefined;
   /** The first list that asks it. */
@@ -77,7 +79,7 @@ class KubernetesDatastore implements Datastore {
     this.#http = http;
     this.#clock = clock;
     this.#deadlineMs = deadlineMs;
-    this.#silenceMs = silenceMs;
+    this.#guard = new WatchGuard({ clock, silenceMs, check: () => http.ping() });
     const { apiGroup, interfacePrefix = "cali" } = config;
     this.#mappings = mappingsOf({ apiGroup, interfacePrefix });
     this.#objects = new KubeObjects(http);
@@ -91,14 +93,11 @@ class KubernetesDatastore implements Datastore {
 
   async list<K extends Kind>(
     kind: K,
-    { namespace, beforeWatch = false }: ListOptions = {},
+    { namespace }: ListOptions = {},
   ): Promise<ResourceList<ResourceOfKind[K]>> {
     const answers = await Promise.all(
       this.#mappings[kind].map((mapping) =>
-        this.#optional.listed(mapping.collection, async () => {
-          const listed = beforeWatch ? await this.#listByWatch(mapping, namespace) : undefined;
-          return listed ?? (await listKube(this.#http, mapping, namespace));
-        }),
+        this.#optional.listed(mapping.collection, () => listKube(this.#http, mapping, namespace)),
       ),
     );
     const lists = answers.filter((answer) => answer !== undefined);
@@ -163,26 +162,59 @@ class KubernetesDatastore implements Datastore {
   }
 
   watch(kinds: readonly Kind[], revision: string, signal: AbortSignal): AsyncIterable<WatchEvent> {
-    const mappings = [...new Set(kinds)].flatMap((kind) => this.#mappings[kind]);
-    const ports = {
-      http: this.#http,
-      clock: this.#clock,
-      silenceMs: this.#silenceMs,
-      optional: this.#optional,
-    };
-    return watchKube(mappings, revision, ports, signal);
+    const starts = this.#mappingsOf(kinds).map((mapping) => ({ mapping, revision }));
+    return watchKube(starts, this.#watchPorts, signal);
+  }
+
+  async follow(kinds: readonly Kind[], signal: AbortSignal): Promise<Followed> {
+    const ended = new AbortController();
+    const stop = AbortSignal.any([signal, ended.signal]);
+    const mappings = this.#mappingsOf(kinds);
+    try {
+      const lists = await Promise.all(mappings.map((mapping) => this.#start(mapping, stop)));
+      const revision = oldest(lists.flatMap((list) => (list ? [BigInt(list.revision)] : [])));
+      const starts = lists.map((list, index) => ({
+        mapping: mappings[index] as Mapping,
+        revision: list?.revision ?? revision,
+        ...(list?.changes === undefined ? {} : { opened: list.changes }),
+      }));
+      const resources = lists.flatMap((list) => list?.items ?? []);
+      return { resources, revision, changes: watchKube(starts, this.#watchPorts, signal, ended) };
+    } catch (error) {
+      ended.abort(error);
+      throw error;
+    }
   }
 
   async close(): Promise<void> {
     this.#http.close();
   }
 
+  get #watchPorts(): KubeWatchPorts {
+    return { http: this.#http, guard: this.#guard, optional: this.#optional };
+  }
+
+  #mappingsOf(kinds: readonly Kind[]): readonly Mapping[] {
+    return [...new Set(kinds)].flatMap((kind) => this.#mappings[kind]);
+  }
+
+  /** Undefined when the server does not have the collection, and need not. */
+  #start(
+    mapping: Mapping,
+    signal: AbortSignal,
+  ): Promise<(Listed & Partial<WatchedList>) | undefined> {
+    return this.#optional.listed(mapping.collection, async () => {
+      const listed = await this.#listByWatch(mapping, signal);
+      return listed ?? (await listKube(this.#http, mapping, undefined));
+    });
+  }
+
   /** Undefined where the server has no such watch: one list finds out, and others wait for it. */
-  async #listByWatch(mapping: Mapping, namespace: string | undefined): Promise<Listed | undefined> {
+  async #listByWatch(mapping: Mapping, signal: AbortSignal): Promise<WatchedList | undefined> {
     while (this.#asking !== undefined) await this.#asking;
     if (this.#hasWatchList === false) return undefined;
     const ports = { http: this.#http, clock: this.#clock, silenceMs: this.#deadlineMs };
-    const listing = listByWatch(mapping, namespace, ports).then((listed) => {
+    const listing = listByWatch(mapping, ports, signal).then((listed) => {
       this.#hasWatchList = listed !== undefined;
       return listed;
     });

@@ -1,10 +1,9 @@
-import type { IncomingMessage } from "node:http";
 import { TextBuffer } from "./text-buffer.ts";
 
 const newline = 0x0a;
 
 /** The lines of a long answer as they come; an unfinished last one is none. */
-export async function* linesOf(body: IncomingMessage): AsyncGenerator<string> {
+export async function* linesOf(body: AsyncIterable<unknown>): AsyncGenerator<string> {
   const line = new TextBuffer();
   for await (const part of body) {
     const chunk = part as Buffer;

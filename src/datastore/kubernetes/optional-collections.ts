@@ -40,16 +40,17 @@ export class OptionalCollections {
   async appears(collection: Collection, signal: AbortSignal): Promise<boolean> {
     const { http, clock, askMs } = this.#ports;
     const asked = { verb: "list", collection } as const;
-    while (!signal.aborted) {
+    for (;;) {
+      // It was not there a moment ago.
+      await clock.sleep(askMs, signal).catch(() => undefined);
+      if (signal.aborted) return false;
       try {
         const body = await http.stream(`${collectionPath(collection)}?limit=1`, asked, signal);
         body.destroy();
         return true;
       } catch {
         // Not there yet. Whether the server is well, the other watches see.
-        await clock.sleep(askMs, signal).catch(() => undefined);
       }
     }
-    return false;
   }
 }

@@ -1,5 +1,6 @@
 /** Bytes that tell a UUID's version and variant: they stay. */
 const keptBytes = new Set([6, 8]);
+const dashesBefore = new Set([4, 6, 8, 10]);
 
 /**
  * The UID of the v3 object of a CRD object, and the other way round: the bits of each byte reversed
@@ -9,15 +10,21 @@ const keptBytes = new Set([6, 8]);
 export function mirroredUid(uid: string): string {
   const hex = uid.replaceAll("-", "");
   if (!/^[0-9a-fA-F]{32}$/.test(hex)) return uid;
-  const bytes = Buffer.from(hex, "hex").map((byte, index) =>
-    keptBytes.has(index) ? byte : reversedBits(byte),
-  );
-  const text = Buffer.from(bytes).toString("hex");
-  return text.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
+  let text = "";
+  for (let index = 0; index < 16; index++) {
+    const byte = Number.parseInt(hex.slice(2 * index, 2 * index + 2), 16);
+    if (dashesBefore.has(index)) text += "-";
+    text += hexOf(keptBytes.has(index) ? byte : reversedBits(byte));
+  }
+  return text;
 }
 
 function reversedBits(byte: number): number {
   let result = 0;
   for (let bit = 0; bit < 8; bit++) result |= ((byte >> bit) & 1) << (7 - bit);
   return result;
+}
+
+function hexOf(byte: number): string {
+  return byte.toString(16).padStart(2, "0");
 }

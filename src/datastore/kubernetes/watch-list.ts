@@ -8,6 +8,7 @@ import { decoded, type Listed } from "./kube-list.ts";
 import type { KubeObject } from "./kube-object.ts";
 import { linesOf } from "./lines-of.ts";
 import type { Mapping } from "./mapping.ts";
+import { watchSeconds } from "./watch-seconds.ts";
 
 export interface WatchListPorts {
   readonly http: KubeHttp;
@@ -23,53 +24,62 @@ interface Told {
   readonly object: KubeObject;
 }
 
+/** A list, and the rest of the answer that it came with. */
+export interface WatchedList extends Listed {
+  /** What the server tells next. */
+  readonly changes: AsyncIterable<string>;
+}
+
 /**
  * All resources of a collection as the first events of a watch (KEP-3157): the server sends them one by one, from
- * memory. Undefined where it has no such watch (before 1.32, and in 1.33 unless WatchList is enabled), or does
- * not end it: an etcd that tells no progress (before 3.4.25) leaves it waiting for the next change, or has it refused in
- * its first event.
+ * memory, and goes on with what changes, until `signal` aborts. Undefined where it has no such watch (before 1.32, and in
+ * 1.33 unless WatchList is enabled), or does not end the list: an etcd that tells no progress (before 3.4.25) leaves it
+ * waiting for the next change, or has it refused in its first event.
  */
 export async function listByWatch(
   mapping: Mapping,
-  namespace: string | undefined,
   ports: WatchListPorts,
-): Promise<Listed | undefined> {
+  signal: AbortSignal,
+): Promise<WatchedList | undefined> {
   const { collection } = mapping;
   const query = new URLSearchParams({
     watch: "1",
     sendInitialEvents: "true",
     resourceVersionMatch: "NotOlderThan",
     allowWatchBookmarks: "true",
+    timeoutSeconds: String(watchSeconds()),
   });
-  const path = `${collectionPath(collection, namespace)}?${query}`;
-  const ended = new AbortController();
+  const path = `${collectionPath(collection)}?${query}`;
+  const late = new AbortController();
+  const stop = AbortSignal.any([signal, late.signal]);
   try {
-    const body = await ports.http.stream(path, { verb: "watch", collection }, ended.signal);
-    return await readInitialEvents(linesOf(body), mapping, { ...ports, ended });
+    const body = await ports.http.stream(path, { verb: "watch", collection }, stop);
+    const changes = linesOf(body);
+    const giveUp = () => late.abort();
+    const listed = await readInitialEvents(changes, mapping, { ...ports, giveUp });
+    if (listed === undefined) giveUp();
+    return listed === undefined ? undefined : { ...listed, changes };
   } catch (error) {
     // A query that it does not know, or does not finish.
-    if (error instanceof InputError || ended.signal.aborted) return undefined;
+    if (error instanceof InputError || late.signal.aborted) return undefined;
     throw error;
-  } finally {
-    ended.abort();
   }
 }
 
+/** Leaves `lines` at the first that is not of the list. */
 async function readInitialEvents(
-  lines: AsyncIterable<string>,
+  lines: AsyncGenerator<string>,
   mapping: Mapping,
-  ports: WatchListPorts & { readonly ended: AbortController },
+  ports: WatchListPorts & { readonly giveUp: () => void },
 ): Promise<Listed | undefined> {
-  const what = `Cannot list ${collectionText(mapping.collection)}`;
   const items = new Map<string, AnyResource>();
-  const { clock, silenceMs, ended } = ports;
-  const giveUp = () => ended.abort();
+  const { clock, silenceMs, giveUp } = ports;
   let cancel = clock.setTimer(silenceMs, giveUp);
   try {
-    for await (const line of lines) {
+    for (let next = await lines.next(); next.done !== true; next = await lines.next()) {
       cancel();
       cancel = clock.setTimer(silenceMs, giveUp);
-      const { type, object } = parseKubeJson(line) as Told;
+      const { type, object } = parseKubeJson(next.value) as Told;
       if (type === "ERROR") return undefined;
       const { name, namespace, annotations, resourceVersion = "" } = object.metadata;
       if (type === "BOOKMARK") {
@@ -84,5 +94,5 @@ async function readInitialEvents(
   } finally {
     cancel();
   }
-  throw unavailable(`${what}: the server ended it`);
+  throw unavailable(`Cannot list ${collectionText(mapping.collection)}: the server ended it`);
 }

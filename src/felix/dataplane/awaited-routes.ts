@@ -30,7 +30,13 @@ export class AwaitedRoutes {
 
   /** True when one has stayed long enough: the kernel's routes must be looked at. */
   get isOver(): boolean {
-    return this.#clock.now() >= this.#endsAt;
+    return this.remainingMs === 0;
+  }
+
+  /** Time until then; undefined: none stays. */
+  get remainingMs(): number | undefined {
+    if (this.#endsAt === Number.POSITIVE_INFINITY) return undefined;
+    return Math.max(0, this.#endsAt - this.#clock.now());
   }
 
   /** Of the kernel's routes those to such destinations that have none of bgp's yet. */

@@ -130,6 +130,11 @@ export class Dataplane {
     for (const part of this.#parts) part.close();
   }
 
+  /** When an apply has something to do that no event tells of; undefined: never. */
+  get dueInMs(): number | undefined {
+    return this.#state.dueInMs;
+  }
+
   /** How many chains, rules, sets and routes of ours there are. */
   sizes(): Pick<FelixSizes, "tables" | "sets" | "routes"> {
     const routes = [...this.#state.routes];

@@ -69,6 +69,11 @@ export class KernelState {
     return this.#routes.desired.values();
   }
 
+  /** When an apply has something to do that no event tells of; undefined: never. */
+  get dueInMs(): number | undefined {
+    return this.#awaited.remainingMs;
+  }
+
   /** The next apply lists the kernel first. */
   resync(): void {
     this.#routes.resync();

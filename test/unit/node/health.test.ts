@@ -4,7 +4,13 @@ import { calicoApiVersion } from "../../../src/api/meta.ts";
 import type { FelixConfiguration } from "../../../src/api/resources/felix-configuration.ts";
 import { felixValues } from "../../../src/node/felix-values.ts";
 import { HealthReports, healthConfig, healthServer } from "../../../src/node/health.ts";
+import { storedInputs } from "../../../src/node/stored-inputs.ts";
 import { MemoryDatastore } from "../../support/memory-datastore.ts";
+
+async function valuesOf(env: Readonly<Record<string, string>>, datastore: MemoryDatastore) {
+  const { configurations } = await storedInputs(datastore);
+  return await felixValues(env, "node-a", { configurations, datastore });
+}
 
 function configuration(name: string, spec: FelixConfiguration["spec"]): FelixConfiguration {
   return { apiVersion: calicoApiVersion, kind: "FelixConfiguration", metadata: { name }, spec };
@@ -13,8 +19,8 @@ function configuration(name: string, spec: FelixConfiguration["spec"]): FelixCon
 test("healthConfig() is off unless asked for, and on localhost:9099", async () => {
   const datastore = new MemoryDatastore([configuration("default", { healthEnabled: true })]);
   const of = async (env: Readonly<Record<string, string>>) =>
-    healthConfig(await felixValues(env, "node-a", datastore));
-  assert.equal(healthConfig(await felixValues({}, "node-a", new MemoryDatastore())), undefined);
+    healthConfig(await valuesOf(env, datastore));
+  assert.equal(healthConfig(await valuesOf({}, new MemoryDatastore())), undefined);
   assert.deepEqual(await of({}), { host: "localhost", port: 9099 });
   await datastore.create<"FelixConfiguration">(
     configuration("node.node-a", { healthHost: "::1", healthPort: 9000 }),
@@ -26,11 +32,7 @@ test("healthConfig() is off unless asked for, and on localhost:9099", async () =
 
 test("what felix cannot use leaves the environment's word on health", async () => {
   const unusable = configuration("default", { healthEnabled: true, interfacePrefix: "cali/" });
-  const values = await felixValues(
-    { FELIX_HEALTHPORT: "1" },
-    "node-a",
-    new MemoryDatastore([unusable]),
-  );
+  const values = await valuesOf({ FELIX_HEALTHPORT: "1" }, new MemoryDatastore([unusable]));
   assert.deepEqual([values.healthEnabled, values.healthPort], [false, 1]);
 });
 

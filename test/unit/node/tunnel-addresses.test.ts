@@ -5,7 +5,9 @@ import type { IPPoolSpec } from "../../../src/api/resources/ip-pool.ts";
 import type { NodeStatus } from "../../../src/api/resources/node.ts";
 import { parseIpAddr } from "../../../src/lib/ip-addr.ts";
 import { createLogger } from "../../../src/lib/log.ts";
+import { storedInputs } from "../../../src/node/stored-inputs.ts";
 import { reconcileTunnelAddresses } from "../../../src/node/tunnel-addresses.ts";
+import { earlierDebtsMs, TunnelDebts } from "../../../src/node/tunnel-debts.ts";
 import { lingerMs, TunnelLinger } from "../../../src/node/tunnel-linger.ts";
 import { clusterInformation } from "../../states/resources.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
@@ -22,7 +24,13 @@ async function cluster(...specs: IPPoolSpec[]): Promise<FakeDatastore> {
 }
 
 async function reconcile(datastore: FakeDatastore, node = "node1"): Promise<void> {
-  await reconcileTunnelAddresses(node, { datastore, ipam: ipamOn(datastore), log, env: {} });
+  const stored = await storedInputs(datastore);
+  await reconcileTunnelAddresses(node, stored, {
+    datastore,
+    ipam: ipamOn(datastore),
+    log,
+    env: {},
+  });
 }
 
 /** A tunnel that nobody calls for stays for a while; `pass` lets time pass. */
@@ -30,7 +38,7 @@ function lingering(datastore: FakeDatastore) {
   const clock = new FakeClock();
   const linger = new TunnelLinger(clock);
   const ports = { datastore, ipam: ipamOn(datastore), log, env: {}, linger };
-  const run = () => reconcileTunnelAddresses("node1", ports);
+  const run = async () => reconcileTunnelAddresses("node1", await storedInputs(datastore), ports);
   return { linger, run, pass: (ms: number) => clock.advance(ms) };
 }
 
@@ -128,7 +136,9 @@ test("WireGuard has an address while it is enabled and the node has a key, from 
   assert.ok(!("wireguard" in (await nodeSpec(datastore))));
   assert.equal((await inUse(datastore)).size, 0);
   const env = { FELIX_WIREGUARDENABLED: "true" };
-  await reconcileTunnelAddresses("node1", { datastore, ipam: ipamOn(datastore), log, env });
+  const stored = await storedInputs(datastore);
+  const ipam = ipamOn(datastore);
+  await reconcileTunnelAddresses("node1", stored, { datastore, ipam, log, env });
   assert.match((await address()) ?? "", /^10\.1\.0\./);
 });
 
@@ -289,6 +299,47 @@ test("a tunnel that is called for again keeps its address, and the time begins a
   }
   assert.equal(linger.remainingMs, 1);
 });
+
+for (const who of ["this process", "an earlier one"] as const) {
+  test(`an address that ${who} took from the Node only is released`, async () => {
+    const datastore = await cluster({ cidr: "10.1.0.0/24", vxlanMode: "Always" });
+    await reconcile(datastore);
+    await changePool(datastore, "pool0", { vxlanMode: "Never" });
+    let failing = false;
+    const dying = new FakeDatastore(
+      {
+        before: (op, key) => {
+          if (op === "update" && key.kind === "Node") failing = true;
+          else if (failing) throw new Error("away");
+        },
+      },
+      datastore,
+    );
+    const clock = new FakeClock();
+    const run = async (store: FakeDatastore, debts: TunnelDebts) =>
+      reconcileTunnelAddresses("node1", await storedInputs(datastore), {
+        datastore: store,
+        ipam: ipamOn(store),
+        log,
+        env: {},
+        debts,
+      });
+    const debts = new TunnelDebts(clock);
+    await assert.rejects(run(dying, debts), /away/);
+    assert.ok(!("ipv4VXLANTunnelAddr" in (await nodeSpec(datastore))));
+    assert.equal((await inUse(datastore)).size, 1);
+    if (who === "this process") await run(datastore, debts);
+    else {
+      const next = new TunnelDebts(clock);
+      await run(datastore, next);
+      assert.equal((await inUse(datastore)).size, 1);
+      clock.advance(earlierDebtsMs);
+      await run(datastore, next);
+    }
+    assert.equal((await inUse(datastore)).size, 0);
+    await checkInvariants(datastore, { exact: true });
+  });
+}
 
 test("of tunnels that wait the first one's time is the time to look again", () => {
   const clock = new FakeClock();

@@ -3,9 +3,11 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { AddressInfo } from "node:net";
 import { test } from "node:test";
 import { globalPolicyOf } from "../../../../src/api/kubernetes/cluster-network-policy.ts";
+import type { Kind } from "../../../../src/api/resource-of-kind.ts";
 import type { IPPool } from "../../../../src/api/resources/ip-pool.ts";
 import {
   type Datastore,
+  type Followed,
   isDatastoreError,
   maxWaitingEvents,
   type WatchEvent,
@@ -102,16 +104,46 @@ test("429: Retry-After is kept, by calls and by watches", async () => {
   });
 });
 
-test("a list before a watch comes as first events, until the server says that it was the last", async () => {
+test("followed: a list comes as first events, and what the same watch tells next are changes", async () => {
   const deleted = { type: "DELETED", object: pool("b", "7") };
   const annotations = { "k8s.io/initial-events-end": "true" };
   const end = { type: "BOOKMARK", object: { metadata: { resourceVersion: "8", annotations } } };
-  const added = (name: string) => ({ type: "ADDED", object: pool(name, "6") });
-  const answers = [lines(added("a"), added("b"), deleted, end, added("later"))];
+  const added = (name: string, version: string) => ({
+    type: "ADDED",
+    object: pool(name, version),
+  });
+  const answers = [lines(added("a", "6"), added("b", "6"), deleted, end, added("later", "9"))];
   await withAnswers(answers, async (datastore, asked) => {
-    const { items, revision } = await datastore.list("IPPool", { beforeWatch: true });
-    assert.deepEqual([items.map(({ metadata }) => metadata.name), revision], [["a"], "8"]);
+    const { resources, revision, changes } = await followed(datastore, ["IPPool"]);
+    assert.deepEqual([resources.map(({ metadata }) => metadata.name), revision], [["a"], "8"]);
+    for await (const event of changes) {
+      assert.deepEqual([event.kind, event.revision], ["set", "9"]);
+      break;
+    }
+    assert.equal(asked.length, 1);
     assert.match(asked[0] ?? "", /sendInitialEvents=true/);
+  });
+});
+
+test("followed: one kind's failure ends the watches of the others", async () => {
+  const annotations = { "k8s.io/initial-events-end": "true" };
+  const end = { type: "BOOKMARK", object: { metadata: { resourceVersion: "8", annotations } } };
+  const expired = { type: "ERROR", object: { metadata: {}, code: 410, message: "too old" } };
+  const open = new Set<string>();
+  const stays: Answer = (request, response) => {
+    open.add(request.url ?? "");
+    response.on("close", () => open.delete(request.url ?? ""));
+    response.writeHead(200);
+    response.write(`${JSON.stringify(end)}\n`);
+  };
+  const answer = byPath({
+    "/apis/crd.projectcalico.org/v1/ippools": stays,
+    "/apis/crd.projectcalico.org/v1/bgppeers": lines(end, expired),
+  });
+  await withAnswers([answer], async (datastore) => {
+    const { changes } = await followed(datastore, ["IPPool", "BGPPeer"]);
+    await assert.rejects(collect(changes, []), is("compacted"));
+    await waitFor(() => open.size === 0);
   });
 });
 
@@ -119,9 +151,8 @@ test("a server without such a watch is asked for pages, and not asked for it aga
   const unknown = json(422, { message: "sendInitialEvents: Forbidden" });
   await withAnswers([unknown, list(["a"], { resourceVersion: "5" })], async (datastore, asked) => {
     // All at once, as a syncer's kinds.
-    const kinds = ["IPPool", "BGPPeer", "IPPool"] as const;
-    const lists = kinds.map((kind) => datastore.list(kind, { beforeWatch: true }));
-    for (const { items } of await Promise.all(lists)) assert.equal(items.length, 1);
+    const { resources } = await followed(datastore, ["IPPool", "BGPPeer", "BGPFilter"]);
+    assert.equal(resources.length, 3);
     assert.deepEqual(
       asked.map((one) => one.includes("sendInitialEvents")),
       [true, false, false, false],
@@ -135,8 +166,8 @@ test("a server that refuses such a watch in its first event is asked for pages",
   const pages = list(["a"], { resourceVersion: "5" });
   await withAnswers([refusal, pages], async (datastore, asked) => {
     for (const _ of [1, 2]) {
-      const { items } = await datastore.list("IPPool", { beforeWatch: true });
-      assert.equal(items.length, 1);
+      const { resources } = await followed(datastore, ["IPPool"]);
+      assert.equal(resources.length, 1);
     }
     assert.equal(asked.filter((one) => one.includes("sendInitialEvents")).length, 1);
   });
@@ -148,16 +179,15 @@ test("first events that stop are given up for pages; those that end too soon are
     response.write(`${JSON.stringify({ type: "ADDED", object: pool("a", "6") })}\n`);
   };
   await withAnswers([stops, list(["b"], { resourceVersion: "7" })], async (datastore) => {
-    const { items } = await datastore.list("IPPool", { beforeWatch: true });
+    const { resources } = await followed(datastore, ["IPPool"]);
     assert.deepEqual(
-      items.map(({ metadata }) => metadata.name),
+      resources.map(({ metadata }) => metadata.name),
       ["b"],
     );
   });
   const ends = lines({ type: "ADDED", object: pool("a", "6") });
   await withAnswers([ends], async (datastore) => {
-    const listing = datastore.list("IPPool", { beforeWatch: true });
-    await assert.rejects(listing, is("unavailable"));
+    await assert.rejects(followed(datastore, ["IPPool"]), is("unavailable"));
   });
 });
 
@@ -287,6 +317,12 @@ test("of several kinds, an event tells the oldest revision that any kind has rea
     }
   });
 });
+
+/** Nobody ends it: it is closed with the server. */
+function followed(datastore: Datastore, kinds: readonly Kind[]): Promise<Followed> {
+  assert.ok(datastore.follow !== undefined);
+  return datastore.follow(kinds, new AbortController().signal);
+}
 
 async function collect(watch: AsyncIterable<WatchEvent>, into: WatchEvent[]): Promise<void> {
   for await (const event of watch) into.push(event);

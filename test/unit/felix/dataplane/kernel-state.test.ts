@@ -244,13 +244,15 @@ test("a route that waits in vain goes at the next apply, though nobody asks for 
   await state.apply({ routes: [before], neighbors: [], fdbEntries: [] });
   const awaited = new Set([before.destination]);
   const apply = () => state.apply({ routes: [], neighbors: [], fdbEntries: [], awaited });
+  assert.equal(state.dueInMs, undefined);
   await apply();
+  assert.equal(state.dueInMs, 30_000);
   clock.advance(29_999);
   await apply();
-  assert.equal(fake.routes.size, 1);
+  assert.deepEqual([fake.routes.size, state.dueInMs], [1, 1]);
   clock.advance(1);
   await apply();
-  assert.equal(fake.routes.size, 0);
+  assert.deepEqual([fake.routes.size, state.dueInMs], [0, undefined]);
 });
 
 test("a new route is there before the one that it stands in for goes", async () => {

@@ -11,6 +11,7 @@ import type { Clock } from "../../../../src/lib/clock.ts";
 import type { IpAddr } from "../../../../src/lib/ip-addr.ts";
 import { createLogger } from "../../../../src/lib/log.ts";
 import { hostPrefix, nthAddress, type Prefix } from "../../../../src/lib/prefix.ts";
+import { storedInputs } from "../../../../src/node/stored-inputs.ts";
 import { reconcileTunnelAddresses } from "../../../../src/node/tunnel-addresses.ts";
 import type { SimNetwork, SimProcess } from "./network.ts";
 import type { SeededRandom } from "./random.ts";
@@ -116,9 +117,10 @@ class Agent {
   async #keepTunnels(): Promise<void> {
     const log = createLogger({ name: "sim", level: "silent" });
     for (;;) {
-      await this.#untilDone(() =>
-        reconcileTunnelAddresses(this.#host.name, { ...this.#ports, log, env: {} }),
-      );
+      await this.#untilDone(async () => {
+        const stored = await storedInputs(this.#ports.datastore);
+        await reconcileTunnelAddresses(this.#host.name, stored, { ...this.#ports, log, env: {} });
+      });
       await this.#ports.clock.sleep(tunnelPauseMs, this.#never);
     }
   }
