@@ -15,7 +15,7 @@ import { type CountedPorts, counted } from "../reconcile-counts.ts";
 import { carryOut } from "./carry-out.ts";
 import { ElectionMemory } from "./election-memory.ts";
 import { type ElectionPhase, type ElectionPlan, electionPlan, hasOurs } from "./election-plan.ts";
-import { type ElectionView, electionView } from "./election-view.ts";
+import { type ElectionView, electionView, isUntouched } from "./election-view.ts";
 
 export interface ElectionPorts extends CountedPorts {
   readonly datastore: Datastore;
@@ -110,14 +110,13 @@ class Election {
 
   #view(): ElectionView {
     const { resources } = this.cache;
-    return electionView(
-      {
-        configuration: resources.configurations.get("default"),
-        peer: resources.peers.get(electedPeer.metadata.name),
-        nodes: resources.nodes,
-      },
-      bgpNodes(resources, []),
-    );
+    const read = {
+      configuration: resources.configurations.get("default"),
+      peer: resources.peers.get(electedPeer.metadata.name),
+      nodes: resources.nodes,
+    };
+    // Most clusters have nothing to do with it: their nodes are not read each time.
+    return electionView(read, isUntouched(read) ? [] : bgpNodes(resources, []));
   }
 
   /** Those of elected nodes; what others have left is taken away. */

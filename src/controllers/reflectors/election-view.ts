@@ -3,6 +3,7 @@ import {
   type ElectionSettings,
   electedLabel,
   electedPeer,
+  electionAnnotation,
   electionSettings,
   isElected,
   isElectedPeer,
@@ -58,6 +59,17 @@ export interface ElectionResources {
   /** The BGPPeer of the name of ours. */
   readonly peer: BGPPeer | undefined;
   readonly nodes: ReadonlyMap<string, Node>;
+}
+
+/** True when nobody asks for reflectors, and nothing of ours is there. */
+export function isUntouched({ configuration, peer, nodes }: ElectionResources): boolean {
+  const { annotations = {} } = configuration?.metadata ?? {};
+  return (
+    annotations[electionAnnotation] === undefined &&
+    annotations[meshOffAnnotation] === undefined &&
+    peer === undefined &&
+    [...nodes.values()].every(({ metadata }) => metadata.labels?.[electedLabel] === undefined)
+  );
 }
 
 export function electionView(
