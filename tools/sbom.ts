@@ -1,10 +1,10 @@
 import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
 /**
- * Prints what an image is made of, as CycloneDX 1.5: the npm packages that package-lock.json installs, and the
- * Debian packages of this machine. deploy/image/Dockerfile keeps it at /opt/tortie/sbom.cdx.json.
+ * Prints what an image is made of, as CycloneDX 1.5: the npm packages of package-lock.json that are installed, and
+ * the Debian packages of this machine. deploy/image/Dockerfile keeps it at /opt/tortie/sbom.cdx.json.
  *
  * Usage: node tools/sbom.ts [FOLDER]   (default: this source)
  */
@@ -46,6 +46,8 @@ function npmComponents(packages: Readonly<Record<string, LockedPackage>>): Compo
   return Object.entries(packages).flatMap(([path, { version: locked, dev, integrity }]) => {
     const at = path.lastIndexOf("node_modules/");
     if (at < 0 || dev === true || locked === undefined) return [];
+    // Of another processor's.
+    if (!existsSync(join(folder, path))) return [];
     const module = path.slice(at + "node_modules/".length);
     const hash = /^sha512-(.+)$/.exec(integrity ?? "")?.[1];
     return [

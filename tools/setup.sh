@@ -14,6 +14,8 @@ die() { say "$*"; exit 1; }
 packages="iproute2 iptables ipset iputils-ping util-linux procps etcd-server bird2 frr tcpdump conntrack"
 # The daemons that the interop tests speak with, beside bird2 and frr, what reads our MRT files, and load.
 [ "${1-}" != --test ] || packages="$packages gobgpd openbgpd exabgp bgpdump iperf3"
+# What makes the base of the image that a test builds with podman.
+[ "${1-}" != --test ] || packages="$packages mmdebstrap"
 # What breaks the network in tests of `node check-paths`.
 [ "${1-}" != --test ] || packages="$packages nftables"
 # The virtual machine of the tests that need another kernel, and what speaks SCTP there.
@@ -70,6 +72,13 @@ if command -v cc >/dev/null 2>&1; then
 else
   say "no C compiler: the CNI plugin runs as a TypeScript program"
 fi
+for part in tools/build-cni-plugin.ts src/lib/errors.ts src/cni/*.ts; do
+  [ build/cni/plugin.cjs -nt "$part" ] || stale=yes
+done
+if [ -n "${stale-}" ]; then
+  say "building the CNI plugin build/cni/plugin.cjs"
+  node_modules/.bin/node --disable-warning=ExperimentalWarning tools/build-cni-plugin.ts build/cni/plugin.cjs
+fi
 # For an image of the other architecture, where somebody has installed the compiler.
 for other in aarch64 x86_64; do
   [ "$other" != "$(uname -m)" ] || continue
@@ -80,7 +89,7 @@ done
 if [ "${1-}" = --test ]; then
   node_modules/.bin/node test/support/vm/vm-image.ts ||
     say "cannot unpack a kernel for the virtual machine: its tests will fail"
-  for program in kube-apiserver etcd libcni coredns; do
+  for program in kube-apiserver etcd libcni coredns helm kustomize; do
     node_modules/.bin/node "test/support/$program/program.ts" ||
       say "cannot build $program: its tests will fail"
   done

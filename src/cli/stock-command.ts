@@ -70,6 +70,7 @@ function nodeComponent([verb, ...rest]: readonly string[]): StockCommand {
 
 /** `calico-node -felix-live -bird-live` and its kin: each switch is a program. */
 function nodeProgram(words: readonly string[]): StockCommand {
+  if (words.includes("-v")) return { command: ["version"] };
   if (words.includes("--init")) return nothingToInit;
   if (words.includes("--shutdown")) return { command: ["node", "shutdown"] };
   return { command: ["node", "health", ...words] };

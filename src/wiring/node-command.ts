@@ -1,12 +1,21 @@
 import type { CommandIo } from "../cli/io.ts";
 import { InputError } from "../lib/errors.ts";
 
+const usage = `Usage: tortie node [status|health|shutdown|cleanup|drain|check-paths] [OPTION]...
+
+Without a verb: the daemon, what the calico-node container runs. It is configured by its environment.
+`;
+
 /** `tortie node`: the daemon; with a verb, a question to it. Gives the exit code. */
 export async function runNodeCommand(argv: readonly string[], io: CommandIo): Promise<number> {
   const [verb, ...rest] = argv;
   switch (verb) {
     case undefined:
       return (await import("./node.ts")).runNodeProcess(io.env);
+    case "--help":
+    case "-h":
+      io.stdout.write(usage);
+      return 0;
     case "status":
       return (await import("../cli/node-status.ts")).runNodeStatus(rest, io);
     case "health":

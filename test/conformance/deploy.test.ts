@@ -20,13 +20,15 @@ import { parseIpAddr } from "../../src/lib/ip-addr.ts";
 import { parsePrefix } from "../../src/lib/prefix.ts";
 import { CniRuntime, cniConfig, cniPlugins } from "../support/cni.ts";
 import { type ClusterNode, ManifestCluster, type Program } from "../support/deploy/cluster.ts";
-import { podTemplateOf } from "../support/deploy/manifest.ts";
+import { podTemplateOf, readManifest } from "../support/deploy/manifest.ts";
 import { grantedRights, usedRights } from "../support/deploy/rights.ts";
 import { StockPrograms } from "../support/deploy/stock-programs.ts";
 import { findKubeApiServer } from "../support/kube-apiserver/program.ts";
 import { TestNetns } from "../support/netns.ts";
 import { waitFor } from "../support/wait-for.ts";
 import { ipamOn, pool } from "../unit/ipam/cluster.ts";
+import { chartCases } from "./deploy-chart.ts";
+import { overlayCases } from "./deploy-overlays.ts";
 
 /*
  * What people apply, on a real API server: each program runs with the command, environment and service
@@ -51,7 +53,10 @@ describe("deploy/*.yaml on a real API server", { skip }, () => {
   const stock = new StockPrograms();
 
   before(async () => {
-    cluster = await ManifestCluster.start("path" in found ? found.path : "", files);
+    cluster = await ManifestCluster.start(
+      "path" in found ? found.path : "",
+      files.flatMap(readManifest),
+    );
     const access = { kubeconfig: cluster.server.kubeconfig() };
     const config = { access, apiGroup: "crd.projectcalico.org/v1" } as const;
     datastore = await openKubernetesDatastore(config, { deadlineMs: 60_000 });
@@ -92,6 +97,9 @@ describe("deploy/*.yaml on a real API server", { skip }, () => {
     await cluster?.remove();
     stock.remove();
   });
+
+  chartCases(() => cluster.server);
+  overlayCases(() => cluster.server);
 
   it("accepts the pods of every DaemonSet and Deployment", async () => {
     for (const object of cluster.objects) {

@@ -24,9 +24,11 @@ describe("podman with the CNI backend", () => {
     await labUp(lab, "--pods", "1");
     podman = await Podman.start({
       netns: `/run/netns/${lab.name}-node1`,
-      plugin: cniPlugins.shim,
-      pluginEnv: pluginEnvironment(paths, "node1"),
-      conflists: [conflist],
+      networks: {
+        plugin: cniPlugins.shim,
+        pluginEnv: pluginEnvironment(paths, "node1"),
+        conflists: [conflist],
+      },
     });
   });
   after(async () => {

@@ -1,15 +1,17 @@
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, renameSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 
-/** A server for tests that a Go module is. */
+/** A program for tests that a Go module is. */
 export interface GoProgram {
   /** Of the program, in KUBEBUILDER_ASSETS and in the cache. */
   readonly name: string;
-  /** Folder of a main package whose go.mod requires `module`. */
+  /** Where a go.mod requires `module`. */
   readonly folder: string;
   readonly module: string;
+  /** The main package. Default: that of the folder itself. */
+  readonly package?: string;
   readonly ldflags: (version: string) => string;
 }
 
@@ -41,12 +43,27 @@ export function buildGoProgram(program: GoProgram): void {
   mkdirSync(folder, { recursive: true });
   const fresh = `${path}.${process.pid}`;
   const ldflags = `-s -w ${program.ldflags(version)}`;
-  execFileSync("go", ["build", "-trimpath", "-ldflags", ldflags, "-o", fresh, "."], {
+  const main = program.package ?? ".";
+  execFileSync("go", ["build", "-trimpath", "-ldflags", ldflags, "-o", fresh, main], {
     cwd: program.folder,
     stdio: ["ignore", "inherit", "inherit"],
   });
   // Two builds at once give the same file: the last rename stays.
   renameSync(fresh, path);
+}
+
+/** For the `skip` of tests. */
+export function reasonToSkip(found: FoundProgram): string | false {
+  return "missing" in found ? found.missing : false;
+}
+
+/** What a program prints. @throws {Error} with what it says, when it fails */
+export function outputOf(found: FoundProgram, args: readonly string[], input = ""): string {
+  const program = "path" in found ? found.path : "";
+  const settings = { encoding: "utf8", input, maxBuffer: 16 << 20 } as const;
+  const { status, stdout, stderr } = spawnSync(program, args, settings);
+  if (status === 0) return stdout;
+  throw new Error(`${args.join(" ")}: exit ${status}\n${stderr}`);
 }
 
 function placeOfBuild({ name, folder, module }: GoProgram): {

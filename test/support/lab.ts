@@ -21,11 +21,16 @@ const timeoutMs = process.env["TORTIE_IN_VM"] === undefined ? 280_000 : 3_600_00
 export function run(
   program: string,
   args: readonly string[],
-  options: { readonly env?: Readonly<Record<string, string>>; readonly input?: string } = {},
+  options: {
+    readonly env?: Readonly<Record<string, string>>;
+    readonly input?: string;
+    /** Default: 280 seconds, in a virtual machine an hour. */
+    readonly timeoutMs?: number;
+  } = {},
 ): Promise<Ran> {
   return new Promise((resolve, reject) => {
     const env = { ...process.env, ...options.env };
-    const settings = { env, maxBuffer: 64 << 20, timeout: timeoutMs };
+    const settings = { env, maxBuffer: 64 << 20, timeout: options.timeoutMs ?? timeoutMs };
     const child = execFile(program, [...args], settings, (error, stdout, stderr) => {
       if (error !== null && typeof error.code !== "number") reject(error);
       else resolve({ code: error === null ? 0 : (error.code as number), stdout, stderr });

@@ -1,6 +1,7 @@
-import { stringify } from "yaml";
 import { crdDocuments, crdGroups } from "../crds.ts";
+import { type ChartObjects, chartFiles } from "./chart.ts";
 import { dashboardText } from "./dashboard.ts";
+import { documents } from "./documents.ts";
 import {
   type Account,
   accountObjects,
@@ -19,22 +20,25 @@ import {
   routeReflectorDeployment,
 } from "./workloads.ts";
 
-/** The manifests of deploy/, by file name. */
+/** What deploy/tortie.yaml has beside the CRDs, and the other manifests, by what they are for. */
+const manifestObjects: ChartObjects = {
+  config: [configMap, leaseNamespaceObject],
+  node: [...accountObjects(calicoNode), calicoNodeDaemonSet],
+  controllers: [...accountObjects(kubeControllers), kubeControllersDeployment],
+  reflector: [...accountObjects(routeReflector), routeReflectorDeployment],
+  kubeVirt: kubeVirtObjects(),
+};
+
+/** The files of deploy/ that are generated, by name. */
 export function deployManifests(): Readonly<Record<string, string>> {
   const crds = crdGroups.find(({ name }) => name === calicoGroup);
   if (crds === undefined) throw new Error(`there are no CRDs of ${calicoGroup}`);
+  const { config, node, controllers, reflector, kubeVirt } = manifestObjects;
   return {
     "tortie.yaml": [
       header("tortie.yaml", "tortie on every node, and its controllers"),
       crdDocuments(crds),
-      ...documents([
-        configMap,
-        leaseNamespaceObject,
-        ...accountObjects(calicoNode),
-        ...accountObjects(kubeControllers),
-        calicoNodeDaemonSet,
-        kubeControllersDeployment,
-      ]),
+      ...documents([...config, ...node, ...controllers]),
     ].join("---\n"),
     "kubevirt.yaml": [
       [
@@ -42,13 +46,14 @@ export function deployManifests(): Readonly<Record<string, string>> {
         "# What tortie.yaml lacks where the cluster has KubeVirt: virtual machines may be read.",
         "",
       ].join("\n"),
-      ...documents(kubeVirtObjects()),
+      ...documents(kubeVirt),
     ].join("---\n"),
     "monitoring/dashboard.json": dashboardText(),
     "route-reflector.yaml": [
       header("route-reflector.yaml", "route reflectors instead of the mesh of all nodes"),
-      ...documents([...accountObjects(routeReflector), routeReflectorDeployment]),
+      ...documents(reflector),
     ].join("---\n"),
+    ...chartFiles(manifestObjects),
   };
 }
 
@@ -65,8 +70,4 @@ function header(file: string, what: string): string {
     `#   sed 's|${image}|REGISTRY/tortie:0.1.0|' deploy/${file} | kubectl apply --server-side -f -`,
     "",
   ].join("\n");
-}
-
-function documents(objects: readonly object[]): string[] {
-  return objects.map((object) => stringify(object, { aliasDuplicateObjects: false }));
 }

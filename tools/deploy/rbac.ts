@@ -35,6 +35,22 @@ export const calicoGroup = "crd.projectcalico.org";
 
 const follow = ["list", "watch"] as const;
 
+/** Of whoever gives addresses. */
+const addressRules: readonly Grant[] = [
+  {
+    group: calicoGroup,
+    resources: ["ipreservations"],
+    verbs: ["list"],
+    why: "Addresses that are given to nobody.",
+  },
+  {
+    group: calicoGroup,
+    resources: ["ipamconfigs"],
+    verbs: ["get"],
+    why: "How addresses are given.",
+  },
+];
+
 export const calicoNode: Account = {
   name: "calico-node",
   cluster: [
@@ -101,18 +117,7 @@ export const calicoNode: Account = {
       verbs: ["get", ...follow, "create"],
       why: "The first node makes those that every cluster has.",
     },
-    {
-      group: calicoGroup,
-      resources: ["ipreservations"],
-      verbs: ["list"],
-      why: "Addresses that are given to nobody.",
-    },
-    {
-      group: calicoGroup,
-      resources: ["ipamconfigs"],
-      verbs: ["get"],
-      why: "How addresses are given.",
-    },
+    ...addressRules,
     {
       group: calicoGroup,
       resources: ["blockaffinities", "ipamblocks"],
@@ -193,18 +198,7 @@ export const kubeControllers: Account = {
       verbs: follow,
       why: "Pools for services.",
     },
-    {
-      group: calicoGroup,
-      resources: ["ipreservations"],
-      verbs: ["list"],
-      why: "Addresses that are given to nobody.",
-    },
-    {
-      group: calicoGroup,
-      resources: ["ipamconfigs"],
-      verbs: ["get"],
-      why: "How addresses are given.",
-    },
+    ...addressRules,
     {
       group: calicoGroup,
       resources: ["blockaffinities", "ipamblocks", "ipamhandles"],

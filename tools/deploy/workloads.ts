@@ -36,7 +36,14 @@ const endpointConfig = {
 
 const host = (name: string, path: string, type: string) => ({ name, hostPath: { path, type } });
 
-const nodeEnvironment = [
+/** The words of a container's environment that stand in the manifest itself. */
+export interface EnvVar {
+  readonly name: string;
+  readonly value?: string;
+  readonly valueFrom?: object;
+}
+
+export const nodeEnvironment: readonly EnvVar[] = [
   { name: "DATASTORE_TYPE", value: "kubernetes" },
   { name: "WAIT_FOR_DATASTORE", value: "true" },
   { name: "NODENAME", ...fromField("spec.nodeName") },

@@ -22,7 +22,6 @@ import {
   environmentOf,
   type ManifestObject,
   podTemplateOf,
-  readManifest,
 } from "./manifest.ts";
 import { Tunnel } from "./tunnel.ts";
 
@@ -62,13 +61,14 @@ export class ManifestCluster {
     this.#segment.ip("link set br0 up");
   }
 
-  /** Applies these files of deploy/ as they are. */
-  static async start(program: string, files: readonly string[]): Promise<ManifestCluster> {
+  static async start(
+    program: string,
+    objects: readonly ManifestObject[],
+  ): Promise<ManifestCluster> {
     const audit = new AuditLog();
     const flags = [...audit.flags, "--allow-privileged=true"];
     const server = await KubeApiServer.start(program, { flags });
     try {
-      const objects = files.flatMap(readManifest);
       await applyObjects(server, objects);
       return new ManifestCluster(server, audit, objects);
     } catch (error) {

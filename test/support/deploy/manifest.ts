@@ -48,15 +48,24 @@ export function manifestObjects(text: string): ManifestObject[] {
     .filter((object) => object !== null);
 }
 
-/** Applies objects as `kubectl apply --server-side` does, and refuses fields that the server does not know. */
+/**
+ * Applies objects as `kubectl apply --server-side` does, and refuses fields that the server does not know.
+ * `dryRun`: the server checks them and keeps nothing.
+ */
 export async function applyObjects(
   server: KubeApiServer,
   objects: readonly ManifestObject[],
+  { dryRun = false }: { readonly dryRun?: boolean } = {},
 ): Promise<void> {
+  const options = `fieldManager=test&fieldValidation=Strict${dryRun ? "&dryRun=All" : ""}`;
   for (const object of objects) {
-    const path = `${objectPath(object)}?fieldManager=test&fieldValidation=Strict`;
+    const path = `${objectPath(object)}?${options}`;
     await server.must("PATCH", path, object, "application/apply-patch+yaml");
   }
+}
+
+export function withoutCrds(objects: readonly ManifestObject[]): ManifestObject[] {
+  return objects.filter(({ kind }) => kind !== "CustomResourceDefinition");
 }
 
 /** Path of an object of a kind that manifests have. */

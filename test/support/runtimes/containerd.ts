@@ -17,6 +17,9 @@ import { endBundles } from "./bundles.ts";
 import { writeBusyboxImage } from "./busybox-image.ts";
 import { Cri } from "./cri.ts";
 
+/** Not overlayfs: a machine's root may be an overlay itself. */
+const snapshotter = "native";
+
 export interface ContainerdPlace {
   /** Path of the network namespace that it runs in, and that pods are plugged into. */
   readonly netns: string;
@@ -47,7 +50,10 @@ export class Containerd {
       mkdirSync(containerd.conflistFolder);
       writeFileSync(containerd.#configFile, containerd.#config());
       await containerd.start();
-      containerd.#importImage();
+      const file = join(containerd.#folder, "image.tar");
+      writeBusyboxImage(file);
+      containerd.importImage(file);
+      rmSync(file);
       return containerd;
     } catch (error) {
       const log = containerd.log();
@@ -102,20 +108,24 @@ export class Containerd {
     return ["ctr", "--address", this.socket, "--namespace", "k8s.io", ...args];
   }
 
+  /** Takes over an image, a tar file of OCI or of `docker save`. */
+  importImage(file: string): void {
+    const [program = "", ...args] = this.ctr(
+      "images",
+      "import",
+      "--snapshotter",
+      snapshotter,
+      file,
+    );
+    execFileSync(program, args, { stdio: ["ignore", "ignore", "pipe"] });
+  }
+
   /** Ends containerd and whatever pods it left, and removes its files. */
   async remove(): Promise<void> {
     this.cri.close();
     await this.kill();
     await endBundles(join(this.#folder, "state"), this.socket);
     rmSync(this.#folder, { recursive: true, force: true });
-  }
-
-  #importImage(): void {
-    const file = join(this.#folder, "image.tar");
-    writeBusyboxImage(file);
-    const [program = "", ...args] = this.ctr("images", "import", file);
-    execFileSync(program, args, { stdio: ["ignore", "ignore", "pipe"] });
-    rmSync(file);
   }
 
   get #configFile(): string {
@@ -136,8 +146,7 @@ state = "${this.#folder}/state"
   # Not in /run/netns: what a killed containerd leaves there is nobody's.
   netns_mounts_under_state_dir = true
   [${plugins}.containerd]
-    # Not overlayfs: this machine's root may be an overlay itself.
-    snapshotter = "native"
+    snapshotter = "${snapshotter}"
   [${plugins}.containerd.runtimes.runc]
     runtime_type = "io.containerd.runc.v2"
   [${plugins}.containerd.runtimes.runc.options]

@@ -1,4 +1,6 @@
 import { randomUUID } from "node:crypto";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Client, credentials, type MethodDefinition, type ServiceError } from "@grpc/grpc-js";
 import { loadSync } from "@grpc/proto-loader";
@@ -16,6 +18,11 @@ export interface PodRequest {
   readonly nameserver?: string;
   /** What its container runs. Default: it waits. */
   readonly command?: readonly string[];
+  /** More of its container, or another image, as cri.proto calls it. */
+  readonly container?: object;
+  /** It has the network of the node. */
+  readonly hostNetwork?: boolean;
+  readonly privileged?: boolean;
 }
 
 /** A pod that runs: its sandbox, its container and what the CNI plugin gave it. */
@@ -62,7 +69,7 @@ export class Cri {
     const answer = await this.call<{ pod_sandbox_id: string }>("RunPodSandbox", { config });
     const sandbox = answer.pod_sandbox_id;
     try {
-      const container = await this.#runContainer(sandbox, config, request.command ?? waits);
+      const container = await this.#runContainer(sandbox, config, request);
       return { name: request.name, sandbox, container, ...(await this.#networkOf(sandbox)) };
     } catch (error) {
       await this.removeSandbox(sandbox);
@@ -73,9 +80,10 @@ export class Cri {
   async #runContainer(
     sandbox: string,
     sandboxConfig: object,
-    command: readonly string[],
+    { command = waits, container: more }: PodRequest,
   ): Promise<string> {
-    const config = { metadata: { name: "main" }, image: { image }, command, log_path: "main.log" };
+    const own = { metadata: { name: "main" }, image: { image }, command, log_path: "main.log" };
+    const config = { ...own, ...more };
     const { container_id: container } = await this.call<{ container_id: string }>(
       "CreateContainer",
       { pod_sandbox_id: sandbox, config, sandbox_config: sandboxConfig },
@@ -97,6 +105,26 @@ export class Cri {
       {},
     );
     return items.map(({ id, metadata }) => ({ id, pod: metadata.uid }));
+  }
+
+  /** The exit code of a container that has ended. */
+  async exitCode({ container }: CriPod): Promise<number | undefined> {
+    const { status } = await this.call<{ status: { state: number; exit_code: number } }>(
+      "ContainerStatus",
+      { container_id: container },
+    );
+    return status.state === 2 ? status.exit_code : undefined;
+  }
+
+  /** SIGTERM, and SIGKILL where that is not enough. */
+  async stop({ container }: CriPod): Promise<void> {
+    await this.call("StopContainer", { container_id: container, timeout: 30 });
+  }
+
+  /** What the container of a pod has printed. */
+  log({ name, namespace = "default" }: PodRequest): string {
+    const file = join(this.#logFolder(name, namespace), "main.log");
+    return existsSync(file) ? readFileSync(file, "utf8") : "";
   }
 
   async exec(pod: CriPod, ...cmd: readonly string[]): Promise<ExecResult> {
@@ -157,8 +185,9 @@ export class Cri {
     const search = [`${namespace}.svc.cluster.local`, "svc.cluster.local", "cluster.local"];
     return {
       metadata: { name, uid, namespace, attempt },
-      hostname: name,
-      log_directory: `${this.#logs}/${namespace}_${name}`,
+      // A pod with the node's network has the node's name.
+      hostname: request.hostNetwork === true ? "" : name,
+      log_directory: this.#logFolder(name, namespace),
       annotations: request.annotations ?? {},
       port_mappings: (request.hostPorts ?? []).map(({ hostPort, containerPort }) => ({
         protocol: 0,
@@ -168,7 +197,16 @@ export class Cri {
       ...(nameserver === undefined
         ? {}
         : { dns_config: { servers: [nameserver], searches: search } }),
-      linux: { security_context: { namespace_options: { network: 0, pid: 1, ipc: 0 } } },
+      linux: {
+        security_context: {
+          namespace_options: { network: request.hostNetwork === true ? 2 : 0, pid: 1, ipc: 0 },
+          privileged: request.privileged === true,
+        },
+      },
     };
+  }
+
+  #logFolder(name: string, namespace: string): string {
+    return join(this.#logs, `${namespace}_${name}`);
   }
 }

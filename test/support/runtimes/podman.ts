@@ -8,6 +8,11 @@ import { writeBusyboxImage } from "./busybox-image.ts";
 export interface PodmanPlace {
   /** Path of the network namespace that it runs in. */
   readonly netns: string;
+  /** Absent: it builds images, and runs no containers. */
+  readonly networks?: PodmanNetworks;
+}
+
+interface PodmanNetworks {
   /** Path of our plugin, and how it finds the agent. */
   readonly plugin: string;
   readonly pluginEnv: Readonly<Record<string, string>>;
@@ -39,12 +44,15 @@ export class Podman {
   }
 
   run(...args: readonly string[]): Promise<Ran> {
-    return run("nsenter", [`--net=${this.#place.netns}`, "podman", ...args], {
-      env: {
-        CONTAINERS_CONF: join(this.#folder, "containers.conf"),
-        CONTAINERS_STORAGE_CONF: join(this.#folder, "storage.conf"),
-      },
-    });
+    return run("nsenter", [`--net=${this.#place.netns}`, "podman", ...args], { env: this.env });
+  }
+
+  /** By which any podman has this one's storage and configuration. */
+  get env(): Readonly<Record<string, string>> {
+    return {
+      CONTAINERS_CONF: join(this.#folder, "containers.conf"),
+      CONTAINERS_STORAGE_CONF: join(this.#folder, "storage.conf"),
+    };
   }
 
   /** As `run`, but a failure throws with the program's words. */
@@ -61,18 +69,10 @@ export class Podman {
   }
 
   #writeFiles(): void {
-    const { plugin, pluginEnv, conflists } = this.#place;
-    // conmon calls plugins, too, and without podman's environment.
     const bin = join(this.#folder, "bin");
-    mkdirSync(bin);
-    const settings = Object.entries(pluginEnv).map(([name, value]) => `${name}='${value}'`);
-    const script = `#!/bin/sh\n${settings.join(" ")} exec '${plugin}'\n`;
-    writeFileSync(join(bin, "calico"), script, { mode: 0o755 });
     const networks = join(this.#folder, "net.d");
-    mkdirSync(networks);
-    for (const conflist of conflists) {
-      writeFileSync(join(networks, `${conflist.name}.conflist`), JSON.stringify(conflist));
-    }
+    for (const folder of [bin, networks]) mkdirSync(folder);
+    if (this.#place.networks !== undefined) writeNetworks(this.#place.networks, bin, networks);
     writeFileSync(
       join(this.#folder, "containers.conf"),
       `[network]
@@ -99,5 +99,19 @@ graphroot = "${this.#folder}/root"
 runroot = "${this.#folder}/run"
 `,
     );
+  }
+}
+
+function writeNetworks(
+  { plugin, pluginEnv, conflists }: PodmanNetworks,
+  bin: string,
+  networks: string,
+): void {
+  // conmon calls plugins, too, and without podman's environment.
+  const settings = Object.entries(pluginEnv).map(([name, value]) => `${name}='${value}'`);
+  const script = `#!/bin/sh\n${settings.join(" ")} exec '${plugin}'\n`;
+  writeFileSync(join(bin, "calico"), script, { mode: 0o755 });
+  for (const conflist of conflists) {
+    writeFileSync(join(networks, `${conflist.name}.conflist`), JSON.stringify(conflist));
   }
 }

@@ -14,6 +14,7 @@ const rows: readonly (readonly [program: string, words: string, ours: string])[]
   ["install", "", "install-cni"],
   ["calico", "component node shutdown", "node shutdown"],
   ["calico-node", "-shutdown", "node shutdown"],
+  ["calico-node", "-v", "version"],
   [
     "calico",
     "component node health --felix-live --bird-live",
