@@ -30,6 +30,7 @@ import { datastoreType, openDatastore } from "../datastore/open-datastore.ts";
 import { Ipam } from "../ipam/ipam.ts";
 import { systemClock } from "../lib/clock.ts";
 import { runServices, type Service } from "../lib/service.ts";
+import { copiesOf } from "./kubernetes-copies.ts";
 import { type Environment, runDaemon } from "./process.ts";
 
 /** `tortie controllers`: one works, however many run. Gives the exit code. */
@@ -60,6 +61,8 @@ export function runControllersProcess(env: Environment): Promise<number> {
       ];
       if (datastoreType(env) === "kubernetes") services.push(loadBalancerController(ports));
       if (keepsFinalizers(env)) services.push(poolController(ports));
+      const copies = copiesOf(env, ports);
+      if (copies !== undefined) services.push(copies);
       const work: Service = async (stop) => {
         state.isLeading = true;
         await runServices(services, stop).finally(() => {
