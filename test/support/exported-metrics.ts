@@ -1,4 +1,7 @@
 import { speakerMetrics } from "../../src/bgp/speaker/metrics.ts";
+import { controllersMetrics } from "../../src/controllers/controllers-metrics.ts";
+import { IpamMetrics } from "../../src/controllers/ipam-metrics.ts";
+import { ReconcileCounts } from "../../src/controllers/reconcile-counts.ts";
 import { FelixCounters } from "../../src/felix/metrics/felix-counters.ts";
 import { felixMetrics } from "../../src/felix/metrics/felix-metrics.ts";
 import { wireguardMetrics } from "../../src/felix/metrics/wireguard-metrics.ts";
@@ -9,7 +12,7 @@ import { FakeRunning, secretNeighbor } from "../unit/bgp/control/running.ts";
 
 /** Every metric that a program exports, by program; those of the process itself apart. */
 export function exportedMetrics(): Readonly<
-  Record<"felix" | "bgp" | "process", readonly Metric[]>
+  Record<"felix" | "bgp" | "controllers" | "process", readonly Metric[]>
 > {
   const cluster = {
     host_endpoints: 0,
@@ -22,6 +25,10 @@ export function exportedMetrics(): Readonly<
   const local = { endpoints: 0, policies: 0 };
   const sizes = { local, cluster, tables: [], sets: [], routes: [], indexes: [] };
   const report = { peers: [], findings: [], skipped: [], seconds: 0 };
+  const ipam = new IpamMetrics();
+  ipam.observe({ allocations: [], blocks: [], pools: [] }, []);
+  const reflectors = { phase: "off", reason: "", reflectors: [], uncovered: 0 } as const;
+  const state = { isLeading: true, reflectors };
   const own = new ProcessMetrics();
   try {
     return {
@@ -31,6 +38,7 @@ export function exportedMetrics(): Readonly<
         ...pathMetrics(report as unknown as Parameters<typeof pathMetrics>[0]),
       ],
       bgp: speakerMetrics(new FakeRunning([secretNeighbor])),
+      controllers: controllersMetrics({ state, counts: new ReconcileCounts(), ipam }),
       process: own.collect(),
     };
   } finally {
