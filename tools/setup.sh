@@ -72,6 +72,13 @@ if command -v cc >/dev/null 2>&1; then
 else
   say "no C compiler: the CNI plugin runs as a TypeScript program"
 fi
+for part in tools/build-cni-plugin.ts src/lib/errors.ts src/cni/*.ts; do
+  [ build/cni/plugin.cjs -nt "$part" ] || stale=yes
+done
+if [ -n "${stale-}" ]; then
+  say "building the CNI plugin build/cni/plugin.cjs"
+  node_modules/.bin/node --disable-warning=ExperimentalWarning tools/build-cni-plugin.ts build/cni/plugin.cjs
+fi
 # For an image of the other architecture, where somebody has installed the compiler.
 for other in aarch64 x86_64; do
   [ "$other" != "$(uname -m)" ] || continue

@@ -43,6 +43,7 @@ export interface ExecHelper {
 
 const defaultTimeoutMs = 30_000;
 const maxPending = 256;
+const helperLimits = ["--max-semi-space-size=1", "--heap-growing-percent=30"];
 const helperFile = fileURLToPath(
   new URL(`./exec-helper-process${import.meta.url.slice(-3)}`, import.meta.url),
 );
@@ -57,7 +58,7 @@ export function startExecHelper(): ExecHelper {
 
 /** Of the owner's only what keeps the helper small: programs get none of it. */
 function helperEnvironment(): Record<string, string> {
-  const kept = ["NODE_COMPILE_CACHE", "MALLOC_MMAP_THRESHOLD_"].map(
+  const kept = ["NODE_COMPILE_CACHE", "MALLOC_MMAP_THRESHOLD_", "MALLOC_ARENA_MAX"].map(
     (name) => [name, process.env[name]] as const,
   );
   return Object.fromEntries(
@@ -123,7 +124,7 @@ class HelperClient implements ExecHelper {
   }
 
   #start(): HelperChild {
-    const child = spawn(process.execPath, ["--max-semi-space-size=1", helperFile], {
+    const child = spawn(process.execPath, [...helperLimits, helperFile], {
       stdio: ["pipe", "pipe", "inherit"],
       env: helperEnvironment(),
       cwd: "/",

@@ -1,4 +1,4 @@
-import type { Chain, Rule } from "../../kernel/iptables/model.ts";
+import { type Chain, type Rule, targetOf } from "../../kernel/iptables/model.ts";
 import { compareText, groupBy } from "../../lib/collections.ts";
 import { goto, interfaceIs, interfacePrefix, returns } from "./match.ts";
 import {
@@ -62,14 +62,17 @@ export class DispatchChains {
   }
 }
 
-/** Of one configuration: then rules are known by their interface and where they lead. */
+/** Of one configuration: then rules are known by their interface and where they lead. Hot: of every pod. */
 function leadsAs(before: Chain, after: Chain): boolean {
-  const mark = ({ match: [first], action }: Rule) =>
-    first?.kind === "interface" && action?.kind === "goto" ? `${first.name} ${action.chain}` : "";
-  return (
-    before.rules.length === after.rules.length &&
-    after.rules.every((rule, at) => mark(rule) === mark(before.rules[at] ?? rule))
-  );
+  if (before.rules.length !== after.rules.length) return false;
+  return after.rules.every((rule, at) => {
+    const known = before.rules[at] ?? rule;
+    return interfaceOf(rule) === interfaceOf(known) && targetOf(rule) === targetOf(known);
+  });
+}
+
+function interfaceOf({ match: [first] }: Rule): string | undefined {
+  return first?.kind === "interface" ? first.name : undefined;
 }
 
 /** Interfaces that have a host endpoint in one table. `all`: others have the one of all interfaces. */

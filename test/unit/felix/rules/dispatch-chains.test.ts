@@ -1,6 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { dispatchChains, fromHostDispatch } from "../../../../src/felix/rules/dispatch-chains.ts";
+import {
+  DispatchChains,
+  dispatchChains,
+  fromHostDispatch,
+} from "../../../../src/felix/rules/dispatch-chains.ts";
 import { defaultRulesConfig } from "../../../../src/felix/rules/rules-config.ts";
 import { show, showChain } from "./show-chains.ts";
 
@@ -67,6 +71,25 @@ test("names of several prefixes are told apart behind what all of them share", (
     "--out-interface c+ --goto cali-to-wl-dispatch-c",
     "--out-interface t+ --goto cali-to-wl-dispatch-t",
   ]);
+});
+
+test("a chain that leads to the same pods as before is the same object", () => {
+  const dispatch = new DispatchChains();
+  const objects = (names: readonly string[], config = defaultRulesConfig) =>
+    new Map(dispatch.of(names, config).map((chain) => [chain.name, chain]));
+  const before = objects(["calia1", "calib1"]);
+  const after = objects(["calia1", "calib1", "calib2"]);
+  const kept = [...after.keys()].filter((name) => after.get(name) === before.get(name));
+  assert.deepEqual(kept, [
+    "cali-from-wl-dispatch-a",
+    "cali-from-wl-dispatch",
+    "cali-to-wl-dispatch-a",
+    "cali-to-wl-dispatch",
+  ]);
+  const moved = objects(["calia2", "calib1", "calib2"]);
+  assert.notEqual(moved.get("cali-from-wl-dispatch-a"), after.get("cali-from-wl-dispatch-a"));
+  const others = objects(["calia2", "calib1", "calib2"], { ...defaultRulesConfig });
+  assert.ok([...others].every(([name, chain]) => chain !== moved.get(name)));
 });
 
 test("host endpoints are found as Calico finds them", () => {
