@@ -15,7 +15,7 @@ packages="iproute2 iptables ipset iputils-ping util-linux procps etcd-server bir
 # The daemons that the interop tests speak with, beside bird2 and frr, what reads our MRT files, and load.
 [ "${1-}" != --test ] || packages="$packages gobgpd openbgpd exabgp bgpdump iperf3"
 # What makes the base of the image that a test builds with podman.
-[ "${1-}" != --test ] || packages="$packages mmdebstrap"
+[ "${1-}" != --test ] || packages="$packages mmdebstrap debian-archive-keyring"
 # What breaks the network in tests of `node check-paths`.
 [ "${1-}" != --test ] || packages="$packages nftables"
 # The virtual machine of the tests that need another kernel, and what speaks SCTP there.
