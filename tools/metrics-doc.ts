@@ -2,7 +2,7 @@ import type { Metric } from "../src/lib/metrics.ts";
 
 /** docs/metrics.md, from what the programs export. */
 export function metricsDocument(
-  metrics: Readonly<Record<"felix" | "bgp" | "process", readonly Metric[]>>,
+  metrics: Readonly<Record<"felix" | "bgp" | "controllers" | "process", readonly Metric[]>>,
 ): string {
   return `# Metrics
 
@@ -21,6 +21,14 @@ Where \`TORTIE_BGP_METRICS\` of a node says so, as in \`127.0.0.1:9900\`, or \`m
 differs from Calico Enterprise: [bgp-config](bgp-config.md#metrics).
 
 ${table(metrics.bgp)}
+## controllers
+
+On port 9094 of the controllers' pod (\`prometheusMetricsPort\` of KubeControllersConfiguration; 0: nowhere). With etcd or
+the embedded datastore only where that field is given. Only the leader has all of them. Those of addresses have Calico's
+names, and are as of the last look of garbage collection: every 5 minutes, and when there is work; while
+\`leakGracePeriod\` is 0 or the datastore is locked they do not change.
+
+${table(metrics.controllers)}
 ## Of each process
 
 ${table(metrics.process)}`;

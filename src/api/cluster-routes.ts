@@ -1,7 +1,11 @@
+import type { PoolClass } from "./pool-encapsulation.ts";
 import type { ProgramClusterRoutes } from "./resources/bgp.ts";
 
 /** Classes of pools whose routes either felix or bgp programs, as both programClusterRoutes say. */
 export type SharedClass = "ipip" | "noEncap";
+
+/** Classes of pools whose routes are felix' whatever is said: VXLAN (facts 0.1), and our own. */
+export const felixClasses: readonly PoolClass[] = ["vxlan", "udp", "ip6ip6", "sit"];
 
 const classes: Readonly<Record<ProgramClusterRoutes, readonly SharedClass[]>> = {
   Disabled: [],

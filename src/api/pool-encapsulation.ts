@@ -1,7 +1,11 @@
 import type { IPPool } from "./resources/ip-pool.ts";
 
-/** How packets to a pool travel (facts 4.15). "none": load balancer addresses only; "udp" is our own. */
-export type PoolClass = "none" | "noEncap" | "ipip" | "vxlan" | "udp";
+/** Our own: Calico has none of these. Their routes are felix' alone. */
+const ownClasses = ["udp", "ip6ip6", "sit"] as const;
+type OwnClass = (typeof ownClasses)[number];
+
+/** How packets to a pool travel (facts 4.15). "none": load balancer addresses only. */
+export type PoolClass = "none" | "noEncap" | "ipip" | "vxlan" | OwnClass;
 
 export interface PoolEncapsulation {
   readonly class: PoolClass;
@@ -10,10 +14,20 @@ export interface PoolEncapsulation {
 }
 
 /**
- * Asks for the userspace UDP tunnel on a pool whose modes are both Never: Calico has no such mode, and
- * takes the pool for an unencapsulated one. "UDP" or "UDPCrossSubnet".
+ * Asks for a tunnel that Calico does not have on a pool whose modes are both Never: Calico takes the pool
+ * for an unencapsulated one. Userspace UDP, or of IPv6 in IPv6 (ip6tnl) or in IPv4 (sit); each also with
+ * "CrossSubnet".
  */
 export const encapsulationAnnotation = "tortie.dev/encapsulation";
+
+const ownModes: ReadonlyMap<string, PoolEncapsulation & { readonly class: OwnClass }> = new Map(
+  ownClasses.flatMap((own) =>
+    ["", "CrossSubnet"].map((suffix) => [
+      `${own.toUpperCase()}${suffix}`,
+      { class: own, crossSubnet: suffix !== "" },
+    ]),
+  ),
+);
 
 /** The encapsulation of a pool. What cannot be read, or is not served, is class "none": no routes. */
 export function poolEncapsulation(pool: Pick<IPPool, "metadata" | "spec">): PoolEncapsulation {
@@ -24,8 +38,8 @@ export function poolEncapsulation(pool: Pick<IPPool, "metadata" | "spec">): Pool
   }
   const own = pool.metadata.annotations?.[encapsulationAnnotation];
   if (own !== undefined) {
-    const isRefused = ownEncapsulationProblem(pool) !== undefined;
-    return { class: isRefused ? "none" : "udp", crossSubnet: own === "UDPCrossSubnet" };
+    const mode = ownEncapsulationProblem(pool) === undefined ? ownModes.get(own) : undefined;
+    return mode ?? { class: "none", crossSubnet };
   }
   if (isGiven(vxlanMode)) return { class: "vxlan", crossSubnet };
   return { class: isGiven(ipipMode) ? "ipip" : "noEncap", crossSubnet };
@@ -38,12 +52,13 @@ export function ownEncapsulationProblem({
 }: Pick<IPPool, "metadata" | "spec">): string | undefined {
   const own = metadata.annotations?.[encapsulationAnnotation];
   if (own === undefined) return undefined;
-  if (own !== "UDP" && own !== "UDPCrossSubnet")
-    return `"${own}": it must be UDP or UDPCrossSubnet`;
+  const mode = ownModes.get(own);
+  if (mode === undefined) return `"${own}": it must be one of ${[...ownModes.keys()].join(", ")}`;
   if (isGiven(spec.vxlanMode) || isGiven(spec.ipipMode)) {
     return `"${own}": ipipMode and vxlanMode must both be Never`;
   }
-  return spec.cidr.includes(":") ? `"${own}": it carries IPv4 alone` : undefined;
+  const isCarried = mode.class === "udp" || spec.cidr.includes(":");
+  return isCarried ? undefined : `"${own}": it carries IPv6 alone`;
 }
 
 function isGiven(mode: string | undefined): boolean {

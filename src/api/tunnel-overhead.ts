@@ -4,7 +4,9 @@
  */
 export const tunnelOverhead = {
   ipip: 20,
-  udp: 28,
+  udp: { 4: 28, 6: 48 },
+  ip6ip6: 40,
+  sit: 20,
   vxlan: { 4: 50, 6: 70 },
   wireguard: { 4: 60, 6: 80 },
 } as const;

@@ -2,6 +2,7 @@ import { getOrCreate } from "../lib/collections.ts";
 import { InputError } from "../lib/errors.ts";
 import { bgpAnnotationsOf } from "./bgp-annotations.ts";
 import { fixedTiers, withDefaults } from "./defaults.ts";
+import { electionSettings } from "./elected-reflectors.ts";
 import { type KindInfo, kindNamed } from "./kinds.ts";
 import { calicoApiVersion } from "./meta.ts";
 import { parseWepName } from "./names.ts";
@@ -187,6 +188,9 @@ function checkMeaning(resource: AnyResource, report: Report): void {
   }
   if (resource.kind === "BGPPeer") {
     text(() => bgpAnnotationsOf(resource.metadata.annotations))("", "metadata.annotations", report);
+  }
+  if (resource.kind === "BGPConfiguration") {
+    text(() => electionSettings(resource))("", "metadata.annotations", report);
   }
   if (resource.kind === "IPPool") {
     const problem = ownEncapsulationProblem(resource);

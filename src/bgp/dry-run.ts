@@ -81,6 +81,7 @@ async function runSpeaker(
     clock: still,
     log,
     mayKeep: speaker.mayKeep.bind(speaker),
+    isHandedOver: (route) => speaker.forwarding.isHandedOver(route),
     ownsTunnel: () => speaker.config?.programs.includes("ipip") === true,
   });
   const handle = (event: SpeakerEvent) => {

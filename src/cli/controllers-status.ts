@@ -1,5 +1,9 @@
-import { statusFile, statusProblem } from "../controllers/status-file.ts";
-import { InputError } from "../lib/errors.ts";
+import {
+  type ControllersStatus,
+  readStatus,
+  statusFile,
+  statusProblem,
+} from "../controllers/status-file.ts";
 import { type OptionSpecs, parseArguments, verbHelp } from "./arguments.ts";
 import type { CommandIo } from "./io.ts";
 
@@ -20,14 +24,14 @@ export function runControllersStatus(
     io.stdout.write(
       verbHelp(
         "how the controllers on this machine are",
-        "tortie controllers status --live|--ready",
+        "tortie controllers status [--live] [--ready]",
         options,
       ),
     );
     return 0;
   }
   const questions = (["live", "ready"] as const).filter((question) => args.has(question));
-  if (questions.length === 0) throw new InputError("Cannot tell without --live or --ready");
+  if (questions.length === 0) io.stdout.write(statusText(readStatus(statusFile(io.env))));
   for (const question of questions) {
     const problem = statusProblem(statusFile(io.env), question, now);
     if (problem === "") continue;
@@ -35,4 +39,18 @@ export function runControllersStatus(
     return 1;
   }
   return 0;
+}
+
+function statusText({ time, reason, isLeading, reflectors }: ControllersStatus): string {
+  const { phase = "not known here", reason: why = "", uncovered = 0 } = reflectors ?? {};
+  const elected = reflectors?.reflectors ?? [];
+  const lines = [
+    `As of ${time}`,
+    `Datastore: ${reason === "" ? "answers" : reason}`,
+    `Controllers: ${isLeading === true ? "at work" : "waiting, as another process has the lease"}`,
+    `Route reflectors: ${why === "" ? phase : `${phase}: ${why}`}`,
+    ...(elected.length === 0 ? [] : [`Elected: ${elected.join(", ")}`]),
+    ...(uncovered === 0 ? [] : [`Nodes without a session with any: ${uncovered}`]),
+  ];
+  return lines.map((line) => `${line}\n`).join("");
 }

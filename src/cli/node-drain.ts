@@ -1,16 +1,16 @@
 import { drainAnnotation, isDraining } from "../api/drain.ts";
+import { isElected } from "../api/elected-reflectors.ts";
 import type { Node } from "../api/resources/node.ts";
 import type { WorkloadEndpoint } from "../api/resources/workload-endpoint.ts";
 import { blocksInUse } from "../bgp/config/drain.ts";
 import { ownBlocks } from "../bgp/config/originate.ts";
-import { type Datastore, isDatastoreError } from "../datastore/datastore.ts";
+import type { Datastore } from "../datastore/datastore.ts";
+import { rewrite } from "../datastore/rewrite.ts";
 import { InputError } from "../lib/errors.ts";
 import { nodeNameOf } from "../node/node-name.ts";
 import type { Arguments } from "./arguments.ts";
 import type { Verb, VerbContext } from "./verb.ts";
 
-/** Tries of a change when others write too. */
-const maxAttempts = 10;
 const pollMs = 1000;
 
 /** `tortie node drain`: the one way to have a node's routes told as those of one that is about to go. */
@@ -25,7 +25,9 @@ export const nodeDrainVerb: Verb = {
   options: {
     undo: { help: "tell the routes as usual again" },
     "dry-run": { help: "say what would be done, and do nothing" },
-    wait: { help: "wait until the node's blocks hold no workload any more" },
+    wait: {
+      help: "wait until the node's blocks hold no workload any more, and it is no elected route reflector",
+    },
   },
   run: runDrain,
 };
@@ -46,24 +48,10 @@ async function runDrain(args: Arguments, context: VerbContext): Promise<number> 
   if (isDraining(node) === !undo) {
     stdout.write(`Node ${name} is ${undo ? "not drained" : "drained already"}\n`);
   } else {
-    await setDraining(node, !undo, datastore);
+    await rewrite(datastore, { kind: "Node", name }, (present) => withDrain(present, !undo));
     stdout.write(`Node ${name} is ${undo ? "not drained any more" : "drained"}\n`);
   }
-  return wait ? waitForWorkloads(name, context) : 0;
-}
-
-async function setDraining(read: Node, on: boolean, datastore: Datastore): Promise<void> {
-  const { name } = read.metadata;
-  let node = read;
-  for (let attempt = 1; ; attempt++) {
-    try {
-      await datastore.update<"Node">(withDrain(node, on));
-      return;
-    } catch (error) {
-      if (attempt >= maxAttempts || !isDatastoreError(error, "conflict")) throw error;
-      node = await datastore.get<"Node">({ kind: "Node", name });
-    }
-  }
+  return wait ? waitUntilFree(name, context) : 0;
 }
 
 function withDrain(node: Node, on: boolean): Node {
@@ -87,21 +75,23 @@ async function planText(node: Node, on: boolean, datastore: Datastore): Promise<
 }
 
 /** @returns the exit code: 1 when it is interrupted. */
-async function waitForWorkloads(
+async function waitUntilFree(
   name: string,
   { io, clock, datastore, interrupted }: VerbContext,
 ): Promise<number> {
   const signal = interrupted();
   const store = await datastore();
-  let before: number | undefined;
+  let before = "";
   while (!signal.aborted) {
     const { length } = await workloadsOf(name, store);
-    if (length === 0) {
+    const reflects = isElected(await store.get<"Node">({ kind: "Node", name }));
+    if (length === 0 && !reflects) {
       io.stdout.write("No workload is left\n");
       return 0;
     }
-    if (length !== before) io.stdout.write(`Workloads left: ${length}\n`);
-    before = length;
+    const left = `Workloads left: ${length}${reflects ? "; it is a route reflector" : ""}\n`;
+    if (left !== before) io.stdout.write(left);
+    before = left;
     await clock.sleep(pollMs, signal).catch(() => undefined);
   }
   return 1;

@@ -4,11 +4,14 @@ import type { Clock } from "../lib/clock.ts";
 import { errorMessage } from "../lib/errors.ts";
 import type { Logger } from "../lib/log.ts";
 import type { CollectionPlan, Leak } from "./ipam-collector.ts";
+import type { IpamMetrics } from "./ipam-metrics.ts";
 import { LiveCheck, type LiveCheckPorts } from "./live-check.ts";
 
 export interface CollectPorts extends LiveCheckPorts {
   readonly ipam: Ipam;
   readonly log: Logger;
+  /** Counts what is given back. */
+  readonly metrics?: IpamMetrics;
 }
 
 /** One release may take so long; the others do not wait for it any longer. */
@@ -74,6 +77,8 @@ async function releaseLeaks(
       if (!(await check.isLeaked(leak))) return false;
       const { released } = await ports.ipam.releaseIps(allocations);
       ports.log.info({ handle, released, why: reason }, "Released leaked addresses");
+      const freed = new Set(released);
+      ports.metrics?.reclaimed(allocations.filter(({ address }) => freed.has(address)));
       return true;
     });
     if (isReleased !== true) for (const node of nodes) kept.add(node);

@@ -10,8 +10,9 @@ import type { Logger } from "../lib/log.ts";
 import { PacedRunner } from "../lib/paced-runner.ts";
 import { runServices, type Service } from "../lib/service.ts";
 import { autoHostEndpoints, type HostEndpointConfig, isAuto } from "./auto-host-endpoints.ts";
+import { type CountedPorts, counted } from "./reconcile-counts.ts";
 
-export interface HostEndpointPorts {
+export interface HostEndpointPorts extends CountedPorts {
   readonly datastore: Datastore;
   readonly clock: Clock;
   readonly log: Logger;
@@ -32,7 +33,12 @@ export function hostEndpointController(ports: HostEndpointPorts): Service {
   return (signal) =>
     runServices(
       [
-        (stop) => runner.start(() => settle(ports, stop), onError, stop),
+        (stop) =>
+          runner.start(
+            counted(ports, "hostEndpoint", () => settle(ports, stop)),
+            onError,
+            stop,
+          ),
         (stop) => runSyncer({ kinds }, { ...ports, callbacks }, stop),
       ],
       signal,

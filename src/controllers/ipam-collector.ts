@@ -48,7 +48,7 @@ export interface CollectionPlan {
   readonly miscounted: readonly MiscountedHandle[];
   readonly unsettled: readonly UnsettledAffinity[];
   /** Addresses that look leaked, and have not for long enough. */
-  readonly candidates: number;
+  readonly candidates: readonly Allocation[];
 }
 
 /** A virtual machine may be between two pods for longer. */
@@ -93,9 +93,9 @@ export class IpamCollector {
         ({ node, cidr, resourceVersion }) => `${node} ${cidr} ${resourceVersion}`,
         { waitMs: () => graceMs, nowMs },
       ),
-      candidates: judged.filter(({ state, allocation }) => {
-        return state !== "valid" && !leaked.has(allocation.address);
-      }).length,
+      candidates: judged
+        .filter(({ state, allocation }) => state !== "valid" && !leaked.has(allocation.address))
+        .map(({ allocation }) => allocation),
     };
   }
 

@@ -10,6 +10,7 @@ import { PacedRunner } from "../lib/paced-runner.ts";
 import { runServices, type Service } from "../lib/service.ts";
 import { type CollectPorts, collectGarbage } from "./collect-garbage.ts";
 import { goneNodeGraceMs, IpamCollector, type Observation } from "./ipam-collector.ts";
+import { type CountedPorts, counted } from "./reconcile-counts.ts";
 
 const defaultGrace = "15m";
 const offCheckMs = 300_000;
@@ -28,7 +29,7 @@ const restRatio = 4;
  * Workload endpoints of a node that is gone are left: its machine may work and register again. `tortie
  * delete node` deletes them.
  */
-export function ipamController(ports: CollectPorts): Service {
+export function ipamController(ports: CollectPorts & CountedPorts): Service {
   const { clock, log } = ports;
   const collector = new IpamCollector();
   const paces = { minIntervalMs: shortestTickMs, retryIntervalMs: retryMs };
@@ -48,7 +49,10 @@ export function ipamController(ports: CollectPorts): Service {
     };
     runner.request();
     await runServices(
-      [(stop) => runner.start(look, onError, stop), (stop) => requestOnChange(runner, ports, stop)],
+      [
+        (stop) => runner.start(counted(ports, "ipam", look), onError, stop),
+        (stop) => requestOnChange(runner, ports, stop),
+      ],
       signal,
     );
     cancelTick?.();
@@ -83,10 +87,13 @@ async function collectOnce(
 ): Promise<number> {
   const graceMs = await leakGraceMs(ports);
   if (graceMs === 0 || (await isLocked(ports.datastore))) return offCheckMs;
-  const plan = collector.observe(observed(await ports.ipam.survey()), graceMs, ports.clock.now());
-  if (plan.candidates > 0) ports.log.debug({ addresses: plan.candidates }, "may be leaked");
+  const survey = await ports.ipam.survey();
+  const plan = collector.observe(observed(survey), graceMs, ports.clock.now());
+  const { length: candidates } = plan.candidates;
+  ports.metrics?.observe(survey, plan.candidates);
+  if (candidates > 0) ports.log.debug({ addresses: candidates }, "may be leaked");
   await collectGarbage(plan, ports, signal);
-  const longestMs = plan.candidates > 0 ? goneNodeGraceMs : longestTickMs;
+  const longestMs = candidates > 0 ? goneNodeGraceMs : longestTickMs;
   return Math.min(longestMs, Math.max(shortestTickMs, graceMs / 2));
 }
 

@@ -4,6 +4,7 @@ import { errorMessage } from "../lib/errors.ts";
 import { PacedRunner } from "../lib/paced-runner.ts";
 import { runServices, type Service } from "../lib/service.ts";
 import { LoadBalancer, type LoadBalancerPorts } from "./load-balancer.ts";
+import { type CountedPorts, counted } from "./reconcile-counts.ts";
 
 const paces = { minIntervalMs: 1_000, retryIntervalMs: 5_000, maxIntervalMs: 60_000 };
 
@@ -11,7 +12,7 @@ const paces = { minIntervalMs: 1_000, retryIntervalMs: 5_000, maxIntervalMs: 60_
  * Gives Services of the type LoadBalancer addresses of the pools that are for them, tells them in the Services'
  * status, and takes them back from Services that are gone or want others (facts 3.11).
  */
-export function loadBalancerController(ports: LoadBalancerPorts): Service {
+export function loadBalancerController(ports: LoadBalancerPorts & CountedPorts): Service {
   const { clock, log } = ports;
   const onError = (error: unknown) =>
     log.error({ reason: errorMessage(error) }, "Cannot give Services their addresses");
@@ -32,7 +33,12 @@ export function loadBalancerController(ports: LoadBalancerPorts): Service {
     };
     return runServices(
       [
-        (stop) => runner.start(() => balancer.reconcile(stop), onError, stop),
+        (stop) =>
+          runner.start(
+            counted(ports, "loadBalancer", () => balancer.reconcile(stop)),
+            onError,
+            stop,
+          ),
         (stop) => runSyncer({ kinds }, { ...ports, callbacks }, stop),
       ],
       signal,

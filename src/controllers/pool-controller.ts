@@ -10,8 +10,9 @@ import { PacedRunner } from "../lib/paced-runner.ts";
 import { type Prefix, parsePrefix, prefixContains, prefixesOverlap } from "../lib/prefix.ts";
 import { runServices, type Service } from "../lib/service.ts";
 import { allocatablePools, type Verdict, withVerdict } from "./allocatable.ts";
+import { type CountedPorts, counted } from "./reconcile-counts.ts";
 
-export interface PoolPorts {
+export interface PoolPorts extends CountedPorts {
   readonly datastore: Datastore;
   readonly ipam: Ipam;
   readonly clock: Clock;
@@ -39,7 +40,12 @@ export function poolController(ports: PoolPorts): Service {
   return (signal) =>
     runServices(
       [
-        (stop) => runner.start(() => settlePools(ports, stop), onError, stop),
+        (stop) =>
+          runner.start(
+            counted(ports, "pool", () => settlePools(ports, stop)),
+            onError,
+            stop,
+          ),
         (stop) => runSyncer({ kinds: ["IPPool"] }, { ...ports, callbacks }, stop),
       ],
       signal,

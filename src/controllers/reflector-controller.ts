@@ -8,8 +8,9 @@ import type { Clock, Millis } from "../lib/clock.ts";
 import { errorMessage } from "../lib/errors.ts";
 import type { Logger } from "../lib/log.ts";
 import type { Service } from "../lib/service.ts";
+import { type CountedPorts, counted } from "./reconcile-counts.ts";
 
-export interface ReflectorPorts {
+export interface ReflectorPorts extends CountedPorts {
   readonly datastore: Datastore;
   readonly clock: Clock;
   readonly log: Logger;
@@ -33,9 +34,10 @@ export function reflectorController(ports: ReflectorPorts): Service {
   const { clock, log } = ports;
   return async (signal) => {
     let sightings = new Map<string, Sighting>();
+    const lookAgain = counted(ports, "reflector", () => look(sightings, ports));
     while (!signal.aborted) {
       try {
-        sightings = await look(sightings, ports);
+        sightings = await lookAgain();
       } catch (error) {
         sightings = new Map();
         log.error({ reason: errorMessage(error) }, "Cannot see route reflectors");

@@ -5,9 +5,18 @@ import type { Clock } from "../lib/clock.ts";
 import { errorMessage, InputError } from "../lib/errors.ts";
 import type { Logger } from "../lib/log.ts";
 import { aborted, type Service } from "../lib/service.ts";
+import type { ElectionState } from "./reflectors/election-controller.ts";
+
+/** How far the controllers' work is. */
+export interface ControllersState {
+  /** This process works; else another does, or none. */
+  isLeading: boolean;
+  /** Of the leader. */
+  reflectors?: ElectionState | undefined;
+}
 
 /** How the controllers are, as the file says it that probes read (facts 7.7). */
-interface ControllersStatus {
+export interface ControllersStatus extends Partial<ControllersState> {
   /** ISO time of the writing. */
   readonly time: string;
   readonly ready: boolean;
@@ -16,6 +25,7 @@ interface ControllersStatus {
 }
 
 export interface StatusPorts {
+  readonly state: ControllersState;
   readonly datastore: Datastore;
   readonly clock: Clock;
   readonly log: Logger;
@@ -43,7 +53,10 @@ export function forgetStatus(path: string): void {
  * Writes every 10 s how this process is: ready while the datastore answers. Where the folder of the file
  * is not there, nobody asks.
  */
-export function keepStatusFile(path: string, { datastore, clock, log }: StatusPorts): Service {
+export function keepStatusFile(
+  path: string,
+  { state, datastore, clock, log }: StatusPorts,
+): Service {
   return async (signal) => {
     try {
       accessSync(dirname(path), constants.W_OK);
@@ -55,7 +68,7 @@ export function keepStatusFile(path: string, { datastore, clock, log }: StatusPo
     while (!signal.aborted) {
       const reason = await whyNotReady(datastore);
       const time = clock.date().toISOString();
-      const status: ControllersStatus = { time, ready: reason === "", reason };
+      const status: ControllersStatus = { time, ready: reason === "", reason, ...state };
       writeFileSync(`${path}.new`, `${JSON.stringify(status)}\n`);
       renameSync(`${path}.new`, path);
       await clock.sleep(writeMs, signal).catch(() => undefined);
@@ -84,7 +97,8 @@ export function statusProblem(path: string, question: "live" | "ready", now: Dat
   return question === "ready" && !ready ? reason : "";
 }
 
-function readStatus(path: string): ControllersStatus {
+/** @throws {InputError} when the file cannot be read. */
+export function readStatus(path: string): ControllersStatus {
   try {
     return JSON.parse(readFileSync(path, "utf8")) as ControllersStatus;
   } catch (cause) {

@@ -67,6 +67,8 @@ export interface KernelRoute {
   readonly onlink?: boolean;
   readonly source?: IpAddr;
   readonly mtu?: number;
+  /** Of a route into a tunnel device without ends: those of its packets (`ip route ... encap ip6`). */
+  readonly encap?: { readonly destination: IpAddr; readonly source: IpAddr };
   /** Several next hops (ECMP). Then `gateway` and `ifindex` are absent. */
   readonly nextHops?: readonly {
     readonly gateway?: IpAddr;
@@ -103,6 +105,8 @@ export interface KernelLink {
   /** ifindex of the other end or the parent. */
   readonly linkIfindex?: number;
   readonly vxlan?: VxlanLink;
+  /** Address that a sit device sends from. */
+  readonly sitLocal?: IpAddr;
 }
 
 export interface VxlanLink {
@@ -138,6 +142,10 @@ export interface Links {
   ): Promise<void>;
   /** An IPIP tunnel without fixed ends. One of this name that loading the module has made is no error. */
   addIpip(name: string): Promise<void>;
+  /** An ip6tnl device for IPv6 in IPv6 alone, without ends: each route names them (`encap`). It is down. */
+  addIp6Tunnel(name: string, mtu: number): Promise<void>;
+  /** A sit device, for IPv6 in IPv4 alone, from `local` to any: each route's gateway is one, as ::a.b.c.d. It is down. */
+  addSit(name: string, link: { readonly local: IpAddr; readonly mtu: number }): Promise<void>;
   /** An Ethernet device whose frames a process copies. It stays while none does. */
   addTap(name: string): Promise<void>;
   addBridge(name: string): Promise<void>;

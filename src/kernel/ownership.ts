@@ -16,8 +16,10 @@ export const workloadInterfacePrefix = "cali";
 export const vxlanDevice = "vxlan.calico";
 export const vxlanDeviceV6 = "vxlan-v6.calico";
 export const ipipDevice = "tunl0";
-/** Our own: Calico has no userspace tunnel. */
+/** Our own: Calico has no userspace tunnel, and carries IPv6 by VXLAN alone. */
 export const udpDevice = "udp.tortie";
+export const ip6ip6Device = "ip6ip6.tortie";
+export const sitDevice = "sit.tortie";
 export const chainPrefix = "cali-";
 export const ipSetPrefixes = { 4: "cali40", 6: "cali60" } as const;
 export const ruleHashPrefix = "cali:";

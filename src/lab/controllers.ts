@@ -14,7 +14,10 @@ export function startControllers(state: LabState, paths: LabPaths): void {
   const { pid } = startDaemon({
     program: tortieProgram,
     args: ["controllers"],
-    env: datastoreEnvironment(state, paths, "host"),
+    env: {
+      ...datastoreEnvironment(state, paths, "host"),
+      TORTIE_STATUS_FILE: join(paths.controllersFolder, "status.json"),
+    },
     log: join(paths.controllersFolder, "controllers.log"),
   });
   writeFileSync(controllersPidFile(paths), `${pid}\n`, { mode: 0o600 });

@@ -155,7 +155,7 @@ function checkRequest(request: LabRequest): void {
   checkRange("--pods", request.pods, 0, 60);
   const { encapsulation, ipFamily } = request;
   const tunnels = request.wireguard ? familiesOf(ipFamily) : tunneledFamilies(encapsulation);
-  if (ipFamily === "ipv6" && /^(IPIP|UDP)/.test(encapsulation)) {
+  if (ipFamily === "ipv6" && encapsulation.startsWith("IPIP")) {
     throw new InputError(
       `Cannot accept --encapsulation ${encapsulation} with --ip-family ipv6: it carries IPv4 only`,
     );
@@ -173,7 +173,7 @@ function checkRequest(request: LabRequest): void {
 /** Families whose packets between segments take a tunnel: IPv6 has no IPIP (facts 2.3). */
 function tunneledFamilies(encapsulation: Encapsulation): readonly IpFamily[] {
   if (encapsulation === "None") return [];
-  return /^(IPIP|UDP)/.test(encapsulation) ? [4] : [4, 6];
+  return encapsulation.startsWith("IPIP") ? [4] : [4, 6];
 }
 
 function checkRange(option: string, value: number, least: number, most: number): void {

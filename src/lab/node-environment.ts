@@ -85,6 +85,7 @@ function poolEnvironment(
     TORTIE_IPV4POOL_UDP: udp,
     CALICO_IPV6POOL_CIDR: cidrOf(6),
     CALICO_IPV6POOL_VXLAN: vxlanMode,
+    TORTIE_IPV6POOL_UDP: udp,
   };
 }
 

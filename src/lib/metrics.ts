@@ -1,6 +1,7 @@
 import { createServer, type RequestListener, type Server, type ServerResponse } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import type { TLSSocket } from "node:tls";
+import { errorMessage } from "./errors.ts";
 import { aborted, type Service } from "./service.ts";
 
 /** One metric of Prometheus with a value for each set of labels. */
@@ -58,7 +59,7 @@ export interface MetricsTls {
 /** Answers GET /metrics. Fails when it cannot listen. */
 export function serveMetrics(
   { address, port, tls }: MetricsServerConfig,
-  collect: () => Iterable<Metric>,
+  collect: () => Iterable<Metric> | Promise<Iterable<Metric>>,
   onListening?: (port: number) => void,
 ): Service {
   return async (signal) => {
@@ -69,7 +70,7 @@ export function serveMetrics(
       }
       const path = (request.url ?? "").split("?", 1)[0];
       if (request.method !== "GET" || path !== "/metrics") answer(response, 404, "GET /metrics\n");
-      else answer(response, 200, metricsText(collect()));
+      else void answerMetrics(response, collect);
     });
     server.maxConnections = 64;
     await new Promise<void>((resolve, reject) => {
@@ -103,6 +104,17 @@ function isAdmitted(socket: TLSSocket, { client }: MetricsTls): boolean {
   if (client === "none" || client === "verified") return true;
   const given = Object.keys(socket.getPeerCertificate()).length > 0;
   return client === "any" ? given : !given || socket.authorized;
+}
+
+async function answerMetrics(
+  response: ServerResponse,
+  collect: () => Iterable<Metric> | Promise<Iterable<Metric>>,
+): Promise<void> {
+  try {
+    answer(response, 200, metricsText(await collect()));
+  } catch (error) {
+    answer(response, 500, `${errorMessage(error)}\n`);
+  }
 }
 
 function answer(response: ServerResponse, status: number, body: string): void {

@@ -98,7 +98,8 @@ function poolOf(env: Env, family: IpFamily, cidr: Prefix): IPPool {
       `Cannot use ${prefix}_IPIP "${env[`${prefix}_IPIP`]}" with ${prefix}_VXLAN "${env[`${prefix}_VXLAN`]}": one must be Never`,
     );
   }
-  const udpMode = family === 4 ? encapMode(env, udpVariable) : "Never";
+  const udpVariable = `TORTIE_IPV${family}POOL_UDP`;
+  const udpMode = encapMode(env, udpVariable);
   if (udpMode !== "Never" && (ipipMode !== "Never" || vxlanMode !== "Never")) {
     throw new InputError(
       `Cannot use ${udpVariable} "${env[udpVariable]}": ${prefix}_IPIP and ${prefix}_VXLAN must be Never`,
@@ -124,8 +125,6 @@ function poolOf(env: Env, family: IpFamily, cidr: Prefix): IPPool {
 }
 
 /** Our own: Calico's pools have no field for it. */
-const udpVariable = "TORTIE_IPV4POOL_UDP";
-
 function annotated(udpMode: EncapMode): Pick<IPPool["metadata"], "annotations"> {
   if (udpMode === "Never") return {};
   const value = udpMode === "CrossSubnet" ? "UDPCrossSubnet" : "UDP";

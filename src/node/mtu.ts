@@ -5,6 +5,7 @@ import type { IPPool } from "../api/resources/ip-pool.ts";
 import { tunnelOverhead as overhead } from "../api/tunnel-overhead.ts";
 import type { ParameterValues } from "../felix/config/values.ts";
 import { errorMessage } from "../lib/errors.ts";
+import type { IpFamily } from "../lib/ip-addr.ts";
 import type { Logger } from "../lib/log.ts";
 import type { HostInterface } from "./host-interfaces.ts";
 
@@ -19,6 +20,7 @@ export type EncapsulationMtus = Pick<
   | "ipipEnabled"
   | "ipipMTU"
   | "udpMTU"
+  | "ip6TunnelMTU"
   | "vxlanEnabled"
   | "vxlanMTU"
   | "vxlanMTUV6"
@@ -41,13 +43,20 @@ export function hostMtu(pattern: RegExp, interfaces: readonly HostInterface[]): 
 
 /**
  * MTU of pods: the least that the devices have of encapsulations that pools use, or that are configured
- * to be used, and of WireGuard; the host's where there are none (facts 4.9).
+ * to be used, and of WireGuard; the host's where there are none (facts 4.9). `udpFamily`: of the UDP
+ * tunnel's own packets on this node.
  */
-export function podMtu(host: number, pools: readonly IPPool[], values: EncapsulationMtus): number {
-  const uses = (poolClass: PoolClass, ipv6: boolean) =>
+export function podMtu(
+  host: number,
+  pools: readonly IPPool[],
+  of: { readonly values: EncapsulationMtus; readonly udpFamily: IpFamily },
+): number {
+  const { values, udpFamily } = of;
+  const uses = (poolClass: PoolClass, ipv6?: boolean) =>
     pools.some(
       (pool) =>
-        poolEncapsulation(pool).class === poolClass && pool.spec.cidr.includes(":") === ipv6,
+        poolEncapsulation(pool).class === poolClass &&
+        (ipv6 === undefined || pool.spec.cidr.includes(":") === ipv6),
     );
   const devices = [
     {
@@ -55,13 +64,15 @@ export function podMtu(host: number, pools: readonly IPPool[], values: Encapsula
       mtu: values.ipipMTU,
       headers: overhead.ipip,
     },
-    { inUse: uses("udp", false), mtu: values.udpMTU, headers: overhead.udp },
+    { inUse: uses("udp"), mtu: values.udpMTU, headers: overhead.udp[udpFamily] },
     {
       inUse: values.vxlanEnabled ?? uses("vxlan", false),
       mtu: values.vxlanMTU,
       headers: overhead.vxlan[4],
     },
     { inUse: uses("vxlan", true), mtu: values.vxlanMTUV6, headers: overhead.vxlan[6] },
+    { inUse: uses("ip6ip6", true), mtu: values.ip6TunnelMTU, headers: overhead.ip6ip6 },
+    { inUse: uses("sit", true), mtu: values.ip6TunnelMTU, headers: overhead.sit },
     { inUse: values.wireguardEnabled, mtu: values.wireguardMTU, headers: overhead.wireguard[4] },
     {
       inUse: values.wireguardEnabledV6,

@@ -39,6 +39,7 @@ import { TunnelLinger } from "./tunnel-linger.ts";
 import {
   superviseUdpTunnel,
   udpTunnelChild,
+  udpTunnelFamily,
   udpTunnelPort,
 } from "./udp-tunnel/udp-tunnel-child.ts";
 
@@ -227,12 +228,13 @@ function reconciler(
     const config = healthConfig(values);
     if (!isDeepStrictEqual(config, answering)) health.set(config);
     answering = config;
+    const port = udpTunnelPort(pools, values);
+    const udpFamily = await udpTunnelFamily(pools, name, datastore);
     const host = hostMtu(values.mtuIfacePattern, await hostInterfaces(ports.kernel));
     mtus.update(host, {
       required: values.requireMTUFile,
-      podMtu: (ofHost) => podMtu(ofHost, pools, values),
+      podMtu: (ofHost) => podMtu(ofHost, pools, { values, udpFamily }),
     });
-    const port = udpTunnelPort(pools, values);
     if (port !== servedPort) udpTunnel.set(port);
     servedPort = port;
     await reconcileTunnelAddresses(name, stored, { datastore, ipam, log, env, linger, debts });

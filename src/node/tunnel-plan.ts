@@ -37,7 +37,7 @@ export const tunnelRows: readonly TunnelRow[] = [
   {
     kind: "vxlan",
     family: 4,
-    // Both have one address: its MAC alone is another.
+    // Tunnels of our own have the addresses of VXLAN: Node has no fields for them.
     calls: (pool) => isCarriedBy(pool, "vxlan", "udp"),
     read: (spec) => spec.ipv4VXLANTunnelAddr,
     write: ({ ipv4VXLANTunnelAddr: _old, ...spec }, address) =>
@@ -46,7 +46,7 @@ export const tunnelRows: readonly TunnelRow[] = [
   {
     kind: "vxlanV6",
     family: 6,
-    calls: (pool) => isCarriedBy(pool, "vxlan"),
+    calls: (pool) => isCarriedBy(pool, "vxlan", "udp", "ip6ip6", "sit"),
     read: (spec) => spec.ipv6VXLANTunnelAddr,
     write: ({ ipv6VXLANTunnelAddr: _old, ...spec }, address) =>
       address === undefined ? spec : { ...spec, ipv6VXLANTunnelAddr: address },

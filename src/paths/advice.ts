@@ -8,7 +8,9 @@ export const overhead: Readonly<Record<Carrier, number>> = {
   underlay: 0,
   none: 0,
   ipip: tunnelOverhead.ipip,
-  udp: tunnelOverhead.udp,
+  ip6ip6: tunnelOverhead.ip6ip6,
+  sit: tunnelOverhead.sit,
+  udp: tunnelOverhead.udp[4],
   vxlan: tunnelOverhead.vxlan[4],
   "vxlan-v6": tunnelOverhead.vxlan[6],
   wireguard: tunnelOverhead.wireguard[4],
@@ -33,6 +35,10 @@ export function outerPackets(
       return `UDP ${port ?? 4789} over IPv6`;
     case "ipip":
       return "IP protocol 4";
+    case "ip6ip6":
+      return "IP protocol 41 over IPv6";
+    case "sit":
+      return "IP protocol 41 over IPv4";
     case "udp":
       return `UDP ${port ?? 8285}`;
     case "wireguard":
@@ -102,6 +108,9 @@ export function mtuAdvice({ carrier, device }: Path, largest: number): string {
       return `set the MTU of ${device} to ${largest} on all nodes (tunnels follow, and pods that start after that), or let the network between pass what its interfaces promise`;
     case "ipip":
       return `set ipipMTU: ${largest}, or raise the MTU of the network between to ${largest + overhead.ipip} and more`;
+    case "ip6ip6":
+    case "sit":
+      return `set ip6TunnelMTU: ${largest}, or let packets that are ${overhead[carrier]} bytes longer pass between the nodes`;
     case "vxlan":
       return `set vxlanMTU: ${largest}, or let packets that are ${overhead.vxlan} bytes longer pass between the nodes`;
     case "vxlan-v6":

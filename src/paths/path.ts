@@ -7,6 +7,8 @@ export type Carrier =
   | "vxlan"
   | "vxlan-v6"
   | "ipip"
+  | "ip6ip6"
+  | "sit"
   | "udp"
   | "wireguard"
   | "wireguard-v6";

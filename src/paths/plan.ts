@@ -8,8 +8,10 @@ import type { PeerPlan } from "./probe-peer.ts";
 const carriers: Readonly<Record<string, Readonly<Record<IpFamily, Carrier>>>> = {
   vxlan: { 4: "vxlan", 6: "vxlan-v6" },
   ipip: { 4: "ipip", 6: "ipip" },
+  ip6tnl: { 4: "none", 6: "ip6ip6" },
+  sit: { 4: "none", 6: "sit" },
   // Of all TUN and TAP devices felix leads tunnel addresses into its own alone.
-  tun: { 4: "udp", 6: "none" },
+  tun: { 4: "udp", 6: "udp" },
   wireguard: { 4: "wireguard", 6: "wireguard-v6" },
 };
 

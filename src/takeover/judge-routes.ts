@@ -40,7 +40,7 @@ export function judgeRoutes(
 
 /** As `ip route` writes it, near enough. */
 export function routeText(route: KernelRoute, names: LinkNames): string {
-  const { kind, destination, gateway, ifindex, protocol, priority, nextHops = [] } = route;
+  const { kind, destination, gateway, ifindex, protocol, priority, nextHops = [], encap } = route;
   const hop = (one: { readonly gateway?: string; readonly ifindex?: number }) => [
     ...(one.gateway === undefined ? [] : [`via ${one.gateway}`]),
     ...(one.ifindex === undefined ? [] : [`dev ${names.get(one.ifindex) ?? one.ifindex}`]),
@@ -48,6 +48,7 @@ export function routeText(route: KernelRoute, names: LinkNames): string {
   return [
     ...(kind === "unicast" ? [] : [kind]),
     destination,
+    ...(encap === undefined ? [] : [`encap ip6 dst ${encap.destination}`]),
     ...hop({ ...(gateway && { gateway }), ...(ifindex !== undefined && { ifindex }) }),
     ...nextHops.flatMap((one) => ["nexthop", ...hop(one)]),
     `proto ${protocol === routeProtocol.bird ? "bird" : protocol}`,
@@ -95,8 +96,10 @@ function taken(route: KernelRoute, hasAnother: boolean, names: LinkNames): Findi
 function wayOf(route: KernelRoute, names: LinkNames): string {
   if (route.kind !== "unicast") return route.kind;
   const hops = route.nextHops ?? [route];
-  return hops
+  const end = route.encap === undefined ? "" : `${route.encap.destination} `;
+  const ways = hops
     .map((hop) => `${hop.gateway ?? ""}%${names.get(hop.ifindex ?? 0) ?? hop.ifindex}`)
     .sort()
     .join(" ");
+  return end + ways;
 }

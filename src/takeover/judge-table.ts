@@ -1,6 +1,8 @@
 import type { TableReport } from "../felix/dry-run.ts";
-import type { SavedRule } from "../kernel/iptables/parse-save.ts";
+import type { SavedRule, SavedTable } from "../kernel/iptables/parse-save.ts";
+import { getOrCreate } from "../lib/collections.ts";
 import { canonicalRule, isTelling } from "./canonical-rule.ts";
+import { type Bodies, dispatchRoot, leadAlike } from "./dispatch-tree.ts";
 import type { Area, Finding } from "./finding.ts";
 
 /**
@@ -16,11 +18,13 @@ export function judgeTable(
   const written = writtenChains(plan.write);
   const removed = new Set(plan.remove.map((line) => line.slice("-X ".length)));
   const findings: Finding[] = [];
+  const isSameDispatch = dispatchesAlike(saved, written, removed);
   for (const [name, bodies] of written) {
     const present = saved.chains.get(name);
     if (removed.has(name)) continue;
     if (present === undefined) findings.push(newChain(name, bodies.length));
     else if (isSame(present, bodies, canonicalRule)) findings.push(onlyHashes(name));
+    else if (isSameDispatch(name)) findings.push(otherSteps(name));
     else findings.push(judgeChain(name, present, bodies));
   }
   findings.push(...[...removed].map(goneChain));
@@ -28,6 +32,23 @@ export function judgeTable(
   const changed = [...written.keys()].filter((name) => !removed.has(name)).length;
   const name = `iptables ${kind} IPv${family} ${table}`;
   return { name, equal: Math.max(0, chains - changed), findings, notes: [] };
+}
+
+/** Of a chain: whether it is one of a tree that leads each interface to the same as before. */
+function dispatchesAlike(
+  saved: SavedTable,
+  written: Bodies,
+  removed: ReadonlySet<string>,
+): (chain: string) => boolean {
+  const before = new Map(
+    [...saved.chains].map(([name, rules]) => [name, rules.map(({ body }) => body)]),
+  );
+  const after = new Map([...before, ...written].filter(([name]) => !removed.has(name)));
+  const known = new Map<string, boolean>();
+  return (chain) => {
+    const root = dispatchRoot(chain);
+    return root !== undefined && getOrCreate(known, root, () => leadAlike(root, before, after));
+  };
 }
 
 /** Chains that would be emptied and filled, with their new rules. */
@@ -57,6 +78,15 @@ function onlyHashes(name: string): Finding {
     what: `chain ${name}`,
     interrupts: false,
     why: "differs only in hash comments: all are replaced in one restore, no packet is lost",
+  };
+}
+
+function otherSteps(name: string): Finding {
+  return {
+    change: "replaced",
+    what: `chain ${name}`,
+    interrupts: false,
+    why: "it leads each interface to the same chain as before, in other steps",
   };
 }
 

@@ -17,6 +17,7 @@ import { healthService } from "../felix/health/health-service.ts";
 import { FelixCounters } from "../felix/metrics/felix-counters.ts";
 import { felixMetrics } from "../felix/metrics/felix-metrics.ts";
 import { serveFelixMetrics } from "../felix/metrics/serve-felix-metrics.ts";
+import { wireguardDevices, wireguardMetrics } from "../felix/metrics/wireguard-metrics.ts";
 import { nflogGroups } from "../felix/rules/nflog.ts";
 import { withoutDenialLog } from "../felix/rules/rules-config.ts";
 import { Ipam } from "../ipam/ipam.ts";
@@ -161,7 +162,11 @@ async function runFelix(
     { ...ports, ...(nflog === undefined ? {} : { nflog }), decode: acceptStored(log) },
   );
   door.open(felix);
-  const collect = () => [...felixMetrics(nodeName, counters, felix.sizes()), ...checks.metrics()];
+  const collect = async () => [
+    ...felixMetrics(nodeName, counters, felix.sizes()),
+    ...checks.metrics(),
+    ...wireguardMetrics(nodeName, await wireguardDevices(config.metrics.wireguardDevices, ports)),
+  ];
   const file = felixHealthFile(runDirectory(env));
   const health = () => felix.health();
   const services: Service[] = [

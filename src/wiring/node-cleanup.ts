@@ -54,11 +54,11 @@ export async function runNodeCleanup(argv: readonly string[], io: CommandIo): Pr
 
 async function refuseWhileRunning(env: CommandIo["env"]): Promise<void> {
   const runDir = runDirectory(env);
-  for (const name of ["node", "felix", "bgp"]) {
+  for (const name of ["node", "felix", "bgp", "udp-tunnel"]) {
     const running = runningProcess(runDir, name, name);
     if (running === undefined) continue;
     throw new InputError(
-      `Cannot clean up: \`tortie ${name}\` runs here (process ${running.pid}), and would put it all back`,
+      `Cannot clean up: \`tortie ${name}\` runs here (process ${running.pid}) and uses what is to go`,
     );
   }
   // A container's processes have other pids here, but their sockets are the same.

@@ -18,6 +18,7 @@ import { hostInterfaces } from "../node/host-interfaces.ts";
 import { hostMtu, mtuFile, podMtu } from "../node/mtu.ts";
 import { refreshNode } from "../node/startup.ts";
 import { storedInputs } from "../node/stored-inputs.ts";
+import { udpTunnelFamily } from "../node/udp-tunnel/udp-tunnel-child.ts";
 import type { Area, Finding } from "../takeover/finding.ts";
 import { agentsNotes } from "../takeover/running-agents.ts";
 import { attempt, noting, type TakeoverPorts } from "./takeover-ports.ts";
@@ -97,7 +98,8 @@ async function mtuArea(ports: TakeoverPorts): Promise<readonly Area[]> {
     const notes = ["no uplink matches mtuIfacePattern: the MTU of new pods would be a guess"];
     return [areaWith("MTU file", { notes })];
   }
-  const wanted = `${podMtu(host, pools, values)}`;
+  const udpFamily = await udpTunnelFamily(pools, nodeName, datastore);
+  const wanted = `${podMtu(host, pools, { values, udpFamily })}`;
   if (present === wanted) return [areaWith("MTU file", { equal: 1 })];
   const finding: Finding = {
     change: present === undefined ? "added" : "replaced",

@@ -1,10 +1,19 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { after, before, describe, it } from "node:test";
-import { reflectorPeer } from "../../src/api/reflector-peer.ts";
+import { electedPeer, electionAnnotation, isElected } from "../../src/api/elected-reflectors.ts";
+import {
+  reflectorLabel,
+  reflectorLeaseKey,
+  reflectorOf,
+  reflectorPeer,
+} from "../../src/api/reflector-peer.ts";
+import { keyOf } from "../../src/api/resource-key.ts";
+import type { BGPConfiguration } from "../../src/api/resources/bgp.ts";
 import type { KubeControllersConfigurationSpec } from "../../src/api/resources/kube-controllers-configuration.ts";
 import { type Datastore, unlessAbsent } from "../../src/datastore/datastore.ts";
 import { openKubernetesDatastore } from "../../src/datastore/kubernetes/kubernetes-datastore.ts";
+import { rewrite } from "../../src/datastore/rewrite.ts";
 import { newAffinity } from "../../src/ipam/block-affinity.ts";
 import type { Ipam } from "../../src/ipam/ipam.ts";
 import { parseIpAddr } from "../../src/lib/ip-addr.ts";
@@ -54,8 +63,17 @@ describe("deploy/*.yaml on a real API server", { skip }, () => {
     ipam = ipamOn(datastore);
     await installClusterNetworkPolicy(cluster);
     nodes = [await cluster.addNode("node1"), await cluster.addNode("node2")];
-    // A reflector that was killed long ago: the controllers take its BGPPeer away a minute after they start.
-    await datastore.create<"BGPPeer">(reflectorPeer("route-reflector-dead", "192.0.2.99", 1790));
+    // A reflector that was killed long ago: the controllers take its BGPPeer and its Lease away a minute after
+    // they start.
+    const dead = "route-reflector-dead";
+    await datastore.create<"BGPPeer">(reflectorPeer(dead, "192.0.2.99", 1790));
+    const { name, namespace } = reflectorLeaseKey(dead);
+    await datastore.create<"Lease">({
+      apiVersion: "coordination.k8s.io/v1",
+      kind: "Lease",
+      metadata: { name, namespace: namespace ?? "", labels: { [reflectorLabel]: dead } },
+      spec: { holderIdentity: dead },
+    });
     await datastore.create<"BGPConfiguration">({
       apiVersion,
       kind: "BGPConfiguration",
@@ -239,6 +257,34 @@ describe("deploy/*.yaml on a real API server", { skip }, () => {
     await waitFor(async () => (await established(agents[1])).length === 0, patience);
   });
 
+  it("elects a node as route reflector instead of the mesh, when it is asked to", async () => {
+    const key = { kind: "BGPConfiguration", name: "default" } as const;
+    const change = (edit: (present: BGPConfiguration) => BGPConfiguration) =>
+      rewrite(datastore, key, edit);
+    await change(({ spec, ...rest }) => ({
+      ...rest,
+      metadata: {
+        ...rest.metadata,
+        annotations: { [electionAnnotation]: "1 per zone from 2 nodes" },
+      },
+      spec: { ...spec, nodeToNodeMeshEnabled: true },
+    }));
+    await waitFor(async () => (await datastore.get(key)).spec.nodeToNodeMeshEnabled === false, {
+      ...patience,
+      what: `reflectors: ${controllers.log().slice(-2000)}`,
+    });
+    const { items } = await datastore.list("Node");
+    assert.equal(items.filter(isElected).length, 1);
+    const peer = await datastore.get<"BGPPeer">(keyOf(electedPeer));
+    await datastore.update<"BGPPeer">({
+      ...peer,
+      spec: { ...peer.spec, nodeSelector: "has(nothing)" },
+    });
+    const isRepaired = async () =>
+      (await datastore.get<"BGPPeer">(keyOf(electedPeer))).spec.nodeSelector === "all()";
+    await waitFor(isRepaired, { ...patience, what: "the BGPPeer of elected nodes" });
+  });
+
   it("runs controllers that give back what leaked, and keep services and host endpoints", async () => {
     await datastore.create<"IPPool">(pool("third", { cidr: "10.98.0.0/24" }));
     await leak(ipam, "gone", "10.98.0.1");
@@ -285,7 +331,9 @@ describe("deploy/*.yaml on a real API server", { skip }, () => {
     await waitFor(isRestored, patience);
     await configure("Disabled");
     await waitFor(async () => (await hostEndpoints()).length === 0, patience);
-    await waitFor(async () => (await datastore.list("BGPPeer")).items.length === 0, {
+    const left = async () =>
+      (await datastore.list("BGPPeer")).items.map(({ metadata }) => metadata);
+    await waitFor(async () => (await left()).every((each) => reflectorOf(each) === undefined), {
       ...patience,
       what: "the end of a reflector's BGPPeer",
     });

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { isCordoned, mayWork } from "../../src/api/node-conditions.ts";
 import { pathHealthyType } from "../../src/api/path-checks.ts";
 import { isDatastoreError, type WatchEvent } from "../../src/datastore/datastore.ts";
 import { openKubernetesDatastore } from "../../src/datastore/kubernetes/kubernetes-datastore.ts";
@@ -41,13 +42,23 @@ export async function kubernetesObjects(server: KubeApiServer): Promise<void> {
     await assert.rejects(datastore.create<"Node">(ghost), /kubelet registers nodes/);
   });
 
-  test("kubernetes: a node's condition of ours is written among kubelet's, which nobody here sees", async () => {
+  test("kubernetes: a node's condition of ours is written among kubelet's; Ready and a cordon are seen", async () => {
     const path = "/api/v1/nodes/node1/status";
     const ready = { type: "Ready", status: "True", reason: "KubeletReady", message: "" };
     const status = { conditions: [ready] };
     await server.must("PATCH", path, { status }, mergePatch);
-    const node = await datastore.get({ kind: "Node", name: "node1" });
-    assert.equal(node.status?.conditions, undefined);
+    await server.must(
+      "PATCH",
+      "/api/v1/nodes/node1",
+      { spec: { unschedulable: true } },
+      mergePatch,
+    );
+    const node = await datastore.get<"Node">({ kind: "Node", name: "node1" });
+    assert.deepEqual(
+      node.status?.conditions?.map(({ type }) => type),
+      ["Ready", "Cordoned"],
+    );
+    assert.ok(mayWork(node) && isCordoned(node));
     const ours = {
       type: pathHealthyType,
       status: "False",
@@ -55,9 +66,15 @@ export async function kubernetesObjects(server: KubeApiServer): Promise<void> {
       message: "packets vanish",
       lastTransitionTime: "2026-01-01T00:00:00Z",
     } as const;
-    const changed = { ...node, status: { ...node.status, conditions: [ours] } };
-    const written = await datastore.update<"Node">(changed);
-    assert.deepEqual(written.status?.conditions, [ours]);
+    const conditions = [...(node.status?.conditions ?? []), ours];
+    const written = await datastore.update<"Node">({
+      ...node,
+      status: { ...node.status, conditions },
+    });
+    assert.deepEqual(
+      written.status?.conditions?.find(({ type }) => type === ours.type),
+      ours,
+    );
     const raw = (await server.must("GET", "/api/v1/nodes/node1")) as {
       readonly status: { readonly conditions: readonly { readonly type: string }[] };
     };

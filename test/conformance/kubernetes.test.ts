@@ -2,6 +2,7 @@ import { before, describe } from "node:test";
 import { findNewEtcd } from "../support/etcd/program.ts";
 import { withWatchList } from "../support/kube-apiserver.ts";
 import { datastoreSuite } from "./datastore.suite.ts";
+import { kubernetesCopies } from "./kubernetes-copies.suite.ts";
 import { kubernetesCrds } from "./kubernetes-crds.suite.ts";
 import { kubernetesFaults } from "./kubernetes-faults.suite.ts";
 import { kubernetesIpam } from "./kubernetes-ipam.suite.ts";
@@ -29,6 +30,7 @@ await withKubeApiServer(
       ipam: () => kubernetesIpam(server),
       pools: () => kubernetesPools(server),
       services: () => kubernetesServices(server),
+      copies: () => kubernetesCopies(server),
       migrate: () => migrateKubernetes(server),
       "the other API group": () => datastoreSuite(driver),
       lists: () => kubernetesLists(server, "projectcalico.org/v3", "watch"),

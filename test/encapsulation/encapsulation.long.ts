@@ -7,16 +7,18 @@ import { MatrixLab, report } from "./matrix-lab.ts";
 
 /**
  * Every mode in every family, each in a lab of its own: a cell of the table in docs/encapsulation.md is a
- * check in a lab. ENCAPSULATIONS names modes, when not all are asked for; ENCAPSULATION_LABS says how many
- * labs there are at once.
+ * check in a lab. ENCAPSULATIONS names modes and ENCAPSULATION_FAMILIES families, when not all are asked for;
+ * ENCAPSULATION_LABS says how many labs there are at once.
  */
 
-const asked = process.env["ENCAPSULATIONS"]?.split(",");
-const modes = calicoEncapsulations.filter((mode) => asked?.includes(mode) !== false);
+const asked = (name: string) => process.env[name]?.split(",");
+const [askedModes, askedFamilies] = ["ENCAPSULATIONS", "ENCAPSULATION_FAMILIES"].map(asked);
+const modes = calicoEncapsulations.filter((mode) => askedModes?.includes(mode) !== false);
+const families = labIpFamilies.filter((family) => askedFamilies?.includes(family) !== false);
 const labsAtOnce = Number(process.env["ENCAPSULATION_LABS"] ?? 1);
 
 describe("encapsulations", { concurrency: labsAtOnce }, () => {
-  for (const ipFamily of labIpFamilies) {
+  for (const ipFamily of families) {
     for (const mode of modes.filter((each) => isOffered(each, ipFamily))) {
       test(`${mode}, ${ipFamily}`, { skip: cannotRun(mode) }, async (t) => {
         const lab = new MatrixLab(mode, ipFamily);

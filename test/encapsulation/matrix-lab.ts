@@ -134,7 +134,7 @@ export class MatrixLab {
         if (flows.length === 0 || first !== undefined) throw new Error(JSON.stringify(first));
         return true;
       },
-      { timeoutMs: patienceMs, what: "all as policy says", intervalMs: 200 },
+      { timeoutMs: patienceMs, what: "all as policy says", intervalMs: 1000 },
     );
   }
 

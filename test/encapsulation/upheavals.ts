@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { routePattern } from "../support/switch-modes.ts";
 import { waitFor } from "../support/wait-for.ts";
 import { type MatrixLab, patienceMs } from "./matrix-lab.ts";
 
@@ -15,7 +16,23 @@ export async function deviceComesBack(lab: MatrixLab): Promise<void> {
       await lab.inside(node, "ip", "link", "delete", name);
     }
   }
+  await waitFor(() => hasRoutes(lab), {
+    timeoutMs: patienceMs,
+    what: "its routes",
+    intervalMs: 500,
+  });
   await lab.converges();
+}
+
+/** Of the first node to the others: asking for them costs less than to ask who reaches whom. */
+async function hasRoutes(lab: MatrixLab): Promise<boolean> {
+  for (const family of lab.families) {
+    const routes = await lab.routes(lab.node(1), family);
+    const has = (to: number) =>
+      routePattern(lab.mode, lab.node(1), lab.node(to), family).test(routes);
+    if (![2, 3].every(has)) return false;
+  }
+  return true;
 }
 
 export function tunnelDevices({ mode, families }: MatrixLab): readonly string[] {
@@ -61,6 +78,7 @@ export async function addressChanges(lab: MatrixLab): Promise<void> {
     await waitFor(() => nodeHas(lab, node.name, `${after}/${length}`), {
       timeoutMs: patienceMs,
       what: "the Node's new address",
+      intervalMs: 500,
     });
   }
   await lab.converges();

@@ -4,7 +4,7 @@ import type { LabStatus } from "../../src/lab/lab-status.ts";
 import { Background, TestLab } from "../support/lab.ts";
 import { waitFor } from "../support/wait-for.ts";
 
-/** The userspace UDP tunnel between two segments, with all of `tortie node`. */
+/** The userspace UDP tunnel between two segments, for pods of both families, with all of `tortie node`. */
 
 const lab = new TestLab("u");
 const timeoutMs = 60_000;
@@ -12,7 +12,7 @@ let status: LabStatus;
 
 before(async () => {
   const shape = ["--nodes", "2", "--segments", "2", "--pods", "1"];
-  await lab.mustLab("up", "--encapsulation", "UDPCrossSubnet", ...shape);
+  await lab.mustLab("up", "--encapsulation", "UDPCrossSubnet", "--ip-family", "dual", ...shape);
   status = await lab.status();
 });
 after(() => lab.down());
@@ -27,7 +27,7 @@ const reaches = (from: string, to: string) =>
   );
 
 test("all reach all; between segments there are datagrams of UDP port 8285, and no pod's address outside", async () => {
-  const dump = new Background(status.router, "tcpdump", "-lni", "segment2", "ip and not tcp");
+  const dump = new Background(status.router, "tcpdump", "-lni", "segment2", "not tcp");
   await waitFor(() => dump.output.includes("listening"), { timeoutMs, what: "tcpdump" });
   assert.deepEqual((await lab.check()).mismatches, []);
   await waitFor(() => dump.printed.includes(".8285 > 192.168.2."), {
@@ -35,9 +35,14 @@ test("all reach all; between segments there are datagrams of UDP port 8285, and 
     what: "datagrams",
   });
   await dump.stop();
-  assert.doesNotMatch(dump.printed, /IP 10\.244\./);
-  const routes = await lab.inside(node(0).netns, "ip", "route");
-  assert.match(routes, new RegExp(`^${node(1).blocks[0]} via \\S+ dev udp\\.tortie onlink`, "m"));
+  assert.doesNotMatch(dump.printed, /IP 10\.244\.|IP6 fd00:/);
+  assert.equal(node(1).blocks.length, 2);
+  for (const block of node(1).blocks) {
+    const family = block.includes(":") ? "-6" : "-4";
+    const words = ["ip", family, "route", "show", "to", "exact", block];
+    const routes = await lab.inside(node(0).netns, ...words);
+    assert.match(routes, /via \S+ dev udp\.tortie .*onlink/);
+  }
 });
 
 test("tortie node starts the process again when it is killed, and pods reach each other again", async () => {
@@ -68,10 +73,20 @@ test("a datagram of who is no node does not get as far as the process", async ()
 
 test("a pool that asks for it no longer leaves neither device nor process", async () => {
   const listening = () => lab.inside(node(0).netns, "ss", "-Huln", "sport = :8285");
-  const { stdout } = await lab.cli(["get", "ippool", "default-ipv4-ippool", "-o", "yaml"]);
-  const asked = /^ *annotations:\n *tortie\.dev\/encapsulation: UDPCrossSubnet\n/m;
-  assert.match(stdout, asked);
-  await lab.apply(stdout.replace(asked, "").replace("vxlanMode: Never", "vxlanMode: CrossSubnet"));
+  for (const family of [4, 6]) {
+    const { stdout } = await lab.cli([
+      "get",
+      "ippool",
+      `default-ipv${family}-ippool`,
+      "-o",
+      "yaml",
+    ]);
+    const asked = /^ *annotations:\n *tortie\.dev\/encapsulation: UDPCrossSubnet\n/m;
+    assert.match(stdout, asked);
+    await lab.apply(
+      stdout.replace(asked, "").replace("vxlanMode: Never", "vxlanMode: CrossSubnet"),
+    );
+  }
   await waitFor(async () => (await listening()) === "", { timeoutMs, what: "the end" });
   const device = () => lab.inside(node(0).netns, "ip", "-br", "link");
   await waitFor(async () => !(await device()).includes("udp.tortie"), {

@@ -135,19 +135,26 @@ test("node cleanup removes all that a node has left, and nothing else; --dry-run
   assert.equal(cleanup(), "Nothing of a node is left here\n");
 });
 
-test("node cleanup refuses while a node runs", async () => {
-  const running = join(folder, "run");
-  mkdirSync(running, { recursive: true });
-  // This very process stands in for a node: its command line has the word.
-  const { spawn } = await import("node:child_process");
-  const child = spawn(process.execPath, ["-e", "setInterval(() => undefined, 1000)", "node"]);
-  writeFileSync(join(running, "node.pid"), `${child.pid}\n`);
-  try {
-    assert.throws(() => cleanup(), /Cannot clean up: `tortie node` runs here/);
-  } finally {
-    child.kill("SIGKILL");
-  }
-});
+for (const name of ["node", "udp-tunnel"]) {
+  test(`node cleanup refuses while a process of a node runs: ${name}`, async () => {
+    const running = join(folder, "run");
+    mkdirSync(running, { recursive: true });
+    // It stands in for the process: its command line has the word.
+    const { spawn } = await import("node:child_process");
+    const child = spawn(process.execPath, ["-e", "setInterval(() => undefined, 1000)", name]);
+    const file = join(running, `${name}.pid`);
+    writeFileSync(file, `${child.pid}\n`);
+    try {
+      assert.throws(
+        () => cleanup(),
+        new RegExp(`Cannot clean up: \`tortie ${name}\` runs here \\(process ${child.pid}\\)`),
+      );
+    } finally {
+      child.kill("SIGKILL");
+      rmSync(file);
+    }
+  });
+}
 
 test("node cleanup refuses while a node answers, whose pids are those of a container", async () => {
   const running = join(folder, "run");

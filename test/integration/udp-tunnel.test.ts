@@ -84,7 +84,7 @@ before(async () => {
 });
 after(async () => {
   for (const child of children) child.kill("SIGKILL");
-  for (const { netns } of [a, b, stranger]) netns.remove();
+  for (const { netns } of [a, b, stranger, ...withoutIpv4]) netns.remove();
   fabric.remove();
 });
 
@@ -161,4 +161,49 @@ test("a device that is made anew is used again", async () => {
   a.netns.ip("link delete udp.tortie");
   await makeDevice(a, b);
   await waitFor(() => reaches(a, b.tunnelAddress), { timeoutMs, what: "the other node" });
+});
+
+const withoutIpv4: End[] = [];
+
+/** Nodes that have IPv6 alone: the MAC address is a hash, so the other node is a neighbor, too. */
+async function addIpv6End(host: number, peerHost: number): Promise<End> {
+  const netns = new TestNetns(`six${host}`);
+  netns.addVeth("eth0", `port${host}`, fabric);
+  fabric.ip(`link set port${host} master bridge`);
+  const addressOf = (number: number) => parseIpAddr(`2001:db8::${number}`);
+  netns.ip(`address add ${addressOf(host)}/64 dev eth0 nodad`);
+  const kernel = openLinuxKernel({ netnsFd: netns.fd });
+  await kernel.links.addTap("udp.tortie");
+  kernel.close();
+  netns.ip(`link set udp.tortie address ${tunnelMac(addressOf(host))} mtu 1452 up`);
+  netns.ip(`address add 10.0.0.${host}/32 dev udp.tortie`);
+  netns.ip(`address add fd00::${host}/128 dev udp.tortie nodad`);
+  const [own, lladdr] = [addressOf(peerHost), `lladdr ${tunnelMac(addressOf(peerHost))}`];
+  for (const address of [`10.0.0.${peerHost}`, `fd00::${peerHost}`, own]) {
+    netns.ip(`neigh replace ${address} ${lladdr} dev udp.tortie nud permanent`);
+  }
+  netns.ip(`route add 10.0.0.${peerHost} dev udp.tortie src 10.0.0.${host}`);
+  netns.ip(`-6 route add fd00::${peerHost} dev udp.tortie src fd00::${host}`);
+  const end = { netns, host, nodeAddress: addressOf(host), tunnelAddress: `10.0.0.${host}` };
+  withoutIpv4.push(end);
+  return end;
+}
+
+test("between nodes that have IPv6 alone both families go in datagrams of IPv6", async () => {
+  const c = await addIpv6End(4, 5);
+  const d = await addIpv6End(5, 4);
+  for (const each of [c, d]) startTunnel(each);
+  const dump = new Background(d.netns.name, "tcpdump", "-lni", "eth0", "udp or icmp or icmp6");
+  await waitFor(() => dump.output.includes("listening"), { timeoutMs, what: "tcpdump" });
+  for (const address of [d.tunnelAddress, "fd00::5"]) {
+    await waitFor(() => reaches(c, address), { timeoutMs, what: address });
+  }
+  assert.ok(reaches(c, "fd00::5", "-Mdo", "-s", `${1452 - 48}`), "as large as the MTU");
+  const seen = () => dump.printed.split("\n").filter((line) => line.includes(".8285 > "));
+  await waitFor(() => seen().length >= 6, { timeoutMs, what: "all datagrams" });
+  await dump.stop();
+  for (const line of seen()) {
+    assert.match(line, /IP6 2001:db8::[45]\.8285 > 2001:db8::[45]\.8285/);
+  }
+  assert.doesNotMatch(dump.printed, /fd00::5: ICMP6|10\.0\.0\.5: ICMP/);
 });

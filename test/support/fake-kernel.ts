@@ -112,6 +112,12 @@ export class FakeKernel implements Kernel {
     addIpip: async (name) => {
       this.#create(name, { type: "ipip", up: false, running: false });
     },
+    addIp6Tunnel: async (name, mtu) => {
+      this.#create(name, { type: "ip6tnl", mtu, up: false, running: false });
+    },
+    addSit: async (name, { local, mtu }) => {
+      this.#create(name, { type: "sit", mtu, sitLocal: local, up: false, running: false });
+    },
     addIfb: async (name, mtu) => {
       this.#create(name, { type: "ifb", mtu });
     },
@@ -291,7 +297,7 @@ export class FakeKernel implements Kernel {
   }
 
   #routeText(route: KernelRoute): string {
-    const { kind, destination, protocol, scope, source, mtu, priority, nextHops } = route;
+    const { kind, destination, protocol, scope, source, mtu, priority, nextHops, encap } = route;
     const hop = (of: { gateway?: IpAddr; ifindex?: number; onlink?: boolean }) => [
       of.gateway && `via ${of.gateway}`,
       of.ifindex && `dev ${this.#nameOf(of.ifindex)}`,
@@ -299,6 +305,7 @@ export class FakeKernel implements Kernel {
     return [
       kind === "unicast" ? undefined : kind,
       /^(0\.0\.0\.0|::)\/0$/.test(destination) ? "default" : destination.replace(/\/(32|128)$/, ""),
+      encap && `encap ip6 src ${encap.source} dst ${encap.destination}`,
       ...hop(route),
       protocol === 3 ? undefined : `proto ${protocolNames[protocol] ?? protocol}`,
       scope === "universe" ? undefined : `scope ${scope}`,

@@ -149,7 +149,14 @@ export const calicoNode: Account = {
       why: "and the answers.",
     },
   ],
-  leases: [],
+  leases: [
+    {
+      group: "coordination.k8s.io",
+      resources: ["leases"],
+      verbs: ["get", "create", "update"],
+      why: "An elected route reflector tells of its sessions.",
+    },
+  ],
 };
 
 export const kubeControllers: Account = {
@@ -159,7 +166,13 @@ export const kubeControllers: Account = {
       group: "",
       resources: ["nodes"],
       verbs: ["get", ...follow],
-      why: "Whose addresses go back when they are gone; host endpoints of nodes.",
+      why: "Whose addresses go back when they are gone; host endpoints of nodes; who can be a route reflector.",
+    },
+    {
+      group: "",
+      resources: ["nodes/status"],
+      verbs: ["patch"],
+      why: "The annotations by which an elected node is a route reflector.",
     },
     {
       group: "",
@@ -206,9 +219,15 @@ export const kubeControllers: Account = {
     },
     {
       group: calicoGroup,
+      resources: ["bgpconfigurations"],
+      verbs: ["get", ...follow, "update"],
+      why: "Whether route reflectors are to be elected; the mesh that they replace.",
+    },
+    {
+      group: calicoGroup,
       resources: ["bgppeers"],
-      verbs: ["list", "delete"],
-      why: "The BGPPeer of a route reflector that is gone.",
+      verbs: ["get", ...follow, "create", "update", "delete"],
+      why: "The BGPPeer of elected route reflectors, and that of one that is gone.",
     },
   ],
   leases: [

@@ -26,7 +26,7 @@ export interface NodeStatus {
   readonly wireguardPublicKey?: string;
   readonly wireguardPublicKeyV6?: string;
   readonly podCIDRs?: readonly string[];
-  /** Our own alone; in Kubernetes among the Node's. */
+  /** Our own, in Kubernetes among the Node's; there also some of Kubernetes' (node-conditions.ts). */
   readonly conditions?: readonly Condition[];
 }
 export type Node = Resource<"Node", NodeSpec, NodeStatus>;

@@ -113,6 +113,7 @@ const integers: Readonly<Record<string, readonly [min: number, max: number]>> = 
   vxlanPort: [0, 65535],
   vxlanVNI: [0, 0xffffff],
   ipipMTU: [0, 65535],
+  ip6TunnelMTU: [0, 65535],
   udpMTU: [0, 65535],
   udpPort: [1, 65535],
   wireguardListeningPort: [0, 65535],

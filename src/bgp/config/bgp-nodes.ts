@@ -55,6 +55,11 @@ export function dottedId(text: string): number {
   return Number(ipBits(address));
 }
 
+/** A cluster ID or router ID in its dotted form. */
+export function dotted(id: number): string {
+  return [24, 16, 8, 0].map((shift) => (id >>> shift) & 0xff).join(".");
+}
+
 function bgpNode(node: Node, globalAs: Asn, resources: BgpResources): BgpNode | undefined {
   const { bgp } = node.spec;
   if (bgp === undefined) return undefined;

@@ -1,6 +1,7 @@
 import { hash } from "node:crypto";
 import type { SharedClass } from "../../api/cluster-routes.ts";
 import { isDraining } from "../../api/drain.ts";
+import { isElected } from "../../api/elected-reflectors.ts";
 import type { BGPConfigurationSpec } from "../../api/resources/bgp.ts";
 import type { Node } from "../../api/resources/node.ts";
 import type { Asn } from "../../lib/asn.ts";
@@ -83,6 +84,8 @@ export interface SpeakerConfig {
   readonly hostRoutes?: readonly HostRoute[];
   /** Severity of what is logged, as Calico calls it (logSeverityScreen). Absent: as the process was told. */
   readonly logSeverity?: string;
+  /** The controllers have made this node a route reflector. Absent: false. */
+  readonly elected?: boolean;
   /** This node is about to go: routes leave with GRACEFUL_SHUTDOWN (RFC 8326). Absent: false. */
   readonly draining?: boolean;
   /** What could not be used, and why. */
@@ -146,6 +149,7 @@ export function speakerConfig(
     ...announced(me, { node, blocks, pools }, { resources, configuration, problems }, env),
     ...routingOf(me, pools, { resources, configuration, problems }, env),
     ...(isDraining(node) ? { draining: true } : {}),
+    ...(isElected(node) ? { elected: true } : {}),
     problems,
   };
 }

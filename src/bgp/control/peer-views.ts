@@ -1,9 +1,9 @@
 import { InputError } from "../../lib/errors.ts";
 import type { IpFamily } from "../../lib/ip-addr.ts";
+import { dotted } from "../config/bgp-nodes.ts";
 import type { Negotiated, PeerConfig, PeerCounters, PeerStatus } from "../peer/peer.ts";
 import type { PeerPolicy } from "../policy/peer-policy.ts";
 import type { RunningSpeaker } from "../speaker/run-speaker.ts";
-import { dotted } from "./rib-rows.ts";
 
 /** A line of `tortie bgp peers`. */
 export interface PeerRow {

@@ -1,6 +1,7 @@
 import { InputError } from "../../lib/errors.ts";
 import type { IpFamily } from "../../lib/ip-addr.ts";
 import { type Prefix, prefixFamily } from "../../lib/prefix.ts";
+import { dotted } from "../config/bgp-nodes.ts";
 import { localPeer } from "../rib/adj-rib-in.ts";
 import type { FamilyState, Speaker } from "../speaker/speaker.ts";
 import type { AsPathSegment, PathAttributes } from "../wire/message.ts";
@@ -153,9 +154,4 @@ function segmentText({ kind, asns }: AsPathSegment): string {
   return { sequence: text, set: `{${text}}`, confedSequence: `(${text})`, confedSet: `[${text}]` }[
     kind
   ];
-}
-
-/** An ID in its dotted form. */
-export function dotted(id: number): string {
-  return [24, 16, 8, 0].map((shift) => (id >>> shift) & 0xff).join(".");
 }

@@ -97,10 +97,18 @@ export class FibPolicy {
 
   /** True when a route of an earlier run may stay until the RIB has converged. */
   mayKeep(route: KernelRoute): boolean {
-    const family: IpFamily = route.destination.includes(":") ? 6 : 4;
-    if (route.kind !== "unicast") return false;
-    const prefixes = packPrefixes([route.destination], family);
-    return this.#judge(this.#poolOf(prefixes, 0), prefixes, 0) === "programmed";
+    return route.kind === "unicast" && this.#verdictOf(route) === "programmed";
+  }
+
+  /** True for a route of an earlier run in whose place felix puts one. */
+  isHandedOver(route: KernelRoute): boolean {
+    return route.kind === "unicast" && isFelixs(this.#verdictOf(route));
+  }
+
+  #verdictOf({ destination }: KernelRoute): FibVerdict {
+    const family: IpFamily = destination.includes(":") ? 6 : 4;
+    const prefixes = packPrefixes([destination], family);
+    return this.#judge(this.#poolOf(prefixes, 0), prefixes, 0);
   }
 
   #poolOf(prefixes: PackedPrefixes, index: number): BgpPool | undefined {
@@ -111,7 +119,7 @@ export class FibPolicy {
     if (!this.#installs) return "not-installed";
     if (this.#services.covers(prefixes, index)) return "service-range";
     if (pool === undefined || pool.class === "none") return "programmed";
-    if (pool.class === "vxlan" || pool.class === "udp") return "tunneled-pool";
+    if (pool.class !== "ipip" && pool.class !== "noEncap") return "tunneled-pool";
     return this.#programs.includes(pool.class) ? "programmed" : "felix-owns-pool";
   }
 

@@ -18,6 +18,8 @@ export interface FibDeps {
   readonly log: Logger;
   /** True for a route of an earlier run that must stay for now, although the RIB lacks it. */
   readonly mayKeep: (route: KernelRoute) => boolean;
+  /** True for one in whose place felix puts another: it stays until that is there. */
+  readonly isHandedOver: (route: KernelRoute) => boolean;
   /** True while protocol 12 on the IPIP device is ours; else it is felix' (facts 4.8). */
   readonly ownsTunnel: () => boolean;
   /** Kernel table that is kept. Default: main. */
@@ -159,7 +161,8 @@ export class FibSync {
       const isOurs = this.#deps.ownsTunnel() || !this.#isOnTunnel(route);
       if (isOurs && this.#deps.mayKeep(route)) continue;
       this.#adopted.delete(key);
-      this.#table.delete(key);
+      if (isOurs && this.#deps.isHandedOver(route)) this.#beginHandOver(route.destination, key);
+      else this.#table.delete(key);
     }
   }
 

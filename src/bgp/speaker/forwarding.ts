@@ -88,6 +88,11 @@ export class Forwarding {
     return this.#current?.policy.mayKeep(route) === true;
   }
 
+  /** True for a route of an earlier run in whose place felix puts one. */
+  isHandedOver(route: KernelRoute): boolean {
+    return this.#current?.policy.isHandedOver(route) === true;
+  }
+
   #prepareJudging(): void {
     if (this.#current === undefined) return;
     const { config } = this.#current;

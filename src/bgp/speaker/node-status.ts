@@ -7,6 +7,7 @@ import type {
 } from "../../api/resources/node-status.ts";
 import type { IpFamily } from "../../lib/ip-addr.ts";
 import { comparePrefixes, type Prefix } from "../../lib/prefix.ts";
+import { dotted } from "../config/bgp-nodes.ts";
 import type { PeerType } from "../config/session.ts";
 import type { PeerStatus } from "../peer/peer.ts";
 import { type ExplainedPath, why } from "./explain.ts";
@@ -133,8 +134,4 @@ function routeOf(speaker: Speaker, prefix: Prefix, path: ExplainedPath): CalicoN
 /** As BIRD writes times: "2026-01-02 15:04:05". */
 function timeText(date: Date): string {
   return date.toISOString().slice(0, 19).replace("T", " ");
-}
-
-function dotted(id: number): string {
-  return [24, 16, 8, 0].map((shift) => (id >>> shift) & 0xff).join(".");
 }

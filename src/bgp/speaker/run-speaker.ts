@@ -95,6 +95,7 @@ async function startOnKernel(
   const fib = new FibSync({
     ...deps,
     mayKeep: speaker.mayKeep.bind(speaker),
+    isHandedOver: (route) => speaker.forwarding.isHandedOver(route),
     ownsTunnel: () => speaker.config?.programs.includes("ipip") === true,
   });
   const reachability = new Reachability(kernel, clock, log);

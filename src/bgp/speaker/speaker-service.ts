@@ -10,6 +10,7 @@ import { birdSocketFolder, serveBird } from "../bird-socket/serve-bird.ts";
 import { defaultControlPath } from "../control/control-path.ts";
 import { serveControl } from "../control/serve-control.ts";
 import type { RecordConfig } from "../record/recording.ts";
+import { electedSessions } from "../reflector/elected-sessions.ts";
 import { DatastoreConfig, type DatastoreConfigDeps } from "./datastore-config.ts";
 import { nodeStatus } from "./node-status.ts";
 import { NodeStatusReporter } from "./report-node-status.ts";
@@ -61,6 +62,7 @@ export function runBgp(config: BgpConfig, deps: BgpDeps): Service {
       (signal) => serveControl(statusPath, { running, tail, clock }, signal),
       ...(metrics === undefined ? [] : [serveSpeakerMetrics(metrics, { running, log })]),
       serveBird(birdFolder, { running, clock, log }),
+      electedSessions(config.nodeName, running, deps),
     ];
   });
 }

@@ -1,4 +1,5 @@
 import type { Prefix } from "../../lib/prefix.ts";
+import { dotted } from "../config/bgp-nodes.ts";
 import type { PeerType } from "../config/session.ts";
 import type { PeerStatus } from "../peer/peer.ts";
 import { type ExplainedPath, why, whyNot } from "./explain.ts";
@@ -116,8 +117,4 @@ function pathText({ peer, nextHop, attributes, stale, verdict, by }: ExplainedPa
     stale,
     verdict: verdict === "best" ? verdict : `${verdict === "equal" ? "lost" : verdict}: ${by}`,
   };
-}
-
-function dotted(id: number): string {
-  return [24, 16, 8, 0].map((shift) => (id >>> shift) & 0xff).join(".");
 }

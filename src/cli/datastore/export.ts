@@ -1,3 +1,4 @@
+import { withoutKubernetesConditions } from "../../api/node-conditions.ts";
 import type { AnyResource, Kind } from "../../api/resource-of-kind.ts";
 import { clusterInformationKey, isLocked } from "../../datastore/cluster-lock.ts";
 import type { Datastore } from "../../datastore/datastore.ts";
@@ -22,7 +23,9 @@ export async function exportDatastore(datastore: Datastore): Promise<Migration> 
       "Cannot export: somebody still assigns or releases addresses. Wait until it is done, and export again",
     );
   }
-  const resources = stored.map((resource) => withoutIdentity(resource));
+  const resources = stored.map((resource) =>
+    withoutIdentity(resource.kind === "Node" ? withoutKubernetesConditions(resource) : resource),
+  );
   checkAll([cluster, ...resources], "the datastore");
   return { cluster: withoutIdentity(cluster), resources };
 }

@@ -4,12 +4,12 @@ import type { ClusterInformation } from "../../api/resources/cluster-information
 import type { Node } from "../../api/resources/node.ts";
 import { clusterInformationKey } from "../../datastore/cluster-lock.ts";
 import { type Datastore, isDatastoreError } from "../../datastore/datastore.ts";
+import { rewrite } from "../../datastore/rewrite.ts";
 import { errorMessage, InputError } from "../../lib/errors.ts";
 import { liveObjects } from "./export.ts";
 import type { ImportPlan, Present } from "./import-plan.ts";
 import { migratedKinds } from "./migrated-kinds.ts";
 import { withoutIdentity } from "./migration-file.ts";
-import { rewrite } from "./rewrite.ts";
 
 /** Writes that are under way at once. */
 const writers = 16;

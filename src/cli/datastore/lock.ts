@@ -1,7 +1,7 @@
 import { clusterInformationKey } from "../../datastore/cluster-lock.ts";
 import { type Datastore, isDatastoreError } from "../../datastore/datastore.ts";
+import { rewrite } from "../../datastore/rewrite.ts";
 import { InputError } from "../../lib/errors.ts";
-import { rewrite } from "./rewrite.ts";
 
 /**
  * Locks or unlocks the datastore. That it is so already is success.

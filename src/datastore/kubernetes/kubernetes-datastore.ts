@@ -31,6 +31,8 @@ export interface KubernetesConfig {
   readonly apiGroup: ApiGroup;
   /** First of FELIX_INTERFACEPREFIX. */
   readonly interfacePrefix?: string;
+  /** Only what Kubernetes itself has: there are no objects of Calico's own kinds. */
+  readonly nativeOnly?: boolean;
 }
 
 export interface KubernetesOptions {
@@ -80,8 +82,8 @@ class KubernetesDatastore implements Datastore {
     this.#clock = clock;
     this.#deadlineMs = deadlineMs;
     this.#guard = new WatchGuard({ clock, silenceMs, check: () => http.ping() });
-    const { apiGroup, interfacePrefix = "cali" } = config;
-    this.#mappings = mappingsOf({ apiGroup, interfacePrefix });
+    const { apiGroup, interfacePrefix = "cali", nativeOnly = false } = config;
+    this.#mappings = mappingsOf({ apiGroup, interfacePrefix, nativeOnly });
     this.#objects = new KubeObjects(http);
     this.virtualMachines = new KubeVirt(http);
     this.#optional = new OptionalCollections({ http, clock, askMs });

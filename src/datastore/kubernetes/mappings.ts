@@ -37,12 +37,17 @@ export interface MappingOptions {
   readonly apiGroup: ApiGroup;
   /** First of FELIX_INTERFACEPREFIX: what a veth's name begins with. */
   readonly interfacePrefix: string;
+  /** Only what Kubernetes itself has: Calico's own kinds are kept elsewhere, and it need not know them. */
+  readonly nativeOnly?: boolean;
 }
 
 /** How every kind is kept in Kubernetes (facts 2.1 to 2.6). */
 export function mappingsOf(options: MappingOptions): Readonly<Record<Kind, readonly Mapping[]>> {
   const custom = Object.fromEntries(
-    customKinds.map((kind) => [kind, [customMapping(kind, options.apiGroup)]]),
+    customKinds.map((kind) => [
+      kind,
+      options.nativeOnly === true ? [] : [customMapping(kind, options.apiGroup)],
+    ]),
   ) as unknown as Record<CustomKind, readonly Mapping[]>;
   return {
     ...custom,

@@ -1,5 +1,6 @@
 import type { Condition } from "../../api/condition.ts";
 import { calicoApiVersion } from "../../api/meta.ts";
+import { cordonedType, readyType } from "../../api/node-conditions.ts";
 import { pathHealthyType } from "../../api/path-checks.ts";
 import type { Node, NodeSpec } from "../../api/resources/node.ts";
 import { parseAsn } from "../../lib/asn.ts";
@@ -62,7 +63,11 @@ const statusFields = {
 type FieldTable = Readonly<Record<string, readonly [annotation: string, parse: Parse]>>;
 
 interface KubeNode extends KubeObject {
-  readonly spec?: { readonly podCIDR?: string; readonly podCIDRs?: readonly string[] };
+  readonly spec?: {
+    readonly podCIDR?: string;
+    readonly podCIDRs?: readonly string[];
+    readonly unschedulable?: boolean;
+  };
   readonly status?: {
     readonly addresses?: readonly { readonly type: string; readonly address: string }[];
     readonly conditions?: readonly Condition[];
@@ -78,7 +83,10 @@ export function nodeOfKube(object: KubeObject): Node {
   const interfaces = interfacesOf(annotations[interfacesAnnotation]);
   const podCIDRs = spec?.podCIDRs ?? (spec?.podCIDR ? [spec.podCIDR] : []);
   const keys = fieldsOf(statusFields, annotations);
-  const conditions = (status?.conditions ?? []).flatMap(ownCondition);
+  const conditions = [
+    ...(status?.conditions ?? []).flatMap(keptCondition),
+    ...(spec?.unschedulable === true ? [cordoned] : []),
+  ];
   const addresses = addressesOf(bgp, status?.addresses ?? []);
   return {
     apiVersion: calicoApiVersion,
@@ -102,10 +110,9 @@ export function nodeOfKube(object: KubeObject): Node {
 
 /** The part of a Node's status that is ours; undefined: nothing is. */
 export function statusOfNode({ status }: Node): { readonly conditions: unknown } | undefined {
-  const conditions = (status?.conditions ?? []).map((condition) => ({
-    ...condition,
-    lastHeartbeatTime: condition.lastTransitionTime,
-  }));
+  const conditions = (status?.conditions ?? [])
+    .filter(({ type }) => type === pathHealthyType)
+    .map((condition) => ({ ...condition, lastHeartbeatTime: condition.lastTransitionTime }));
   return conditions.length === 0 ? undefined : { conditions };
 }
 
@@ -129,14 +136,24 @@ export function annotationsOfNode(node: Node): Record<string, string | null> {
   };
 }
 
-/** Kubelet's conditions change every few minutes, and nobody here looks at them. */
-function ownCondition({
+/** What a field says, as a condition. */
+const cordoned: Condition = {
+  type: cordonedType,
+  status: "True",
+  reason: "Unschedulable",
+  message: "spec.unschedulable is true",
+  lastTransitionTime: "",
+};
+
+/** Of kubelet's conditions, which are written every few minutes, only what does not change then. */
+function keptCondition({
   type,
   status,
   reason,
   message,
   lastTransitionTime,
 }: Condition): Condition[] {
+  if (type === readyType) return [{ type, status, reason, message: "", lastTransitionTime }];
   if (type !== pathHealthyType) return [];
   return [{ type, status, reason, message, lastTransitionTime }];
 }

@@ -343,11 +343,26 @@ export function hostAddresses({ spec }: Node): HostAddresses {
   const v4 = spec.bgp?.ipv4Address || firstAddress(spec, 4);
   const v6 = spec.bgp?.ipv6Address || firstAddress(spec, 6);
   const ipip = spec.bgp?.ipv4IPIPTunnelAddr;
+  const tunnels = {
+    ...parsedAt(4, spec.ipv4VXLANTunnelAddr),
+    ...parsedAt(6, spec.ipv6VXLANTunnelAddr),
+  };
   return {
     ...(v4 === undefined ? {} : { v4: parseInterfaceAddress(v4) }),
     ...(v6 === undefined ? {} : { v6: parseInterfaceAddress(v6) }),
     ...(ipip && isIpAddr(ipip) ? { ipipTunnelAddress: parseIpAddr(ipip) } : {}),
+    ...(Object.keys(tunnels).length === 0 ? {} : { tunnelAddresses: tunnels }),
   };
+}
+
+function parsedAt(family: IpFamily, text: string | undefined): Partial<Record<IpFamily, IpAddr>> {
+  return text !== undefined && isIpAddr(text) ? { [family]: parseIpAddr(text) } : {};
+}
+
+/** Of the UDP tunnel's own packets: IPv4 where the node has it. */
+export function outerFamily(node: Node): IpFamily {
+  const { v4, v6 } = hostAddresses(node);
+  return v4 === undefined && v6 !== undefined ? 6 : 4;
 }
 
 function firstAddress({ addresses = [] }: Node["spec"], family: IpFamily): string | undefined {

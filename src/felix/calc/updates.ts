@@ -270,6 +270,8 @@ export interface HostAddresses {
   readonly v4?: { readonly address: IpAddr; readonly length: number };
   readonly v6?: { readonly address: IpAddr; readonly length: number };
   readonly ipipTunnelAddress?: IpAddr;
+  /** Tunnel addresses of VXLAN and of our own tunnels, whatever addresses the node itself has. */
+  readonly tunnelAddresses?: Readonly<Partial<Record<IpFamily, IpAddr>>>;
 }
 
 /** `id` is the pool's key. */

@@ -36,6 +36,8 @@ export interface FelixConfig {
   /** 0: from the parent's MTU. */
   readonly ipipMtu: number;
   readonly ipipEnabled: boolean | undefined;
+  /** 0: from the parent's MTU. */
+  readonly ip6TunnelMtu: number;
   readonly udpPort: number;
   /** 0: from the parent's MTU. */
   readonly udpMtu: number;
@@ -97,6 +99,7 @@ export function felixConfig(sources: ConfigSources): FelixConfig {
     vxlanEnabled: values.vxlanEnabled,
     ipipMtu: values.ipipMTU,
     ipipEnabled: values.ipipEnabled,
+    ip6TunnelMtu: values.ip6TunnelMTU,
     udpPort: values.udpPort,
     udpMtu: values.udpMTU,
     wireguard: wireguardConfig(values, impossible),

@@ -10,6 +10,8 @@ export interface MetricsConfig {
   /** What the runtime tells of itself, and what of the process. */
   readonly runtime: boolean;
   readonly process: boolean;
+  /** Devices of WireGuard that are told of. */
+  readonly wireguardDevices: readonly string[];
   readonly tls:
     | {
         readonly certificateFile: string;
@@ -39,9 +41,17 @@ export function metricsConfig(values: ParameterValues): MetricsConfig {
     port: values.prometheusMetricsPort,
     runtime: values.prometheusGoMetricsEnabled,
     process: values.prometheusProcessMetricsEnabled,
+    wireguardDevices: values.prometheusWireGuardMetricsEnabled ? enabledDevices(values) : [],
     tls:
       certificateFile === "" && keyFile === "" && authorityFile === ""
         ? undefined
         : { certificateFile, keyFile, authorityFile, client },
   };
+}
+
+function enabledDevices(values: ParameterValues): readonly string[] {
+  return [
+    ...(values.wireguardEnabled ? [values.wireguardInterfaceName] : []),
+    ...(values.wireguardEnabledV6 ? [values.wireguardInterfaceNameV6] : []),
+  ];
 }

@@ -1,10 +1,11 @@
 import { acts, ignored, type TableOf } from "./parameter.ts";
 import { duration, flag, integer, matching, maybe, text } from "./types.ts";
-import type { IpipValues, UdpValues, VxlanValues, WireguardValues } from "./values.ts";
+import type { IpipValues, OwnTunnelValues, VxlanValues, WireguardValues } from "./values.ts";
 
 /** Facts appendix A, "Overlay". */
 
 const vxlan = "unit/felix/config/state-parameters";
+const ip6Tunnel = "unit/felix/dataplane/ip6-tunnel-manager";
 const udp = "unit/felix/dataplane/udp-manager";
 const ipip = "unit/felix/dataplane/ipip-manager";
 const wireguard = "unit/felix/dataplane/wireguard-manager";
@@ -21,8 +22,9 @@ export const vxlanParameters: TableOf<VxlanValues> = {
   vxlanVNI: acts(integer(1, 0xffffff), "4096", vxlan),
 };
 
-/** Our own (docs/udp-tunnel.md). */
-export const udpParameters: TableOf<UdpValues> = {
+/** Our own (docs/ipv6.md, docs/udp-tunnel.md). */
+export const ownTunnelParameters: TableOf<OwnTunnelValues> = {
+  ip6TunnelMTU: acts(mtu, "0", ip6Tunnel),
   udpMTU: acts(mtu, "0", udp),
   udpPort: acts(integer(1, 65535), "8285", udp),
 };

@@ -13,7 +13,7 @@ import {
 } from "./foreign-parameters.ts";
 import {
   ipipParameters,
-  udpParameters,
+  ownTunnelParameters,
   vxlanParameters,
   wireguardParameters,
 } from "./overlay-parameters.ts";
@@ -46,7 +46,7 @@ export const sections: Readonly<Record<string, ParameterTable>> = {
   "Dataplane: XDP": xdpParameters,
   "Overlay: VXLAN": vxlanParameters,
   "Overlay: IP-in-IP": ipipParameters,
-  "Overlay: UDP": udpParameters,
+  "Overlay: tunnels of our own": ownTunnelParameters,
   "Overlay: WireGuard": wireguardParameters,
   "Path checks": pathCheckParameters,
   "Flow logs": flowLogParameters,

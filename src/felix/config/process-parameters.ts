@@ -119,7 +119,7 @@ export const metricsParameters: TableOf<MetricsValues> = {
   prometheusMetricsKeyFile: acts(text, "", inMetrics),
   prometheusMetricsPort: acts(port, "9091", inMetrics),
   prometheusProcessMetricsEnabled: acts(flag, "true", inMetrics),
-  prometheusWireGuardMetricsEnabled: ignored(flag, "true", "there are no metrics of WireGuard yet"),
+  prometheusWireGuardMetricsEnabled: acts(flag, "true", "unit/felix/metrics/wireguard-metrics"),
 };
 
 const noReport = "nothing is reported to anybody";

@@ -15,7 +15,7 @@ export interface ParameterValues
     IptablesValues,
     VxlanValues,
     IpipValues,
-    UdpValues,
+    OwnTunnelValues,
     WireguardValues,
     PathCheckValues {}
 
@@ -73,6 +73,7 @@ export interface MetricsValues {
   readonly prometheusMetricsKeyFile: string;
   readonly prometheusMetricsPort: number;
   readonly prometheusProcessMetricsEnabled: boolean;
+  readonly prometheusWireGuardMetricsEnabled: boolean;
 }
 
 export interface CommonValues {
@@ -136,7 +137,8 @@ export interface VxlanValues {
   readonly vxlanVNI: number;
 }
 
-export interface UdpValues {
+export interface OwnTunnelValues {
+  readonly ip6TunnelMTU: number;
   readonly udpMTU: number;
   readonly udpPort: number;
 }

@@ -4,10 +4,12 @@ import { tableNames } from "../../kernel/iptables/model.ts";
 import { IptablesTable } from "../../kernel/iptables/tables.ts";
 import type { Kernel, KernelLink, RoutingRule } from "../../kernel/kernel.ts";
 import {
+  ip6ip6Device,
   ipipDevice,
   ipSetPrefixes,
   mainTable,
   routeProtocol,
+  sitDevice,
   udpDevice,
   vxlanDevice,
   vxlanDeviceV6,
@@ -144,13 +146,14 @@ async function linkSteps(values: CleanupValues, { kernel }: CleanupPorts): Promi
   const tunnels = new Set([
     vxlanDevice,
     vxlanDeviceV6,
-    udpDevice,
     values.wireguardInterfaceName,
     values.wireguardInterfaceNameV6,
   ]);
   const isOurs = ({ name, type }: KernelLink) =>
     tunnels.has(name) ||
     (name === udpDevice && type === "tun") ||
+    (name === ip6ip6Device && type === "ip6tnl") ||
+    (name === sitDevice && type === "sit") ||
     (name.startsWith(workloadInterfacePrefix) && type === "veth") ||
     (name.startsWith(ifbPrefix) && type === "ifb");
   const links = await kernel.links.list();

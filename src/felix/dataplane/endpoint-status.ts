@@ -12,6 +12,8 @@ import type { LocalEndpoint } from "../calc/updates.ts";
 export class EndpointStatusFiles {
   readonly #folder: string;
   readonly #written = new Map<string, string>();
+  /** What the files are of. Undefined: some may not be right. */
+  #told: ReadonlyMap<string, LocalEndpoint> | undefined;
 
   constructor(folder: string) {
     this.#folder = folder;
@@ -23,21 +25,31 @@ export class EndpointStatusFiles {
 
   /** `programmed`: endpoints by id. */
   apply(programmed: ReadonlyMap<string, LocalEndpoint>): void {
-    const wanted = new Map(
-      [...programmed].map(([id, endpoint]) => [statusFile(id), statusText(endpoint)]),
-    );
-    for (const [file, text] of wanted) {
-      if (this.#written.get(file) === text) continue;
-      const next = join(this.#folder, `.${file}.next`);
-      writeFileSync(next, text);
-      renameSync(next, join(this.#folder, file));
-      this.#written.set(file, text);
+    const told = this.#told;
+    this.#told = undefined;
+    const gone = told && [...told.keys()].filter((id) => !programmed.has(id));
+    for (const file of gone?.map(statusFile) ?? []) this.#remove(file);
+    for (const [id, endpoint] of programmed) {
+      if (told?.get(id) !== endpoint) this.#write(statusFile(id), statusText(endpoint));
     }
-    for (const file of this.#written.keys()) {
-      if (wanted.has(file)) continue;
-      rmSync(join(this.#folder, file), { force: true });
-      this.#written.delete(file);
+    if (told === undefined) {
+      const wanted = new Set([...programmed.keys()].map(statusFile));
+      for (const file of this.#written.keys()) if (!wanted.has(file)) this.#remove(file);
     }
+    this.#told = programmed;
+  }
+
+  #write(file: string, text: string): void {
+    if (this.#written.get(file) === text) return;
+    const next = join(this.#folder, `.${file}.next`);
+    writeFileSync(next, text);
+    renameSync(next, join(this.#folder, file));
+    this.#written.set(file, text);
+  }
+
+  #remove(file: string): void {
+    rmSync(join(this.#folder, file), { force: true });
+    this.#written.delete(file);
   }
 }
 

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { DesiredSet, SetChange } from "../../kernel/ipset/ip-set.ts";
 import { type IpAddr, type IpFamily, ipFamily } from "../../lib/ip-addr.ts";
 import { hostPrefix, type Prefix, prefixFamily } from "../../lib/prefix.ts";
-import type { ActivePool, DataplaneUpdate, HostAddresses } from "../calc/updates.ts";
+import type { ActivePool, DataplaneUpdate, HostAddresses, PoolClass } from "../calc/updates.ts";
 import type { FelixConfig } from "../config/felix-config.ts";
 import { setName, staticSets } from "../rules/names.ts";
 
@@ -12,6 +12,8 @@ export interface DesiredSets {
   change(name: string, change: SetChange): void;
   delete(name: string): void;
 }
+
+export type TunnelClass = Exclude<PoolClass, "none" | "noEncap">;
 
 export type SetsConfig = Pick<
   FelixConfig,
@@ -86,7 +88,7 @@ export class IpSetManager {
   }
 
   /** Some pool of this family is carried by this encapsulation, or the configuration says that one is. */
-  uses(encapsulation: "vxlan" | "ipip" | "udp"): boolean {
+  uses(encapsulation: TunnelClass): boolean {
     const pools = this.#poolsOfFamily();
     return this.#told(encapsulation) ?? pools.some(({ poolClass }) => poolClass === encapsulation);
   }
@@ -96,10 +98,10 @@ export class IpSetManager {
     return this.#told(encapsulation) === false;
   }
 
-  #told(encapsulation: "vxlan" | "ipip" | "udp"): boolean | undefined {
-    const { vxlanEnabled, ipipEnabled } = this.#config;
-    if (this.#family === 6 || encapsulation === "udp") return undefined;
-    return encapsulation === "vxlan" ? vxlanEnabled : ipipEnabled;
+  #told(encapsulation: TunnelClass): boolean | undefined {
+    if (this.#family === 6) return undefined;
+    if (encapsulation === "vxlan") return this.#config.vxlanEnabled;
+    return encapsulation === "ipip" ? this.#config.ipipEnabled : undefined;
   }
 
   /** Makes the static sets anew when what they follow from changed. */

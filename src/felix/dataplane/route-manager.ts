@@ -1,8 +1,9 @@
 import type { KernelRoute } from "../../kernel/kernel.ts";
 import { mainTable } from "../../kernel/ownership.ts";
-import type { IpFamily } from "../../lib/ip-addr.ts";
+import type { IpAddr, IpFamily } from "../../lib/ip-addr.ts";
 import { hostPrefix, isHostPrefix, type Prefix, prefixFamily } from "../../lib/prefix.ts";
 import type { ClusterRoute, DataplaneUpdate, PoolClass, Vtep } from "../calc/updates.ts";
+import type { TunnelWay } from "./ip6-tunnel-manager.ts";
 import { clusterRouteProtocol } from "./kernel-tables.ts";
 
 /** What the route manager must know of the kernel. */
@@ -14,9 +15,21 @@ export interface RouteContext {
   readonly vxlanIfindex: Readonly<Partial<Record<IpFamily, number>>>;
   /** The IPIP device, once it has its address. */
   readonly ipipIfindex: number | undefined;
-  /** The device of the userspace UDP tunnel, once it has its address. */
-  readonly udpIfindex?: number | undefined;
+  /** The device of the userspace UDP tunnel, once it has its addresses, and the other nodes'. */
+  readonly udp?: UdpTunnel | undefined;
+  /** Devices that carry IPv6 in IP, once they have their addresses, and how they lead to a node. */
+  readonly ip6Tunnels?: ReadonlyMap<PoolClass, Ip6Tunnel>;
   readonly deviceRouteProtocol: number;
+}
+
+export interface UdpTunnel {
+  readonly ifindex: number;
+  tunnelAddress(node: string, family: IpFamily): IpAddr | undefined;
+}
+
+export interface Ip6Tunnel {
+  readonly ifindex: number;
+  wayTo(node: string): TunnelWay | undefined;
 }
 
 /**
@@ -118,25 +131,36 @@ function remoteRoute(route: ClusterRoute, context: RouteContext): KernelRoute | 
     const protocol = clusterRouteProtocol(context.deviceRouteProtocol);
     return { ...common, gateway, ifindex, protocol };
   }
-  const ifindex = tunnelIfindex(route.poolClass, family, context);
-  const vtep = context.vteps.get(route.node ?? "");
-  const end = family === 4 ? vtep?.v4 : vtep?.v6;
-  if (ifindex === undefined || end === undefined) return undefined;
+  if (route.poolClass === "ip6ip6" || route.poolClass === "sit") {
+    const tunnel = context.ip6Tunnels?.get(route.poolClass);
+    const way = tunnel?.wayTo(route.node ?? "");
+    if (tunnel === undefined || way === undefined) return undefined;
+    const { onlink: _onlink, ...plain } = common;
+    const protocol = clusterRouteProtocol(context.deviceRouteProtocol);
+    return { ...plain, ...way, ifindex: tunnel.ifindex, protocol };
+  }
+  const { ifindex, tunnelAddress } = addressedTunnel(route, family, context);
+  if (ifindex === undefined || tunnelAddress === undefined) return undefined;
   const protocol = context.deviceRouteProtocol;
-  if (route.destination === hostPrefix(end.tunnelAddress)) {
+  if (route.destination === hostPrefix(tunnelAddress)) {
     // The tunnel's own address: reached on the link, by its permanent neighbor.
     const { onlink: _onlink, ...link } = common;
     return { ...link, scope: family === 4 ? "link" : "universe", ifindex, protocol };
   }
-  return { ...common, gateway: end.tunnelAddress, ifindex, protocol };
+  return { ...common, gateway: tunnelAddress, ifindex, protocol };
 }
 
-/** Device of the tunnels whose ends have addresses of their own. */
-function tunnelIfindex(
-  poolClass: PoolClass,
+/** Device of the tunnels whose ends have addresses of their own, and the one at the other node. */
+function addressedTunnel(
+  { poolClass, node = "" }: ClusterRoute,
   family: IpFamily,
-  { vxlanIfindex, udpIfindex }: RouteContext,
-): number | undefined {
-  if (poolClass === "vxlan") return vxlanIfindex[family];
-  return poolClass === "udp" && family === 4 ? udpIfindex : undefined;
+  { vteps, vxlanIfindex, udp }: RouteContext,
+): { readonly ifindex?: number | undefined; readonly tunnelAddress?: IpAddr | undefined } {
+  if (poolClass === "udp") {
+    return { ifindex: udp?.ifindex, tunnelAddress: udp?.tunnelAddress(node, family) };
+  }
+  if (poolClass !== "vxlan") return {};
+  const vtep = vteps.get(node);
+  const end = family === 4 ? vtep?.v4 : vtep?.v6;
+  return { ifindex: vxlanIfindex[family], tunnelAddress: end?.tunnelAddress };
 }

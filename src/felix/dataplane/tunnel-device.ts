@@ -12,6 +12,22 @@ export interface TunnelDevice {
   readonly address: IpAddr | undefined;
 }
 
+/**
+ * The device that is there, if any.
+ *
+ * @throws {Error} when it is another's, of another kind: it is neither used nor removed.
+ */
+export function presentDevice(
+  link: KernelLink | undefined,
+  type: string,
+  name: string,
+): KernelLink | undefined {
+  if (link === undefined || link.type === type) return link;
+  throw new Error(
+    `Cannot use ${name} as a tunnel: it is a ${link.type ?? "physical"} link, not ${type}`,
+  );
+}
+
 /** Sets what differs, and up. */
 export async function repairTunnelDevice(
   device: KernelLink,

@@ -10,15 +10,16 @@ import type { IpAddr, IpFamily } from "../../lib/ip-addr.ts";
 import type { Logger } from "../../lib/log.ts";
 import type { DataplaneUpdate } from "../calc/updates.ts";
 import type { FelixConfig } from "../config/felix-config.ts";
-import type { RulesConfig, WireguardRules } from "../rules/rules-config.ts";
 import type { FamilyPart } from "./family-part.ts";
 import type { IpSetManager } from "./ip-set-manager.ts";
+import { Ip6TunnelManager } from "./ip6-tunnel-manager.ts";
 import { IpipManager } from "./ipip-manager.ts";
 import type { KernelLinks } from "./kernel-links.ts";
 import type { DesiredState } from "./kernel-state.ts";
 import { ownedClasses } from "./owned-classes.ts";
-import { RouteManager } from "./route-manager.ts";
+import { type RouteContext, RouteManager } from "./route-manager.ts";
 import { SubnetWatch } from "./subnet-watch.ts";
+import { type TunnelRules, tunnelRules } from "./tunnel-rules.ts";
 import { UdpManager } from "./udp-manager.ts";
 import { VxlanManager } from "./vxlan-manager.ts";
 import { WireguardManager } from "./wireguard-manager.ts";
@@ -46,7 +47,8 @@ export interface TunnelManager {
   ): Promise<KernelLink | undefined>;
 }
 
-interface Tunnel<Manager extends TunnelManager = TunnelManager> {
+export interface Tunnel<Manager extends TunnelManager = TunnelManager> {
+  /** Of the packets outside: the interface with the node's address of this family is what they leave by. */
   readonly family: IpFamily;
   readonly manager: Manager;
   /** Pools, or the configuration, call for it, or others may still use the device, if it `isThere`. */
@@ -75,8 +77,8 @@ export class Tunnels {
   readonly #vxlan: readonly Tunnel<VxlanManager>[];
   /** Of IPv4 alone: there is no IPIP of IPv6. */
   readonly #ipip: Tunnel<IpipManager> | undefined;
-  /** Of IPv4 alone: a node's IPv6 address does not go into a MAC address. */
-  readonly #udp: Tunnel<UdpManager> | undefined;
+  readonly #udp: Tunnel<UdpManager>;
+  readonly #ip6: readonly Tunnel<Ip6TunnelManager>[];
   readonly #wireguard: readonly Tunnel<WireguardManager>[];
   readonly #all: readonly Tunnel[];
   readonly #routes: RouteManager;
@@ -106,11 +108,22 @@ export class Tunnels {
       const wanted = () => isWanted("ipip", manager, v4.setManager);
       this.#ipip = { family: 4, manager, wanted };
     }
-    this.#udp = v4 && {
-      family: 4,
-      manager: new UdpManager(nodeName, config),
-      wanted: () => v4.setManager.uses("udp"),
+    const udpFamilies = () =>
+      families.flatMap(({ family, setManager }) => (setManager.uses("udp") ? family : []));
+    const udp = new UdpManager(nodeName, config, udpFamilies);
+    this.#udp = {
+      get family() {
+        return udp.outerFamily;
+      },
+      manager: udp,
+      wanted: () => udpFamilies().length > 0,
     };
+    const v6 = families.find(({ family }) => family === 6);
+    this.#ip6 = (v6 === undefined ? [] : (["ip6ip6", "sit"] as const)).map((kind) => {
+      const manager = new Ip6TunnelManager(kind, nodeName, config);
+      const wanted = () => v6?.setManager.uses(kind) === true;
+      return { family: manager.outerFamily, manager, wanted };
+    });
     this.#wireguard = families.map(({ family }) => {
       const manager = new WireguardManager(family, nodeName, {
         config: config.wireguard,
@@ -122,7 +135,8 @@ export class Tunnels {
     this.#all = [
       ...this.#vxlan,
       ...(this.#ipip === undefined ? [] : [this.#ipip]),
-      ...(this.#udp === undefined ? [] : [this.#udp]),
+      this.#udp,
+      ...this.#ip6,
       ...this.#wireguard,
     ];
   }
@@ -173,7 +187,8 @@ export class Tunnels {
   isOwnAddress(address: IpAddr): boolean {
     return (
       this.#families.some(({ setManager }) => setManager.hostAddress(this.#nodeName) === address) ||
-      this.#all.some(({ manager }) => manager.address === address)
+      this.#all.some(({ manager }) => manager.address === address) ||
+      this.#udp.manager.addresses.includes(address)
     );
   }
 
@@ -220,42 +235,17 @@ export class Tunnels {
   }
 
   /** What rules must know of the tunnels. */
-  rulesConfig(): Pick<
-    RulesConfig,
-    "vxlanEnabled" | "vxlanDevice" | "ipipEnabled" | "ipipDevice" | "udpTunnel" | "wireguard"
-  > {
-    const enabled: Record<IpFamily, boolean> = { 4: false, 6: false };
-    const devices: Partial<Record<IpFamily, string>> = {};
-    for (const { family, wanted, link } of this.#vxlan) {
-      enabled[family] = wanted(link !== undefined);
-      if (link !== undefined) devices[family] = link.name;
-    }
-    const ipipDevice = this.#ipip?.link?.name;
-    return {
-      vxlanEnabled: enabled,
-      vxlanDevice: devices,
-      ipipEnabled: this.#ipip?.wanted(ipipDevice !== undefined) === true,
-      ...(ipipDevice === undefined ? {} : { ipipDevice }),
-      ...(this.#udp?.wanted(true) === true ? { udpTunnel: this.#udpRules(this.#udp) } : {}),
-      wireguard: this.#wireguardRules(),
-    };
-  }
-
-  #udpRules({ link }: Tunnel): NonNullable<RulesConfig["udpTunnel"]> {
-    return {
-      port: this.#config.udpPort,
-      ...(link === undefined ? {} : { device: link.name }),
-    };
-  }
-
-  #wireguardRules(): RulesConfig["wireguard"] {
-    const rules: Partial<Record<IpFamily, WireguardRules>> = {};
-    for (const { family, manager, wanted, link } of this.#wireguard) {
-      if (!wanted(link !== undefined)) continue;
-      const port = this.#config.wireguard.port[family];
-      rules[family] = { device: manager.deviceName, port, isUp: link !== undefined };
-    }
-    return rules;
+  rulesConfig(): TunnelRules {
+    return tunnelRules(
+      {
+        vxlan: this.#vxlan,
+        ipip: this.#ipip,
+        udp: this.#udp,
+        ip6: this.#ip6,
+        wireguard: this.#wireguard,
+      },
+      this.#config,
+    );
   }
 
   /** Routes to the rest of the cluster, and who is behind the tunnel devices. */
@@ -274,20 +264,32 @@ export class Tunnels {
       neighbors.push(...manager.neighbors(link.ifindex));
       fdbEntries.push(...manager.fdbEntries(link.ifindex));
     }
-    const udpLink = this.#udp?.link;
-    if (udpLink !== undefined) {
-      neighbors.push(...(this.#udp?.manager.neighbors(udpLink.ifindex) ?? []));
-    }
+    const { link: udpLink, manager: udp } = this.#udp;
+    if (udpLink !== undefined) neighbors.push(...udp.neighbors(udpLink.ifindex));
     const routes = this.#routes.routes({
       vteps: this.#vxlan[0]?.manager.vteps ?? new Map(),
       parentIfindex,
       vxlanIfindex,
       ipipIfindex: this.#ipip?.link?.ifindex,
-      udpIfindex: udpLink?.ifindex,
+      udp: udpLink && {
+        ifindex: udpLink.ifindex,
+        tunnelAddress: (node, family) => udp.tunnelAddress(node, family),
+      },
+      ip6Tunnels: this.#ip6Devices(),
       deviceRouteProtocol: this.#config.deviceRouteProtocol,
     });
     const awaited = this.#routes.given().union(this.#routes.lacking(routes));
     return { routes, neighbors, fdbEntries, awaited };
+  }
+
+  #ip6Devices(): NonNullable<RouteContext["ip6Tunnels"]> {
+    return new Map(
+      this.#ip6.flatMap(({ manager, link }) => {
+        if (link === undefined) return [];
+        const wayTo = (node: string) => manager.wayTo(node);
+        return [[manager.kind, { ifindex: link.ifindex, wayTo }] as const];
+      }),
+    );
   }
 }
 

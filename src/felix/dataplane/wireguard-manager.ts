@@ -13,7 +13,7 @@ import type { Logger } from "../../lib/log.ts";
 import { type Prefix, prefixFamily } from "../../lib/prefix.ts";
 import type { ClusterRoute, DataplaneUpdate, WireguardEnd } from "../calc/updates.ts";
 import type { WireguardConfig } from "../config/wireguard-config.ts";
-import { repairTunnelDevice } from "./tunnel-device.ts";
+import { presentDevice, repairTunnelDevice } from "./tunnel-device.ts";
 import type { TunnelManager, TunnelPorts } from "./tunnels.ts";
 import { readPresharedKey, WireguardDevice } from "./wireguard-device.ts";
 import { type WireguardPlan, wireguardPlan } from "./wireguard-plan.ts";
@@ -119,15 +119,13 @@ export class WireguardManager implements TunnelManager {
     parent: KernelLink | undefined,
     { kernel, links }: TunnelPorts,
   ): Promise<KernelLink | undefined> {
-    const present = links.byName(this.deviceName);
+    const found = links.byName(this.deviceName);
     if (!wanted) {
-      await this.#removeAll(present);
+      await this.#removeAll(found);
       this.#isKnown = true;
       return undefined;
     }
-    if (present !== undefined && present.type !== "wireguard") {
-      throw new Error(`Cannot use ${this.deviceName} for WireGuard: it is a ${present.type} link`);
-    }
+    const present = presentDevice(found, "wireguard", this.deviceName);
     // The node's address may be away for a moment: what is there stays as it is.
     if (parent === undefined) return present;
     const mtu =

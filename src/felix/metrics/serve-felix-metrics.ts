@@ -17,14 +17,17 @@ import type { MetricsConfig } from "../config/metrics-config.ts";
  */
 export function serveFelixMetrics(
   config: MetricsConfig,
-  felix: { readonly collect: () => readonly Metric[]; readonly log: Logger },
+  felix: {
+    readonly collect: () => readonly Metric[] | Promise<readonly Metric[]>;
+    readonly log: Logger;
+  },
   onListening?: (port: number) => void,
 ): Service {
   if (!config.enabled) return aborted;
   return async (signal) => {
     const own = new ProcessMetrics();
-    const collect = () => [
-      ...felix.collect(),
+    const collect = async () => [
+      ...(await felix.collect()),
       ...own
         .collect()
         .filter(({ name }) => (name.startsWith("nodejs_") ? config.runtime : config.process)),

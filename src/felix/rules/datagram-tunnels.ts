@@ -13,8 +13,6 @@ export function datagramTunnels(config: RulesConfig, family: IpFamily): readonly
   const { vxlanEnabled, vxlanPort, udpTunnel } = config;
   return [
     ...(vxlanEnabled[family] ? [{ name: "VXLAN", port: vxlanPort }] : []),
-    ...(family === 4 && udpTunnel !== undefined
-      ? [{ name: "UDP tunnel", port: udpTunnel.port }]
-      : []),
+    ...(udpTunnel?.family === family ? [{ name: "UDP tunnel", port: udpTunnel.port }] : []),
   ];
 }

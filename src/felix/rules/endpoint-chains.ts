@@ -155,13 +155,15 @@ function encapsulatedDrops(config: RulesConfig): Rule[] {
   });
   const udpOf = (to: number) => [protocol(protocolNumber.udp), port("destination", to)];
   const vxlan = udpOf(config.vxlanPort);
-  const { udpTunnel } = config;
+  const { udpTunnel, ip6Tunnels } = config;
+  const hasIp6Tunnels = Object.keys(ip6Tunnels).length > 0;
   return [
     ...(config.allowVxlanPacketsFromWorkloads ? [] : [drop(vxlan, "VXLAN")]),
     ...(udpTunnel === undefined ? [] : [drop(udpOf(udpTunnel.port), "UDP tunnel")]),
     ...(config.allowIpipPacketsFromWorkloads
       ? []
       : [drop([protocol(protocolNumber.ipip)], "IPinIP")]),
+    ...(hasIp6Tunnels ? [drop([protocol(protocolNumber.ipv6)], "IPv6inIP")] : []),
   ];
 }
 

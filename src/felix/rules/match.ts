@@ -11,6 +11,7 @@ export const protocolNumber = {
   ipip: 4,
   tcp: 6,
   udp: 17,
+  ipv6: 41,
   dccp: 33,
   icmpv6: 58,
   sctp: 132,

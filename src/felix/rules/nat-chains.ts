@@ -131,8 +131,11 @@ function tunnelMasquerade(config: RulesConfig, family: IpFamily): Rule[] {
   const wireguard = config.wireguard[family];
   if (wireguard?.isUp === true) devices.push(wireguard.device);
   const { udpTunnel } = config;
-  if (family === 4 && udpTunnel?.device !== undefined) devices.push(udpTunnel.device);
-  const [tunnel] = datagramTunnels(config, family);
+  if (udpTunnel?.device !== undefined) devices.push(udpTunnel.device);
+  for (const tunnel of family === 6 ? Object.values(config.ip6Tunnels) : []) {
+    if (tunnel.device !== undefined) devices.push(tunnel.device);
+  }
+  const ports = datagramTunnels(config, family).map(({ port }) => port);
   return devices.flatMap((device) => {
     const match: Match[] = [
       interfaceIs("out", device),
@@ -140,16 +143,21 @@ function tunnelMasquerade(config: RulesConfig, family: IpFamily): Rule[] {
       { kind: "localAddress", side: "source" },
     ];
     const plain: Rule = { match, action: { kind: "masquerade" } };
-    if (tunnel === undefined) return [plain];
-    // A source port equal to the tunnel's would make the reply look like the tunnel's, untracked.
-    const toPorts = portsWithout(tunnel.port);
+    if (ports.length === 0) return [plain];
+    // A source port equal to a tunnel's would make the reply look like the tunnel's, untracked.
+    const toPorts = portsWithout(ports);
     return [{ match: [protocol("udp"), ...match], action: { kind: "masquerade", toPorts } }, plain];
   });
 }
 
-/** The larger of the two ranges that lie below and above `port` among unprivileged ports. */
-function portsWithout(port: number): Ports {
-  const below = { first: 1024, last: port - 1 };
-  const above = { first: Math.max(port + 1, 1024), last: 65_535 };
-  return below.last - below.first > above.last - above.first ? below : above;
+/** The largest of the ranges that lie below, between and above these among unprivileged ports; of equal ones the last. */
+function portsWithout(taken: readonly number[]): Ports {
+  const edges = [...taken.toSorted((a, b) => a - b), 65_536];
+  let widest = { first: 1024, last: 0 };
+  let first = 1024;
+  for (const edge of edges) {
+    if (edge - 1 - first >= widest.last - widest.first) widest = { first, last: edge - 1 };
+    first = Math.max(edge + 1, 1024);
+  }
+  return widest;
 }

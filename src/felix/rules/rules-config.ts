@@ -21,7 +21,9 @@ export interface RulesConfig {
   /** What comes in from other hosts is marked, so that answers and reverse paths avoid the tunnel. */
   readonly wireguardHostEncryption: boolean;
   /** While a pool asks for the userspace UDP tunnel. `device`: once it has its address. */
-  readonly udpTunnel?: { readonly port: number; readonly device?: string };
+  readonly udpTunnel?: UdpTunnelRules;
+  /** While pools ask for them: those that carry IPv6 in IP. `device`: once it has its address. */
+  readonly ip6Tunnels: Readonly<Partial<Record<"ip6ip6" | "sit", { readonly device?: string }>>>;
   readonly defaultEndpointToHostAction: "ACCEPT" | "DROP" | "RETURN";
   readonly filterAllowAction: "ACCEPT" | "RETURN";
   readonly mangleAllowAction: "ACCEPT" | "RETURN";
@@ -46,6 +48,13 @@ export interface RulesConfig {
   readonly allowSourceSpoofing: boolean;
   readonly floatingIps: boolean;
   readonly serviceLoopPrevention: "Drop" | "Reject" | "Disabled";
+}
+
+export interface UdpTunnelRules {
+  readonly port: number;
+  /** Of the outer packets. */
+  readonly family: IpFamily;
+  readonly device?: string;
 }
 
 export interface WireguardRules {
@@ -83,6 +92,7 @@ export const defaultRulesConfig: RulesConfig = {
   vxlanPort: 4789,
   wireguard: {},
   wireguardHostEncryption: false,
+  ip6Tunnels: {},
   defaultEndpointToHostAction: "DROP",
   filterAllowAction: "ACCEPT",
   mangleAllowAction: "ACCEPT",

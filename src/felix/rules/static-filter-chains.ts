@@ -21,6 +21,7 @@ import {
   returns,
 } from "./match.ts";
 import { chains, setName, staticSets } from "./names.ts";
+import { type ProtocolTunnel, protocolTunnels } from "./protocol-tunnels.ts";
 import { denyWord, filterAllow, filterDeny, type RulesConfig } from "./rules-config.ts";
 import { hostAccepted } from "./static-chains.ts";
 
@@ -62,7 +63,7 @@ function inputChain(config: RulesConfig, family: IpFamily): Chain {
   return {
     name: chains.input,
     rules: [
-      ...(family === 4 && config.ipipEnabled ? ipipInput(config) : []),
+      ...protocolTunnels(config, family).flatMap((tunnel) => protocolInput(tunnel, config, family)),
       ...datagramTunnels(config, family).flatMap((tunnel) => datagramInput(tunnel, config, family)),
       ...wireguardInput(config, family),
       ...config.workloadInterfacePrefixes.map((prefix) => ({
@@ -77,18 +78,19 @@ function inputChain(config: RulesConfig, family: IpFamily): Chain {
   };
 }
 
-function ipipInput(config: RulesConfig): Rule[] {
-  const ipip = protocol(protocolNumber.ipip);
+function protocolInput(tunnel: ProtocolTunnel, config: RulesConfig, family: IpFamily): Rule[] {
+  const outer = protocol(tunnel.protocol);
+  const hosts = ipSet("source", setName(staticSets.allHosts, family));
   return [
     {
-      match: [ipip, ipSet("source", setName(staticSets.allHosts, 4)), localAddress("destination")],
+      match: [outer, hosts, localAddress("destination")],
       action: filterAllow(config),
-      comments: ["Allow IPIP packets from Calico hosts"],
+      comments: [`Allow ${tunnel.name} packets from Calico hosts`],
     },
     {
-      match: [ipip],
+      match: [outer],
       action: filterDeny(config),
-      comments: [`${denyWord(config)} IPIP packets from non-Calico hosts`],
+      comments: [`${denyWord(config)} ${tunnel.name} packets from non-Calico hosts`],
     },
   ];
 }
@@ -175,15 +177,15 @@ function outputChain(config: RulesConfig, family: IpFamily): Chain {
 
 function tunnelOutput(config: RulesConfig, family: IpFamily): Rule[] {
   const rules: Rule[] = [];
-  if (family === 4 && config.ipipEnabled) {
+  for (const tunnel of protocolTunnels(config, family)) {
     rules.push({
       match: [
-        protocol(protocolNumber.ipip),
-        ipSet("destination", setName(staticSets.allHosts, 4)),
+        protocol(tunnel.protocol),
+        ipSet("destination", setName(staticSets.allHosts, family)),
         localAddress("source"),
       ],
       action: filterAllow(config),
-      comments: ["Allow IPIP packets to other Calico hosts"],
+      comments: [`Allow ${tunnel.name} packets to other Calico hosts`],
     });
   }
   for (const tunnel of datagramTunnels(config, family)) {

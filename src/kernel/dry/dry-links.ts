@@ -4,7 +4,7 @@ import type { KernelChange } from "./kernel-change.ts";
 /** Of links that were not made, so that none is taken for another: beyond what a kernel gives. */
 const firstIndex = 0x4000_0000;
 
-type AddedLink = Pick<KernelLink, "name" | "type" | "mtu" | "mac" | "vxlan">;
+type AddedLink = Pick<KernelLink, "name" | "type" | "mtu" | "mac" | "vxlan" | "sitLocal">;
 
 /** The links of a kernel as they would be: what would be done to them is told to `note`. */
 export class DryLinks implements Links {
@@ -48,6 +48,14 @@ export class DryLinks implements Links {
 
   async addIpip(name: string): Promise<void> {
     this.#add({ name, type: "ipip", mtu: 1480 });
+  }
+
+  async addIp6Tunnel(name: string, mtu: number): Promise<void> {
+    this.#add({ name, type: "ip6tnl", mtu });
+  }
+
+  async addSit(name: string, { local, mtu }: Parameters<Links["addSit"]>[1]): Promise<void> {
+    this.#add({ name, type: "sit", mtu, sitLocal: local });
   }
 
   async addTap(name: string): Promise<void> {

@@ -1,4 +1,4 @@
-import { ipBytes } from "../../lib/ip-addr.ts";
+import { type IpAddr, ipBytes } from "../../lib/ip-addr.ts";
 import { type MacAddr, macBytes, macFromBytes } from "../../lib/mac.ts";
 import type { KernelLink, VethPair, VxlanLink } from "../kernel.ts";
 import { attributesOf, type MessageWriter, textOf, u16beOf, u32Of } from "../netlink/message.ts";
@@ -24,6 +24,11 @@ const infoKind = 1;
 const infoData = 2;
 const vethPeer = 1;
 const vxlan = { id: 1, link: 3, local: 4, learning: 7, port: 15, local6: 17 };
+/** linux/if_tunnel.h. */
+const tunnel = { local: 2, flags: 8, protocol: 9, pmtuDiscovery: 10, collectMetadata: 19 };
+/** ip6tnl puts no "tunnel encapsulation limit" before its packets (RFC 2473 section 4.1.1). */
+const ignoreEncapsulationLimit = 1;
+const protocolIpv6 = 41;
 const familyUnspecified = 0;
 const flagUp = 1;
 const flagRunning = 0x40;
@@ -104,6 +109,41 @@ export function writeIpip(writer: MessageWriter, name: string): void {
   writer.nest(attribute.linkinfo, () => writer.text(infoKind, "ipip"));
 }
 
+/** "External": it has no ends, routes tell them. */
+export function writeIp6Tunnel(writer: MessageWriter, name: string, mtu: number): void {
+  writeTunnel(writer, { name, mtu, kind: "ip6tnl" }, () => {
+    writer.attribute(tunnel.collectMetadata, Buffer.alloc(0));
+    writer.u32(tunnel.flags, ignoreEncapsulationLimit);
+    writer.u8(tunnel.protocol, protocolIpv6);
+  });
+}
+
+export function writeSit(
+  writer: MessageWriter,
+  name: string,
+  { local, mtu }: { readonly local: IpAddr; readonly mtu: number },
+): void {
+  writeTunnel(writer, { name, mtu, kind: "sit" }, () => {
+    writer.attribute(tunnel.local, ipBytes(local));
+    writer.u8(tunnel.protocol, protocolIpv6);
+    writer.u8(tunnel.pmtuDiscovery, 1);
+  });
+}
+
+function writeTunnel(
+  writer: MessageWriter,
+  { name, mtu, kind }: { readonly name: string; readonly mtu: number; readonly kind: string },
+  fill: () => void,
+): void {
+  writer.header(header(0));
+  writer.text(attribute.ifname, name);
+  writer.u32(attribute.mtu, mtu);
+  writer.nest(attribute.linkinfo, () => {
+    writer.text(infoKind, kind);
+    writer.nest(infoData, fill);
+  });
+}
+
 export function writeIfb(writer: MessageWriter, name: string, mtu: number): void {
   writer.header(header(0, true));
   writer.text(attribute.ifname, name);
@@ -168,7 +208,13 @@ export function readLink(body: Buffer): KernelLink | undefined {
     ...(address?.length === 6 ? { mac: macFromBytes(address) } : {}),
     ...(linkIfindex === undefined ? {} : { linkIfindex }),
     ...(type === "vxlan" && data !== undefined ? { vxlan: readVxlan(data) } : {}),
+    ...(type === "sit" && data !== undefined ? readSit(data) : {}),
   };
+}
+
+function readSit(data: Buffer): Pick<KernelLink, "sitLocal"> {
+  const local = addressOf(attributesOf(data).get(tunnel.local));
+  return local === undefined ? {} : { sitLocal: local };
 }
 
 function readVxlan(data: Buffer): VxlanLink {

@@ -29,12 +29,14 @@ function isWrittenAlike(a: KernelRoute, b: KernelRoute): boolean {
     a.scope === b.scope &&
     a.source === b.source &&
     a.mtu === b.mtu &&
-    a.nextHops === b.nextHops
+    a.nextHops === b.nextHops &&
+    a.encap === b.encap
   );
 }
 
 function canonicalText(route: KernelRoute): string {
-  const { kind, protocol, source = "", mtu = 0 } = route;
+  const { kind, protocol, source = "", mtu = 0, encap } = route;
+  const ends = encap === undefined ? "" : `${encap.source}>${encap.destination}`;
   const scope = prefixFamily(route.destination) === 6 ? "" : route.scope;
   const hops = hopsOf(route)
     .map((hop) => {
@@ -42,7 +44,7 @@ function canonicalText(route: KernelRoute): string {
       return `${hop.gateway ?? ""}%${hop.ifindex ?? ""}${hop.onlink === true ? "!" : ""}*${weight}`;
     })
     .sort();
-  return `${routeKey(route)} ${kind} ${scope} ${protocol} ${source} ${mtu} ${hops.join(" ")}`;
+  return `${routeKey(route)} ${kind} ${scope} ${protocol} ${source} ${mtu} ${ends} ${hops.join(" ")}`;
 }
 
 function hopsOf(route: KernelRoute): NonNullable<KernelRoute["nextHops"]> | readonly [KernelRoute] {

@@ -7,7 +7,7 @@ import {
   prefixOf,
 } from "../../lib/prefix.ts";
 import type { KernelRoute, RouteKind, RouteScope } from "../kernel.ts";
-import { attributesOf, type MessageWriter, u32Of } from "../netlink/message.ts";
+import { attributesOf, type MessageWriter, u16Of, u32Of } from "../netlink/message.ts";
 
 /** Routes as rtnetlink messages (linux/rtnetlink.h, struct rtmsg). */
 
@@ -23,7 +23,12 @@ const attribute = {
   multipath: 9,
   table: 15,
   via: 18,
+  encapType: 21,
+  encap: 22,
 };
+/** LWTUNNEL_ENCAP_IP6, and what it consists of (linux/lwtunnel.h). */
+const encapIp6 = 4;
+const encapAttribute = { destination: 2, source: 3 };
 const metricMtu = 2;
 const onlinkFlag = 4;
 const clonedFlag = 0x200;
@@ -97,10 +102,22 @@ export function writeRoute(
   }
   if (route.ifindex !== undefined) writer.u32(attribute.oif, route.ifindex);
   if (route.source !== undefined) writer.attribute(attribute.prefsrc, ipBytes(route.source));
-  const { mtu, nextHops } = route;
+  const { mtu, nextHops, encap } = route;
+  if (encap !== undefined) writeEncap(writer, encap);
   if (mtu !== undefined) writer.nest(attribute.metrics, () => writer.u32(metricMtu, mtu));
   if (nextHops !== undefined)
     writer.attribute(attribute.multipath, multipath(nextHops, prefixFamily(route.destination)));
+}
+
+function writeEncap(
+  writer: MessageWriter,
+  { destination, source }: NonNullable<KernelRoute["encap"]>,
+): void {
+  writer.u16(attribute.encapType, encapIp6);
+  writer.nest(attribute.encap, () => {
+    writer.attribute(encapAttribute.destination, ipBytes(destination));
+    writer.attribute(encapAttribute.source, ipBytes(source));
+  });
 }
 
 /** A gateway of another family than the route's (RFC 8950) is a struct rtvia: family(2), address. */
@@ -200,7 +217,18 @@ export function readRoute(
     ...(source === undefined ? {} : { source }),
     ...(mtu === undefined ? {} : { mtu }),
     ...(hops === undefined ? {} : { nextHops: readMultipath(hops) }),
+    ...readEncap(attributes),
   };
+}
+
+function readEncap(attributes: ReadonlyMap<number, Buffer>): Pick<KernelRoute, "encap"> {
+  const bytes = attributes.get(attribute.encap);
+  if (bytes === undefined || u16Of(attributes.get(attribute.encapType)) !== encapIp6) return {};
+  const ends = attributesOf(bytes);
+  const destination = addressOf(ends.get(encapAttribute.destination));
+  const source = addressOf(ends.get(encapAttribute.source));
+  if (destination === undefined || source === undefined) return {};
+  return { encap: { destination, source } };
 }
 
 function readMultipath(bytes: Buffer): NonNullable<KernelRoute["nextHops"]> {

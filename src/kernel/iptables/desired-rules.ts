@@ -1,9 +1,9 @@
 import type { RenderedChain, RenderedRules } from "./rendered-chain.ts";
-import { type DesiredTable, reachableChains } from "./table-plan.ts";
+import { type DesiredTable, isOwn, reachableChains } from "./table-plan.ts";
 
 /**
  * What one table shall hold. Which chains are reached, and which sets they need, is found again only
- * when a chain leads elsewhere than before: most changes are of rules within a chain.
+ * when a chain leads no more to where it did: most changes are of rules within a chain, or a new pod's.
  */
 export class DesiredRules implements DesiredTable {
   readonly chains: ReadonlyMap<string, RenderedChain>;
@@ -47,13 +47,28 @@ export class DesiredRules implements DesiredTable {
     const before = this.#chains.get(chain.name);
     this.#chains.set(chain.name, chain);
     if (sameRun(before, chain)) return false;
-    if (before === undefined || !sameNames(before.targets, chain.targets)) this.#forget();
-    else if (this.#needed?.has(chain.name) === true) {
-      this.#needed.set(chain.name, chain);
-      this.#changed?.add(chain.name);
-      if (!sameNames(before.sets, chain.sets)) this.#sets = undefined;
+    if (this.#needed === undefined) this.#forget();
+    // One that nothing leads to changes nothing.
+    else if (this.#needed.has(chain.name)) {
+      if (before?.targets.isSubsetOf(chain.targets) === false) this.#forget();
+      else this.#reach(chain, this.#needed);
+      if (before?.sets.isSubsetOf(chain.sets) === false) this.#sets = undefined;
     }
     return true;
+  }
+
+  /** A needed chain has other rules, and leads at least to where it did. */
+  #reach(changed: RenderedChain, needed: Map<string, RenderedChain>): void {
+    const pending = [changed];
+    for (let chain = pending.pop(); chain !== undefined; chain = pending.pop()) {
+      needed.set(chain.name, chain);
+      this.#changed?.add(chain.name);
+      if (this.#sets?.isSupersetOf(chain.sets) === false) this.#sets = this.#sets.union(chain.sets);
+      for (const name of chain.targets) {
+        if (isOwn(name) && !needed.has(name))
+          pending.push(this.#chains.get(name) ?? this.missing(name));
+      }
+    }
   }
 
   /** @returns whether it makes a difference. */
@@ -102,8 +117,4 @@ function sameRun(a: RenderedRules | undefined, b: RenderedRules): boolean {
     a.hashes.length === b.hashes.length &&
     a.hashes.every((hash, at) => hash === b.hashes[at])
   );
-}
-
-function sameNames(a: ReadonlySet<string>, b: ReadonlySet<string>): boolean {
-  return a.size === b.size && a.isSubsetOf(b);
 }

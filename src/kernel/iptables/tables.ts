@@ -53,6 +53,7 @@ export class IptablesTable {
   readonly table: TableName;
   readonly family: IpFamily;
   readonly #config: TableConfig;
+  readonly #inPlace: boolean;
   readonly #exec: Pick<ExecHelper, "run">;
   readonly #memory: TableMemory;
   readonly #remembered: RememberedTable;
@@ -70,6 +71,7 @@ export class IptablesTable {
     this.table = config.table;
     this.family = config.family;
     this.#config = config;
+    this.#inPlace = insertsInPlace(config.backend);
     this.#exec = dependencies.exec;
     this.#memory = dependencies.memory ?? new TableMemory();
     this.#remembered = new RememberedTable(this.#memory);
@@ -228,8 +230,8 @@ export class IptablesTable {
   }
 
   #planInput(actual: SavedTable): PlanInput {
-    const { insertMode = "insert", backend } = this.#config;
-    return { desired: this.#desired, actual, insertMode, inPlace: insertsInPlace(backend) };
+    const { insertMode = "insert" } = this.#config;
+    return { desired: this.#desired, actual, insertMode, inPlace: this.#inPlace };
   }
 
   async #read(): Promise<SavedTable> {

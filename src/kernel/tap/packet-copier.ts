@@ -1,7 +1,16 @@
-import { bufferAddress, errno, libc } from "../netlink/libc.ts";
-import { systemError } from "../netlink/netlink-error.ts";
-import { batchSize, ethernetHeaderBytes, longestPacket, PacketBatch } from "./packet-batch.ts";
-import { tunnelMacPrefix } from "./tunnel-mac.ts";
+import { type IpAddr, ipBytes, ipFamily } from "../../lib/ip-addr.ts";
+import { macBytes } from "../../lib/mac.ts";
+import { bufferAddress, libc } from "../netlink/libc.ts";
+import { openUdpSocket } from "../udp-socket.ts";
+import {
+  batchSize,
+  ethernetHeaderBytes,
+  longestPacket,
+  PacketBatch,
+  type SenderKey,
+  senderKey,
+} from "./packet-batch.ts";
+import { tunnelMac } from "./tunnel-mac.ts";
 
 const POLLIN = 1;
 const POLLERR = 8;
@@ -11,6 +20,7 @@ const MSG_DONTWAIT = 0x40;
 const pollfdBytes = 8;
 /** Batches of each direction before the other's turn, and before anything else is looked at. */
 const batchesInTurn = 4;
+const macOctets = 6;
 const etherTypes: Readonly<Record<number, number>> = { 4: 0x0800, 6: 0x86dd };
 
 export interface CopierConfig {
@@ -18,8 +28,8 @@ export interface CopierConfig {
   readonly udp: number;
   /** An eventfd: `wait` returns when it has been written to. */
   readonly wake: number;
-  /** IPv4 address of this node, as a number. */
-  readonly ownNode: number;
+  /** Address of this node, which the UDP socket is bound to. */
+  readonly ownNode: IpAddr;
   /** UDP port of all nodes. */
   readonly port: number;
 }
@@ -31,30 +41,40 @@ export interface CopierConfig {
  */
 export class PacketCopier {
   readonly #config: CopierConfig;
-  readonly #out = new PacketBatch();
-  readonly #in = new PacketBatch();
+  readonly #out: PacketBatch;
+  readonly #in: PacketBatch;
   readonly #pollfds = Buffer.alloc(3 * pollfdBytes);
   readonly #pollfdsAt = Number(bufferAddress(this.#pollfds));
-  #peers: ReadonlySet<number> = new Set();
+  /** By MAC address, as a number: octets of the other nodes' addresses. */
+  #hosts: ReadonlyMap<number, Uint8Array> = new Map();
+  /** MAC addresses of the other nodes, as numbers, by their own. */
+  #macs: ReadonlyMap<SenderKey, number> = new Map();
   /** Packets since the start. */
   readonly counts = { sent: 0, received: 0, strangers: 0, dropped: 0 };
 
   constructor(config: CopierConfig) {
     this.#config = config;
+    const family = ipFamily(config.ownNode);
+    this.#out = new PacketBatch(family);
+    this.#in = new PacketBatch(family);
     [config.tap, config.udp, config.wake].forEach((fd, index) => {
       this.#pollfds.writeInt32LE(fd, index * pollfdBytes);
       this.#pollfds.writeInt16LE(POLLIN, index * pollfdBytes + 4);
     });
-    const header = Buffer.from([...tunnelMacPrefix, 0, 0, 0, 0, ...tunnelMacPrefix]);
-    header.writeUInt32BE(config.ownNode, 2);
+    const header = macBytes(tunnelMac(config.ownNode));
     for (let index = 0; index < batchSize; index++) {
-      header.copy(this.#in.data, this.#in.frameOffset(index));
+      this.#in.data.set(header, this.#in.frameOffset(index));
     }
   }
 
-  /** IPv4 addresses of the other nodes, as numbers. */
-  set peers(peers: ReadonlySet<number>) {
-    this.#peers = peers;
+  /** Addresses of the other nodes, of this one's family. Of two with one MAC address none is a peer. */
+  set peers(peers: Iterable<IpAddr>) {
+    const byMac = Map.groupBy(new Set(peers), macNumber);
+    const alone = [...byMac].flatMap(([mac, [node, other]]) =>
+      node === undefined || other !== undefined ? [] : [{ mac, node }],
+    );
+    this.#hosts = new Map(alone.map(({ mac, node }) => [mac, ipBytes(node)]));
+    this.#macs = new Map(alone.map(({ mac, node }) => [senderKey(node), mac]));
   }
 
   /**
@@ -95,20 +115,13 @@ export class PacketCopier {
       const length = libc.readAt(tap, out.frameAddress(count), out.frameLimit);
       if (length < ethernetHeaderBytes) isEmpty = true;
       else {
-        const host = this.#peerOf(out.data, out.frameOffset(count));
+        const host = this.#hosts.get(out.data.readUIntBE(out.frameOffset(count), macOctets));
         if (host === undefined) this.counts.dropped++;
         else out.address(count++, length - ethernetHeaderBytes, { host, port });
       }
     }
     if (count > 0) this.#send(udp, count);
     return !isEmpty;
-  }
-
-  /** The peer that a frame goes to. */
-  #peerOf(data: Buffer, at: number): number | undefined {
-    if (data[at] !== tunnelMacPrefix[0] || data[at + 1] !== tunnelMacPrefix[1]) return undefined;
-    const host = data.readUInt32BE(at + 2);
-    return this.#peers.has(host) ? host : undefined;
   }
 
   /** What the socket has no room for is lost, as on any link. */
@@ -130,12 +143,12 @@ export class PacketCopier {
     for (let index = 0; index < count; index++) {
       const length = batch.received(index);
       const at = batch.frameOffset(index);
-      const sender = batch.sender(index);
+      const mac = this.#macs.get(batch.sender(index));
       const type = etherTypes[(batch.data[at + ethernetHeaderBytes] ?? 0) >> 4];
-      if (!this.#peers.has(sender)) this.counts.strangers++;
+      if (mac === undefined) this.counts.strangers++;
       else if (type === undefined || length === 0 || length > longestPacket) this.counts.dropped++;
       else {
-        batch.data.writeUInt32BE(sender, at + 8);
+        batch.data.writeUIntBE(mac, at + macOctets, macOctets);
         batch.data.writeUInt16BE(type, at + 12);
         libc.writeAt(tap, batch.frameAddress(index), length + ethernetHeaderBytes);
         this.counts.received++;
@@ -146,33 +159,26 @@ export class PacketCopier {
   }
 }
 
+function macNumber(node: IpAddr): number {
+  return Buffer.from(macBytes(tunnelMac(node))).readUIntBE(0, macOctets);
+}
+
 /**
  * A UDP socket of this node's, for PacketCopier.
  *
  * @throws {NetlinkError} when the address or the port cannot be had.
  */
-export function openTunnelSocket(node: number, port: number): number {
-  const fd = libc.socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  if (fd < 0) throw systemError("Cannot open a UDP socket", errno());
+export function openTunnelSocket(node: IpAddr, port: number): number {
+  const fd = openUdpSocket({ address: node, port });
   const size = Buffer.alloc(4);
   size.writeInt32LE(socketBytes);
   // Beyond the machine's limit where we may, else up to it.
   for (const option of [SO_RCVBUF, SO_SNDBUF, SO_RCVBUFFORCE, SO_SNDBUFFORCE]) {
     libc.setsockopt(fd, SOL_SOCKET, option, size, size.length);
   }
-  const address = Buffer.alloc(16);
-  address.writeUInt16LE(AF_INET, 0);
-  address.writeUInt16BE(port, 2);
-  address.writeUInt32BE(node, 4);
-  if (libc.bind(fd, address, address.length) >= 0) return fd;
-  const code = errno();
-  libc.close(fd);
-  throw systemError(`Cannot bind UDP port ${port}`, code);
+  return fd;
 }
 
-const AF_INET = 2;
-const SOCK_DGRAM = 2;
-const SOCK_CLOEXEC = 0x80000;
 const SOL_SOCKET = 1;
 const SO_SNDBUF = 7;
 const SO_RCVBUF = 8;

@@ -1,21 +1,25 @@
-import { type IpAddr, ipBytes, ipFamily } from "../../lib/ip-addr.ts";
+import { createHash } from "node:crypto";
+import { type IpAddr, ipBytes, ipFamily, ipFromBytes } from "../../lib/ip-addr.ts";
 import { type MacAddr, macBytes, macFromBytes } from "../../lib/mac.ts";
 
 /**
- * MAC addresses in the UDP tunnel name the node that they belong to: 02:85 and its IPv4 address. The
- * kernel's own routes and neighbors so tell where a packet goes.
+ * MAC addresses in the UDP tunnel name the node that they belong to: 02:85 and its IPv4 address, or, where
+ * the tunnel's packets are IPv6, 06 and five octets of a hash of its IPv6 address. The kernel's own routes
+ * and neighbors so tell where a packet goes.
  */
-export const tunnelMacPrefix: readonly [number, number] = [0x02, 0x85];
+const prefixV4 = [0x02, 0x85] as const;
+const prefixV6 = 0x06;
 
-/** @throws {RangeError} for an IPv6 address. */
 export function tunnelMac(node: IpAddr): MacAddr {
-  if (ipFamily(node) !== 4) throw new RangeError(`Cannot put ${node} into a MAC address`);
-  return macFromBytes(Uint8Array.of(...tunnelMacPrefix, ...ipBytes(node)));
+  const bytes = ipBytes(node);
+  if (ipFamily(node) === 4) return macFromBytes(Uint8Array.of(...prefixV4, ...bytes));
+  const hash = createHash("sha256").update(bytes).digest();
+  return macFromBytes(Uint8Array.of(prefixV6, ...hash.subarray(0, 5)));
 }
 
-/** The IPv4 address, as a number, of the node that a MAC address names; undefined: it names none. */
-export function nodeOfMac(mac: MacAddr): number | undefined {
-  const bytes = Buffer.from(macBytes(mac));
-  const isOurs = bytes[0] === tunnelMacPrefix[0] && bytes[1] === tunnelMacPrefix[1];
-  return isOurs ? bytes.readUInt32BE(2) : undefined;
+/** The IPv4 address of the node that a MAC address names; undefined: it names none by such an address. */
+export function nodeOfMac(mac: MacAddr): IpAddr | undefined {
+  const bytes = macBytes(mac);
+  const isOurs = prefixV4.every((octet, at) => bytes[at] === octet);
+  return isOurs ? ipFromBytes(bytes.subarray(2)) : undefined;
 }

@@ -1,6 +1,9 @@
 import { poolEncapsulation } from "../../api/pool-encapsulation.ts";
 import type { IPPool } from "../../api/resources/ip-pool.ts";
+import type { Datastore } from "../../datastore/datastore.ts";
+import { outerFamily } from "../../felix/calc/l3-routes.ts";
 import type { ParameterValues } from "../../felix/config/values.ts";
+import type { IpFamily } from "../../lib/ip-addr.ts";
 import type { LatestValue } from "../../lib/latest-value.ts";
 import { aborted, type Service } from "../../lib/service.ts";
 import { type SupervisedChild, type SupervisorPorts, superviseChild } from "../supervisor.ts";
@@ -11,6 +14,16 @@ export function udpTunnelPort(
   { udpPort }: Pick<ParameterValues, "udpPort">,
 ): number | undefined {
   return pools.some((pool) => poolEncapsulation(pool).class === "udp") ? udpPort : undefined;
+}
+
+/** Family of the tunnel's own packets on this node; without such a pool nobody asks. */
+export async function udpTunnelFamily(
+  pools: readonly IPPool[],
+  name: string,
+  datastore: Pick<Datastore, "get">,
+): Promise<IpFamily> {
+  if (!pools.some((pool) => poolEncapsulation(pool).class === "udp")) return 4;
+  return outerFamily(await datastore.get({ kind: "Node", name }));
 }
 
 /** What of our environment the process is given: it needs no datastore, and gets nobody's secrets. */

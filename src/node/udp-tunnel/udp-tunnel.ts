@@ -1,10 +1,11 @@
 import { Worker } from "node:worker_threads";
-import type { Kernel, KernelLink } from "../../kernel/kernel.ts";
+import type { Kernel, KernelLink, KernelNeighbor } from "../../kernel/kernel.ts";
 import { libc } from "../../kernel/netlink/libc.ts";
 import { udpDevice } from "../../kernel/ownership.ts";
-import { nodeOfMac } from "../../kernel/tap/tunnel-mac.ts";
+import { nodeOfMac, tunnelMac } from "../../kernel/tap/tunnel-mac.ts";
 import type { Clock } from "../../lib/clock.ts";
 import { errorMessage } from "../../lib/errors.ts";
+import { type IpAddr, type IpFamily, ipFamily } from "../../lib/ip-addr.ts";
 import type { Logger } from "../../lib/log.ts";
 import { PacedRunner } from "../../lib/paced-runner.ts";
 import { runServices, type Service } from "../../lib/service.ts";
@@ -17,7 +18,7 @@ import type { FromTunnelWorker, ToTunnelWorker, TunnelWorkerData } from "./worke
  */
 
 export interface UdpTunnelPorts {
-  readonly kernel: Pick<Kernel, "links" | "neighbors" | "monitor">;
+  readonly kernel: Pick<Kernel, "links" | "addresses" | "neighbors" | "monitor">;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -77,27 +78,23 @@ class UdpTunnel {
   concerns(event: Parameters<Parameters<Kernel["monitor"]>[0]>[0][number]): boolean {
     if (event.kind === "link") return event.link.name === udpDevice;
     if (event.kind === "neighbor") return event.neighbor.ifindex === this.#ifindex;
-    return event.kind === "lost";
+    return event.kind === "address" || event.kind === "lost";
   }
 
   /** Makes the thread what the device and its neighbors ask for. */
   async look(): Promise<void> {
     const { kernel, log } = this.#ports;
     const link = await kernel.links.get(udpDevice);
-    const ownNode = nodeOf(link);
+    const ownNode = await this.#ownNode(link);
     this.#ifindex = link?.ifindex;
     const key = link === undefined ? "" : `${link.ifindex} ${link.mac}`;
     if (this.#copying !== undefined && this.#copying.key !== key) await this.stop();
     if (link === undefined || ownNode === undefined) return;
     const neighbors = await kernel.neighbors.list({ ifindex: link.ifindex });
-    const peers = new Set(
-      neighbors.flatMap(({ mac, state }) =>
-        state === "permanent" && mac !== undefined ? (nodeOfMac(mac) ?? []) : [],
-      ),
-    );
+    const peers = peersOf(neighbors, ipFamily(ownNode));
     if (this.#copying === undefined) {
       this.#copying = this.#start(ownNode, key);
-      log.info({ device: udpDevice, port: this.#port, peers: peers.size }, "UDP tunnel begins");
+      log.info({ device: udpDevice, port: this.#port, peers: peers.length }, "UDP tunnel begins");
     }
     send(this.#copying, { kind: "peers", peers });
   }
@@ -110,7 +107,14 @@ class UdpTunnel {
     await copying.ended;
   }
 
-  #start(ownNode: number, key: string): Copying {
+  /** The device's MAC address names it; of an IPv6 address it is only a hash. */
+  async #ownNode(link: KernelLink | undefined): Promise<IpAddr | undefined> {
+    if (link?.mac === undefined) return undefined;
+    const own = await this.#ports.kernel.addresses.list();
+    return own.find(({ address }) => tunnelMac(address) === link.mac)?.address;
+  }
+
+  #start(ownNode: IpAddr, key: string): Copying {
     const { log, clock } = this.#ports;
     const wake = libc.eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     const data: TunnelWorkerData = { ownNode, port: this.#port, wake };
@@ -133,8 +137,13 @@ class UdpTunnel {
   }
 }
 
-function nodeOf(link: KernelLink | undefined): number | undefined {
-  return link?.mac === undefined ? undefined : nodeOfMac(link.mac);
+/** Nodes that permanent neighbors name, by their MAC address or, where that is a hash, by their own. */
+function peersOf(neighbors: readonly KernelNeighbor[], family: IpFamily): IpAddr[] {
+  const nodes = neighbors.flatMap(({ address, mac, state }) => {
+    if (state !== "permanent" || mac === undefined) return [];
+    return nodeOfMac(mac) ?? (tunnelMac(address) === mac ? address : []);
+  });
+  return [...new Set(nodes)].filter((node) => ipFamily(node) === family);
 }
 
 function send({ worker, wake }: Copying, message: ToTunnelWorker): void {

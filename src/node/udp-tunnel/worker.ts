@@ -9,19 +9,19 @@ import { udpDevice } from "../../kernel/ownership.ts";
 import { openTunnelSocket, PacketCopier } from "../../kernel/tap/packet-copier.ts";
 import { openTap } from "../../kernel/tap/tap.ts";
 import { invariant } from "../../lib/brand.ts";
+import type { IpAddr } from "../../lib/ip-addr.ts";
 
 /** The thread that copies packets, and does nothing else: it waits in the kernel, not in an event loop. */
 
 export interface TunnelWorkerData {
-  /** IPv4 address of this node, as a number. */
-  readonly ownNode: number;
+  readonly ownNode: IpAddr;
   readonly port: number;
   /** An eventfd: written to when there is a message. */
   readonly wake: number;
 }
 
 export type ToTunnelWorker =
-  | { readonly kind: "peers"; readonly peers: ReadonlySet<number> }
+  | { readonly kind: "peers"; readonly peers: readonly IpAddr[] }
   | { readonly kind: "stop" };
 
 /** Packets that were copied, when the thread ends on request. */

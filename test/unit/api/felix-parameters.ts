@@ -127,6 +127,7 @@ export const felixParameters: readonly (readonly [
   ["vxlanVNI", 4096, 0x1000000],
   ["ipipEnabled", true, 1],
   ["ipipMTU", 1480, -1],
+  ["ip6TunnelMTU", 1460, -1],
   ["udpMTU", 1472, -1],
   ["udpPort", 8285, 0],
   ["wireguardEnabled", true, 1],

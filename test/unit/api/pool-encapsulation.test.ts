@@ -19,6 +19,9 @@ const rows: readonly (readonly [ReturnType<typeof pool>, string])[] = [
   [pool({}, "UDP"), "udp"],
   [pool({ ipipMode: "Never", vxlanMode: "Never" }, "UDPCrossSubnet"), "udp crossSubnet"],
   [pool({ allowedUses: ["LoadBalancer"] }, "UDP"), "none"],
+  [pool({ cidr: "fd00::/48" }, "UDP"), "udp"],
+  [pool({ cidr: "fd00::/48" }, "IP6IP6"), "ip6ip6"],
+  [pool({ cidr: "fd00::/48" }, "SITCrossSubnet"), "sit crossSubnet"],
 ];
 
 for (const [given, expected] of rows) {
@@ -30,10 +33,14 @@ for (const [given, expected] of rows) {
 }
 
 const refused: readonly (readonly [ReturnType<typeof pool>, RegExp])[] = [
-  [pool({}, "udp"), /"udp": it must be UDP or UDPCrossSubnet/],
+  [
+    pool({}, "udp"),
+    /"udp": it must be one of UDP, UDPCrossSubnet, IP6IP6, IP6IP6CrossSubnet, SIT, SITCrossSubnet/,
+  ],
+  [pool({}, "SIT"), /"SIT": it carries IPv6 alone/],
+  [pool({ cidr: "fd00::/48", vxlanMode: "Always" }, "SIT"), /must both be Never/],
   [pool({ vxlanMode: "Always" }, "UDP"), /ipipMode and vxlanMode must both be Never/],
   [pool({ ipipMode: "CrossSubnet" }, "UDP"), /ipipMode and vxlanMode must both be Never/],
-  [pool({ cidr: "fd00::/48" }, "UDP"), /it carries IPv4 alone/],
 ];
 
 for (const [given, message] of refused) {

@@ -2,8 +2,10 @@ import assert from "node:assert/strict";
 import { Readable } from "node:stream";
 import { beforeEach, test } from "node:test";
 import { drainAnnotation } from "../../../src/api/drain.ts";
+import { electedLabel } from "../../../src/api/elected-reflectors.ts";
 import { nodeDrainVerb } from "../../../src/cli/node-drain.ts";
 import { runVerb } from "../../../src/cli/resource-command.ts";
+import { rewrite } from "../../../src/datastore/rewrite.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 import { MemoryDatastore } from "../../support/memory-datastore.ts";
 import { waitFor } from "../../support/wait-for.ts";
@@ -117,6 +119,28 @@ test("--wait ends when the node has no workload", async () => {
   const { code, out } = await waiting.ended;
   assert.equal(code, 0);
   assert.equal(out, "Node node1 is drained\nWorkloads left: 1\nNo workload is left\n");
+});
+
+test("--wait ends when the node is no elected route reflector any more", async () => {
+  const key = { kind: "Node", name: "node1" } as const;
+  await datastore.delete({
+    kind: "WorkloadEndpoint",
+    name: "node1-k8s-a-eth0",
+    namespace: "default",
+  });
+  await rewrite<"Node">(datastore, key, ({ metadata, spec, ...rest }) => ({
+    ...rest,
+    metadata: { ...metadata, labels: { [electedLabel]: "10.0.0.1" } },
+    spec: { ...spec, bgp: { routeReflectorClusterID: "10.0.0.1" } },
+  }));
+  const waiting = start("node1 --wait");
+  await prints(waiting, "Workloads left: 0; it is a route reflector\n");
+  await rewrite<"Node">(datastore, key, ({ metadata, ...rest }) => ({
+    ...rest,
+    metadata: { ...metadata, labels: {} },
+  }));
+  await prints(waiting, "No workload is left\n");
+  assert.equal((await waiting.ended).code, 0);
 });
 
 test("Ctrl-C ends --wait; the node stays drained", async () => {

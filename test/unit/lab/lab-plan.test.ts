@@ -46,7 +46,7 @@ const refused: readonly [change: Partial<LabRequest>, words: RegExp][] = [
   ],
   [{ encapsulation: "IPIP", ipFamily: "dual" }, /--encapsulation IPIP for IPv6 with more than one/],
   [{ encapsulation: "IPIP", ipFamily: "ipv6", segments: 1 }, /IPIP with .* it carries IPv4 only/],
-  [{ encapsulation: "UDP", ipFamily: "ipv6", segments: 1 }, /UDP with .* it carries IPv4 only/],
+  [{ encapsulation: "IPIP", ipFamily: "ipv6", segments: 1 }, /IPIP with .* it carries IPv4 only/],
   [{ nodes: 0 }, /--nodes 0/],
   [{ nodes: 2, segments: 3 }, /--segments 3/],
   [{ pods: -1 }, /--pods -1/],

@@ -100,6 +100,12 @@ for (const [variable, value, message] of refused) {
   });
 }
 
+test("TORTIE_IPV6POOL_UDP annotates the pool of IPv6", () => {
+  const [v4, v6] = defaultPools({ TORTIE_IPV6POOL_UDP: "Always" }, { ...bare, ipv6: true });
+  assert.equal(v4?.metadata.annotations, undefined);
+  assert.deepEqual(v6?.metadata.annotations, { "tortie.dev/encapsulation": "UDP" });
+});
+
 test("TORTIE_IPV4POOL_UDP annotates the pool of IPv4, and goes with no other encapsulation", () => {
   const [v4, v6] = defaultPools({ TORTIE_IPV4POOL_UDP: "CrossSubnet" }, bare);
   assert.deepEqual(v4?.metadata.annotations, { "tortie.dev/encapsulation": "UDPCrossSubnet" });

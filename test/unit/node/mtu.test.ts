@@ -32,11 +32,14 @@ const ipip = pool("b", { cidr: "10.1.0.0/16", ipipMode: "Always" });
 const vxlan = pool("c", { cidr: "10.2.0.0/16", vxlanMode: "CrossSubnet" });
 const vxlanV6 = pool("d", { cidr: "fd00::/48", vxlanMode: "Always" });
 
-const annotations = { "tortie.dev/encapsulation": "UDP" };
-const udp = {
-  ...pool("e", { cidr: "10.3.0.0/16" }),
-  metadata: { name: "e", annotations },
-} as typeof plain;
+const own = (encapsulation: string, cidr: string) =>
+  ({
+    ...pool("e", { cidr }),
+    metadata: { name: "e", annotations: { "tortie.dev/encapsulation": encapsulation } },
+  }) as typeof plain;
+const udp = own("UDP", "10.3.0.0/16");
+const ip6ip6 = own("IP6IP6", "fd00:1::/48");
+const sit = own("SITCrossSubnet", "fd00:2::/48");
 
 type Row = readonly [
   pools: readonly (typeof plain)[],
@@ -51,6 +54,10 @@ const rows: readonly Row[] = [
   [[vxlanV6, vxlan], {}, 1430],
   [[udp, plain], {}, 1472],
   [[udp], { udpMTU: 1400 }, 1400],
+  [[own("UDP", "fd00:3::/48")], {}, 1472],
+  [[ip6ip6, plain], {}, 1460],
+  [[sit, plain], {}, 1480],
+  [[sit], { ip6TunnelMTU: 1300 }, 1300],
   [[vxlan], { vxlanMTU: 1350 }, 1350],
   // The smallest uplink need not be the one that carries the tunnel.
   [[vxlan], { vxlanMTU: 8950 }, 8950],
@@ -70,9 +77,13 @@ const rows: readonly Row[] = [
 for (const [pools, spec, mtu] of rows) {
   const names = pools.map(({ metadata }) => metadata.name).join("+");
   test(`podMtu() of pools ${names || "none"} with ${JSON.stringify(spec)} is ${mtu}`, () => {
-    assert.equal(podMtu(1500, pools, parameters(spec)), mtu);
+    assert.equal(podMtu(1500, pools, { values: parameters(spec), udpFamily: 4 }), mtu);
   });
 }
+
+test("the UDP tunnel's own packets of IPv6 take more", () => {
+  assert.equal(podMtu(1500, [udp], { values: parameters({}), udpFamily: 6 }), 1452);
+});
 
 test("requireMTUFile: what is not written is an error, and only logged without it", (t) => {
   const folder = mkdtempSync(join(tmpdir(), "tortie-mtu-"));

@@ -15,6 +15,8 @@ const devices: Readonly<Partial<Record<Carrier, readonly [device: string, mtu: n
   ipip: ["tunl0", 1480],
   wireguard: ["wireguard.cali", 1440],
   udp: ["udp.tortie", 1472],
+  ip6ip6: ["ip6ip6.tortie", 1460],
+  sit: ["sit.tortie", 1480],
 };
 
 /** A path that is sound but for `what`. */
@@ -38,6 +40,7 @@ const vxlanV6 = { name: "vxlan-v6.calico", up: true, mtu: 1430, vni: 4096, port:
 const vxlan: TunnelState = { name: "vxlan.calico", up: true, mtu: 1450, vni: 4096, port: 4789 };
 
 const wireguard: TunnelState = { name: "wireguard.cali", up: true, mtu: 1440, port: 51_820 };
+const sit: TunnelState = { name: "sit.tortie", up: true, mtu: 1480 };
 const udp: TunnelState = { name: "udp.tortie", up: true, mtu: 1472, port: 8285 };
 
 function six(carrier: Carrier): PathObservation {
@@ -49,7 +52,7 @@ function peer(
   paths: readonly PathObservation[],
   what: Partial<PeerObservation> = {},
 ): PeerObservation {
-  const own = [vxlan, vxlanV6, { name: "tunl0", up: true, mtu: 1480 }, wireguard, udp];
+  const own = [vxlan, vxlanV6, { name: "tunl0", up: true, mtu: 1480 }, wireguard, udp, sit];
   return { node: "node3", asked: "answered", tunnels: { here: own, there: own }, paths, ...what };
 }
 
@@ -193,6 +196,16 @@ const rows: readonly (readonly [
       seen("udp", { mtu: { there: limited(1400, 1472) } }),
     ]),
     [/^mtu .*set udpMTU: 1400/],
+  ],
+  [
+    "IPv6 in IPv4 that is filtered",
+    peer([sound, seen("sit", { ...lost, arrived: 0 })]),
+    [/^filtered .*IP protocol 41 over IPv4 is filtered/],
+  ],
+  [
+    "IPv6 in IPv6 that swallows large packets",
+    peer([sound, seen("ip6ip6", { mtu: { there: limited(1400, 1460) } })]),
+    [/^mtu .*set ip6TunnelMTU: 1400/],
   ],
   [
     "wrong checksums in a tunnel that felix cannot help",

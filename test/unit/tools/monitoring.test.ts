@@ -23,7 +23,7 @@ const exported = new Map(
 
 /** Metrics that a PromQL expression asks for. */
 function asked(expression: string): string[] {
-  return expression.match(/\b(?:felix|bgp|process|nodejs)_\w+/g) ?? [];
+  return expression.match(/\b(?:felix|bgp|ipam|tortie|process|nodejs)_\w+/g) ?? [];
 }
 
 function isExported(name: string): boolean {

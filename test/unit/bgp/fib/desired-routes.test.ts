@@ -104,6 +104,12 @@ test("Of an earlier run, only routes that the RIB could still want may stay", ()
   assert.equal(kept("10.2.9.0/26", learned), false);
   // Which blocks are ours is known at once.
   assert.equal(kept("10.1.9.0/26", local), false);
+  const handedOver = (prefix: string) => {
+    const route = routeTo("10.1.9.0/26", learned);
+    assert.ok(typeof route !== "string");
+    return policy.isHandedOver({ ...route, destination: parsePrefix(prefix) });
+  };
+  assert.deepEqual([handedOver("10.1.9.0/26"), handedOver("10.2.9.0/26")], [false, true]);
 });
 
 test("What is originated for others only, or by a speaker that installs nothing, stays out", () => {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { afterEach, test } from "node:test";
-import { FibSync } from "../../../../src/bgp/fib/fib-sync.ts";
+import { type FibDeps, FibSync } from "../../../../src/bgp/fib/fib-sync.ts";
 import type { KernelRoute, RouteTable } from "../../../../src/kernel/kernel.ts";
 import { parseIpAddr } from "../../../../src/lib/ip-addr.ts";
 import { createLogger } from "../../../../src/lib/log.ts";
@@ -72,7 +72,7 @@ function fakeRoutes(...present: KernelRoute[]) {
 async function setUp(
   kernel: ReturnType<typeof fakeRoutes>["kernel"],
   mayKeep = () => true,
-  more: { readonly table?: number; readonly ownsTunnel?: () => boolean } = {},
+  more: Partial<Pick<FibDeps, "table" | "ownsTunnel" | "isHandedOver">> = {},
 ) {
   const clock = new FakeClock();
   let keep = mayKeep;
@@ -82,6 +82,7 @@ async function setUp(
     clock,
     log,
     mayKeep: () => keep(),
+    isHandedOver: () => false,
     ownsTunnel: () => false,
     ...more,
   });
@@ -126,6 +127,21 @@ test("Routes of an earlier run that cannot be wanted go at once", async () => {
   set(fib, {});
   await pass(100);
   assert.deepEqual(written, ["-10.1.1.0/26"]);
+});
+
+test("Routes of an earlier run that felix is to have stay until its own are in the kernel", async () => {
+  const { kernel, written } = fakeRoutes(route("10.1.1.0/26"), route("10.1.2.0/26"));
+  const more = { isHandedOver: () => true };
+  const { fib, pass } = await setUp(kernel, () => false, more);
+  handOver(fib, "10.1.1.0/26", "10.1.2.0/26");
+  await pass(1_000);
+  assert.deepEqual(written, []);
+  const felixs = { ...route("10.1.1.0/26"), protocol: 80 };
+  fib.onKernelEvents([{ kind: "route", op: "set", route: felixs }]);
+  await pass(100);
+  assert.deepEqual(written, ["-10.1.1.0/26"]);
+  await pass(31_000);
+  assert.deepEqual(written, ["-10.1.1.0/26", "-10.1.2.0/26"]);
 });
 
 test("A route that the RIB has decided on and lost again is not kept as one of an earlier run", async () => {

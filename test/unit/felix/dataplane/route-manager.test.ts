@@ -112,7 +112,7 @@ const rows: readonly (readonly [
     "UDP, other subnet",
     ["udp"],
     route(remote, "udp"),
-    { udpIfindex: 5 },
+    { udp: { ifindex: 5, tunnelAddress: () => parseIpAddr("10.0.0.8") } },
     ["10.0.0.8/29 via 10.0.0.8 dev 5 proto 3 onlink"],
   ],
   ["UDP, no device yet", ["udp"], route(remote, "udp"), {}, []],

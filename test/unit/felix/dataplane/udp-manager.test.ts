@@ -1,5 +1,6 @@
 import { strict as assert } from "node:assert";
 import { test } from "node:test";
+import { tunnelMac } from "../../../../src/kernel/tap/tunnel-mac.ts";
 import { parseIpAddr } from "../../../../src/lib/ip-addr.ts";
 import { block, node, pool } from "../../../states/resources.ts";
 import { FelixState } from "../../../support/felix-state.ts";
@@ -96,4 +97,100 @@ test("without such a pool the device, its routes and rules go; somebody's device
   state.dataplane.resync();
   await state.apply();
   assert.equal((await state.kernel.links.get("udp.tortie"))?.type, "bridge");
+});
+
+test("a device that somebody else made is not used, and an error says so", async () => {
+  const state = await nodeOf("UDP");
+  state.update(pool("default", "10.0.0.0/16"));
+  await state.apply();
+  state.kernel.addLink("udp.tortie", { type: "bridge", up: true, mtu: 1500 });
+  state.dataplane.resync();
+  state.update(annotated("UDP"));
+  await assert.rejects(state.apply(), ({ errors }: AggregateError) => {
+    assert.match(
+      String(errors),
+      /Cannot use udp\.tortie as a tunnel: it is a bridge link, not tun/,
+    );
+    return true;
+  });
+  const link = await state.kernel.links.get("udp.tortie");
+  assert.deepEqual([link?.type, link?.mtu, link?.mac], ["bridge", 1500, undefined]);
+});
+
+/** Pods of IPv6, and nodes with these addresses on segments 1 and 2. */
+async function nodeOfV6(value: string, addresses: (segment: number, host: number) => object) {
+  const member = (name: string, [segment, host]: readonly [number, number]) =>
+    node(name, "", {
+      bgp: addresses(segment, host),
+      ipv6VXLANTunnelAddr: `fd00::${name.at(-1)}:1`,
+    });
+  const { metadata, ...rest } = pool("v6", "fd00::/64");
+  const annotations = { "tortie.dev/encapsulation": value };
+  const state = new FelixState({}, [
+    member("node-a", [1, 11]),
+    member("node-b", [2, 12]),
+    { ...rest, metadata: { ...metadata, annotations } },
+    ...["a", "b"].map((name) => block(`fd00::${name}:0/122`, `node-${name}`, {})),
+  ]);
+  const { kernel } = state;
+  const ifindex = kernel.addLink("eth0", { mtu: 1500 });
+  for (const text of Object.values(addresses(1, 11))) {
+    const [address, length] = text.split("/");
+    await kernel.addresses.add({ ifindex, address: parseIpAddr(address), length: Number(length) });
+  }
+  await state.apply();
+  return state;
+}
+
+test("pods' IPv6 goes in packets of IPv4 where nodes have it", async () => {
+  const state = await nodeOfV6("UDP", (segment, host) => ({
+    ipv4Address: `192.168.${segment}.${host}/24`,
+  }));
+  assert.deepEqual(await shown(state), {
+    device: ["tun", true, 1472, "02:85:c0:a8:01:0b", "fd00::a:1"],
+    neighbors: ["fd00::b:1 02:85:c0:a8:02:0c"],
+  });
+  assert.deepEqual(state.kernel.text(), [
+    "blackhole fd00::a:0/122 proto 80 metric 1024",
+    "fd00::b:0/122 via fd00::b:1 dev udp.tortie metric 1024 onlink",
+  ]);
+  assert.match(state.rules, /Drop IPv4 UDP tunnel packets from non-allowed hosts/);
+});
+
+test("without IPv4 it goes in packets of IPv6: nodes are neighbors, too, as their MAC addresses are hashes", async () => {
+  const state = await nodeOfV6("UDP", (segment, host) => ({
+    ipv6Address: `2001:db8:${segment}::${host}/64`,
+  }));
+  const [own, other] = ["2001:db8:1::11", "2001:db8:2::12"].map((text) =>
+    tunnelMac(parseIpAddr(text)),
+  );
+  assert.deepEqual(await shown(state), {
+    device: ["tun", true, 1452, own, "fd00::a:1"],
+    neighbors: [`2001:db8:2::12 ${other}`, `fd00::b:1 ${other}`],
+  });
+  assert.match(state.rules, /Drop IPv6 UDP tunnel packets from non-allowed hosts/);
+  assert.doesNotMatch(state.rules, /IPv4 UDP tunnel/);
+});
+
+test("pools of both families share the device; an address that somebody takes away is put back", async () => {
+  const state = await nodeOfV6("UDP", (segment, host) => ({
+    ipv4Address: `192.168.${segment}.${host}/24`,
+  }));
+  state.update(
+    annotated("UDP"),
+    node("node-a", "192.168.1.11/24", {
+      ipv4VXLANTunnelAddr: "10.0.0.1",
+      ipv6VXLANTunnelAddr: "fd00::a:1",
+    }),
+  );
+  await state.apply();
+  const both = ["10.0.0.1", "fd00::a:1"];
+  assert.deepEqual((await shown(state))?.device.slice(4).sort(), both);
+  const ifindex = state.kernel.indexOf("udp.tortie") ?? 0;
+  const address = { ifindex, address: parseIpAddr("fd00::a:1"), length: 128 } as const;
+  await state.kernel.addresses.remove(address);
+  const event = { kind: "address", op: "removed", address: { ...address, scope: "universe" } };
+  assert.equal(state.dataplane.onKernelEvents([event as never]), true);
+  await state.apply();
+  assert.deepEqual((await shown(state))?.device.slice(4).sort(), both);
 });

@@ -178,7 +178,7 @@ describe("workloadEndpointChains()", () => {
         disableConntrackInvalidCheck: true,
         allowIpipPacketsFromWorkloads: true,
         vxlanPort: 8472,
-        udpTunnel: { port: 8285 },
+        udpTunnel: { port: 8285, family: 4 },
       },
     );
     assert.deepEqual(rules, [

@@ -133,6 +133,25 @@ describe("staticNatChains()", () => {
       ]);
     }
   });
+
+  test("keeps UDP off the ports of two tunnels", () => {
+    for (const [port, range] of [
+      [8285, "8286-65535"],
+      [40_000, "4790-39999"],
+    ] as const) {
+      const config: RulesConfig = {
+        ...defaultRulesConfig,
+        vxlanEnabled: { 4: true, 6: false },
+        vxlanDevice: { 4: "vxlan.calico" },
+        udpTunnel: { port, family: 4, device: "udp.tortie" },
+      };
+      const udp = showChain(staticNatChains(config, 4), "cali-POSTROUTING").filter((rule) =>
+        rule.startsWith("-p udp"),
+      );
+      assert.equal(udp.length, 2);
+      for (const rule of udp) assert.ok(rule.includes(`--to-ports ${range} `), rule);
+    }
+  });
 });
 
 test("cidrBlockChain() sorts, and keeps to its family and action", () => {

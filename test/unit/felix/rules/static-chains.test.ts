@@ -41,7 +41,7 @@ describe("raw table", () => {
 });
 
 test("the userspace UDP tunnel has the rules of VXLAN, with its port", () => {
-  const config = { ...defaultRulesConfig, udpTunnel: { port: 8285 } };
+  const config = { ...defaultRulesConfig, udpTunnel: { port: 8285, family: 4 as const } };
   const filter = staticFilterChains(config, 4);
   const of = (chain: string) => showChain(filter, chain).filter((rule) => rule.includes("8285"));
   assert.deepEqual(of("cali-INPUT"), [

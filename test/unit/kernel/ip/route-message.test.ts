@@ -51,7 +51,14 @@ function routes(family: IpFamily): fc.Arbitrary<KernelRoute> {
     scope: fc.constantFrom("universe", "link", "host"),
   });
   const more = fc.record(
-    { source: addresses(family), mtu: fc.integer({ min: 68, max: 9000 }) },
+    {
+      source: addresses(family),
+      mtu: fc.integer({ min: 68, max: 9000 }),
+      encap: fc.record(
+        { destination: addresses(6), source: addresses(6) },
+        { noNullPrototype: true },
+      ),
+    },
     { requiredKeys: [] },
   );
   return fc
@@ -139,6 +146,7 @@ describe("sameRoute()", () => {
       { mtu: 1400 },
       { source: "10.0.0.1" as IpAddr },
       { priority: 1024 },
+      { encap: { source: "fd00::1" as IpAddr, destination: "fd00::2" as IpAddr } },
     ];
     for (const other of others) assert.ok(!sameRoute(route, { ...route, ...other }));
   });

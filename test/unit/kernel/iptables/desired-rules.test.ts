@@ -29,6 +29,14 @@ test("a chain that leads elsewhere than before needs other chains and sets", () 
   assert.deepEqual([needed(desired), sets(desired)], [["cali-a"], []]);
   desired.takeChanged();
   desired.setChain(rendered({ name: "cali-a", rules: [jump("cali-b")] }));
+  assert.deepEqual([...(desired.takeChanged() ?? [])], ["cali-a", "cali-b"]);
+  assert.deepEqual([needed(desired), sets(desired)], [["cali-a", "cali-b"], ["cali40s:b"]]);
+  desired.setChain(rendered({ name: "cali-b", rules: [jump("cali-c"), inSet("cali40s:b")] }));
+  assert.deepEqual([...(desired.takeChanged() ?? [])], ["cali-b", "cali-c"], "one is missing");
+  desired.setChain(rendered({ name: "cali-c", rules: [inSet("cali40s:c"), jump("cali-b")] }));
+  assert.deepEqual([...(desired.takeChanged() ?? [])], ["cali-c"]);
+  assert.deepEqual(sets(desired), ["cali40s:b", "cali40s:c"]);
+  desired.setChain(rendered({ name: "cali-b", rules: [inSet("cali40s:b")] }));
   assert.equal(desired.takeChanged(), undefined, "anything may be other");
   assert.deepEqual([needed(desired), sets(desired)], [["cali-a", "cali-b"], ["cali40s:b"]]);
   desired.removeChain("cali-b");

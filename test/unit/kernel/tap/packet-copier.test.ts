@@ -3,7 +3,7 @@ import { afterEach, test } from "node:test";
 import { libc } from "../../../../src/kernel/netlink/libc.ts";
 import { openTunnelSocket, PacketCopier } from "../../../../src/kernel/tap/packet-copier.ts";
 import { openUdpSocket } from "../../../../src/kernel/udp-socket.ts";
-import { parseIpAddr } from "../../../../src/lib/ip-addr.ts";
+import { type IpAddr, parseIpAddr } from "../../../../src/lib/ip-addr.ts";
 
 /** Loopback addresses: this node, a peer, and who is none. */
 const [own, peer, stranger] = [0x7f000001, 0x7f000002, 0x7f000003];
@@ -35,9 +35,12 @@ function portOf(fd: number): number {
   return bytes.readUInt16BE(2);
 }
 
+function addressOf(host: number): IpAddr {
+  return parseIpAddr(`127.0.0.${host & 0xff}`);
+}
+
 function socketOf(host: number, port = 0): number {
-  const address = parseIpAddr(`127.0.0.${host & 0xff}`);
-  return opens(openUdpSocket({ address, port }));
+  return opens(openUdpSocket({ address: addressOf(host), port }));
 }
 
 function connect(fd: number, host: number, port: number): number {
@@ -65,11 +68,11 @@ function setUp() {
   connect(tap, own, portOf(device));
   connect(device, own, portOf(tap));
   libc.setsockopt(tap, SOL_SOCKET, SO_RCVBUF, Buffer.from(Int32Array.of(1 << 20).buffer), 4);
-  const udp = opens(openTunnelSocket(own, 0));
+  const udp = opens(openTunnelSocket(addressOf(own), 0));
   const port = portOf(udp);
   const wake = opens(libc.eventfd(0, EFD_NONBLOCK));
-  const copier = new PacketCopier({ tap, udp, wake, ownNode: own, port });
-  copier.peers = new Set([peer]);
+  const copier = new PacketCopier({ tap, udp, wake, ownNode: addressOf(own), port });
+  copier.peers = [addressOf(peer)];
   const from = (host: number) => connect(socketOf(host, port), own, port);
   const round = () => {
     send(wake, Buffer.from([1, 0, 0, 0, 0, 0, 0, 0]));

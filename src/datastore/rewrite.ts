@@ -1,6 +1,6 @@
-import type { ResourceKey } from "../../api/resource-key.ts";
-import type { Kind, ResourceOfKind } from "../../api/resource-of-kind.ts";
-import { type Datastore, isDatastoreError } from "../../datastore/datastore.ts";
+import type { ResourceKey } from "../api/resource-key.ts";
+import type { Kind, ResourceOfKind } from "../api/resource-of-kind.ts";
+import { type Datastore, isDatastoreError } from "./datastore.ts";
 
 const maxAttempts = 10;
 
