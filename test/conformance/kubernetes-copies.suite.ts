@@ -7,6 +7,7 @@ import type { WorkloadEndpoint } from "../../src/api/resources/workload-endpoint
 import { type Datastore, unlessAbsent } from "../../src/datastore/datastore.ts";
 import { openEtcdDatastore } from "../../src/datastore/etcd/etcd-datastore.ts";
 import { pod, profile } from "../states/resources.ts";
+import { etcdControllersRules } from "../support/deploy/manifest.ts";
 import { endChild } from "../support/end-child.ts";
 import { EtcdServer } from "../support/etcd-server.ts";
 import type { KubeApiServer } from "../support/kube-apiserver.ts";
@@ -130,14 +131,10 @@ const policies = "/apis/networking.k8s.io/v1/namespaces/copied/networkpolicies";
 const roles = "/apis/rbac.authorization.k8s.io/v1/clusterroles";
 const bindings = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings";
 const rbac = { apiVersion: "rbac.authorization.k8s.io/v1", metadata: { name: "tortie-copies" } };
-const verbs = ["list", "watch"];
 const role = {
   ...rbac,
   kind: "ClusterRole",
-  rules: [
-    { apiGroups: [""], resources: ["namespaces", "pods", "serviceaccounts"], verbs },
-    { apiGroups: ["networking.k8s.io"], resources: ["networkpolicies"], verbs },
-  ],
+  rules: etcdControllersRules(),
 };
 const binding = {
   ...rbac,

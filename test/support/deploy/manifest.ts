@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { parseAllDocuments } from "yaml";
+import { parse, parseAllDocuments } from "yaml";
 import type { KubeApiServer } from "../kube-apiserver.ts";
 
 /** An object of a manifest. */
@@ -40,6 +40,15 @@ interface PodTemplate {
 export function readManifest(file: string): ManifestObject[] {
   const path = fileURLToPath(new URL(`../../../deploy/${file}`, import.meta.url));
   return manifestObjects(readFileSync(path, "utf8"));
+}
+
+/** What the overlay `etcd` lets the controllers do in Kubernetes. */
+export function etcdControllersRules(): readonly object[] {
+  const path = fileURLToPath(
+    new URL("../../../deploy/overlays/etcd/controllers-rules.yaml", import.meta.url),
+  );
+  const [patch] = parse(readFileSync(path, "utf8")) as [{ readonly value: readonly object[] }];
+  return patch.value;
 }
 
 export function manifestObjects(text: string): ManifestObject[] {
