@@ -86,7 +86,8 @@ async function wireIs(lab: MatrixLab, to: number): Promise<void> {
 
 function outerFilter(lab: MatrixLab, to: number, family: IpFamily): string {
   const [from, target] = [lab.node(1), lab.node(to)].map((node) => lab.address(node, family));
-  const header = lab.mode.startsWith("IPIP") ? "ip proto 4" : "udp port 4789";
+  const ipInIp = family === 4 ? "ip proto 4" : "(ip6 proto 4 or ip6 proto 41)";
+  const header = lab.mode.startsWith("IPIP") ? ipInIp : "udp port 4789";
   return `${header} and host ${from} and host ${target}`;
 }
 
