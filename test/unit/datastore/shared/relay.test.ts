@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
@@ -8,6 +9,7 @@ import { serveFeed } from "../../../../src/datastore/shared/relay-server.ts";
 import { SharedFeed } from "../../../../src/datastore/shared/shared-feed.ts";
 import { systemClock } from "../../../../src/lib/clock.ts";
 import { createLogger } from "../../../../src/lib/log.ts";
+import { aborted } from "../../../../src/lib/service.ts";
 import { FakeClock } from "../../../support/fake-clock.ts";
 import { waitFor } from "../../../support/wait-for.ts";
 import { CountedDatastore, follower, pool } from "./followers.ts";
@@ -54,12 +56,12 @@ function child(t: TestContext, { path }: ReturnType<typeof node>, datastore: Cou
     await feed.close();
   });
   /** Until it holds; the daemon's time passes meanwhile. */
-  const until = (condition: () => boolean) =>
+  const until = (condition: () => boolean, stepMs = 250) =>
     waitFor(async () => {
-      await clock.advanceSlowly(1_000, 250);
+      await clock.advanceSlowly(4 * stepMs, stepMs);
       return condition();
     });
-  return { told, until };
+  return { told, until, clock };
 }
 
 test("a daemon is told by its node's first process, and asks the datastore nothing", async (t) => {
@@ -108,18 +110,42 @@ test("a daemon without a first process, or with the socket of one that died, fol
   }
 });
 
-test("a first process that does not follow all that is asked for is no answer", async (t) => {
-  const parts = node(t);
-  const feed = new SharedFeed(["Node"], { datastore: parts.datastore, clock: systemClock });
-  const stop = new AbortController();
-  const ended = serveFeed(parts.path, feed, systemClock)(stop.signal);
-  t.after(async () => {
-    stop.abort();
-    await ended;
-    await feed.close();
-  });
-  await waitFor(() => statSync(parts.path, { throwIfNoEntry: false }) !== undefined);
-  const { told, until } = child(t, parts, parts.datastore);
-  await until(() => told.statuses.at(-1) === "in-sync");
-  assert.equal(told.names.size, 2);
+test("a first process that does not follow all that is asked for, or hangs, is no answer, and no reason to list again", async (t) => {
+  for (const hangs of [false, true]) {
+    const parts = node(t);
+    let asked = 0;
+    const feed = new SharedFeed(["Node"], { datastore: parts.datastore, clock: systemClock });
+    const stop = new AbortController();
+    const refuse = serveFeed(parts.path, feed, systemClock);
+    const ended = hangs
+      ? serveNothing(parts.path, () => asked++, stop.signal)
+      : refuse(stop.signal);
+    t.after(async () => {
+      stop.abort();
+      await ended;
+      await feed.close();
+    });
+    await waitFor(() => statSync(parts.path, { throwIfNoEntry: false }) !== undefined);
+    const own = new CountedDatastore([pool("a"), pool("b")]);
+    const { told, until, clock } = child(t, parts, own);
+    await until(() => told.statuses.at(-1) === "in-sync");
+    assert.equal(told.names.size, 2);
+    const begun = clock.now();
+    await until(() => clock.now() - begun > 100_000 && (!hangs || asked >= 3), 2_500);
+    assert.equal(own.lists, 1);
+    await own.create<"IPPool">(pool("c"));
+    await until(() => told.names.has("c"));
+  }
 });
+
+/** What takes requests, and does not answer them. */
+async function serveNothing(path: string, onAsked: () => void, signal: AbortSignal): Promise<void> {
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket.on("error", () => undefined));
+    onAsked();
+  }).listen(path);
+  await aborted(signal);
+  for (const socket of sockets) socket.destroy();
+  await new Promise((resolve) => server.close(resolve));
+}
