@@ -42,7 +42,7 @@ export interface ElectionState {
   readonly uncovered: number;
 }
 
-/** One list of a handful of Leases each time, whatever the number of nodes; nothing while nobody asks for reflectors. */
+/** One list of a handful of Leases each time; nothing while nobody asks for reflectors. Nodes may change all the time. */
 const paces = { minIntervalMs: 1_000, retryIntervalMs: 5_000, maxIntervalMs: 5_000 };
 const kinds = ["Node", "BGPConfiguration", "BGPPeer"] as const;
 /** Acts that end sessions. */
