@@ -250,6 +250,28 @@ test("addresses are listed again when the host's changed, not for a pod's interf
   assert.equal(lists.mock.callCount(), 2);
 });
 
+test("the address of a pod's interface that is gone is not one of the host", async () => {
+  const { state, kernel, members } = await applied();
+  const link = await kernel.links.get("calia");
+  assert.ok(link);
+  await kernel.addresses.add({
+    ifindex: link.ifindex,
+    address: parseIpAddr("fe80::1"),
+    length: 64,
+  });
+  state.dataplane.resync();
+  state.dataplane.onUpdates([podA]);
+  await state.apply();
+  await kernel.links.remove(link.ifindex);
+  const address = { ifindex: link.ifindex, address: parseIpAddr("fe80::1"), length: 64 };
+  state.dataplane.onKernelEvents([
+    { kind: "address", op: "removed", address: { ...address, scope: "link" } },
+    { kind: "link", op: "removed", link },
+  ]);
+  await state.apply();
+  assert.deepEqual(members("cali60this-host"), []);
+});
+
 /** A node with an address in the VXLAN, or without. */
 function tunnelNode(name: string, number: number, tunnelAddress?: string) {
   const address = `192.168.1.${number}/24`;
