@@ -229,6 +229,31 @@ test("an interface that comes while programs write its pod's rules is done by th
   assert.match(kernel.text().join("\n"), /^10\.0\.0\.3 dev calic/m);
 });
 
+test("what comes for a tunnel while programs write rules is done by the next apply", async () => {
+  const { state, kernel, uplink } = await applied();
+  state.update(
+    pool("default", "10.0.0.0/16", { vxlanMode: "Always" }),
+    tunnelNode("node-a", 11, "10.0.0.1"),
+  );
+  await state.apply();
+  const mtu = async () => (await kernel.links.get("vxlan.calico"))?.mtu;
+  const before = (await mtu()) ?? 0;
+  state.dataplane.onUpdates([podA]);
+  let shrink = async () => {
+    shrink = async () => undefined;
+    for (let turn = 0; turn < 10; turn++) await new Promise(setImmediate);
+    const link = await kernel.links.get("eth0");
+    assert.ok(link);
+    await kernel.links.set(uplink, { mtu: link.mtu - 100 });
+    const event = { kind: "link", op: "set", link: { ...link, mtu: link.mtu - 100 } } as const;
+    assert.equal(state.dataplane.onKernelEvents([event]), true);
+  };
+  state.whileRunning = () => shrink();
+  await state.apply();
+  await state.apply();
+  assert.equal(await mtu(), before - 100);
+});
+
 test("addresses are listed again when the host's changed, not for a pod's interface", async () => {
   const { state, kernel, uplink } = await applied();
   const lists = mock.method(kernel.addresses, "list");
