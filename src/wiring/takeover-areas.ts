@@ -8,7 +8,7 @@ import { tableNames } from "../kernel/iptables/model.ts";
 import { isEmptyPlan } from "../kernel/iptables/table-plan.ts";
 import { IptablesTable } from "../kernel/iptables/tables.ts";
 import type { FdbEntry, Kernel, KernelLink, WireguardDevice } from "../kernel/kernel.ts";
-import { mainTable, vxlanDevice, vxlanDeviceV6 } from "../kernel/ownership.ts";
+import { mainTable, routeProtocol, vxlanDevice, vxlanDeviceV6 } from "../kernel/ownership.ts";
 import { InputError } from "../lib/errors.ts";
 import { childrenOf } from "../node/node-service.ts";
 import type { Area, Finding } from "../takeover/finding.ts";
@@ -16,6 +16,7 @@ import { judgeDevices } from "../takeover/judge-devices.ts";
 import { judgeForwarding, judgeNeighbors, judgeRules } from "../takeover/judge-neighbors.ts";
 import { judgeRoutes } from "../takeover/judge-routes.ts";
 import { judgeSets } from "../takeover/judge-sets.ts";
+import { judgeSysctls } from "../takeover/judge-sysctls.ts";
 import { judgeTable } from "../takeover/judge-table.ts";
 import { acceptStored } from "./decode.ts";
 import { StoredLayers } from "./stored-layers.ts";
@@ -34,7 +35,9 @@ export async function takeoverAreas(ports: TakeoverPorts): Promise<readonly Area
   const runs = new Set(children.map(({ name }) => name));
   return [
     ...(runs.has("felix") ? await attempt("felix", () => felixAreas(ports)) : []),
-    ...(runs.has("bgp") ? await attempt("routes of bgp", () => bgpAreas(ports)) : []),
+    ...(await attempt("routes of bgp", () =>
+      runs.has("bgp") ? bgpAreas(ports) : unspokenAreas(ports),
+    )),
     ...(await hostAreas(ports)),
   ];
 }
@@ -62,7 +65,7 @@ async function felixAreas(ports: TakeoverPorts): Promise<readonly Area[]> {
     others,
     ...dry.sets.map(judgeSets),
     ...(await kernelAreas(dry, before, kernel, config)),
-    sysctlArea(dry),
+    judgeSysctls(dry.sysctls),
   ];
 }
 
@@ -179,27 +182,13 @@ function isTunnel(name: string): boolean {
   );
 }
 
-function sysctlArea({ sysctls }: FelixDryRun): Area {
-  const different = sysctls.filter(({ present, wanted }) => present !== wanted);
-  return {
-    name: "sysctls",
-    equal: sysctls.length - different.length,
-    findings: different.map(({ path, present, wanted }) => ({
-      change: "replaced",
-      what: `${path.join(".")} ${present} by ${wanted}`,
-      interrupts: false,
-      why: "packets that pass now pass",
-    })),
-    notes: [],
-  };
-}
-
 async function bgpAreas(ports: TakeoverPorts): Promise<readonly Area[]> {
   const { nodeName, env, kernel } = ports;
   const notes: string[] = [];
   const log = noting(notes);
-  // What is ignored felix' part tells of.
-  const decode = acceptStored(noting([]));
+  // A peer that is ignored or cannot be used has no session, which nothing in the kernel tells of.
+  const unread: string[] = [];
+  const decode = acceptStored(noting(unread));
   const dry = await bgpDryRun(nodeName, env, { ...ports, log, decode });
   const { names } = await lookAround(kernel);
   const findings = judgeRoutes(dry.changes, await kernel.routes.list({ table: mainTable }), names);
@@ -214,6 +203,20 @@ async function bgpAreas(ports: TakeoverPorts): Promise<readonly Area[]> {
       `routes of protocol 12 that stay until ${peers} peers have told theirs again (graceful restart): ${kept}`,
     );
   }
-  for (const problem of dry.config?.problems ?? []) notes.push(problem);
-  return [{ name: "routes of bgp", equal: Math.max(0, kept), findings, notes }];
+  unread.push(...(dry.config?.problems ?? []));
+  const error = unread.length === 0 ? {} : { error: unread.join("; ") };
+  return [{ name: "routes of bgp", equal: Math.max(0, kept), findings, notes, ...error }];
+}
+
+/** Where no speaker would run: what one has left says that sessions would end. */
+async function unspokenAreas({ kernel }: TakeoverPorts): Promise<readonly Area[]> {
+  const { length } = await kernel.routes.list({ table: mainTable, protocol: routeProtocol.bird });
+  if (length === 0) return [];
+  const finding: Finding = {
+    change: "replaced",
+    what: `who looks after ${length} routes of protocol 12`,
+    interrupts: true,
+    why: "CALICO_NETWORKING_BACKEND lets no speaker run here: these stay as they are, and no peer is told of this node's pods",
+  };
+  return [{ name: "routes of bgp", equal: length, findings: [finding], notes: [] }];
 }
