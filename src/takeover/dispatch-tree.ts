@@ -54,7 +54,7 @@ function leavesOf(root: string, bodies: Bodies): Map<string, string> | undefined
     ends.add(end.join("\n"));
     return true;
   };
-  if (!walk(root, "") || ends.size > 1 || directions.size > 1) return undefined;
+  if (!walk(root, "") || ends.size > 1) return undefined;
   return leaves.set("", [...directions, ...ends].join("\n"));
 }
 
