@@ -10,6 +10,7 @@ import { IptablesTable } from "../kernel/iptables/tables.ts";
 import type { FdbEntry, Kernel, KernelLink, WireguardDevice } from "../kernel/kernel.ts";
 import { mainTable, routeProtocol, vxlanDevice, vxlanDeviceV6 } from "../kernel/ownership.ts";
 import { InputError } from "../lib/errors.ts";
+import type { IpFamily } from "../lib/ip-addr.ts";
 import { childrenOf } from "../node/node-service.ts";
 import type { Area, Finding } from "../takeover/finding.ts";
 import { judgeDevices } from "../takeover/judge-devices.ts";
@@ -63,6 +64,7 @@ async function felixAreas(ports: TakeoverPorts): Promise<readonly Area[]> {
     ...(isQuiet ? [] : [{ name: "felix", equal: 0, findings: [], notes, ...errorOf(dry) }]),
     ...dry.tables.map((table) => judgeTable(table, backend.kind, otherEnforces)),
     others,
+    ...(config.ipv6Support ? [] : await withoutIpv6(backend, ports)),
     ...dry.sets.map(judgeSets),
     ...(await kernelAreas(dry, before, kernel, config)),
     judgeSysctls(dry.sysctls),
@@ -91,20 +93,41 @@ async function otherBackend(
   const name = `iptables ${wanted}, which felix would not use`;
   const backend = await installedBackend(wanted, exec);
   if (backend === undefined) return { name, equal: 0, findings: [], notes: ["not installed"] };
-  const findings: Finding[] = [];
-  for (const family of ipv6 ? ([4, 6] as const) : ([4] as const)) {
-    for (const table of wanted === "legacy" ? loadedTables(family) : tableNames) {
+  const tables = await tablesWithOurs(backend, ipv6 ? [4, 6] : [4], exec);
+  const why = "both backends see each packet: these go when those are there that count";
+  return { name, equal: 0, findings: tables.map((what) => goneRules(what, false, why)), notes: [] };
+}
+
+/** felix takes away its rules of IPv6 when it is not to look after them. */
+async function withoutIpv6(
+  backend: IptablesBackend,
+  { exec, ipv6 }: Pick<TakeoverPorts, "exec" | "ipv6">,
+): Promise<readonly Area[]> {
+  const tables = ipv6 ? await tablesWithOurs(backend, [6], exec) : [];
+  if (tables.length === 0) return [];
+  const why = "ipv6Support is false: policy and translation of IPv6 would end";
+  const findings = tables.map((what) => goneRules(what, true, why));
+  return [{ name: "iptables IPv6, without ipv6Support", equal: 0, findings, notes: [] }];
+}
+
+/** "the table filter of IPv4": those with rules or chains of felix. */
+async function tablesWithOurs(
+  backend: IptablesBackend,
+  families: readonly IpFamily[],
+  exec: TakeoverPorts["exec"],
+): Promise<readonly string[]> {
+  const found: string[] = [];
+  for (const family of families) {
+    for (const table of backend.kind === "legacy" ? loadedTables(family) : tableNames) {
       const plan = await new IptablesTable({ table, family, backend }, { exec }).plan();
-      if (isEmptyPlan(plan)) continue;
-      findings.push({
-        change: "removed",
-        what: `felix's rules in the table ${table} of IPv${family}`,
-        interrupts: false,
-        why: "both backends see each packet: these go when those are there that count",
-      });
+      if (!isEmptyPlan(plan)) found.push(`the table ${table} of IPv${family}`);
     }
   }
-  return { name, equal: 0, findings, notes: [] };
+  return found;
+}
+
+function goneRules(table: string, interrupts: boolean, why: string): Finding {
+  return { change: "removed", what: `felix's rules in ${table}`, interrupts, why };
 }
 
 async function installedBackend(
