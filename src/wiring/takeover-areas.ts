@@ -226,7 +226,7 @@ async function bgpAreas(ports: TakeoverPorts): Promise<readonly Area[]> {
       `routes of protocol 12 that stay until ${peers} peers have told theirs again (graceful restart): ${kept}`,
     );
   }
-  unread.push(...(dry.config?.problems ?? []));
+  unread.push(...dry.unread);
   const error = unread.length === 0 ? {} : { error: unread.join("; ") };
   return [{ name: "routes of bgp", equal: Math.max(0, kept), findings, notes, ...error }];
 }
