@@ -1,11 +1,13 @@
 import { keyOf } from "../api/resource-key.ts";
 import type { Kind, ResourceOfKind } from "../api/resource-of-kind.ts";
-import type { Datastore } from "../datastore/datastore.ts";
+import type { Node } from "../api/resources/node.ts";
+import { type Datastore, unlessAbsent } from "../datastore/datastore.ts";
 import { DryKernel } from "../kernel/dry/dry-kernel.ts";
 import type { KernelChange } from "../kernel/dry/kernel-change.ts";
 import type { Kernel, KernelRoute } from "../kernel/kernel.ts";
 import { mainTable, routeProtocol } from "../kernel/ownership.ts";
 import type { Clock } from "../lib/clock.ts";
+import { ipFamily } from "../lib/ip-addr.ts";
 import type { Logger } from "../lib/log.ts";
 import { secretRefs } from "./config/secrets.ts";
 import { type SpeakerConfig, speakerConfig } from "./config/speaker-config.ts";
@@ -29,6 +31,8 @@ export interface DryRunPorts {
 export interface BgpDryRun {
   /** Undefined: the node has no address to speak from, and no speaker would do anything. */
   readonly config: SpeakerConfig | undefined;
+  /** What is configured for this node and cannot be used, or not be read, and why. */
+  readonly unread: readonly string[];
   readonly changes: readonly KernelChange[];
   /** Routes of protocol 12 that the kernel has. */
   readonly present: readonly KernelRoute[];
@@ -49,7 +53,18 @@ export async function bgpDryRun(
   const present = await kernel.routes.list({ table: mainTable, protocol: routeProtocol.bird });
   const config = await readConfig(nodeName, env, ports);
   if (config !== undefined) await runSpeaker(config, kernel, ports);
-  return { config, changes: kernel.changes, present };
+  const node = await unlessAbsent(ports.datastore.get({ kind: "Node", name: nodeName }));
+  const unread = config === undefined ? [] : [...config.problems, ...keptDown(config, node)];
+  return { config, unread, changes: kernel.changes, present };
+}
+
+/** Sessions that would stay down, but for those of a family that the node lacks, or of an address that has another. */
+function keptDown({ peers, blocked }: SpeakerConfig, node: Node | undefined): string[] {
+  const { ipv4Address, ipv6Address } = node?.spec.bgp ?? {};
+  return blocked
+    .filter(({ address }) => (ipFamily(address) === 4 ? ipv4Address : ipv6Address) !== undefined)
+    .filter(({ address }) => !peers.some(({ config }) => config.address === address))
+    .map(({ name, reason }) => `Cannot use session ${name}: ${reason}`);
 }
 
 async function readConfig(

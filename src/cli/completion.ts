@@ -43,13 +43,15 @@ function bashScript(verbs: Readonly<Record<string, Verb>>): string {
   });
   cases.push(
     `    bgp) options="${ofBgp}"; kinds="${Object.keys(bgpQueries).join(" ")}" ;;`,
-    `    node) options="${ofNode}"; kinds="status drain check-paths" ;;`,
+    `    node) options="${ofNode}"; kinds="status health shutdown drain check-paths cleanup" ;;`,
+    `    controllers) options="--live --ready"; kinds="status" ;;`,
+    `    takeover) options="--output"; kinds="check" ;;`,
   );
   return `_tortie() {
   local word="\${COMP_WORDS[COMP_CWORD]}" previous="\${COMP_WORDS[COMP_CWORD-1]}"
   local options="" kinds="" seconds=""
   if [ "$COMP_CWORD" -eq 1 ]; then
-    COMPREPLY=($(compgen -W "${Object.keys(verbs).join(" ")} node felix bgp lab demo version help" -- "$word"))
+    COMPREPLY=($(compgen -W "${Object.keys(verbs).join(" ")} node felix bgp controllers takeover lab demo version help" -- "$word"))
     return
   fi
   case "\${COMP_WORDS[1]}" in

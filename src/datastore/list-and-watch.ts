@@ -78,6 +78,8 @@ class Syncer {
   #status: SyncStatus | undefined;
   #broken = false;
   #isWatching: boolean | undefined;
+  /** Where the watch began anew: of several kinds, some have told nothing until they are all beyond. */
+  #resumedAt: string | undefined;
 
   /** `onBroken` hears what a receiver threw: nothing is told after that. */
   constructor(config: SyncerConfig, ports: ListAndWatchPorts, onBroken: (error: unknown) => void) {
@@ -113,6 +115,7 @@ class Syncer {
   async #changes(signal: AbortSignal): Promise<AsyncIterable<WatchEvent> | readonly []> {
     const { datastore } = this.#ports;
     const { kinds } = this.#config;
+    this.#resumedAt = this.#revision;
     if (this.#revision !== undefined) return datastore.watch(kinds, this.#revision, signal);
     if (this.#status !== "in-sync") this.#tellStatus("resyncing");
     const { resources, revision, changes } = await followAll(datastore, kinds, signal);
@@ -155,10 +158,12 @@ class Syncer {
   }
 
   #take(event: WatchEvent): void {
-    this.isWatching = true;
     this.#revision = event.revision;
     if (event.kind === "set") this.#tell(this.#updateOf(event.resource));
     else if (event.kind === "deleted") this.#tell({ key: event.key, value: null });
+    if (this.#isWatching === true || event.revision === this.#resumedAt) return;
+    this.#flush();
+    this.isWatching = true;
   }
 
   #updateOf(resource: ResourceOfKind[Kind]): Update {

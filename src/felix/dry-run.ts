@@ -175,6 +175,8 @@ async function tableReport(
 ): Promise<TableReport> {
   const { table, family, size } = rules;
   const plan = await rules.plan();
-  const { stdout } = await exec.run(programOf(backend, family, "save"), ["-t", table]);
+  const program = programOf(backend, family, "save");
+  const { code, stdout, stderr } = await exec.run(program, ["-t", table]);
+  if (code !== 0) throw new Error(`Cannot read IPv${family} table ${table}: ${stderr.trim()}`);
   return { table, family, chains: size.chains, plan, saved: parseSave(stdout, table) };
 }

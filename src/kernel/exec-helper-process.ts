@@ -71,6 +71,9 @@ async function run({ id, program, args, stdin, timeoutMs }: HelperRequest): Prom
   const kill = (why?: HelperFailure) => {
     failure ??= why;
     child.kill("SIGKILL");
+    // What it started itself, modprobe say, may live on and hold them open.
+    child.stdout.destroy();
+    child.stderr.destroy();
   };
   const kills = () => kill();
   running.add(kills);

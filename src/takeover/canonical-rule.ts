@@ -5,6 +5,7 @@
  */
 
 const longNames: Readonly<Record<string, string>> = {
+  "--match": "-m",
   "--jump": "-j",
   "--goto": "-g",
   "--in-interface": "-i",
@@ -41,13 +42,16 @@ const defaults: ReadonlySet<string> = new Set([
   "--connlimit-saddr",
 ]);
 
-/** Comments, and the modules of options that are there anyway. */
-const withoutEffect: ReadonlySet<string> = new Set(["-m", "--match", "--comment"]);
+/** Modules that do nothing without an option of theirs, and whose options no other module has. */
+const toldByOptions: ReadonlySet<string> = new Set([
+  ...["addrtype", "comment", "connlimit", "conntrack", "limit", "mark", "multiport", "set"],
+  ...["icmp", "icmp6", "sctp", "tcp", "udp", "udplite"],
+]);
 
 /** `body`: what follows "-A CHAIN ". */
 export function canonicalRule(body: string): string {
   return clausesOf(body)
-    .filter(([, name]) => !withoutEffect.has(name))
+    .filter((clause) => !isWithoutEffect(clause))
     .map(clauseText)
     .filter((text) => !defaults.has(text))
     .sort()
@@ -56,7 +60,9 @@ export function canonicalRule(body: string): string {
 
 /** True for a rule that only tells of a packet: none is treated otherwise for it. */
 export function isTelling(body: string): boolean {
-  return /(?:^| )(?:-j|--jump) N?F?LOG(?: |$)/.test(body);
+  return clausesOf(body).some(
+    ([, name, value]) => name === "-j" && (value === "LOG" || value === "NFLOG"),
+  );
 }
 
 type Clause = readonly [not: boolean, name: string, ...values: string[]];
@@ -73,6 +79,11 @@ function clausesOf(body: string): Clause[] {
     } else clauses.at(-1)?.push(word.startsWith('"') ? word.slice(1, -1) : word);
   }
   return clauses;
+}
+
+/** Comments, and what options that are there tell anyway. */
+function isWithoutEffect([, name, value = ""]: Clause): boolean {
+  return name === "--comment" || (name === "-m" && toldByOptions.has(value));
 }
 
 function clauseText([not, name, ...values]: Clause): string {

@@ -37,10 +37,12 @@ export function leadAlike(root: string, before: Bodies, after: Bodies): boolean 
 function leavesOf(root: string, bodies: Bodies): Map<string, string> | undefined {
   const leaves = new Map<string, string>();
   const ends = new Set<string>();
+  const directions = new Set<string>();
   const walk = (chain: string, prefix: string): boolean => {
     const end: string[] = [];
     for (const body of bodies.get(chain) ?? []) {
-      const { name, rest } = parted(canonicalRule(body));
+      const { direction = "", name, rest } = parted(canonicalRule(body));
+      if (name !== undefined) directions.add(direction);
       const child = rest.startsWith("-g ") ? rest.slice("-g ".length) : "";
       if (name === undefined) end.push(rest);
       else if (!name.startsWith(prefix) || end.length > 0) return false;
@@ -53,12 +55,16 @@ function leavesOf(root: string, bodies: Bodies): Map<string, string> | undefined
     return true;
   };
   if (!walk(root, "") || ends.size > 1) return undefined;
-  return leaves.set("", [...ends].join(""));
+  return leaves.set("", [...directions, ...ends].join("\n"));
 }
 
-/** The interface that a rule asks for, and all else of it. */
-function parted(rule: string): { readonly name?: string; readonly rest: string } {
-  const [whole, name] = /(?:^| )-[io] (\S+)/.exec(rule) ?? [];
-  if (whole === undefined || name === undefined) return { rest: rule };
-  return { name, rest: rule.replace(whole, "").trim() };
+/** The interface that a rule asks for, whether packets come or go through it, and all else of the rule. */
+function parted(rule: string): {
+  readonly direction?: string;
+  readonly name?: string;
+  readonly rest: string;
+} {
+  const [whole, direction, name] = /(?:^| )-([io]) (\S+)/.exec(rule) ?? [];
+  if (whole === undefined || direction === undefined || name === undefined) return { rest: rule };
+  return { direction, name, rest: rule.replace(whole, "").trim() };
 }

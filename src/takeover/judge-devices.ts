@@ -72,7 +72,7 @@ function settings({ type = "", vxlan }: KernelLink): string {
   return `vxlan id ${vni} port ${port} local ${local}${learning ? " learning" : ""}`;
 }
 
-function judgeSettings(link: KernelLink, { mac, mtu, up }: LinkChange): Finding[] {
+function judgeSettings(link: KernelLink, { mac, mtu, up, name }: LinkChange): Finding[] {
   const findings: Finding[] = [];
   const replaced = (what: string, interrupts: boolean, why: string) =>
     findings.push({ change: "replaced", what: `${what} of ${link.name}`, interrupts, why });
@@ -89,6 +89,9 @@ function judgeSettings(link: KernelLink, { mac, mtu, up }: LinkChange): Finding[
     );
   }
   if (up === true) replaced("state down to up", false, "nothing goes through it now");
+  if (up === false)
+    replaced("state up to down", true, "what goes through it now would not any more");
+  if (name !== undefined) replaced("name", true, "what names it would not find it any more");
   return findings;
 }
 

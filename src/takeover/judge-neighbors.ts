@@ -57,19 +57,19 @@ export function judgeRules(changes: readonly KernelChange[]): Finding[] {
       mark === undefined ? "" : ` fwmark 0x${mark.toString(16)}/0x${(mask ?? 0).toString(16)}`;
     return `IPv${family} rule ${priority}:${invert === true ? " not" : ""}${marked} lookup ${table}`;
   };
-  const stays = ({ family, table }: RoutingRule) =>
-    rules.some(({ op, rule }) => op === "set" && rule.family === family && rule.table === table);
-  return rules.map(({ op, rule }): Finding => {
-    if (op === "set") {
-      const why = "its table is filled before it";
-      return { change: "added", what: text(rule), interrupts: false, why };
-    }
-    const isReplaced = stays(rule);
-    return {
-      change: "removed",
-      what: text(rule),
-      interrupts: !isReplaced,
-      why: isReplaced ? "another leads to the same table" : "packets would go by the main table",
-    };
+  const hasOther = ({ op, rule }: (typeof rules)[number]) =>
+    rules.some(
+      (other) =>
+        other.op !== op && other.rule.family === rule.family && other.rule.table === rule.table,
+    );
+  return rules.map((change): Finding => {
+    const { op, rule } = change;
+    const interrupts = !hasOther(change);
+    const elsewhere =
+      op === "set"
+        ? "packets that go by the main table now would go by this one"
+        : "packets would go by the main table";
+    const why = interrupts ? elsewhere : "another leads to the same table";
+    return { change: op === "set" ? "added" : "removed", what: text(rule), interrupts, why };
   });
 }

@@ -1,7 +1,10 @@
 import type { KernelChange } from "../kernel/dry/kernel-change.ts";
 import { routeKey } from "../kernel/ip/route-identity.ts";
+import { kernelPriority } from "../kernel/ip/route-message.ts";
 import type { KernelRoute } from "../kernel/kernel.ts";
-import { routeProtocol } from "../kernel/ownership.ts";
+import { mainTable, routeProtocol } from "../kernel/ownership.ts";
+import { groupBy } from "../lib/collections.ts";
+import { prefixAddress, prefixLength, prefixOf } from "../lib/prefix.ts";
 import type { Finding } from "./finding.ts";
 
 export type LinkNames = ReadonlyMap<number, string>;
@@ -19,21 +22,28 @@ export function judgeRoutes(
   const set = routes.filter(({ op }) => op === "set").map(({ route }) => route);
   const removed = routes.filter(({ op }) => op === "remove").map(({ route }) => route);
   const gone = new Set(removed.map(routeKey));
+  const places = groupBy(before, placeOf);
   const replacedBy = new Map<string, KernelRoute>();
   const findings = set.map((route) => {
     const old =
       before.find((one) => routeKey(one) === routeKey(route)) ??
       removed.find((one) => placeOf(one) === placeOf(route));
-    if (old === undefined) return added(route, names);
+    if (old === undefined) return added(route, wayNow(route, places), names);
     replacedBy.set(routeKey(old), route);
     return replaced(old, route, names);
   });
   for (const route of removed) {
     if (replacedBy.has(routeKey(route))) continue;
-    const stays = before.some(
-      (other) => placeOf(other) === placeOf(route) && !gone.has(routeKey(other)),
+    const others = [
+      ...(places.get(placeOf(route)) ?? []).filter((other) => !gone.has(routeKey(other))),
+      ...set.filter((one) => placeOf(one) === placeOf(route)),
+    ];
+    const isNeeded = others.every(
+      (other) =>
+        kernelPriority(other) > kernelPriority(route) &&
+        wayOf(other, names) !== wayOf(route, names),
     );
-    findings.push(taken(route, stays || set.some((one) => placeOf(one) === placeOf(route)), names));
+    findings.push(taken(route, isNeeded, names));
   }
   return findings;
 }
@@ -56,16 +66,39 @@ export function routeText(route: KernelRoute, names: LinkNames): string {
   ].join(" ");
 }
 
-function placeOf({ table, destination }: KernelRoute): string {
+function placeOf({ table, destination }: Pick<KernelRoute, "table" | "destination">): string {
   return `${table} ${destination}`;
 }
 
-function added(route: KernelRoute, names: LinkNames): Finding {
+/** The way that packets to a destination without a route of its own, or of this metric, take now; the default is none. */
+function wayNow(
+  { table, destination }: KernelRoute,
+  places: ReadonlyMap<string, readonly KernelRoute[]>,
+): KernelRoute | undefined {
+  const address = prefixAddress(destination);
+  for (let length = prefixLength(destination); length > 0; length--) {
+    const routes = places.get(placeOf({ table, destination: prefixOf(address, length) })) ?? [];
+    const [best] = routes.toSorted((a, b) => kernelPriority(a) - kernelPriority(b));
+    if (best !== undefined) return best;
+  }
+  return undefined;
+}
+
+function added(route: KernelRoute, now: KernelRoute | undefined, names: LinkNames): Finding {
+  const what = `route ${routeText(route, names)}`;
+  if (now?.kind === "unicast" && wayOf(now, names) !== wayOf(route, names)) {
+    const why = `packets to it go by ${routeText(now, names)} now`;
+    return { change: "added", what, interrupts: true, why };
+  }
+  if (route.table !== mainTable && route.kind === "unicast") {
+    const why = "packets to it go by the main table now";
+    return { change: "added", what, interrupts: true, why };
+  }
   const why =
     route.kind === "blackhole"
       ? "it ends packets to addresses of this node's block that no pod has"
       : "there is no route to this destination now";
-  return { change: "added", what: `route ${routeText(route, names)}`, interrupts: false, why };
+  return { change: "added", what, interrupts: false, why };
 }
 
 function replaced(old: KernelRoute, route: KernelRoute, names: LinkNames): Finding {
@@ -80,8 +113,8 @@ function replaced(old: KernelRoute, route: KernelRoute, names: LinkNames): Findi
   };
 }
 
-function taken(route: KernelRoute, hasAnother: boolean, names: LinkNames): Finding {
-  const leads = route.kind === "unicast" && !hasAnother;
+function taken(route: KernelRoute, isNeeded: boolean, names: LinkNames): Finding {
+  const leads = route.kind === "unicast" && isNeeded;
   return {
     change: "removed",
     what: `route ${routeText(route, names)}`,
@@ -92,11 +125,12 @@ function taken(route: KernelRoute, hasAnother: boolean, names: LinkNames): Findi
   };
 }
 
-/** A device that is made anew has another index and the same name. */
+/** And what is said of packets on it. A device that is made anew has another index and the same name. */
 function wayOf(route: KernelRoute, names: LinkNames): string {
   if (route.kind !== "unicast") return route.kind;
   const hops = route.nextHops ?? [route];
-  const end = route.encap === undefined ? "" : `${route.encap.destination} `;
+  const { encap, source = "", mtu = "" } = route;
+  const end = `${encap?.destination ?? ""} ${source} ${mtu} `;
   const ways = hops
     .map((hop) => `${hop.gateway ?? ""}%${names.get(hop.ifindex ?? 0) ?? hop.ifindex}`)
     .sort()

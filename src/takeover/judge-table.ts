@@ -28,7 +28,7 @@ export function judgeTable(
     else findings.push(judgeChain(name, present, bodies));
   }
   findings.push(...[...removed].map(goneChain));
-  findings.push(...judgeKernelChains(plan.write, written, otherEnforces));
+  findings.push(...judgeKernelChains(report, written, otherEnforces));
   const changed = [...written.keys()].filter((name) => !removed.has(name)).length;
   const name = `iptables ${kind} IPv${family} ${table}`;
   return { name, equal: Math.max(0, chains - changed), findings, notes: [] };
@@ -158,64 +158,58 @@ function plain(body: string): string {
   return body.replace(/-m comment --comment "?cali:[\w-]{16}"? ?/, "").trim();
 }
 
+/** What would be done to one chain that is not ours: rules taken out, put in at its head, and at its end. */
+interface KernelChain {
+  readonly name: string;
+  readonly present: readonly SavedRule[];
+  readonly out: string[];
+  readonly head: string[];
+  readonly tail: string[];
+}
+
 function judgeKernelChains(
-  lines: readonly string[],
+  { plan, saved }: TableReport,
   written: ReadonlyMap<string, unknown>,
   otherEnforces: boolean,
 ): Finding[] {
-  const out = new Map<string, string[]>();
-  const into = new Map<string, string[]>();
-  for (const line of lines) {
-    const [, verb = "", chain = "", body = ""] = /^-([DIA]) (\S+) (.*)$/s.exec(line) ?? [];
-    if (chain === "" || written.has(chain)) continue;
-    const list = verb === "D" ? out : into;
-    list.set(chain, [...(list.get(chain) ?? []), body]);
+  const chains = new Map<string, KernelChain>();
+  for (const line of plan.write) {
+    const [, verb = "", name = "", body = ""] = /^-([DIA]) (\S+) (.*)$/s.exec(line) ?? [];
+    if (name === "" || written.has(name)) continue;
+    const present = saved.chains.get(name) ?? [];
+    const chain = getOrCreate(chains, name, () => ({ name, present, out: [], head: [], tail: [] }));
+    if (verb === "D") chain.out.push(body);
+    // Each is put before those that came before it.
+    else if (verb === "I") chain.head.unshift(body);
+    else chain.tail.push(body);
   }
-  const chains = new Set([...out.keys(), ...into.keys()]);
-  return [...chains].map((chain) =>
-    judgeKernelChain(chain, out.get(chain) ?? [], into.get(chain) ?? [], otherEnforces),
-  );
+  return [...chains.values()].map((chain) => judgeKernelChain(chain, otherEnforces));
 }
 
 function judgeKernelChain(
-  chain: string,
-  out: readonly string[],
-  into: readonly string[],
+  { name, present, out, head, tail }: KernelChain,
   otherEnforces: boolean,
 ): Finding {
-  const what = `rules of felix in ${chain}`;
+  const what = `rules of felix in ${name}`;
   if (out.length === 0) {
     const why = otherEnforces
-      ? "those of the other backend stay until these are there"
-      : `nothing leads from ${chain} to felix's chains now: what policy denies would end`;
-    return { change: "added", what, interrupts: !otherEnforces, why };
+      ? "felix's rules are in the other backend now: what those decide is not compared with these"
+      : `nothing leads from ${name} to felix's chains now: what policy denies would end`;
+    return { change: "added", what, interrupts: true, why };
   }
-  const forms = (bodies: readonly string[], form: Form) => bodies.map(form).sort().join("\n");
-  if (forms(out, canonicalRule) !== forms(into, canonicalRule)) {
+  const into = [...head, ...tail];
+  const forms = (bodies: readonly string[]) => bodies.map(canonicalRule).sort().join("\n");
+  if (forms(out) !== forms(into)) {
     const change = into.length === 0 ? "removed" : "replaced";
-    return {
-      change,
-      what,
-      interrupts: true,
-      why: `they decide otherwise: ${difference(out, into)}`,
-    };
+    const why = `they decide otherwise: ${difference(out, into)}`;
+    return { change, what, interrupts: true, why };
   }
-  const isHashOnly = forms(out, plainAndHash) !== forms(into, plainAndHash);
-  return isHashOnly
-    ? {
-        change: "replaced",
-        what,
-        interrupts: false,
-        why: "differ only in hash comments: taken out and put in again in one restore",
-      }
-    : {
-        change: "replaced",
-        what,
-        interrupts: true,
-        why: "they stand elsewhere among the rules of others: those before them would come after them",
-      };
-}
-
-function plainAndHash(body: string): string {
-  return `${/cali:[\w-]{16}/.exec(body)?.[0] ?? ""} ${canonicalRule(body)}`;
+  const foreign = present.filter(({ hash }) => hash === undefined).map(() => "");
+  const before = present.map(({ hash, body }) => (hash === undefined ? "" : canonicalRule(body)));
+  const after = [...head.map(canonicalRule), ...foreign, ...tail.map(canonicalRule)];
+  const interrupts = before.join("\n") !== after.join("\n");
+  const why = interrupts
+    ? "they stand elsewhere among the rules of others: those before them would come after them"
+    : "differ only in hash comments: taken out and put in again in one restore";
+  return { change: "replaced", what, interrupts, why };
 }

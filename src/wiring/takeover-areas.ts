@@ -8,14 +8,16 @@ import { tableNames } from "../kernel/iptables/model.ts";
 import { isEmptyPlan } from "../kernel/iptables/table-plan.ts";
 import { IptablesTable } from "../kernel/iptables/tables.ts";
 import type { FdbEntry, Kernel, KernelLink, WireguardDevice } from "../kernel/kernel.ts";
-import { mainTable, vxlanDevice, vxlanDeviceV6 } from "../kernel/ownership.ts";
+import { mainTable, routeProtocol, vxlanDevice, vxlanDeviceV6 } from "../kernel/ownership.ts";
 import { InputError } from "../lib/errors.ts";
+import type { IpFamily } from "../lib/ip-addr.ts";
 import { childrenOf } from "../node/node-service.ts";
 import type { Area, Finding } from "../takeover/finding.ts";
 import { judgeDevices } from "../takeover/judge-devices.ts";
 import { judgeForwarding, judgeNeighbors, judgeRules } from "../takeover/judge-neighbors.ts";
 import { judgeRoutes } from "../takeover/judge-routes.ts";
 import { judgeSets } from "../takeover/judge-sets.ts";
+import { judgeSysctls } from "../takeover/judge-sysctls.ts";
 import { judgeTable } from "../takeover/judge-table.ts";
 import { acceptStored } from "./decode.ts";
 import { StoredLayers } from "./stored-layers.ts";
@@ -34,7 +36,9 @@ export async function takeoverAreas(ports: TakeoverPorts): Promise<readonly Area
   const runs = new Set(children.map(({ name }) => name));
   return [
     ...(runs.has("felix") ? await attempt("felix", () => felixAreas(ports)) : []),
-    ...(runs.has("bgp") ? await attempt("routes of bgp", () => bgpAreas(ports)) : []),
+    ...(await attempt("routes of bgp", () =>
+      runs.has("bgp") ? bgpAreas(ports) : unspokenAreas(ports),
+    )),
     ...(await hostAreas(ports)),
   ];
 }
@@ -60,9 +64,10 @@ async function felixAreas(ports: TakeoverPorts): Promise<readonly Area[]> {
     ...(isQuiet ? [] : [{ name: "felix", equal: 0, findings: [], notes, ...errorOf(dry) }]),
     ...dry.tables.map((table) => judgeTable(table, backend.kind, otherEnforces)),
     others,
+    ...(config.ipv6Support ? [] : await withoutIpv6(backend, ports)),
     ...dry.sets.map(judgeSets),
     ...(await kernelAreas(dry, before, kernel, config)),
-    sysctlArea(dry),
+    judgeSysctls(dry.sysctls),
   ];
 }
 
@@ -88,20 +93,41 @@ async function otherBackend(
   const name = `iptables ${wanted}, which felix would not use`;
   const backend = await installedBackend(wanted, exec);
   if (backend === undefined) return { name, equal: 0, findings: [], notes: ["not installed"] };
-  const findings: Finding[] = [];
-  for (const family of ipv6 ? ([4, 6] as const) : ([4] as const)) {
-    for (const table of wanted === "legacy" ? loadedTables(family) : tableNames) {
+  const tables = await tablesWithOurs(backend, ipv6 ? [4, 6] : [4], exec);
+  const why = "both backends see each packet: these go when those are there that count";
+  return { name, equal: 0, findings: tables.map((what) => goneRules(what, false, why)), notes: [] };
+}
+
+/** felix takes away its rules of IPv6 when it is not to look after them. */
+async function withoutIpv6(
+  backend: IptablesBackend,
+  { exec, ipv6 }: Pick<TakeoverPorts, "exec" | "ipv6">,
+): Promise<readonly Area[]> {
+  const tables = ipv6 ? await tablesWithOurs(backend, [6], exec) : [];
+  if (tables.length === 0) return [];
+  const why = "ipv6Support is false: policy and translation of IPv6 would end";
+  const findings = tables.map((what) => goneRules(what, true, why));
+  return [{ name: "iptables IPv6, without ipv6Support", equal: 0, findings, notes: [] }];
+}
+
+/** "the table filter of IPv4": those with rules or chains of felix. */
+async function tablesWithOurs(
+  backend: IptablesBackend,
+  families: readonly IpFamily[],
+  exec: TakeoverPorts["exec"],
+): Promise<readonly string[]> {
+  const found: string[] = [];
+  for (const family of families) {
+    for (const table of backend.kind === "legacy" ? loadedTables(family) : tableNames) {
       const plan = await new IptablesTable({ table, family, backend }, { exec }).plan();
-      if (isEmptyPlan(plan)) continue;
-      findings.push({
-        change: "removed",
-        what: `felix's rules in the table ${table} of IPv${family}`,
-        interrupts: false,
-        why: "both backends see each packet: these go when those are there that count",
-      });
+      if (!isEmptyPlan(plan)) found.push(`the table ${table} of IPv${family}`);
     }
   }
-  return { name, equal: 0, findings, notes: [] };
+  return found;
+}
+
+function goneRules(table: string, interrupts: boolean, why: string): Finding {
+  return { change: "removed", what: `felix's rules in ${table}`, interrupts, why };
 }
 
 async function installedBackend(
@@ -179,27 +205,13 @@ function isTunnel(name: string): boolean {
   );
 }
 
-function sysctlArea({ sysctls }: FelixDryRun): Area {
-  const different = sysctls.filter(({ present, wanted }) => present !== wanted);
-  return {
-    name: "sysctls",
-    equal: sysctls.length - different.length,
-    findings: different.map(({ path, present, wanted }) => ({
-      change: "replaced",
-      what: `${path.join(".")} ${present} by ${wanted}`,
-      interrupts: false,
-      why: "packets that pass now pass",
-    })),
-    notes: [],
-  };
-}
-
 async function bgpAreas(ports: TakeoverPorts): Promise<readonly Area[]> {
   const { nodeName, env, kernel } = ports;
   const notes: string[] = [];
   const log = noting(notes);
-  // What is ignored felix' part tells of.
-  const decode = acceptStored(noting([]));
+  // A peer that is ignored or cannot be used has no session, which nothing in the kernel tells of.
+  const unread: string[] = [];
+  const decode = acceptStored(noting(unread));
   const dry = await bgpDryRun(nodeName, env, { ...ports, log, decode });
   const { names } = await lookAround(kernel);
   const findings = judgeRoutes(dry.changes, await kernel.routes.list({ table: mainTable }), names);
@@ -214,6 +226,20 @@ async function bgpAreas(ports: TakeoverPorts): Promise<readonly Area[]> {
       `routes of protocol 12 that stay until ${peers} peers have told theirs again (graceful restart): ${kept}`,
     );
   }
-  for (const problem of dry.config?.problems ?? []) notes.push(problem);
-  return [{ name: "routes of bgp", equal: Math.max(0, kept), findings, notes }];
+  unread.push(...dry.unread);
+  const error = unread.length === 0 ? {} : { error: unread.join("; ") };
+  return [{ name: "routes of bgp", equal: Math.max(0, kept), findings, notes, ...error }];
+}
+
+/** Where no speaker would run: what one has left says that sessions would end. */
+async function unspokenAreas({ kernel }: TakeoverPorts): Promise<readonly Area[]> {
+  const { length } = await kernel.routes.list({ table: mainTable, protocol: routeProtocol.bird });
+  if (length === 0) return [];
+  const finding: Finding = {
+    change: "replaced",
+    what: `who looks after ${length} routes of protocol 12`,
+    interrupts: true,
+    why: "CALICO_NETWORKING_BACKEND lets no speaker run here: these stay as they are, and no peer is told of this node's pods",
+  };
+  return [{ name: "routes of bgp", equal: length, findings: [finding], notes: [] }];
 }

@@ -97,7 +97,9 @@ function rendering(helm: FoundProgram, server: () => KubeApiServer): void {
   });
 
   it("an environment that is given goes before all", () => {
-    const given = { IP: "none", FELIX_LOGSEVERITYSCREEN: "Debug", FELIX_HEALTHENABLED: false };
+    const numbers = { FELIX_IPTABLESMARKMASK: 0xffff0000, LARGE: 1_000_000, HALF: 1.5 };
+    const texts = { IP: "none", FELIX_LOGSEVERITYSCREEN: "Debug", FELIX_HEALTHENABLED: false };
+    const given = { ...texts, ...numbers };
     const env = nodeEnvironment(manifestObjects(rendered(helm, { node: { env: given } })));
     for (const [name, value] of Object.entries(given)) assert.equal(env[name], String(value));
   });
@@ -175,6 +177,13 @@ const wrongValues: readonly (readonly [what: string, values: object, message: Re
     /"IPIP": IPv6 has VXLAN/,
   ],
   ["an MTU of nothing", network({ mtu: 10 }), /calicoNetwork\/mtu/],
+  ["what is taken away", network({ bgp: null }), /calicoNetwork': missing property 'bgp'/],
+  ["an image without a name", { image: { repository: null } }, /missing property 'repository'/],
+  [
+    "a node's name for all nodes",
+    { node: { env: { NODENAME: "a" } } },
+    /invalid propertyName 'NODENAME'/,
+  ],
 ];
 
 function byName(objects: readonly ManifestObject[]): Record<string, ManifestObject> {

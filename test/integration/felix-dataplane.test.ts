@@ -329,9 +329,12 @@ test("a fresh process removes what an earlier one left and nobody wants", async 
 
 test("what a deleted pod had goes", async () => {
   assert.ok(existsSync(join(felix.folder, "endpoint-status", "k8s prod%2Fa eth0")));
-  await pings(netnsA, "192.168.1.11");
   const tracked = () => felix.run("conntrack", "-L", "--orig-src", "10.0.0.1");
-  assert.match(tracked(), /src=10\.0\.0\.1/);
+  const isTracked = async () => {
+    await pings(netnsA, "192.168.1.11");
+    return tracked().includes("src=10.0.0.1");
+  };
+  await waitFor(isTracked, { timeoutMs: 20_000, what: "a connection of the pod's" });
   felix.run("ip", "link", "del", "calia");
   await datastore.delete({ kind: "WorkloadEndpoint", name: podA.metadata.name, namespace: "prod" });
   await until("the end of the chain", () => !filter().includes("calia"));

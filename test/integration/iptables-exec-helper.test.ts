@@ -107,7 +107,8 @@ describe("exec helper", () => {
       readFileSync(`/proc/${pid}/environ`, "utf8"),
       "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\0",
     );
-    assert.equal(readFileSync(`/proc/${helper}/environ`, "utf8"), "");
+    const own = readFileSync(`/proc/${helper}/environ`, "utf8");
+    assert.match(own, /^(?:(?:NODE_COMPILE_CACHE|MALLOC_[A-Z_]+)=[^\0]*\0)*$/);
     await outcome;
     await until(() => !existsSync(`/proc/${pid}`));
   });
@@ -144,6 +145,32 @@ describe("exec helper", () => {
     owner.kill("SIGKILL");
     await once(owner, "exit");
     await until(() => pids.every((pid) => !existsSync(`/proc/${pid}`)));
+  });
+
+  test("a program that is killed is answered for, though what it started holds its output open", async () => {
+    const module = fileURLToPath(new URL("../../src/kernel/exec-helper.ts", import.meta.url));
+    const script = `const { startExecHelper } = await import(${JSON.stringify(module)});
+      const exec = startExecHelper();
+      const error = await exec.run("conntrack", [], { timeoutMs: 1000 }).catch((error) => error);
+      process.stdout.write(error.code);
+      exec.close();`;
+    // In a mount namespace of its own, where conntrack is one that hangs.
+    const setUp = `mount -t tmpfs tmpfs /usr/local/sbin
+      printf '#!/bin/sh\\nsleep 30 & echo $! >/usr/local/sbin/pid; exec sleep 30\\n' >/usr/local/sbin/conntrack
+      chmod +x /usr/local/sbin/conntrack
+      "$0" --input-type=module -e "$1"; echo " $(cat /usr/local/sbin/pid)"`;
+    const owner = spawn("unshare", ["-m", "sh", "-c", setUp, process.execPath, script], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    let said = "";
+    owner.stdout.setEncoding("utf8").on("data", (text: string) => {
+      said += text;
+    });
+    await once(owner, "close");
+    const [code, left] = said.trim().split(" ");
+    assert.match(commandOf(Number(left)), /^sleep /, "it was not waited for");
+    process.kill(Number(left), "SIGKILL");
+    assert.equal(code, "timeout");
   });
 
   test("an idle helper does not keep its owner alive", async () => {

@@ -163,6 +163,15 @@ test("a device that is made anew is used again", async () => {
   await waitFor(() => reaches(a, b.tunnelAddress), { timeoutMs, what: "the other node" });
 });
 
+test("a device that is there before the node's address is used once that comes", async () => {
+  a.netns.ip("link delete udp.tortie");
+  a.netns.ip(`address del ${a.nodeAddress}/24 dev eth0`);
+  await makeDevice(a, b);
+  assert.equal(reaches(a, b.tunnelAddress), false);
+  a.netns.ip(`address add ${a.nodeAddress}/24 dev eth0`);
+  await waitFor(() => reaches(a, b.tunnelAddress), { timeoutMs, what: "the other node" });
+});
+
 const withoutIpv4: End[] = [];
 
 /** Nodes that have IPv6 alone: the MAC address is a hash, so the other node is a neighbor, too. */

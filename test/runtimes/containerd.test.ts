@@ -202,7 +202,8 @@ describe("containerd", () => {
           "plain",
           "/bin/sh",
           "-c",
-          "ip -o -4 address show dev eth0; ping -c 1 -W 10 192.168.1.12",
+          // The other node may hear of a new block only now.
+          "ip -o -4 address show dev eth0; for i in $(seq 20); do ping -c 1 -W 1 192.168.1.12 && exit 0; done; exit 1",
         ),
       ),
       { env: pluginEnvironment(paths, "node1") },

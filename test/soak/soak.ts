@@ -1,7 +1,8 @@
+import assert from "node:assert/strict";
 import { setTimeout as delay } from "node:timers/promises";
 import { keyOf, keyText } from "../../src/api/resource-key.ts";
 import type { AnyResource } from "../../src/api/resource-of-kind.ts";
-import type { Datastore } from "../../src/datastore/datastore.ts";
+import type { Datastore, WatchEvent } from "../../src/datastore/datastore.ts";
 import { runSyncer } from "../../src/datastore/reflector.ts";
 import type { SyncStatus, Update } from "../../src/datastore/syncer.ts";
 import { systemClock } from "../../src/lib/clock.ts";
@@ -133,17 +134,27 @@ interface Watching {
 /** Tells `truth` all that a syncer tells. One that is in sync stays so: a failure tells nothing. */
 function watch(datastore: Datastore, truth: Truth, signal: AbortSignal): Watching {
   let lists = 0;
+  const changesOf = async function* (changes: AsyncIterable<WatchEvent>) {
+    truth.watching();
+    yield* changes;
+  };
   // All that a syncer calls.
-  const seen: Pick<Datastore, "list" | "watch"> = {
+  const seen: Pick<Datastore, "list" | "watch" | "follow"> = {
     list: async (kind, options) => {
       if (kind === soakKinds[0]) lists++;
       truth.listing();
       return await datastore.list(kind, options);
     },
-    watch: (kinds, revision, until) => {
-      truth.watching();
-      return datastore.watch(kinds, revision, until);
-    },
+    watch: (kinds, revision, until) => changesOf(datastore.watch(kinds, revision, until)),
+    ...(datastore.follow !== undefined && {
+      follow: async (kinds, until) => {
+        lists++;
+        truth.listing();
+        const followed = await datastore.follow?.(kinds, until);
+        assert.ok(followed !== undefined);
+        return { ...followed, changes: changesOf(followed.changes) };
+      },
+    }),
   };
   let status: SyncStatus | undefined;
   const callbacks = {

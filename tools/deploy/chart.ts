@@ -101,7 +101,7 @@ function withEnvironment(template: string): string {
 function more(indent: string, names: string): string {
   return [
     `{{- range $name, $value := omit $environment ${names} }}`,
-    "- name: {{ $name }}",
+    "- name: {{ $name | quote }}",
     "  value: {{ $value | quote }}",
     "{{- end }}\n",
   ]

@@ -1,5 +1,6 @@
 import { electedLeaseKey, electedNodeOf, electedPeer } from "../../api/elected-reflectors.ts";
 import { leaseNamespace } from "../../api/leases.ts";
+import { keyOf } from "../../api/resource-key.ts";
 import { bgpNodes } from "../../bgp/config/bgp-nodes.ts";
 import { ResourceCache } from "../../bgp/speaker/resource-cache.ts";
 import { isLocked } from "../../datastore/cluster-lock.ts";
@@ -14,7 +15,13 @@ import { runServices, type Service } from "../../lib/service.ts";
 import { type CountedPorts, counted } from "../reconcile-counts.ts";
 import { carryOut } from "./carry-out.ts";
 import { ElectionMemory } from "./election-memory.ts";
-import { type ElectionPhase, type ElectionPlan, electionPlan, hasOurs } from "./election-plan.ts";
+import {
+  type ElectionAction,
+  type ElectionPhase,
+  type ElectionPlan,
+  electionPlan,
+  hasOurs,
+} from "./election-plan.ts";
 import { type ElectionView, electionView, isUntouched } from "./election-view.ts";
 
 export interface ElectionPorts extends CountedPorts {
@@ -35,9 +42,11 @@ export interface ElectionState {
   readonly uncovered: number;
 }
 
-/** One list of a handful of Leases each time, whatever the number of nodes; nothing while nobody asks for reflectors. */
+/** One list of a handful of Leases each time; nothing while nobody asks for reflectors. Nodes may change all the time. */
 const paces = { minIntervalMs: 1_000, retryIntervalMs: 5_000, maxIntervalMs: 5_000 };
 const kinds = ["Node", "BGPConfiguration", "BGPPeer"] as const;
+/** Acts that end sessions. */
+const ending: ReadonlySet<ElectionAction["kind"]> = new Set(["meshOff", "retire", "deletePeer"]);
 
 /**
  * Elects nodes as route reflectors, keeps the mesh until every session with them is established, moves a reflector
@@ -89,11 +98,16 @@ class Election {
   async look(signal: AbortSignal): Promise<void> {
     if (!this.isInSync) return;
     const { datastore, clock } = this.#ports;
-    const view = this.#view();
+    let view = viewOf(this.cache);
     const isIdle = view.settings === undefined && view.problem === "" && !hasOurs(view);
     const leases = isIdle ? [] : await this.#leases(view);
     const times = this.#memory.observe(view, leases, clock.now());
-    const plan = electionPlan(view, times);
+    let plan = electionPlan(view, times);
+    if (plan.actions.some(({ kind }) => ending.has(kind))) {
+      // A watch may be behind: a node that it has not told of yet has no session with a reflector.
+      view = viewOf(await this.#readNow());
+      plan = electionPlan(view, times);
+    }
     this.#tell(plan, view, times.uncovered.size);
     if (plan.actions.length === 0 || (await isLocked(datastore))) return;
     this.#memory.changed(plan, view, clock.now());
@@ -108,15 +122,14 @@ class Election {
     this.#ports.log.error({ reason }, "Cannot look after route reflectors");
   }
 
-  #view(): ElectionView {
-    const { resources } = this.cache;
-    const read = {
-      configuration: resources.configurations.get("default"),
-      peer: resources.peers.get(electedPeer.metadata.name),
-      nodes: resources.nodes,
-    };
-    // Most clusters have nothing to do with it: their nodes are not read each time.
-    return electionView(read, isUntouched(read) ? [] : bgpNodes(resources, []));
+  async #readNow(): Promise<ResourceCache> {
+    const cache = new ResourceCache("");
+    for (const kind of kinds) {
+      for (const value of (await this.#ports.datastore.list(kind)).items) {
+        cache.apply({ key: keyOf(value), value });
+      }
+    }
+    return cache;
   }
 
   /** Those of elected nodes; what others have left is taken away. */
@@ -145,4 +158,14 @@ class Election {
     }
     this.#last = text;
   }
+}
+
+function viewOf({ resources }: ResourceCache): ElectionView {
+  const read = {
+    configuration: resources.configurations.get("default"),
+    peer: resources.peers.get(electedPeer.metadata.name),
+    nodes: resources.nodes,
+  };
+  // Most clusters have nothing to do with it: their nodes are not read each time.
+  return electionView(read, isUntouched(read) ? [] : bgpNodes(resources, []));
 }

@@ -26,7 +26,7 @@ interface Term {
 
 /**
  * What the controller has seen, and when, by its own clock: nobody's clocks are compared. All of it may be lost at any
- * time: then times begin anew, which makes everything later, and nothing less safe.
+ * time: then times begin anew. Nothing is less safe: reflectors that have failed are only trusted again earlier.
  */
 export class ElectionMemory {
   readonly #sightings = new Map<string, Sighting>();

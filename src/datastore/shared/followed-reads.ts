@@ -2,7 +2,7 @@ import { keyOf, keyText, type ResourceKey } from "../../api/resource-key.ts";
 import type { AnyResource, Kind, ResourceOfKind } from "../../api/resource-of-kind.ts";
 import type { Clock } from "../../lib/clock.ts";
 import { aborted } from "../../lib/service.ts";
-import type { Datastore, ListOptions, ResourceList } from "../datastore.ts";
+import { type Datastore, type ListOptions, type ResourceList, unlessAbsent } from "../datastore.ts";
 import { inOrder, objectRefused } from "../stored-metadata.ts";
 import type { SharedFeed } from "./shared-feed.ts";
 
@@ -18,6 +18,11 @@ interface Ports {
 /** Whether a copy knows of a write: told its object there, undefined when it has none. */
 type Knows = (object: AnyResource | undefined) => boolean;
 
+interface Unsure {
+  readonly key: ResourceKey;
+  readonly knows: Knows;
+}
+
 /**
  * Reads of kinds that are followed anyway, from their copy: as old as what the datastore has told so far, but never
  * from before a create or an update that went through here. The datastore is asked where the copy is not current.
@@ -25,16 +30,15 @@ type Knows = (object: AnyResource | undefined) => boolean;
 export class FollowedReads implements Pick<Datastore, "get" | "list" | "create" | "update"> {
   readonly #ports: Ports;
   /** Writes that the copy may not know of yet, by key. */
-  readonly #unsure = new Map<string, { readonly key: ResourceKey; readonly knows: Knows }>();
+  readonly #unsure = new Map<string, Unsure>();
 
   constructor(ports: Ports) {
     this.#ports = ports;
   }
 
   async get<K extends Kind>(key: ResourceKey<K>): Promise<ResourceOfKind[K]> {
-    const { datastore, feed } = this.#ports;
-    if (!(await this.#isSure(key.kind))) return await datastore.get(key);
-    const found = feed.find(key);
+    const { feed } = this.#ports;
+    const found = (await this.#isSure(key.kind)) ? feed.find(key) : await this.#ask(key);
     if (found === undefined) throw objectRefused("not-found", key);
     return found as ResourceOfKind[K];
   }
@@ -45,8 +49,14 @@ export class FollowedReads implements Pick<Datastore, "get" | "list" | "create" 
   ): Promise<ResourceList<ResourceOfKind[K]>> {
     const { datastore, feed } = this.#ports;
     // A watch goes on from a list of the datastore's.
-    if (!(await this.#isSure(kind))) return await datastore.list(kind, options);
-    return { items: inOrder(feed.objects(kind) as ResourceOfKind[K][]), revision: "0" };
+    if (await this.#isSure(kind)) {
+      return { items: inOrder(feed.objects(kind) as ResourceOfKind[K][]), revision: "0" };
+    }
+    const writes = [...this.#unsure].filter(([, { key }]) => key.kind === kind);
+    const list = await datastore.list(kind, options);
+    const answers = new Map(list.items.map((each) => [keyText(keyOf(each as AnyResource)), each]));
+    for (const [text, write] of writes) this.#settle(write, answers.get(text));
+    return list;
   }
 
   create<K extends Kind>(resource: ResourceOfKind[K]): Promise<ResourceOfKind[K]> {
@@ -81,6 +91,21 @@ export class FollowedReads implements Pick<Datastore, "get" | "list" | "create" 
       this.#unsure.set(keyText(key), { key, knows: knowsFailure });
       throw error;
     }
+  }
+
+  async #ask(key: ResourceKey): Promise<AnyResource | undefined> {
+    const write = this.#unsure.get(keyText(key));
+    const answer = await unlessAbsent(this.#ports.datastore.get(key));
+    if (write !== undefined) this.#settle(write, answer);
+    return answer;
+  }
+
+  /** A copy that says what the datastore says lacks no write: one that failed, or whose object went again. */
+  #settle(write: Unsure, answer: AnyResource | undefined): void {
+    const text = keyText(write.key);
+    const copied = this.#ports.feed.find(write.key)?.metadata.resourceVersion;
+    const isSame = copied === answer?.metadata.resourceVersion;
+    if (isSame && this.#unsure.get(text) === write) this.#unsure.delete(text);
   }
 
   /** The copy of a kind is current, and has what was written here. */

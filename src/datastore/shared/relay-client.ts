@@ -33,6 +33,8 @@ const noRevision = "0";
 export class FeedRelay implements Pick<Datastore, "list" | "watch" | "follow"> {
   readonly #ports: RelayPorts;
   #isDirect = false;
+  /** Whom the search of a direct follower found, until the next `follow`. */
+  #found: Followed | undefined;
 
   constructor(ports: RelayPorts) {
     this.#ports = ports;
@@ -44,7 +46,9 @@ export class FeedRelay implements Pick<Datastore, "list" | "watch" | "follow"> {
   }
 
   async follow(kinds: readonly Kind[], signal: AbortSignal): Promise<Followed> {
-    const relayed = await this.#followRelay(kinds, signal);
+    const found = this.#found;
+    this.#found = undefined;
+    const relayed = found ?? (await this.#followRelay(kinds, signal));
     if (relayed === undefined && !this.#isDirect) {
       this.#ports.log.info({}, "the datastore is followed directly");
     }
@@ -54,7 +58,8 @@ export class FeedRelay implements Pick<Datastore, "list" | "watch" | "follow"> {
 
   watch(kinds: readonly Kind[], revision: string, signal: AbortSignal): AsyncIterable<WatchEvent> {
     if (!this.#isDirect) return failing(beginAgain());
-    return this.#untilServed((stop) => this.#ports.datastore.watch(kinds, revision, stop), signal);
+    const changes = (stop: AbortSignal) => this.#ports.datastore.watch(kinds, revision, stop);
+    return this.#untilServed(kinds, changes, signal);
   }
 
   /** Undefined when nobody tells all of the kinds. */
@@ -68,35 +73,40 @@ export class FeedRelay implements Pick<Datastore, "list" | "watch" | "follow"> {
     const served = new AbortController();
     const stop = AbortSignal.any([signal, served.signal]);
     const followed = await followAll(this.#ports.datastore, kinds, stop);
-    return { ...followed, changes: this.#untilServed(() => followed.changes, signal, served) };
+    const changes = () => followed.changes;
+    return { ...followed, changes: this.#untilServed(kinds, changes, signal, served) };
   }
 
-  /** The changes; when there is somebody to tell them, they end as if they were known no more. */
+  /** The changes; when somebody else has told everything, they end as if they were known no more. */
   async *#untilServed(
+    kinds: readonly Kind[],
     changesUntil: (stop: AbortSignal) => AsyncIterable<WatchEvent>,
     signal: AbortSignal,
     served = new AbortController(),
   ): AsyncGenerator<WatchEvent> {
     const stop = AbortSignal.any([signal, served.signal]);
-    const looking = this.#look(served, stop);
+    const over = new AbortController();
+    const looking = this.#look(kinds, served, AbortSignal.any([signal, over.signal]));
     try {
       yield* changesUntil(stop);
     } finally {
-      served.abort();
+      if (!served.signal.aborted) over.abort();
       await looking;
     }
     if (!signal.aborted) throw beginAgain();
   }
 
-  async #look(served: AbortController, stop: AbortSignal): Promise<void> {
+  /** Until somebody has told everything: who hangs, or does not tell of all kinds, is no reason to stop. */
+  async #look(kinds: readonly Kind[], served: AbortController, signal: AbortSignal): Promise<void> {
     const { clock, path } = this.#ports;
-    while (!stop.aborted) {
-      await clock.sleep(lookMs, stop).catch(() => undefined);
-      const socket = stop.aborted ? undefined : await connect(path);
-      if (!(socket instanceof Error)) {
-        socket?.destroy();
-        served.abort();
-      }
+    while (!signal.aborted) {
+      await clock.sleep(lookMs, signal).catch(() => undefined);
+      const socket = signal.aborted ? undefined : await connect(path);
+      if (socket === undefined || socket instanceof Error) continue;
+      this.#found = await followRelay(socket, kinds, { clock, signal });
+      if (this.#found === undefined) continue;
+      served.abort();
+      return;
     }
   }
 
@@ -121,6 +131,7 @@ async function followRelay(
   const end = () => socket.destroy();
   signal.addEventListener("abort", end, { once: true });
   socket.on("close", () => signal.removeEventListener("abort", end));
+  if (signal.aborted) end();
   socket.write(followRequest(kinds));
   const messages = messagesOf(socket, clock);
   const resources = new Map<string, ResourceOfKind[Kind]>();

@@ -362,7 +362,11 @@ export class Dataplane {
   }
 
   #tellSets(addresses: readonly KernelAddress[]): void {
-    const local = addresses.filter(({ ifindex }) => !this.#isWorkloadInterface(ifindex));
+    // A pod's interface that is gone took its addresses along, though they are still listed here.
+    const local = addresses.filter(
+      ({ ifindex }) =>
+        this.#links.nameOf(ifindex) !== undefined && !this.#isWorkloadInterface(ifindex),
+    );
     for (const { family, setManager } of this.#parts) {
       setManager.localAddresses = local.map(({ address }) => address);
       const sources = dscpSources(this.#endpoints.active().values(), family);

@@ -293,9 +293,11 @@ export class Tunnels {
   }
 }
 
+const ownTunnels = ["udp", "ip6ip6", "sit"] as const;
+
 /**
  * A node that has an address in the tunnel still may be sent something through it. That of VXLAN may be
- * the UDP tunnel's.
+ * that of one of our own tunnels.
  */
 function isWanted(
   encapsulation: "vxlan" | "ipip",
@@ -303,6 +305,6 @@ function isWanted(
   pools: IpSetManager,
 ): boolean {
   if (pools.uses(encapsulation)) return true;
-  const isOthers = encapsulation === "vxlan" && pools.uses("udp");
+  const isOthers = encapsulation === "vxlan" && ownTunnels.some((own) => pools.uses(own));
   return address !== undefined && !isOthers && !pools.forbids(encapsulation);
 }

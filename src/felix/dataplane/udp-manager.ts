@@ -103,8 +103,11 @@ export class UdpManager implements TunnelManager {
     const headers = tunnelOverhead.udp[this.outerFamily];
     const mtu = Math.min(this.#config.udpMtu || parent.mtu - headers, longestPacket);
     const mac = tunnelMac(outer);
-    for (const family of this.#families()) {
-      const address = this.tunnelAddress(this.#nodeName, family);
+    const families = this.#families();
+    for (const family of [4, 6] as const) {
+      // An address that it no longer carries may be another's by now, a pod's say.
+      const isCarried = families.includes(family);
+      const address = isCarried ? this.tunnelAddress(this.#nodeName, family) : undefined;
       await repairTunnelDevice(device, { family, mac, mtu, address }, kernel);
     }
     return device;

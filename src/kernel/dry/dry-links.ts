@@ -81,8 +81,11 @@ export class DryLinks implements Links {
     const told = Object.fromEntries(
       Object.entries({ up, mtu, mac, name }).filter(([, value]) => value !== undefined),
     ) as Partial<KernelLink>;
-    this.#changed.set(ifindex, { ...this.#changed.get(ifindex), ...told });
-    if (!this.isMade(ifindex)) this.#note({ kind: "link", op: "set", link, change: told });
+    const all = { ...this.#changed.get(ifindex), ...told };
+    this.#changed.set(ifindex, all);
+    if (this.isMade(ifindex)) return;
+    const present = (await this.#real.list()).find((one) => one.ifindex === ifindex);
+    this.#note({ kind: "link", op: "set", link: present ?? link, change: all });
   }
 
   offloadsChecksum(name: string): Promise<boolean> {

@@ -7,6 +7,7 @@ import type { Clock } from "../../lib/clock.ts";
 import { errorMessage } from "../../lib/errors.ts";
 import { type IpAddr, type IpFamily, ipFamily } from "../../lib/ip-addr.ts";
 import type { Logger } from "../../lib/log.ts";
+import type { MacAddr } from "../../lib/mac.ts";
 import { PacedRunner } from "../../lib/paced-runner.ts";
 import { runServices, type Service } from "../../lib/service.ts";
 import type { FromTunnelWorker, ToTunnelWorker, TunnelWorkerData } from "./worker.ts";
@@ -68,6 +69,7 @@ class UdpTunnel {
   readonly #onEnd: () => void;
   #copying: Copying | undefined;
   #ifindex: number | undefined;
+  #mac: MacAddr | undefined;
 
   constructor(port: number, ports: UdpTunnelPorts, onEnd: () => void) {
     this.#port = port;
@@ -78,15 +80,18 @@ class UdpTunnel {
   concerns(event: Parameters<Parameters<Kernel["monitor"]>[0]>[0][number]): boolean {
     if (event.kind === "link") return event.link.name === udpDevice;
     if (event.kind === "neighbor") return event.neighbor.ifindex === this.#ifindex;
-    return event.kind === "address" || event.kind === "lost";
+    // Each pod's interface has addresses, too: of the device's owner alone we want to know.
+    if (event.kind === "address") return tunnelMac(event.address.address) === this.#mac;
+    return event.kind === "lost";
   }
 
   /** Makes the thread what the device and its neighbors ask for. */
   async look(): Promise<void> {
     const { kernel, log } = this.#ports;
     const link = await kernel.links.get(udpDevice);
-    const ownNode = await this.#ownNode(link);
     this.#ifindex = link?.ifindex;
+    this.#mac = link?.mac;
+    const ownNode = await this.#ownNode(link);
     const key = link === undefined ? "" : `${link.ifindex} ${link.mac}`;
     if (this.#copying !== undefined && this.#copying.key !== key) await this.stop();
     if (link === undefined || ownNode === undefined) return;

@@ -36,7 +36,12 @@ test("bash completes verbs, kinds and options", () => {
   ]);
   assert.deepEqual(complete("tortie", "bgp", "why"), ["why", "why-not"]);
   assert.deepEqual(complete("tortie", "bgp", "shutdown", "--mes"), ["--message"]);
-  assert.deepEqual(complete("tortie", "node", "c"), ["check-paths"]);
+  assert.deepEqual(complete("tortie", "node", "c"), ["check-paths", "cleanup"]);
+  assert.deepEqual(complete("tortie", "take"), ["takeover"]);
+  assert.deepEqual(complete("tortie", "takeover", ""), ["check"]);
+  assert.deepEqual(complete("tortie", "takeover", "check", "--o"), ["--output"]);
+  assert.deepEqual(complete("tortie", "controllers", ""), ["status"]);
+  assert.deepEqual(complete("tortie", "controllers", "status", "--r"), ["--ready"]);
   assert.deepEqual(complete("tortie", "node", "check-paths", "--no"), ["--no-throughput"]);
   assert.deepEqual(complete("tortie", "ipam", "re"), ["release"]);
   assert.deepEqual(complete("tortie", "datastore", ""), ["migrate"]);

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
+  type CopyController,
   copyRules,
   copyStep,
   enabledCopies,
@@ -9,7 +10,8 @@ import { kubernetesCopies } from "../../../src/controllers/kubernetes-copies/kub
 import { type Datastore, DatastoreError } from "../../../src/datastore/datastore.ts";
 import { systemClock } from "../../../src/lib/clock.ts";
 import { createLogger } from "../../../src/lib/log.ts";
-import { pod, policy, profile } from "../../states/resources.ts";
+import { clusterInformation, pod, policy, profile } from "../../states/resources.ts";
+import { FakeClock } from "../../support/fake-clock.ts";
 import { MemoryDatastore } from "../../support/memory-datastore.ts";
 import { waitFor } from "../../support/wait-for.ts";
 
@@ -116,6 +118,78 @@ test("kubernetesCopies: while Kubernetes has not said all, nothing goes", async 
   stop.abort();
   await running;
 });
+
+/** What the controller makes of a datastore, by a clock that the test moves. */
+function running(
+  controllers: readonly CopyController[],
+  { source, datastore }: { readonly source: Datastore; readonly datastore: Datastore },
+) {
+  const clock = new FakeClock();
+  const stop = new AbortController();
+  const config = { controllers, periodMs: 300_000 };
+  const ended = kubernetesCopies(config, { source, datastore, clock, log })(stop.signal);
+  return {
+    pass: (seconds: number) => clock.advanceSlowly(seconds * 1000, 100),
+    end: async () => {
+      stop.abort();
+      await ended;
+    },
+  };
+}
+
+test("kubernetesCopies: nothing is written before it is known what etcd has, nor while it is locked", async () => {
+  const source = new MemoryDatastore([profile("kns.shop")]);
+  const datastore = new MemoryDatastore([profile("kns.old"), clusterInformation(false)]);
+  const before = datastore.contents();
+  const { pass, end } = running(["namespace"], { source, datastore });
+  await pass(40);
+  assert.deepEqual(datastore.contents(), before);
+  const lock = await datastore.get({ kind: "ClusterInformation", name: "default" });
+  await datastore.update<"ClusterInformation">({ ...lock, spec: { datastoreReady: true } });
+  await pass(40);
+  assert.deepEqual(await profilesOf(datastore), ["kns.shop"]);
+  await end();
+
+  let writes = 0;
+  const unread: Datastore = {
+    ...bound(datastore),
+    list: () => Promise.reject(new DatastoreError("Cannot list", { code: "unavailable" })),
+    create: async (resource) => {
+      writes++;
+      return await datastore.create(resource);
+    },
+  };
+  await source.create<"Profile">(profile("kns.more"));
+  const blind = running(["namespace"], { source, datastore: unread });
+  await blind.pass(40);
+  assert.equal(writes, 0);
+  await blind.end();
+});
+
+test("kubernetesCopies: what others have is left alone, and a write that failed is tried again", async () => {
+  const source = new MemoryDatastore([profile("kns.shop"), profile("ksa.shop.default")]);
+  const others = ["ksa.shop.old", "mine"];
+  const datastore = new MemoryDatastore(["kns.gone", ...others].map((name) => profile(name)));
+  const versions: (string | undefined)[] = [];
+  const target: Datastore = {
+    ...bound(datastore),
+    delete: async (key, version) => {
+      versions.push(version);
+      await datastore.delete(key, version);
+    },
+  };
+  datastore.next("create", new DatastoreError("Cannot write", { code: "unavailable" }));
+  const { pass, end } = running(["namespace"], { source, datastore: target });
+  await pass(10);
+  assert.deepEqual(await profilesOf(datastore), ["kns.shop", ...others]);
+  // Whoever led in between may have written it: then it stays.
+  assert.deepEqual(versions, ["1"]);
+  await end();
+});
+
+async function profilesOf(datastore: Datastore): Promise<string[]> {
+  return (await datastore.list("Profile")).items.map(({ metadata }) => metadata.name);
+}
 
 function bound(datastore: Datastore): Datastore {
   return {

@@ -1,12 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { keyOf } from "../../../src/api/resource-key.ts";
+import { DatastoreError, type WatchEvent } from "../../../src/datastore/datastore.ts";
+import { listAndWatch } from "../../../src/datastore/list-and-watch.ts";
 import { runSyncer } from "../../../src/datastore/reflector.ts";
 import type { SyncStatus, Update } from "../../../src/datastore/syncer.ts";
 import type { Millis } from "../../../src/lib/clock.ts";
 import { pod } from "../../states/resources.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 import { MemoryDatastore } from "../../support/memory-datastore.ts";
+import { waitFor } from "../../support/wait-for.ts";
 
 /** By which every look at it takes a slice: each step has a turn of its own. */
 class SlowClock extends FakeClock {
@@ -52,6 +55,45 @@ test("a long list is told in turns of the event loop, and is in sync after all o
   const { told, statuses } = await list(() => turns++);
   assert.deepEqual([told, statuses], [30, ["waiting", "resyncing", "in-sync"]]);
   assert.ok(turns >= 30, `${turns} turns`);
+});
+
+test("a watch that goes on counts once every kind has told something, and all of that was told", async () => {
+  const heard: string[] = [];
+  const stop = new AbortController();
+  const proceed = Promise.withResolvers<void>();
+  const resource = pod("new", { ip: "10.0.0.1/32" });
+  let watches = 0;
+  const watch = async function* (): AsyncGenerator<WatchEvent> {
+    if (++watches === 1) throw new DatastoreError("away", { code: "unavailable" });
+    // One kind goes on; another is not there yet.
+    yield { kind: "progress", revision: "5" };
+    heard.push("first kind");
+    await proceed.promise;
+    yield { kind: "set", key: keyOf(resource), resource, revision: "6" };
+    stop.abort();
+  };
+  const clock = new FakeClock();
+  const running = listAndWatch(
+    { kinds: ["WorkloadEndpoint"] },
+    {
+      datastore: { list: async () => ({ items: [], revision: "5" }), watch },
+      clock,
+      callbacks: {
+        onUpdates: (updates) => void heard.push(...updates.map(({ key }) => key.name)),
+        onStatus: () => undefined,
+      },
+      onWatching: (isWatching) => void heard.push(isWatching ? "current" : "old"),
+    },
+    stop.signal,
+  );
+  await waitFor(async () => {
+    await clock.advanceSlowly(1_000);
+    return heard.includes("first kind");
+  });
+  assert.deepEqual(heard, ["current", "old", "first kind"]);
+  proceed.resolve();
+  await running;
+  assert.deepEqual(heard.slice(3), ["new", "current"]);
 });
 
 test("what went while the datastore forgot its history is told as gone", async (t) => {

@@ -32,6 +32,8 @@ test("canonicalRule: rules that do something else are not one", () => {
     ["-j cali-a", "-g cali-a"],
     ['-m comment --comment "-j DROP" -j ACCEPT', "-j DROP"],
     ["-m set --match-set a src -j DROP", "-m set --match-set a dst -j DROP"],
+    ["-m mark --mark 0x1/0x1 -j DROP", "-m connmark --mark 0x1/0x1 -j DROP"],
+    ["-m socket -j ACCEPT", "-j ACCEPT"],
     ["-j MARK --set-mark 0x3/0x1", "-j MARK --set-xmark 0x3/0x1"],
   ] as const) {
     assert.notEqual(canonicalRule(a), canonicalRule(b), a);
@@ -42,4 +44,5 @@ test("isTelling: rules that log, and no others", () => {
   assert.ok(isTelling("-j NFLOG --nflog-group 1 --nflog-prefix D"));
   assert.ok(isTelling('--jump LOG --log-prefix "calico-packet: "'));
   assert.ok(!isTelling('-m comment --comment "no -j LOGGING" -j DROP'));
+  assert.ok(!isTelling('-m comment --comment "no -j LOG here" -j DROP'));
 });

@@ -31,6 +31,8 @@ test("leadAlike: another chain, an interface less, another end or another match 
     ["-i cali1a -g cali-fw-cali1a", "-i cali2b -g cali-fw-cali2b"],
     ["-i cali1a -g cali-fw-cali1a", "-i cali2b -g cali-fw-cali2b", "-j ACCEPT"],
     ["-j ACCEPT", "-i cali1a -g cali-fw-cali1a", "-i cali2b -g cali-fw-cali2b", drop],
+    ["-o cali1a -g cali-fw-cali1a", "-o cali2b -g cali-fw-cali2b", drop],
+    ["-i cali1a -g cali-fw-cali1a", "-o cali2b -g cali-fw-cali2b", drop],
     ["-i cali1a -s 10.0.0.1 -g cali-fw-cali1a", "-i cali2b -g cali-fw-cali2b", drop],
     ["-i cali1+ -j ACCEPT", "-i cali1a -g cali-fw-cali1a", "-i cali2b -g cali-fw-cali2b", drop],
   ]) {

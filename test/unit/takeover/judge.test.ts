@@ -8,7 +8,9 @@ import { parseMac } from "../../../src/lib/mac.ts";
 import { parsePrefix } from "../../../src/lib/prefix.ts";
 import { type Area, verdictOf } from "../../../src/takeover/finding.ts";
 import { judgeDevices } from "../../../src/takeover/judge-devices.ts";
+import { judgeRules } from "../../../src/takeover/judge-neighbors.ts";
 import { judgeRoutes } from "../../../src/takeover/judge-routes.ts";
+import { judgeSysctls } from "../../../src/takeover/judge-sysctls.ts";
 import { judgeTable } from "../../../src/takeover/judge-table.ts";
 import { reportOf, reportText } from "../../../src/takeover/report-text.ts";
 
@@ -51,10 +53,14 @@ test("judgeTable: the same rules in another order decide otherwise", () => {
   assert.match(finding?.why ?? "", /another order/);
 });
 
-test("judgeTable: where nothing leads to felix's chains policy begins, unless the other backend has it", () => {
+test("judgeTable: where nothing leads to felix's chains policy begins, and the other backend's is not compared", () => {
   const write = [`-I FORWARD ${hashA} --jump cali-FORWARD`];
-  assert.equal(table([], write).findings[0]?.interrupts, true);
-  assert.equal(table([], write, true).findings[0]?.interrupts, false);
+  const [begins] = table([], write).findings;
+  assert.equal(begins?.interrupts, true);
+  assert.match(begins?.why ?? "", /what policy denies would end/);
+  const [unknown] = table([], write, true).findings;
+  assert.equal(unknown?.interrupts, true);
+  assert.match(unknown?.why ?? "", /other backend now: .* not compared/);
 });
 
 test("judgeTable: rules of others that come before ours would come after them", () => {
@@ -66,6 +72,21 @@ test("judgeTable: rules of others that come before ours would come after them", 
   ]).findings;
   assert.equal(finding?.interrupts, true);
   assert.match(finding?.why ?? "", /stand elsewhere among the rules of others/);
+});
+
+test("judgeTable: rules of ours in a kernel chain with other hashes are harmless only where they stand", () => {
+  const saved = ["-A FORWARD -s 203.0.113.0/24 -j ACCEPT", `-A FORWARD ${hashA} -j cali-FORWARD`];
+  const out = `-D FORWARD ${hashA} -j cali-FORWARD`;
+  const [moved] = table(saved, [out, `-I FORWARD ${hashB} --jump cali-FORWARD`]).findings;
+  assert.equal(moved?.interrupts, true);
+  const [stays] = table(saved, [out, `-A FORWARD ${hashB} --jump cali-FORWARD`]).findings;
+  assert.equal(stays?.interrupts, false);
+  assert.match(stays?.why ?? "", /hash comments/);
+  const two = [`-A FORWARD ${hashA} -j cali-a`, `-A FORWARD ${hashB} -j cali-b`];
+  const outs = [`-D FORWARD ${hashA} -j cali-a`, `-D FORWARD ${hashB} -j cali-b`];
+  const swapped = [`-I FORWARD ${hashB} -j cali-a`, `-I FORWARD ${hashA} -j cali-b`];
+  assert.equal(table(two, [...outs, ...swapped]).findings[0]?.interrupts, true);
+  assert.equal(table(two, [...outs, ...swapped.toReversed()]).findings[0]?.interrupts, false);
 });
 
 const names = new Map([
@@ -122,6 +143,72 @@ test("judgeRoutes: what goes without another in its place is an interruption, a 
   );
 });
 
+test("judgeRoutes: a new route interrupts what another one leads elsewhere now", () => {
+  const next = route("10.1.0.8/32", { priority: 1024 });
+  const judged = (now: readonly KernelRoute[], set = next) =>
+    judgeRoutes([{ kind: "route", op: "set", route: set }], now, names).map(
+      ({ change, interrupts }) => [change, interrupts],
+    );
+  const gateway = parseIpAddr("192.0.2.9");
+  assert.deepEqual(judged([]), [["added", false]]);
+  assert.deepEqual(judged([route("0.0.0.0/0", { gateway })]), [["added", false]]);
+  assert.deepEqual(judged([route("10.1.0.0/26", { gateway })]), [["added", true]]);
+  assert.deepEqual(judged([route("10.1.0.0/26")]), [["added", false]]);
+  assert.deepEqual(judged([route("10.1.0.0/26", { gateway, table: 7 })]), [["added", false]]);
+  const blocked = [route("10.1.0.0/26", { kind: "blackhole" }), route("10.0.0.0/8", { gateway })];
+  assert.deepEqual(judged(blocked), [["added", false]]);
+  assert.deepEqual(judged([route("10.1.0.8/32", { gateway, priority: 100 })]), [["added", true]]);
+  assert.deepEqual(judged([], route("10.1.0.8/32", { table: 1 })), [["added", true]]);
+});
+
+test("judgeRoutes: what stays in the place of a route that goes must lead the same way, or be used already", () => {
+  const gone = route("10.1.0.0/26", { priority: 50 });
+  const judged = (stays: KernelRoute) =>
+    judgeRoutes([{ kind: "route", op: "remove", route: gone }], [gone, stays], names)[0]
+      ?.interrupts;
+  const gateway = parseIpAddr("192.0.2.9");
+  assert.equal(judged(route("10.1.0.0/26", { priority: 100 })), false);
+  assert.equal(judged(route("10.1.0.0/26", { priority: 100, gateway })), true);
+  assert.equal(judged(route("10.1.0.0/26", { priority: 10, gateway })), false);
+});
+
+test("judgeRoutes: another source address or a limit of size is another way", () => {
+  for (const over of [{ source: parseIpAddr("192.0.2.1") }, { mtu: 1400 }]) {
+    const changes: KernelChange[] = [
+      { kind: "route", op: "set", route: route("10.1.0.0/26", over) },
+    ];
+    assert.equal(judgeRoutes(changes, [route("10.1.0.0/26")], names)[0]?.interrupts, true);
+  }
+});
+
+test("judgeRules: a rule interrupts, unless it stands in for one that leads to the same table", () => {
+  const rule = { family: 4, priority: 99, table: 1, mark: 0x100000, mask: 0x100000 } as const;
+  const set: KernelChange = { kind: "rule", op: "set", rule };
+  const remove: KernelChange = { kind: "rule", op: "remove", rule: { ...rule, priority: 98 } };
+  const judged = (changes: KernelChange[]) =>
+    judgeRules(changes).map(({ interrupts }) => interrupts);
+  assert.deepEqual(judged([set]), [true]);
+  assert.deepEqual(judged([remove]), [true]);
+  assert.deepEqual(judged([set, remove]), [false, false]);
+});
+
+test("judgeSysctls: a stricter filter of the reverse path interrupts", () => {
+  const judged = (key: string, present: string, wanted: string) =>
+    judgeSysctls([{ path: ["net", "ipv4", "conf", "cali1", key], present, wanted }]);
+  for (const [present, wanted, interrupts] of [
+    ["0", "1", true],
+    ["0", "2", true],
+    ["2", "1", true],
+    ["1", "2", false],
+    ["1", "0", false],
+  ] as const) {
+    const [finding] = judged("rp_filter", present, wanted).findings;
+    assert.equal(finding?.interrupts, interrupts, `${present} by ${wanted}`);
+  }
+  assert.equal(judged("rp_filter", "1", "1").equal, 1);
+  assert.equal(judged("proxy_arp", "0", "1").findings[0]?.interrupts, false);
+});
+
 test("judgeDevices: a device that is made anew is one finding, with what is set on it", () => {
   const vxlan = { vni: 4096, port: 4789, learning: false };
   const link = { name: "vxlan.calico", type: "vxlan", up: true, running: true, mtu: 1450 } as const;
@@ -148,6 +235,8 @@ test("judgeDevices: a smaller MTU and another MAC address interrupt, a larger MT
   assert.equal(judged({ mtu: 1400 }), true);
   assert.equal(judged({ mtu: 1500 }), false);
   assert.equal(judged({ mac: parseMac("66:00:00:00:00:01") }), true);
+  assert.equal(judged({ up: false }), true);
+  assert.equal(judged({ name: "other" }), true);
 });
 
 test("verdictOf: what could not be read beats what interrupts; the text groups what is the same", () => {

@@ -90,6 +90,10 @@
 {{- $_ := set $environment (print "FELIX_" .) ($network.mtu | int | toString) }}
 {{- end }}
 {{- end }}
-{{- range $name, $value := .Values.node.env }}{{ $_ := set $environment $name (toString $value) }}{{ end }}
+{{- range $name, $value := .Values.node.env }}
+{{- /* Helm has every number as a float, whose text may be 1e+06. */}}
+{{- if kindIs "float64" $value }}{{ if eq $value (floor $value) }}{{ $value = int64 $value }}{{ end }}{{ end }}
+{{- $_ := set $environment $name (toString $value) }}
+{{- end }}
 {{- toYaml $environment }}
 {{- end }}

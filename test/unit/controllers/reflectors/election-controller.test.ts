@@ -11,16 +11,21 @@ import {
 } from "../../../../src/api/elected-reflectors.ts";
 import { calicoApiVersion } from "../../../../src/api/meta.ts";
 import { keyOf } from "../../../../src/api/resource-key.ts";
+import type { Kind, ResourceOfKind } from "../../../../src/api/resource-of-kind.ts";
 import type { BGPConfiguration } from "../../../../src/api/resources/bgp.ts";
 import type { Node, NodeSpec } from "../../../../src/api/resources/node.ts";
 import { decodeResource } from "../../../../src/api/validate.ts";
 import { electedSessions } from "../../../../src/bgp/reflector/elected-sessions.ts";
+import { carryOut } from "../../../../src/controllers/reflectors/carry-out.ts";
 import {
   type ElectionState,
   electionController,
 } from "../../../../src/controllers/reflectors/election-controller.ts";
+import type { ElectionAction } from "../../../../src/controllers/reflectors/election-plan.ts";
+import { DatastoreError, type ListOptions } from "../../../../src/datastore/datastore.ts";
 import { parseIpAddr } from "../../../../src/lib/ip-addr.ts";
 import { createLogger } from "../../../../src/lib/log.ts";
+import { clusterInformation } from "../../../states/resources.ts";
 import { FakeClock } from "../../../support/fake-clock.ts";
 import { MemoryDatastore } from "../../../support/memory-datastore.ts";
 
@@ -155,6 +160,95 @@ test("an elected node that is silent does not end the mesh", async () => {
   assert.match(state()?.reason ?? "", /has not told of its sessions yet/);
   assert.notEqual((await datastore.get(keyText)).spec.nodeToNodeMeshEnabled, false);
   await end();
+});
+
+/** Tells of no change any more, or does not answer for Leases, when it is told to. */
+class FaultyDatastore extends MemoryDatastore {
+  isDeaf = false;
+  noLeaseLists = false;
+  noRenewals = false;
+
+  override async *watch(...args: Parameters<MemoryDatastore["watch"]>) {
+    for await (const event of super.watch(...args)) if (!this.isDeaf) yield event;
+  }
+
+  override async list<K extends Kind>(kind: K, options?: ListOptions) {
+    if (kind === "Lease" && this.noLeaseLists) throw unavailable();
+    return await super.list(kind, options);
+  }
+
+  override async update<K extends Kind>(resource: ResourceOfKind[K]) {
+    if (resource.kind === "Lease" && this.noRenewals) throw unavailable();
+    return await super.update(resource);
+  }
+}
+
+const unavailable = () => new DatastoreError("Cannot reach", { code: "unavailable" });
+
+const isMeshOff = async (datastore: MemoryDatastore) =>
+  (await datastore.get(keyText)).spec.nodeToNodeMeshEnabled === false;
+
+test("a node that no watch has told of yet keeps the mesh", async () => {
+  const three = [1, 2, 3].map((number) => node(number));
+  const datastore = new FaultyDatastore([configuration("1 per zone from 2 nodes"), ...three]);
+  const { pass, state, end } = await running(datastore, [1, 2, 3]);
+  await pass(8);
+  assert.deepEqual([state()?.phase, state()?.reflectors.length], ["electing", 1]);
+  datastore.isDeaf = true;
+  await datastore.create<"Node">(node(4));
+  await pass(40);
+  assert.match(state()?.reason ?? "", /n4 has no session with n\d/);
+  assert.equal(await isMeshOff(datastore), false);
+  await datastore.delete({ kind: "Node", name: "n4" });
+  await pass(20);
+  assert.equal(await isMeshOff(datastore), true);
+  await end();
+});
+
+test("reflectors that could not be heard for a while are not taken for dead", async () => {
+  const three = [1, 2, 3].map((number) => node(number));
+  const datastore = new FaultyDatastore([configuration("1 per zone from 2 nodes"), ...three]);
+  const { pass, end } = await running(datastore, [1, 2, 3]);
+  await pass(40);
+  assert.equal(await isMeshOff(datastore), true);
+  Object.assign(datastore, { noLeaseLists: true, noRenewals: true });
+  await pass(100);
+  datastore.noLeaseLists = false;
+  await pass(30);
+  assert.equal(await isMeshOff(datastore), true);
+  // Who is heard of, and does not renew, is dead.
+  await pass(60);
+  assert.equal(await isMeshOff(datastore), false);
+  await end();
+});
+
+test("while the datastore is locked nothing is written", async () => {
+  const three = [1, 2, 3].map((number) => node(number));
+  const resources = [configuration("1 per zone from 2 nodes"), clusterInformation(false), ...three];
+  const datastore = new MemoryDatastore(resources);
+  const before = datastore.contents();
+  const { pass, state, end } = await running(datastore, [1, 2, 3]);
+  await pass(30);
+  assert.equal(state()?.phase, "electing");
+  assert.deepEqual(datastore.contents(), before);
+  await end();
+});
+
+test("what somebody else has done since a plan was made stays", async () => {
+  const { name } = electedPeer.metadata;
+  const foreignPeer = { ...electedPeer, metadata: { name }, spec: { peerIP: "10.0.0.9" } };
+  const own = { routeReflectorClusterID: "244.0.0.1" };
+  const switched = configuration("1 per zone from 2 nodes", { nodeToNodeMeshEnabled: false });
+  const datastore = new MemoryDatastore([foreignPeer, node(1, own), switched]);
+  const before = datastore.contents();
+  const acts: readonly ElectionAction[] = [
+    ...(["writePeer", "deletePeer", "meshOff", "meshOn"] as const).map((kind) => ({ kind })),
+    { kind: "elect", node: "n1", clusterId: "10.0.0.1" },
+    { kind: "retire", node: "n1" },
+    { kind: "retire", node: "gone" },
+  ];
+  for (const act of acts) await carryOut(act, datastore);
+  assert.deepEqual(datastore.contents(), before);
 });
 
 test("an elected node renews its Lease while it is one, and tells of a session that is lost", async () => {

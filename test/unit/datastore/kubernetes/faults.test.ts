@@ -112,7 +112,9 @@ test("followed: a list comes as first events, and what the same watch tells next
     type: "ADDED",
     object: pool(name, version),
   });
-  const answers = [lines(added("a", "6"), added("b", "6"), deleted, end, added("later", "9"))];
+  const bookmark = { type: "BOOKMARK", object: { metadata: { resourceVersion: "6" } } };
+  const first = [added("a", "6"), bookmark, added("b", "6"), deleted, end];
+  const answers = [lines(...first, added("later", "9"))];
   await withAnswers(answers, async (datastore, asked) => {
     const { resources, revision, changes } = await followed(datastore, ["IPPool"]);
     assert.deepEqual([resources.map(({ metadata }) => metadata.name), revision], [["a"], "8"]);
@@ -125,7 +127,7 @@ test("followed: a list comes as first events, and what the same watch tells next
   });
 });
 
-test("followed: one kind's failure ends the watches of the others", async () => {
+test("followed: one kind's failure ends the watches of the others, in its list and after it", async () => {
   const annotations = { "k8s.io/initial-events-end": "true" };
   const end = { type: "BOOKMARK", object: { metadata: { resourceVersion: "8", annotations } } };
   const expired = { type: "ERROR", object: { metadata: {}, code: 410, message: "too old" } };
@@ -136,15 +138,25 @@ test("followed: one kind's failure ends the watches of the others", async () => 
     response.writeHead(200);
     response.write(`${JSON.stringify(end)}\n`);
   };
-  const answer = byPath({
-    "/apis/crd.projectcalico.org/v1/ippools": stays,
-    "/apis/crd.projectcalico.org/v1/bgppeers": lines(end, expired),
-  });
-  await withAnswers([answer], async (datastore) => {
+  const follow = async (datastore: Datastore) => {
     const { changes } = await followed(datastore, ["IPPool", "BGPPeer"]);
-    await assert.rejects(collect(changes, []), is("compacted"));
-    await waitFor(() => open.size === 0);
-  });
+    await collect(changes, []);
+  };
+  const failures = [
+    { answer: lines(end, expired), code: "compacted" },
+    { answer: json(403, { message: "no" }), code: "forbidden" },
+  ] as const;
+  for (const { answer, code } of failures) {
+    const answers = byPath({
+      "/apis/crd.projectcalico.org/v1/ippools": stays,
+      "/apis/crd.projectcalico.org/v1/bgppeers": answer,
+    });
+    await withAnswers([answers], async (datastore, asked) => {
+      await assert.rejects(follow(datastore), is(code));
+      assert.equal(asked.length, 2);
+      await waitFor(() => open.size === 0);
+    });
+  }
 });
 
 test("a server without such a watch is asked for pages, and not asked for it again", async () => {

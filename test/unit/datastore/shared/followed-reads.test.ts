@@ -3,16 +3,17 @@ import { test } from "node:test";
 import { DatastoreError, isDatastoreError } from "../../../../src/datastore/datastore.ts";
 import { FollowedReads } from "../../../../src/datastore/shared/followed-reads.ts";
 import { SharedFeed } from "../../../../src/datastore/shared/shared-feed.ts";
-import { systemClock as clock } from "../../../../src/lib/clock.ts";
+import { type Clock, systemClock as clock } from "../../../../src/lib/clock.ts";
+import { FakeClock } from "../../../support/fake-clock.ts";
 import { waitFor } from "../../../support/wait-for.ts";
 import { CountedDatastore, pool } from "./followers.ts";
 
 const key = { kind: "IPPool", name: "a" } as const;
 
-async function reading() {
+async function reading(readsClock: Clock = clock) {
   const datastore = new CountedDatastore([pool("a")]);
   const feed = new SharedFeed(["IPPool"], { datastore, clock });
-  const reads = new FollowedReads({ datastore, feed, clock });
+  const reads = new FollowedReads({ datastore, feed, clock: readsClock });
   await reads.get(key);
   return { datastore, feed, reads };
 }
@@ -50,6 +51,39 @@ test("after a conflict, what is read next is newer than what was refused", async
     isDatastoreError(error, "conflict"),
   );
   assert.equal((await reads.get(key)).metadata.resourceVersion, theirs.metadata.resourceVersion);
+  await feed.close();
+});
+
+test("a write that did not take place, and one whose object went again, are waited for once", async () => {
+  const clock = new FakeClock();
+  const { datastore, feed, reads } = await reading(clock);
+  const before = await reads.get(key);
+  datastore.next("update", new DatastoreError("away", { code: "unavailable" }));
+  await assert.rejects(reads.update<"IPPool">(before), (error) =>
+    isDatastoreError(error, "unavailable"),
+  );
+  const asked = reads.get(key);
+  await waitFor(async () => {
+    await clock.advanceSlowly(1_000);
+    return datastore.gets === 1;
+  });
+  assert.deepEqual(await asked, before);
+  // Time stands still: nothing is waited for.
+  assert.deepEqual(await reads.get(key), before);
+  assert.equal(datastore.gets, 1);
+  await reads.create<"IPPool">(pool("b"));
+  await datastore.delete<"IPPool">({ kind: "IPPool", name: "b" });
+  const last = await datastore.create<"IPPool">(pool("c"));
+  await waitFor(() => feed.find({ kind: "IPPool", name: "c" }) !== undefined);
+  const lists = datastore.lists;
+  const listed = reads.list("IPPool");
+  await waitFor(async () => {
+    await clock.advanceSlowly(1_000);
+    return datastore.lists > lists;
+  });
+  assert.deepEqual((await listed).items, [before, last]);
+  assert.deepEqual((await reads.list("IPPool")).items, [before, last]);
+  assert.equal(datastore.lists, lists + 1);
   await feed.close();
 });
 

@@ -51,6 +51,8 @@ export class CountedDatastore extends MemoryDatastore {
 export interface Follower {
   readonly names: Set<string>;
   readonly statuses: SyncStatus[];
+  /** Names that it was told when it was in sync already. */
+  readonly late: string[];
   readonly ended: Promise<void>;
 }
 
@@ -69,14 +71,17 @@ export function follower(
 ): Follower {
   const names = new Set<string>();
   const statuses: SyncStatus[] = [];
+  const late: string[] = [];
   const onUpdates = (updates: readonly Update[]) => {
     for (const update of updates) {
       onUpdate?.(update);
+      if (statuses.at(-1) === "in-sync") late.push(update.key.name);
       if (update.value === null) names.delete(update.key.name);
       else names.add(update.key.name);
     }
   };
   const onStatus = (status: SyncStatus) => void statuses.push(status);
   const callbacks = { onUpdates, onStatus };
-  return { names, statuses, ended: runSyncer({ kinds }, { datastore, clock, callbacks }, signal) };
+  const ended = runSyncer({ kinds }, { datastore, clock, callbacks }, signal);
+  return { names, statuses, late, ended };
 }

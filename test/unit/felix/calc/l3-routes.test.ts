@@ -284,6 +284,19 @@ test("an address that a node or a pod has already had tells of no route", () => 
   assert.ok(world.flush().includes("10.0.2.1/32"));
   world.block("10.0.2.0/29", "near", { 0: me, 1: "near" });
   assert.ok(world.flush().includes("10.0.2.0/29"));
+  world.block("10.0.2.0/29", "near").flush();
+  world.block("10.0.2.0/29", me);
+  assert.ok(world.flush().includes("10.0.2.0/29"), "an empty block moves");
+});
+
+test("where endpoints say for themselves where they are, one that moves to another node tells so", () => {
+  const told: (string | undefined)[] = [];
+  const calc = new L3Routes(me, (_cidr, route) => told.push(route?.node), "WorkloadIPs");
+  for (const node of ["near", "far", "far"]) {
+    calc.setEndpoint("pod/a", pod("a", { ip: "10.0.2.1/32", node }));
+    calc.work(unlimited);
+  }
+  assert.deepEqual(told, ["near", "far"]);
 });
 
 test("blocks without a node, of another kind of affinity, or deleted are no routes", () => {

@@ -229,6 +229,31 @@ test("an interface that comes while programs write its pod's rules is done by th
   assert.match(kernel.text().join("\n"), /^10\.0\.0\.3 dev calic/m);
 });
 
+test("what comes for a tunnel while programs write rules is done by the next apply", async () => {
+  const { state, kernel, uplink } = await applied();
+  state.update(
+    pool("default", "10.0.0.0/16", { vxlanMode: "Always" }),
+    tunnelNode("node-a", 11, "10.0.0.1"),
+  );
+  await state.apply();
+  const mtu = async () => (await kernel.links.get("vxlan.calico"))?.mtu;
+  const before = (await mtu()) ?? 0;
+  state.dataplane.onUpdates([podA]);
+  let shrink = async () => {
+    shrink = async () => undefined;
+    for (let turn = 0; turn < 10; turn++) await new Promise(setImmediate);
+    const link = await kernel.links.get("eth0");
+    assert.ok(link);
+    await kernel.links.set(uplink, { mtu: link.mtu - 100 });
+    const event = { kind: "link", op: "set", link: { ...link, mtu: link.mtu - 100 } } as const;
+    assert.equal(state.dataplane.onKernelEvents([event]), true);
+  };
+  state.whileRunning = () => shrink();
+  await state.apply();
+  await state.apply();
+  assert.equal(await mtu(), before - 100);
+});
+
 test("addresses are listed again when the host's changed, not for a pod's interface", async () => {
   const { state, kernel, uplink } = await applied();
   const lists = mock.method(kernel.addresses, "list");
@@ -248,6 +273,28 @@ test("addresses are listed again when the host's changed, not for a pod's interf
   state.dataplane.resync();
   await state.apply();
   assert.equal(lists.mock.callCount(), 2);
+});
+
+test("the address of a pod's interface that is gone is not one of the host", async () => {
+  const { state, kernel, members } = await applied();
+  const link = await kernel.links.get("calia");
+  assert.ok(link);
+  await kernel.addresses.add({
+    ifindex: link.ifindex,
+    address: parseIpAddr("fe80::1"),
+    length: 64,
+  });
+  state.dataplane.resync();
+  state.dataplane.onUpdates([podA]);
+  await state.apply();
+  await kernel.links.remove(link.ifindex);
+  const address = { ifindex: link.ifindex, address: parseIpAddr("fe80::1"), length: 64 };
+  state.dataplane.onKernelEvents([
+    { kind: "address", op: "removed", address: { ...address, scope: "link" } },
+    { kind: "link", op: "removed", link },
+  ]);
+  await state.apply();
+  assert.deepEqual(members("cali60this-host"), []);
 });
 
 /** A node with an address in the VXLAN, or without. */

@@ -147,3 +147,14 @@ test("somebody's device of that name is neither used nor removed, and an error s
   await state.apply();
   assert.equal((await device(state, "sit.tortie"))?.[0], "bridge");
 });
+
+test("it takes over from VXLAN, whose address it has: the device of VXLAN goes", async () => {
+  const state = await nodeOf(undefined);
+  state.update(pool("v6", "fd00::/64", { vxlanMode: "Always" }));
+  await state.apply();
+  assert.equal((await device(state, "vxlan-v6.calico"))?.[0], "vxlan");
+  state.update(annotated("IP6IP6"));
+  await state.apply();
+  assert.equal(await device(state, "vxlan-v6.calico"), undefined);
+  assert.deepEqual((await device(state, "ip6ip6.tortie"))?.slice(3), ["fd00::a:1/128"]);
+});

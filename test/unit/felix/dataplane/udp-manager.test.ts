@@ -194,3 +194,20 @@ test("pools of both families share the device; an address that somebody takes aw
   await state.apply();
   assert.deepEqual((await shown(state))?.device.slice(4).sort(), both);
 });
+
+test("the address of a family that it carries no more is taken off the device", async () => {
+  const state = await nodeOfV6("UDP", (segment, host) => ({
+    ipv4Address: `192.168.${segment}.${host}/24`,
+  }));
+  state.update(
+    annotated("UDP"),
+    node("node-a", "192.168.1.11/24", {
+      ipv4VXLANTunnelAddr: "10.0.0.1",
+      ipv6VXLANTunnelAddr: "fd00::a:1",
+    }),
+  );
+  await state.apply();
+  state.update(pool("v6", "fd00::/64"));
+  await state.apply();
+  assert.deepEqual((await shown(state))?.device.slice(4), ["10.0.0.1"]);
+});

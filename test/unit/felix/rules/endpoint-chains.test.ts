@@ -179,6 +179,7 @@ describe("workloadEndpointChains()", () => {
         allowIpipPacketsFromWorkloads: true,
         vxlanPort: 8472,
         udpTunnel: { port: 8285, family: 4 },
+        ip6Tunnels: { sit: {} },
       },
     );
     assert.deepEqual(rules, [
@@ -187,6 +188,7 @@ describe("workloadEndpointChains()", () => {
       clear,
       '-m comment --comment "Reject VXLAN encapped packets originating in workloads" -p 17 -m multiport --destination-ports 8472 --jump REJECT',
       '-m comment --comment "Reject UDP tunnel encapped packets originating in workloads" -p 17 -m multiport --destination-ports 8285 --jump REJECT',
+      '-m comment --comment "Reject IPv6inIP encapped packets originating in workloads" -p 41 --jump REJECT',
       '-m comment --comment "Reject if no profiles matched" --jump REJECT',
     ]);
   });

@@ -60,3 +60,12 @@ test("other rules within a chain change that chain alone, and the sets", () => {
   assert.equal(desired.setChain(changed), false);
   assert.deepEqual([...(desired.takeChanged() ?? [])], []);
 });
+
+test("of rules with hashes of their own any other one is a difference, not the last alone", () => {
+  const desired = rules();
+  const chain = (...sets: readonly string[]) =>
+    rendered({ name: "cali-a", rules: sets.map(inSet), separate: true });
+  desired.setChain(chain("a", "b", "end"));
+  assert.equal(desired.setChain(chain("a", "b", "end")), false);
+  assert.equal(desired.setChain(chain("a", "c", "end")), true);
+});
