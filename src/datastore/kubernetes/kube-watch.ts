@@ -1,11 +1,11 @@
 import { errorMessage } from "../../lib/errors.ts";
+import { linesOf } from "../../lib/lines-of.ts";
 import { DatastoreError, maxWaitingEvents, type WatchEvent } from "../datastore.ts";
 import { type Collection, collectionPath, collectionText } from "./collections.ts";
 import { expired, UnknownKindError, unavailable } from "./kube-error.ts";
 import { type KubeHttp, parseKubeJson } from "./kube-http.ts";
 import { decoded, oldest } from "./kube-list.ts";
 import type { KubeObject } from "./kube-object.ts";
-import { linesOf } from "./lines-of.ts";
 import type { Mapping } from "./mapping.ts";
 import type { OptionalCollections } from "./optional-collections.ts";
 import type { WatchGuard } from "./watch-guard.ts";

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from "node:http";
-import { TextBuffer } from "./text-buffer.ts";
+import { TextBuffer } from "../../lib/text-buffer.ts";
 
 /** What a list's answer is without its items. */
 export interface ListMetadata {

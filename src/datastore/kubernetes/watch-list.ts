@@ -1,12 +1,12 @@
 import type { AnyResource } from "../../api/resource-of-kind.ts";
 import type { Clock } from "../../lib/clock.ts";
 import { InputError } from "../../lib/errors.ts";
+import { linesOf } from "../../lib/lines-of.ts";
 import { collectionPath, collectionText } from "./collections.ts";
 import { unavailable } from "./kube-error.ts";
 import { type KubeHttp, parseKubeJson } from "./kube-http.ts";
 import { decoded, type Listed } from "./kube-list.ts";
 import type { KubeObject } from "./kube-object.ts";
-import { linesOf } from "./lines-of.ts";
 import type { Mapping } from "./mapping.ts";
 import { watchSeconds } from "./watch-seconds.ts";
 

@@ -3,9 +3,9 @@ import { keyOf, keyText } from "../../api/resource-key.ts";
 import type { Kind, ResourceOfKind } from "../../api/resource-of-kind.ts";
 import { parseBigJson } from "../../lib/big-json.ts";
 import type { Clock } from "../../lib/clock.ts";
+import { linesOf } from "../../lib/lines-of.ts";
 import type { Logger } from "../../lib/log.ts";
 import { type Datastore, DatastoreError, type Followed, type WatchEvent } from "../datastore.ts";
-import { linesOf } from "../kubernetes/lines-of.ts";
 import { followAll } from "../list-and-watch.ts";
 import { aliveMs, followRequest, type RelayMessage } from "./relay-message.ts";
 

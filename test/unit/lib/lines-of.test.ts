@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { IncomingMessage } from "node:http";
 import { Readable } from "node:stream";
 import { test } from "node:test";
-import { linesOf } from "../../../../src/datastore/kubernetes/lines-of.ts";
+import { linesOf } from "../../../src/lib/lines-of.ts";
 
 test("linesOf() gives whole lines, wherever chunks end, and nothing unfinished", async () => {
   const long = "x".repeat(40_000);
