@@ -1,13 +1,8 @@
 import type { IpFamily } from "../../lib/ip-addr.ts";
 import { Turns } from "../../lib/turns.ts";
-import {
-  type DesiredSet,
-  type KernelSet,
-  missingMembers,
-  type SetChange,
-  sameMetadata,
-} from "../ipset/ip-set.ts";
-import { WantedSet } from "../ipset/wanted-set.ts";
+import { DesiredSets } from "../ipset/desired-sets.ts";
+import { type KernelSet, missingMembers, sameMetadata } from "../ipset/ip-set.ts";
+import type { WantedSet } from "../ipset/wanted-set.ts";
 
 /** Where the kernel's sets are read. */
 export interface SetReader {
@@ -26,18 +21,16 @@ export interface SetDifference {
 }
 
 /** IP sets of one family that are compared with the kernel's, where `IpSets` would write them. */
-export class DryIpSets {
-  readonly #family: IpFamily;
+export class DryIpSets extends DesiredSets {
   readonly #prefix: string;
   readonly #reader: SetReader;
   readonly #turns = new Turns(performance);
-  readonly #desired = new Map<string, WantedSet>();
   readonly #differences = new Map<string, SetDifference>();
   #equal = 0;
 
   /** `prefix`: sets whose names begin so are ours ("cali40"). */
   constructor(family: IpFamily, prefix: string, reader: SetReader) {
-    this.#family = family;
+    super(family);
     this.#prefix = prefix;
     this.#reader = reader;
   }
@@ -51,22 +44,6 @@ export class DryIpSets {
     return this.#equal;
   }
 
-  set(name: string, desired: DesiredSet): void {
-    this.#desired.set(name, new WantedSet(desired, this.#family));
-  }
-
-  change(name: string, change: SetChange): void {
-    this.#desired.get(name)?.change(change);
-  }
-
-  delete(name: string): void {
-    this.#desired.delete(name);
-  }
-
-  desiredNames(): readonly string[] {
-    return [...this.#desired.keys()];
-  }
-
   /** The kernel is read by each `apply`. */
   resync(): void {
     this.#differences.clear();
@@ -74,13 +51,13 @@ export class DryIpSets {
 
   /** The reader is its owner's. */
   close(): void {
-    this.#desired.clear();
+    this.desired.clear();
   }
 
   async apply(needed?: ReadonlySet<string>): Promise<void> {
     this.#equal = 0;
     this.#differences.clear();
-    for (const [name, desired] of this.#desired) {
+    for (const [name, desired] of this.desired) {
       if (needed !== undefined && !needed.has(name)) continue;
       await desired.read(false, this.#turns);
       const difference = await this.#compare(name, desired);
@@ -92,7 +69,7 @@ export class DryIpSets {
   async destroyUnused(needed?: ReadonlySet<string>): Promise<boolean> {
     for (const name of await this.#reader.listNames()) {
       if (!name.startsWith(this.#prefix)) continue;
-      const isWanted = this.#desired.has(name) && needed?.has(name) !== false;
+      const isWanted = this.desired.has(name) && needed?.has(name) !== false;
       if (!isWanted) this.#differences.set(name, { name, op: "remove", added: [], removed: [] });
     }
     return false;

@@ -2,16 +2,11 @@ import type { IpFamily } from "../../lib/ip-addr.ts";
 import { Turns } from "../../lib/turns.ts";
 import { isErrno, NetlinkError } from "../netlink/netlink-error.ts";
 import { NetlinkSocket } from "../netlink/socket.ts";
-import {
-  type DesiredSet,
-  type KernelSet,
-  missingMembers,
-  type SetChange,
-  sameMetadata,
-} from "./ip-set.ts";
+import { DesiredSets } from "./desired-sets.ts";
+import { type KernelSet, missingMembers, type SetChange, sameMetadata } from "./ip-set.ts";
 import { IpSetCommands, type SetRequest } from "./ipset-commands.ts";
 import { ipSetErrno } from "./ipset-errno.ts";
-import { WantedSet } from "./wanted-set.ts";
+import type { WantedSet } from "./wanted-set.ts";
 
 const NETLINK_NETFILTER = 12;
 
@@ -20,42 +15,23 @@ const NETLINK_NETFILTER = 12;
  * 4.18). Desired sets are given at any time; `apply` creates and updates, `destroyUnused` removes
  * what rules no longer use: between the two the rules are changed. One call at a time.
  */
-export class IpSets {
-  readonly #family: IpFamily;
+export class IpSets extends DesiredSets {
   readonly #prefix: string;
   readonly #temporary: string;
   readonly #socket: NetlinkSocket;
   readonly #commands: IpSetCommands;
   readonly #turns = new Turns(performance);
-  readonly #desired = new Map<string, WantedSet>();
   /** What is in the kernel, as far as known: no value for sets whose members were not asked for. */
   #actual = new Map<string, KernelSet | undefined>();
   #mustList = true;
 
   /** `prefix`: sets whose names begin so are ours ("cali40"). */
   constructor(family: IpFamily, prefix: string) {
-    this.#family = family;
+    super(family);
     this.#prefix = prefix;
     this.#temporary = `cali${family}t`;
     this.#socket = new NetlinkSocket(NETLINK_NETFILTER);
     this.#commands = new IpSetCommands(this.#socket, family);
-  }
-
-  set(name: string, desired: DesiredSet): void {
-    this.#desired.set(name, new WantedSet(desired, this.#family));
-  }
-
-  /** Some more members and some less of a desired set: costs what changes, not what it holds. */
-  change(name: string, change: SetChange): void {
-    this.#desired.get(name)?.change(change);
-  }
-
-  delete(name: string): void {
-    this.#desired.delete(name);
-  }
-
-  desiredNames(): readonly string[] {
-    return [...this.#desired.keys()];
   }
 
   /** The next apply lists the kernel first. */
@@ -71,7 +47,7 @@ export class IpSets {
    */
   async apply(needed?: ReadonlySet<string>): Promise<void> {
     // A set that is given meanwhile was not read: written now, it would be empty.
-    const all = [...this.#desired];
+    const all = [...this.desired];
     for (const [name, desired] of all) {
       if (desired.isUnread) await desired.read(this.#actual.get(name) === desired, this.#turns);
     }
@@ -104,7 +80,7 @@ export class IpSets {
    */
   async destroyUnused(needed?: ReadonlySet<string>): Promise<boolean> {
     const unused = [...this.#actual.keys()].filter(
-      (name) => !this.#desired.has(name) || (needed !== undefined && !needed.has(name)),
+      (name) => !this.desired.has(name) || (needed !== undefined && !needed.has(name)),
     );
     for (const [index, name] of unused.entries()) {
       try {
@@ -194,7 +170,7 @@ export class IpSets {
     for (const name of names) {
       if (name.startsWith(this.#temporary)) actual.set(name, undefined);
       if (!name.startsWith(this.#prefix)) continue;
-      if (!this.#desired.has(name)) actual.set(name, undefined);
+      if (!this.desired.has(name)) actual.set(name, undefined);
       else {
         const present = await this.#commands.list(name);
         if (present !== undefined) actual.set(name, present);
