@@ -187,11 +187,14 @@ export interface NewAddress extends Omit<KernelAddress, "scope"> {
   readonly noDad?: boolean;
 }
 
+export interface AddressFilter {
+  readonly ifindex?: number;
+  readonly family?: IpFamily;
+}
+
 export interface Addresses {
-  list(filter?: {
-    readonly ifindex?: number;
-    readonly family?: IpFamily;
-  }): Promise<KernelAddress[]>;
+  /** None for an interface that is not there. */
+  list(filter?: AddressFilter): Promise<KernelAddress[]>;
   /** An address that is there already is no error. */
   add(address: NewAddress): Promise<void>;
   remove(address: Omit<KernelAddress, "scope">): Promise<void>;

@@ -251,6 +251,7 @@ describe("links of the kernel", { skip: cannotMakeNetns() }, () => {
     }
     for (const entry of [...own, ...own]) await kernel.addresses.remove(entry);
     assert.deepEqual(await kernel.addresses.list({ ifindex, family: 4 }), []);
+    assert.deepEqual(await kernel.addresses.list({ ifindex: 1_000_000 }), []);
   });
 
   test("routing rules are added, listed and removed, each twice without error", async () => {

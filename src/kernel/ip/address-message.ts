@@ -1,5 +1,5 @@
 import { ipBytes, ipFamily } from "../../lib/ip-addr.ts";
-import type { KernelAddress, NewAddress } from "../kernel.ts";
+import type { AddressFilter, KernelAddress, NewAddress } from "../kernel.ts";
 import { attributesOf, type MessageWriter } from "../netlink/message.ts";
 import { addressFamilies, addressOf, scopeName } from "./route-message.ts";
 
@@ -28,6 +28,17 @@ export function writeAddress(writer: MessageWriter, address: NewAddress): void {
   writer.attribute(attribute.address, ipBytes(address.address));
   if (address.noDad === true && header[0] === addressFamilies[6])
     writer.u32(attribute.flags, flagNoDad);
+}
+
+/** What a list is asked for: the kernel (from 4.20) tells no others. */
+export function writeAddressFilter(
+  writer: MessageWriter,
+  { ifindex = 0, family }: AddressFilter,
+): void {
+  const header = Buffer.alloc(8);
+  header[0] = family === undefined ? 0 : addressFamilies[family];
+  header.writeUInt32LE(ifindex, 4);
+  writer.header(header);
 }
 
 export function readAddress(body: Buffer): KernelAddress | undefined {

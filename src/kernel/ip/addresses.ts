@@ -1,7 +1,13 @@
 import { ipFamily } from "../../lib/ip-addr.ts";
 import type { Addresses, NewAddress } from "../kernel.ts";
+import { isErrno } from "../netlink/netlink-error.ts";
 import type { NetlinkSocket } from "../netlink/socket.ts";
-import { addressMessage, readAddress, writeAddress } from "./address-message.ts";
+import {
+  addressMessage,
+  readAddress,
+  writeAddress,
+  writeAddressFilter,
+} from "./address-message.ts";
 import { errnos, flag, unless } from "./requests.ts";
 
 /** The addresses of a socket's network namespace. */
@@ -13,11 +19,20 @@ export function addressesOf(socket: NetlinkSocket): Addresses {
     );
   return {
     list: async (filter = {}) => {
-      const all = await socket.dump(
-        { type: addressMessage.get, flags: 0, fill: (writer) => writer.header(Buffer.alloc(8)) },
-        "Cannot list addresses",
-        ({ body }) => readAddress(body),
-      );
+      const all = await socket
+        .dump(
+          {
+            type: addressMessage.get,
+            flags: 0,
+            fill: (writer) => writeAddressFilter(writer, filter),
+          },
+          "Cannot list addresses",
+          ({ body }) => readAddress(body),
+        )
+        .catch((error: unknown) => {
+          if (filter.ifindex !== undefined && isErrno(error, errnos.ENODEV)) return [];
+          throw error;
+        });
       return all.filter(
         ({ ifindex, address }) =>
           (filter.ifindex === undefined || ifindex === filter.ifindex) &&
