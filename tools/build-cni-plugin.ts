@@ -10,8 +10,8 @@ import { fileURLToPath } from "node:url";
  * Usage: node tools/build-cni-plugin.ts FILE
  */
 
-/** In the order in which they need each other. */
-const parts = [
+/** In the order in which they need each other; bin/tortie-cni compares their ages. */
+export const parts: readonly string[] = [
   "lib/errors.ts",
   "cni/versions.ts",
   "cni/cni-error.ts",
